@@ -1,0 +1,43 @@
+# Every target does its own set-up; `make demo` and `make test` need Python 3.11 or newer and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test browser lint serve bench clean lock
+
+demo: $(READY)  ## the whole thing here, with a real S3 server embedded
+	$(BIN)/broker demo $(DEMO)
+
+test: $(READY)  ## all tests but the browser's, with coverage
+	$(BIN)/python -m pytest -n 2 -m "not browser" --cov --cov-report=term
+
+browser: $(READY)  ## the page in a real Chromium (needs one: apt-get install chromium)
+	$(BIN)/python -m pytest -m browser -p no:randomly
+
+lint: $(READY)  ## style, import order, strict types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+serve: $(READY)  ## the service, with the settings in .env
+	$(BIN)/broker serve
+
+bench: $(READY)  ## signing, ours beside boto3
+	$(BIN)/python bench/presign.py
+
+lock: $(READY)  ## write the lock files anew from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
+	  pyproject.toml --output-file deploy/requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
+	  --all-extras pyproject.toml --output-file tests/requirements.lock
+
+$(READY): tests/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""Presigned-URL broker between a product and Cloudflare R2."""

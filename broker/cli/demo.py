@@ -1,0 +1,123 @@
+"""``broker demo``: the main job on this machine, with a real S3 server as its store and nothing to set up."""
+
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from string import Template
+from types import FrameType
+from typing import NoReturn
+
+import jwt
+import uvicorn
+
+from broker import settings
+from broker.core.keys import STAGING_PREFIX
+from broker.core.sigv4 import Credentials
+from broker.settings import Settings
+from broker.store import admin
+from broker.web.app import create_app
+from broker.web.page import page_routes
+from broker.web.telemetry import configure_logging
+
+from .seaweedfs import SeaweedFS, SeaweedFSError
+from .serve import server_options
+
+BUCKET = "demo-media"
+WELCOME = Path(__file__).with_name("welcome.txt")
+TOKEN_LIFETIME = 12 * 3600
+
+
+def run(port: int, data: Path | None) -> int:
+    """Run until Ctrl-C; 1 when the port is taken or the store does not start."""
+    try:
+        listener = _listen(port)
+    except OSError as error:
+        print(
+            f"broker: cannot listen on port {port}: {error.strerror}. Choose another with --port.",
+            file=sys.stderr,
+        )
+        return 1
+    port = listener.getsockname()[1]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with listener, _data_folder(data) as folder, _store(Path(folder), port) as store:
+            secret = secrets.token_hex(32)
+            configured = _settings(store, secret)
+            app = create_app(configured, extra_routes=page_routes(store.endpoint))
+            configure_logging()
+            print(_welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service")), flush=True)
+            uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listener])
+    except SeaweedFSError as error:
+        print(f"broker: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    print("broker: the demo and its store have stopped.")
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """A SIGTERM ends the demo as Ctrl-C does: the store is stopped and its data removed."""
+    raise KeyboardInterrupt
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _data_folder(given: Path | None) -> AbstractContextManager[str]:
+    if given is None:
+        return tempfile.TemporaryDirectory(prefix="broker-demo-", ignore_cleanup_errors=True)
+    given.mkdir(parents=True, exist_ok=True)
+    return nullcontext(str(given))
+
+
+@contextmanager
+def _store(folder: Path, port: int) -> Iterator[SeaweedFS]:
+    credentials = Credentials(secrets.token_hex(8), secrets.token_hex(32))
+    print("Starting the store (SeaweedFS) ...", flush=True)
+    with SeaweedFS(folder, credentials.access_key_id, credentials.secret_access_key) as store:
+        client = admin.connect(store.endpoint, credentials)
+        admin.ensure_bucket(client, BUCKET)
+        admin.put_cors(client, BUCKET, [f"http://127.0.0.1:{port}", f"http://localhost:{port}"])
+        admin.put_lifecycle(client, BUCKET, prefix=STAGING_PREFIX, expire_days=2, abort_multipart_days=1)
+        yield store
+
+
+def _settings(store: SeaweedFS, secret: str) -> Settings:
+    return settings.parse(
+        {
+            "R2_ENDPOINT": store.endpoint,
+            "R2_ACCESS_KEY_ID": store.access_key_id,
+            "R2_SECRET_ACCESS_KEY": store.secret_access_key,
+            "R2_BUCKET_NAME": BUCKET,
+            "JWT_SECRET": secret,
+        }
+    )
+
+
+def _token(secret: str, scope: str = "") -> str:
+    claims = {
+        "sub": "backend" if scope else "demo-user",
+        "scope": scope,
+        "exp": int(time.time()) + TOKEN_LIFETIME,
+    }
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def _welcome(port: int, endpoint: str, user: str, service: str) -> str:
+    template = Template(WELCOME.read_text(encoding="utf-8"))
+    return template.substitute(broker=f"http://127.0.0.1:{port}", store=endpoint, token=user, service_token=service)

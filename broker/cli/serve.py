@@ -1,0 +1,56 @@
+"""``broker serve``: the service under uvicorn."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from dotenv import dotenv_values
+
+from broker import settings
+from broker.web.telemetry import configure_logging
+
+GRACEFUL_STOP = 15
+"""Seconds in which requests in flight may end after a SIGTERM."""
+
+
+def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
+    """Serve until told to stop; 2 when the configuration is wrong, with every fault on standard error."""
+    try:
+        load_env_file(env_file)
+        settings.from_environment()
+    except settings.SettingsError as error:
+        print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
+        return 2
+    configure_logging()
+    uvicorn.run(
+        "broker.web.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        **server_options(),
+    )
+    return 0
+
+
+def server_options() -> dict[str, Any]:
+    """How uvicorn serves us, every choice written out."""
+    return {
+        "http": "httptools",
+        "lifespan": "on",
+        "access_log": False,  # ours is one JSON line a request, without the query
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": GRACEFUL_STOP,
+    }
+
+
+def load_env_file(path: Path | None) -> None:
+    """Put a file's settings into the environment, which wins over the file; raises ``SettingsError``."""
+    if path and not path.is_file():
+        raise settings.SettingsError(["--env-file names no file"])
+    for name, value in dotenv_values(path or ".env", interpolate=False).items():
+        os.environ.setdefault(name, value or "")

@@ -1,0 +1,51 @@
+"""Content-Disposition by RFC 6266, its file name by RFC 8187, and the rules of a file's name.
+
+A name is what a person sees, never a part of a key. It travels percent-encoded: in metadata and in ``filename*``.
+"""
+
+import unicodedata
+from typing import Literal
+from urllib.parse import quote
+
+Disposition = Literal["inline", "attachment"]
+
+NAME_MAX = 255
+"""Characters a file's name may have."""
+
+# RFC 8187 section 3.2.1: attr-char, less what quote() keeps anyway.
+_ATTR_CHARS = "!#$&+^`|"
+# What reorders or hides a part of a name (Unicode TR 36 section 2.5): bidi controls, zero width space and its kin.
+_DECEPTIVE = dict.fromkeys(
+    [0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
+)
+_REFUSED = {
+    "Cc": "control characters",
+    "Cs": "lone surrogates",
+    "Zl": "line separators",
+    "Zp": "line separators",
+}
+
+
+def clean_name(name: str) -> str:
+    """The name as it is kept: NFC, the last segment of a path, without what deceives the eye.
+
+    Raises ``ValueError`` naming the rule.
+    """
+    if len(name) > NAME_MAX:
+        raise ValueError(f"must have at most {NAME_MAX} characters")
+    for character in name:
+        if kind := _REFUSED.get(unicodedata.category(character)):
+            raise ValueError(f"must not contain {kind}")
+    last = name.replace("\\", "/").rpartition("/")[2]
+    kept = unicodedata.normalize("NFC", last.translate(_DECEPTIVE)).strip()
+    if all(character == "." or character.isspace() for character in kept):
+        raise ValueError("must name a file")
+    return kept
+
+
+def content_disposition(disposition: Disposition, name: str | None) -> str:
+    """The header's value. The plain ``filename`` is ASCII for old clients, ``filename*`` is exact."""
+    if name is None:
+        return disposition
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    return f"{disposition}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"

@@ -1,0 +1,101 @@
+"""The vocabulary: values that the layers hand each other. No behaviour beyond what a value knows of itself.
+
+Sizes are bytes; instants are integer seconds since the Unix epoch (UTC); durations are seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts: the subject of a verified token. A service acts on everybody's objects."""
+
+    subject: str
+    is_service: bool = False
+
+    def may_act_for(self, owner: str | None) -> bool:
+        """Whether this principal may act on what ``owner`` owns (``None``: nobody is known to)."""
+        return self.is_service or self.subject == owner
+
+
+class ObjectRef(NamedTuple):
+    """Where an object is: a bucket and a key in it."""
+
+    bucket: str
+    key: str
+
+
+class UploadStatus(StrEnum):
+    """How far an upload is, as the wire says it."""
+
+    PENDING = "pending"
+    UPLOADING = "uploading"
+    UPLOADED = "uploaded"
+    READY = "ready"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """What a client declared, after every rule was checked and every form made canonical.
+
+    ``sha256`` and ``md5`` are raw digests; ``content_type`` is the canonical media type.
+    """
+
+    filename: str
+    content_type: str
+    size: int
+    sha256: bytes | None = None
+    md5: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One upload as its ticket carries it: what was promised, by whom, and until when."""
+
+    id: str
+    owner: str
+    file: FileSpec
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedRequest:
+    """A request that whoever holds it may send to the store until ``expires_at``."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What HeadObject says of an object. ``etag`` is without its quotes; metadata names are lower case."""
+
+    size: int
+    content_type: str
+    etag: str
+    last_modified: int
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedObject:
+    """What CopyObject says of the new object."""
+
+    etag: str
+    last_modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReady:
+    """A confirmed upload: the object is where no client can write, and stays as it is."""
+
+    upload: Upload
+    key: str
+    etag: str
+    confirmed_at: int

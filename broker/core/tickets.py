@@ -1,0 +1,95 @@
+"""Upload ids: everything a later call must know of an upload, sealed so that nobody else can make or change one.
+
+Rules of this module
+- A ticket is base64url(tag | payload): HMAC-SHA-256 cut to 16 bytes over a MessagePack array. It is not encrypted:
+  its holder is its owner, and the key in it stands in the URL next to it.
+- The first secret seals, all open, so that secrets rotate without losing an upload.
+- What does not open is ``None``, whatever the cause.
+"""
+
+import hmac
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from .keying import b64url, b64url_decode, derive
+from .model import FileSpec, Upload
+
+TICKET_MAX = 4096
+"""Characters an upload id may have: a name and an owner at their limits fit into it."""
+
+_TAG = 16
+
+
+class _Payload(msgspec.Struct, array_like=True, frozen=True):
+    """The array on the wire. New members go to the end and have a default, so that old tickets still open."""
+
+    id: bytes
+    owner: str
+    filename: str
+    content_type: str
+    size: int
+    expires_at: int
+    sha256: bytes | None = None
+    md5: bytes | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Payload).decode
+
+
+class Tickets:
+    """Seals and opens upload ids, and derives the ids of retried creates."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        self._keys = [derive(secret, "upload ticket v1") for secret in secrets]
+        self._idempotency = derive(secrets[0], "idempotency key v1")
+
+    def seal(self, upload: Upload) -> str:
+        """The upload id of ``upload``."""
+        file = upload.file
+        payload = _encode(
+            _Payload(
+                uuid.UUID(upload.id).bytes,
+                upload.owner,
+                file.filename,
+                file.content_type,
+                file.size,
+                upload.expires_at,
+                file.sha256,
+                file.md5,
+            )
+        )
+        return b64url(_tag(self._keys[0], payload) + payload)
+
+    def open(self, ticket: str) -> Upload | None:
+        """The upload of ``ticket``, expired or not; ``None`` when no secret of ours sealed it."""
+        if len(ticket) > TICKET_MAX:
+            return None
+        try:
+            data = b64url_decode(ticket)
+        except ValueError:
+            return None
+        tag, payload = data[:_TAG], data[_TAG:]
+        if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
+            return None
+        return _upload(_decode(payload))
+
+    def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec) -> str:
+        """The id that the ``index``-th file of a create with this ``Idempotency-Key`` always gets.
+
+        The file is a part of it, so that one id never stands for two promises: a key used again for another file
+        names another upload.
+        """
+        name = _encode((owner, idempotency_key, index, file))
+        return str(uuid.UUID(bytes=hmac.digest(self._idempotency, name, "sha256")[:16], version=4))
+
+
+def _tag(key: bytes, payload: bytes) -> bytes:
+    return hmac.digest(key, payload, "sha256")[:_TAG]
+
+
+def _upload(payload: _Payload) -> Upload:
+    file = FileSpec(payload.filename, payload.content_type, payload.size, payload.sha256, payload.md5)
+    return Upload(str(uuid.UUID(bytes=payload.id)), payload.owner, file, payload.expires_at)

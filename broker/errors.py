@@ -1,0 +1,171 @@
+"""The tree of refusals. The core raises, the edge answers.
+
+Rules of this module
+- One class per stable wire code; ``status`` is a hint for an HTTP edge (RFC 9110), nothing here knows a server.
+- ``detail`` is written for the caller: it names the field and the rule, never a secret, a URL or another's data.
+- A refusal about request fields carries its faults, each with an RFC 6901 JSON Pointer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One rule that one field of a request broke."""
+
+    pointer: str
+    detail: str
+
+    def under(self, prefix: str) -> "Fault":
+        """The same fault, seen from the document that holds this one at ``prefix``."""
+        return Fault(prefix + self.pointer, self.detail)
+
+
+class BrokerError(Exception):
+    """Base of every refusal the broker gives on purpose."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, *, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.faults = tuple(faults)
+
+
+class MalformedRequestError(BrokerError):
+    """The request is not what its media type promises (bad JSON, bad UTF-8, duplicate members)."""
+
+    code, status, title = "invalid_request", 400, "Malformed request"
+
+
+class InvalidRequestError(BrokerError):
+    """The request is well formed and breaks a rule of a field."""
+
+    code, status, title = "invalid_request", 422, "Invalid request"
+
+
+class UnsupportedTypeError(BrokerError):
+    """The declared media type of an upload is not one the broker takes."""
+
+    code, status, title = "unsupported_type", 422, "Unsupported media type"
+
+
+class UnsupportedBodyError(BrokerError):
+    """The body of the request itself is in a media type or coding the endpoint does not read."""
+
+    code, status, title = "unsupported_type", 415, "Unsupported media type"
+
+
+class UnauthenticatedError(BrokerError):
+    """No valid bearer token. Every cause answers alike (RFC 6750 section 3.1); the cause goes to the log."""
+
+    code, status, title = "unauthenticated", 401, "Authentication required"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("A valid bearer token is required.")
+        self.reason = reason
+
+
+class ForbiddenError(BrokerError):
+    """The principal is known and may not do this."""
+
+    code, status, title = "forbidden", 403, "Forbidden"
+
+
+class NotFoundError(BrokerError):
+    """Unknown, or another principal's: both answer alike."""
+
+    code, status, title = "not_found", 404, "Not found"
+
+
+class MethodNotAllowedError(BrokerError):
+    """The resource has no such method; ``allowed`` are those it has."""
+
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"This resource has only {', '.join(allowed)}.")
+        self.allowed = tuple(allowed)
+
+
+class NotUploadedError(BrokerError):
+    """The store says that nothing was uploaded yet."""
+
+    code, status, title = "not_uploaded", 409, "Not uploaded"
+
+
+class SizeMismatchError(BrokerError):
+    """The stored object has another size than was promised."""
+
+    code, status, title = "size_mismatch", 409, "Size mismatch"
+
+
+class TypeMismatchError(BrokerError):
+    """The stored object has another media type than was promised."""
+
+    code, status, title = "type_mismatch", 409, "Type mismatch"
+
+
+class ChecksumMismatchError(BrokerError):
+    """The stored object has another checksum than was promised."""
+
+    code, status, title = "checksum_mismatch", 409, "Checksum mismatch"
+
+
+class ContentMismatchError(BrokerError):
+    """The first bytes of the stored object are not those of its media type."""
+
+    code, status, title = "content_mismatch", 422, "Content mismatch"
+
+
+class UploadExpiredError(BrokerError):
+    """The upload was not confirmed in time."""
+
+    code, status, title = "upload_expired", 410, "Upload expired"
+
+
+class LengthRequiredError(BrokerError):
+    """The request's body has no declared length."""
+
+    code, status, title = "length_required", 411, "Length required"
+
+
+class TooLargeError(BrokerError):
+    """The request's body, or the upload it asks for, is over the limit."""
+
+    code, status, title = "too_large", 413, "Too large"
+
+
+class RequestTimeoutError(BrokerError):
+    """The request's body did not arrive in time."""
+
+    code, status, title = "request_timeout", 408, "Request timeout"
+
+
+class StorageUnavailableError(BrokerError):
+    """The store did not answer, or its answer made no sense: neither a yes nor a no.
+
+    ``reason`` is for the log: what happened, with the store's own trace id, and no URL.
+    ``retry_after`` is in seconds.
+    """
+
+    code, status, title = "storage_unavailable", 503, "Storage unavailable"
+
+    def __init__(self, reason: str, *, retry_after: int = 2) -> None:
+        super().__init__("The object store did not give a usable answer. Nothing was changed; try again.")
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class StorageNotConfiguredError(BrokerError):
+    """The broker runs without credentials for a store."""
+
+    code, status, title = "storage_not_configured", 503, "Cloud storage not configured"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(f"R2 credentials are missing. Please configure {', '.join(missing)}.")
+        self.retry_after = 60

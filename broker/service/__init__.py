@@ -1,0 +1,56 @@
+"""The use cases, and how a deployment's are put together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broker.core.layout import Layout
+from broker.core.receipts import Receipts
+from broker.core.sigv4 import Presigner
+from broker.core.tickets import Tickets
+from broker.settings import Settings, StoreSettings
+from broker.store.port import ObjectStore
+
+from .downloads import Downloads
+from .objects import Objects
+from .uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a broker with a store can do."""
+
+    uploads: Uploads
+    objects: Objects
+    downloads: Downloads
+
+
+def build(
+    settings: Settings,
+    place: StoreSettings,
+    store: ObjectStore,
+    receipts: Receipts,
+    clock: Callable[[], float],
+) -> Services:
+    """The use cases of one deployment over ``store``."""
+    layout = Layout(place.bucket, place.staging_bucket, place.endpoint, place.public_url)
+    objects = Objects(store=store, layout=layout)
+    uploads = Uploads(
+        store=store,
+        layout=layout,
+        presigner=Presigner(place.staging_credentials, place.endpoint),
+        tickets=Tickets(settings.secrets),
+        receipts=receipts,
+        policy=settings.uploads,
+        clock=clock,
+    )
+    downloads = Downloads(
+        objects=objects,
+        layout=layout,
+        presigner=Presigner(place.credentials, place.endpoint),
+        policy=settings.downloads,
+        clock=clock,
+    )
+    return Services(uploads, objects, downloads)
+
+
+__all__ = ["Services", "build"]

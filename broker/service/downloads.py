@@ -1,0 +1,107 @@
+"""Signed download links to ready objects, and to nothing else.
+
+Links are stable: the signing time is floored to a window and the lifetime lengthened by it. All who ask within one
+window get the same URL, so caches hit, and no link lives shorter than was asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from broker.core import keys
+from broker.core.disposition import Disposition, content_disposition
+from broker.core.layout import Layout
+from broker.core.media import is_media_extension
+from broker.core.model import Principal
+from broker.core.policy import DownloadPolicy, may_download
+from broker.core.sigv4 import Presigner
+from broker.errors import ForbiddenError, NotFoundError
+
+from .objects import Objects, check_keys
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """What is asked of a link. ``expires_in`` is in seconds, ``None`` for the deployment's own lifetime."""
+
+    expires_in: int | None = None
+    disposition: Disposition | None = None
+    filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A signed download link. ``stable_for`` is the seconds until the same request gets another URL."""
+
+    key: str
+    url: str
+    expires_at: int
+    stable_for: int
+
+
+class Downloads:
+    """The use cases of downloads."""
+
+    def __init__(
+        self,
+        *,
+        objects: Objects,
+        layout: Layout,
+        presigner: Presigner,
+        policy: DownloadPolicy,
+        clock: Callable[[], float],
+    ) -> None:
+        self._objects = objects
+        self._layout = layout
+        self._presigner = presigner
+        self.policy = policy
+        self._clock = clock
+
+    async def link(self, principal: Principal, key: str, options: LinkOptions) -> Link:
+        """A link to ``key``; raises ``NotFoundError`` or ``ForbiddenError``.
+
+        Needs the store only where access depends on the object's owner.
+        """
+        if not keys.is_ready_key(key):
+            raise NotFoundError("There is no such object.")
+        await self._authorize(principal, (key,))
+        return self._sign(key, options, int(self._clock()))
+
+    async def links(self, principal: Principal, wanted: Sequence[str], options: LinkOptions) -> list[Link]:
+        """Links to all of ``wanted``, in order; one that is refused refuses them all."""
+        check_keys(wanted)
+        await self._authorize(principal, wanted)
+        now = int(self._clock())
+        return [self._sign(key, options, now) for key in wanted]
+
+    async def _authorize(self, principal: Principal, wanted: Sequence[str]) -> None:
+        allowed = may_download(principal, self.policy.access)
+        if allowed is False:
+            raise ForbiddenError("Download links are for the service.")
+        if allowed is None:
+            await asyncio.gather(*(self._objects.get(principal, key) for key in set(wanted)))
+
+    def _sign(self, key: str, options: LinkOptions, now: int) -> Link:
+        window = self.policy.window
+        start = now - now % window if window else now
+        lifetime = (options.expires_in or self.policy.url_lifetime) + window
+        url = self._presigner.presign(
+            "GET", self._layout.object(key), now=start, expires_in=lifetime, query=_overrides(key, options)
+        )
+        return Link(key, url, start + lifetime, start + window - now)
+
+
+def _overrides(key: str, options: LinkOptions) -> dict[str, str]:
+    """The response headers that the link signs (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
+
+    An object that the broker did not promote may be anything: it is never shown, only saved.
+    """
+    if not is_media_extension(keys.extension(key)):
+        return {
+            "response-content-disposition": content_disposition("attachment", options.filename),
+            "response-content-type": "application/octet-stream",
+        }
+    disposition = options.disposition or ("attachment" if options.filename else None)
+    if disposition is None:
+        return {}
+    return {"response-content-disposition": content_disposition(disposition, options.filename)}

@@ -1,0 +1,190 @@
+"""The configuration: an environment, read once, into frozen values. Every name the broker knows is read here.
+
+Rules of this module
+- A wrong value is a fault, and all faults are raised together. A missing store is no fault: the broker starts
+  without it, warns once, and says so at ``/readyz``.
+- What works but is likely a mistake is a warning, for the start-up log.
+- Secrets are hidden from ``repr``.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
+from broker.core.policy import PRESIGN_MAX, SINGLE_PUT_MAX, DownloadAccess, DownloadPolicy, UploadPolicy
+from broker.core.sigv4 import Credentials
+
+from .endpoint import origin, public_base, store_endpoint
+from .environment import Environment, SettingsError
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
+_SECRET_LEAST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """One store: where it is, its buckets, and who we are there.
+
+    ``staging_bucket`` may be ``bucket`` itself: then the prefixes alone keep staged and ready objects apart.
+    """
+
+    endpoint: str
+    bucket: str
+    credentials: Credentials
+    staging_bucket: str
+    staging_credentials: Credentials
+    public_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that a broker process is told. ``store`` is ``None`` when a part of it is missing."""
+
+    store: StoreSettings | None
+    missing: tuple[str, ...]
+    tokens: TokenRules
+    uploads: UploadPolicy
+    downloads: DownloadPolicy
+    issuer: str
+    cors_origins: tuple[str, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def parse(variables: Mapping[str, str]) -> Settings:
+    """The settings in ``variables``; raises ``SettingsError`` with every fault at once."""
+    env = Environment(variables)
+    store, missing = _store(env)
+    tokens = _tokens(env)
+    settings_without_tokens = partial(
+        Settings,
+        store=store,
+        missing=missing,
+        uploads=_uploads(env),
+        downloads=_downloads(env),
+        issuer=env.text("BROKER_ISSUER", "r2-upload-broker"),
+        cors_origins=_origins(env),
+        secrets=_secrets(env, store),
+    )
+    if env.faults or tokens is None:
+        raise SettingsError(env.faults)
+    return settings_without_tokens(tokens=tokens, warnings=tuple(env.warnings))
+
+
+def from_environment() -> Settings:
+    """The settings of this process; raises ``SettingsError``."""
+    return parse(os.environ)
+
+
+def _store(env: Environment) -> tuple[StoreSettings | None, tuple[str, ...]]:
+    endpoint = store_endpoint(env)
+    values = {
+        "R2_ENDPOINT (or R2_ACCOUNT_ID)": endpoint,
+        "R2_ACCESS_KEY_ID": env.text("R2_ACCESS_KEY_ID"),
+        "R2_SECRET_ACCESS_KEY": env.secret("R2_SECRET_ACCESS_KEY"),
+        "R2_BUCKET_NAME": _bucket(env, "R2_BUCKET_NAME"),
+    }
+    staging_bucket = _bucket(env, "R2_STAGING_BUCKET_NAME")
+    staging = _staging_credentials(env)
+    public = env.checked("R2_PUBLIC_URL", env.text("R2_PUBLIC_URL"), public_base)
+    missing = tuple(name for name, value in values.items() if not value)
+    if missing:
+        env.warnings.append(f"no store is configured: set {', '.join(missing)}")
+        return None, missing
+    _, key_id, secret, bucket = values.values()
+    if public and staging_bucket in ("", bucket):
+        env.warnings.append(
+            "R2_PUBLIC_URL makes the bucket public, and with it what was uploaded and never confirmed: "
+            "set R2_STAGING_BUCKET_NAME to a private bucket"
+        )
+    credentials = Credentials(key_id, secret)
+    return StoreSettings(endpoint, bucket, credentials, staging_bucket or bucket, staging or credentials, public), ()
+
+
+def _bucket(env: Environment, name: str) -> str:
+    value = env.text(name)
+    if value and not _BUCKET.fullmatch(value):
+        env.fault(name, "must be a bucket name: 3 to 63 lower-case letters, digits and inner hyphens")
+        return ""
+    return value
+
+
+def _staging_credentials(env: Environment) -> Credentials | None:
+    key_id, secret = env.text("R2_STAGING_ACCESS_KEY_ID"), env.secret("R2_STAGING_SECRET_ACCESS_KEY")
+    if bool(key_id) != bool(secret):
+        env.fault(
+            "R2_STAGING_ACCESS_KEY_ID",
+            "and R2_STAGING_SECRET_ACCESS_KEY belong together; set both or neither",
+        )
+    return Credentials(key_id, secret) if key_id and secret else None
+
+
+def _tokens(env: Environment) -> TokenRules | None:
+    key = _verification_key(env)
+    rules = partial(
+        TokenRules,
+        issuer=env.text("JWT_ISSUER") or None,
+        audience=env.text("JWT_AUDIENCE") or None,
+        subject_claim=env.text("JWT_SUBJECT_CLAIM", "sub"),
+        service_scope=env.text("BROKER_SERVICE_SCOPE", "broker:service"),
+        typ=env.text("JWT_TYPE") or None,
+        leeway=env.duration("JWT_LEEWAY", 30, least=0, most=300),
+        max_lifetime=env.duration("JWT_MAX_LIFETIME", 31 * 86_400, least=60, most=366 * 86_400),
+    )
+    return rules(key=key) if key else None
+
+
+def _verification_key(env: Environment) -> VerificationKey | None:
+    known_faults = len(env.faults)
+    secret, public = env.secret("JWT_SECRET"), env.secret("JWT_PUBLIC_KEY")
+    algorithms = env.items("JWT_ALGORITHMS")
+    if secret and public:
+        env.fault("JWT_SECRET", "and JWT_PUBLIC_KEY are both set; a deployment has one family of keys")
+        return None
+    found = env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms)) or env.checked(
+        "JWT_PUBLIC_KEY", public, lambda text: public_key(text, algorithms)
+    )
+    if not found and len(env.faults) == known_faults:
+        env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY must be set: without it no token can be verified")
+    return found
+
+
+def _uploads(env: Environment) -> UploadPolicy:
+    default = UploadPolicy()
+    url_lifetime = env.duration("UPLOAD_URL_LIFETIME", default.url_lifetime, least=10, most=86_400)
+    return UploadPolicy(
+        max_bytes=env.size("UPLOAD_MAX_BYTES", default.max_bytes, least=1, most=SINGLE_PUT_MAX),
+        url_lifetime=url_lifetime,
+        lifetime=env.duration(
+            "UPLOAD_LIFETIME", max(default.lifetime, url_lifetime), least=url_lifetime, most=PRESIGN_MAX
+        ),
+    )
+
+
+def _downloads(env: Environment) -> DownloadPolicy:
+    default = DownloadPolicy()
+    window = env.duration("DOWNLOAD_URL_WINDOW", default.window, least=0, most=86_400)
+    return DownloadPolicy(
+        access=env.choice("DOWNLOAD_ACCESS", DownloadAccess.AUTHENTICATED),
+        url_lifetime=env.duration("DOWNLOAD_URL_LIFETIME", default.url_lifetime, least=1, most=PRESIGN_MAX - window),
+        window=window,
+    )
+
+
+def _origins(env: Environment) -> tuple[str, ...]:
+    name = "BROKER_CORS_ORIGINS"
+    return tuple(found for item in env.items(name) if (found := env.checked(name, item, origin)))
+
+
+def _secrets(env: Environment, store: StoreSettings | None) -> tuple[bytes, ...]:
+    given = tuple(item.encode() for item in env.items("BROKER_SECRET", env.secret("BROKER_SECRET")))
+    if any(len(secret) < _SECRET_LEAST for secret in given):
+        env.fault("BROKER_SECRET", f"must have at least {_SECRET_LEAST} bytes in each of its comma-separated items")
+    derived = (store.credentials.secret_access_key.encode(),) if store else ()
+    return given or derived
+
+
+__all__ = ["Settings", "SettingsError", "StoreSettings", "from_environment", "parse"]

@@ -1,0 +1,109 @@
+"""The control plane, for commands only: a bucket, its CORS rules and its lifecycle, by boto3.
+
+Rules are built by pure functions and put by others. No serving process imports this module.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from broker.core.sigv4 import Credentials
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
+
+UPLOAD_HEADERS: Final = ("content-type", "content-md5", "if-none-match", "x-amz-checksum-sha256")
+"""The headers an upload's URL may sign; R2 wants each one named."""
+
+_CHECKSUM_HEADERS: Final = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32")
+_CONFIG: Final = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "path"},
+    request_checksum_calculation="when_required",  # R2 refuses some of what "when_supported" sends
+    response_checksum_validation="when_required",
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+
+
+def connect(endpoint: str, credentials: Credentials) -> "S3Client":
+    """A boto3 client as R2 needs it: with another region or signature version it would sign what R2 refuses."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="auto",
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=_CONFIG,
+    )
+    for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration"):
+        client.meta.events.register(f"before-sign.s3.{operation}", _send_md5_instead)
+    return client
+
+
+def ensure_bucket(client: "S3Client", bucket: str) -> None:
+    """Create the bucket unless it is there."""
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        client.create_bucket(Bucket=bucket)
+
+
+def put_cors(client: "S3Client", bucket: str, origins: Sequence[str]) -> None:
+    """Let pages of ``origins`` upload to and read from the bucket; replaces the bucket's rules."""
+    client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [cors_rule(origins)]})
+
+
+def put_lifecycle(client: "S3Client", bucket: str, prefix: str, expire_days: int, abort_multipart_days: int) -> None:
+    """Have the bucket remove what was never confirmed; replaces the bucket's rules."""
+    rules = lifecycle_rules(prefix, expire_days, abort_multipart_days)
+    client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+
+
+def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
+    """The rule that a browser's uploads and downloads need, and no more."""
+    return {
+        "AllowedOrigins": list(origins),
+        "AllowedMethods": ["GET", "PUT", "HEAD"],
+        "AllowedHeaders": list(UPLOAD_HEADERS),
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3600,
+    }
+
+
+def lifecycle_rules(prefix: str, expire_days: int, abort_multipart_days: int) -> "list[LifecycleRuleTypeDef]":
+    """What is staged goes after some days; unfinished multipart uploads go wherever they are."""
+    return [
+        {
+            "ID": "remove-what-was-never-confirmed",
+            "Status": "Enabled",
+            "Filter": {"Prefix": prefix},
+            "Expiration": {"Days": expire_days},
+        },
+        {
+            "ID": "abort-unfinished-multipart-uploads",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": abort_multipart_days},
+        },
+    ]
+
+
+def _send_md5_instead(request: AWSRequest, **_event: object) -> None:
+    """R2 does not implement the CRC32 headers that botocore puts on bucket rules; Content-MD5 does the same."""
+    for name in _CHECKSUM_HEADERS:
+        del request.headers[name]
+    body: Any = request.body  # bytes, whatever the stubs say
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -1,0 +1,177 @@
+"""What a store's answers mean. An answer that is not clear is ``StorageUnavailableError``, never a guess.
+
+Rules of this module
+- It parses and decides; it sends nothing and reads no clock.
+- A reason names the operation, the status, the store's error code and its trace id. Nothing else that the store sent
+  is repeated: error bodies echo the request, with its URL and signature.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from broker.core.model import CopiedObject, StoredObject
+from broker.errors import StorageUnavailableError
+
+METADATA_PREFIX: Final = "x-amz-meta-"
+MAX_SKEW: Final = 900  # seconds between clocks, past which S3 refuses a request as RequestTimeTooSkewed
+
+# RFC 9110, section 8.8.3, without W/: a copy's condition needs a strong one. In XML some stores leave out the quotes.
+_ETAG: Final = re.compile(r'"([!#-~]+)"')
+_XML_ETAG: Final = re.compile(r'"?([!#-~]+)"?')
+_DIGITS: Final = re.compile(r"[0-9]{1,19}")
+_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
+_TRACE: Final = re.compile(r"[0-9A-Za-z+/=_-]{1,64}")
+_TRACE_HEADERS: Final = ("cf-ray", "x-amz-request-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: ``headers`` ignore case, ``body`` may be cut, ``received_at`` is by our clock."""
+
+    operation: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: float
+
+    def unclear(self, what: str = "") -> StorageUnavailableError:
+        """Why this answer is neither a yes nor a no, for an operator who has to ask the store about it."""
+        facts = (f"{self.operation} answered {self.status}", error_code(self), what, self._trace(), self._skew())
+        return StorageUnavailableError(", ".join(fact for fact in facts if fact))
+
+    def _trace(self) -> str:
+        found = ((name, self.headers.get(name, "")) for name in _TRACE_HEADERS)
+        return ", ".join(f"{name} {value}" for name, value in found if _TRACE.fullmatch(value))
+
+    def _skew(self) -> str:
+        date = _http_date(self.headers.get("date", ""))
+        skew = 0 if date is None else round(self.received_at - date)
+        return f"our clock is {skew:+} s off the store's" if abs(skew) > MAX_SKEW else ""
+
+
+def error_code(answer: Answer) -> str:
+    """The ``Code`` of an S3 error; empty when there is none that reads as one."""
+    root = _parse(answer.body)
+    code = "" if root is None or _name(root) != "Error" else root.findtext("{*}Code", "")
+    return code if _CODE.fullmatch(code) else ""
+
+
+def says_no_such_key(answer: Answer) -> bool:
+    """Whether the store says that the object is not there; a missing bucket or a proxy's 404 says nothing."""
+    return answer.status == 404 and error_code(answer) == "NoSuchKey"
+
+
+def stored_object(answer: Answer) -> StoredObject:
+    """What a HeadObject of an object that is there says of it."""
+    if answer.status != 200:
+        raise answer.unclear()
+    return StoredObject(
+        size=_size(answer),
+        content_type=_text(answer.headers.get("content-type", "")),
+        etag=_etag(answer),
+        last_modified=_modified(answer, _http_date(answer.headers.get("last-modified", ""))),
+        metadata=_metadata(answer.headers),
+    )
+
+
+def beginning(answer: Answer) -> tuple[str, bytes]:
+    """The ETag and the bytes of a ranged GetObject from byte 0; a store may also send all from there."""
+    if answer.status != 200 and not _is_first_range(answer):
+        raise answer.unclear()
+    return _etag(answer), answer.body
+
+
+def copied_object(answer: Answer) -> CopiedObject:
+    """What a CopyObject made. Its 200 may come before the copying, and an error after it, in the body."""
+    result = _document(answer, "CopyObjectResult")
+    tag = _unquoted(answer, _XML_ETAG.fullmatch(result.findtext("{*}ETag", "")))
+    return CopiedObject(tag, _modified(answer, _iso_date(result.findtext("{*}LastModified", ""))))
+
+
+def undeleted(answer: Answer, keys: Iterable[str]) -> frozenset[str]:
+    """Those of ``keys`` that a DeleteObjects does not say are deleted."""
+    deleted = {found.text for found in _document(answer, "DeleteResult").iterfind("{*}Deleted/{*}Key")}
+    return frozenset(keys) - deleted
+
+
+def _is_first_range(answer: Answer) -> bool:
+    return answer.status == 206 and answer.headers.get("content-range", "").startswith("bytes 0-")
+
+
+def _document(answer: Answer, name: str) -> ET.Element:
+    if answer.status != 200:
+        raise answer.unclear()
+    root = _parse(answer.body)
+    if root is None or _name(root) != name:
+        raise answer.unclear(f"no {name}")
+    return root
+
+
+def _parse(body: bytes) -> ET.Element | None:
+    try:
+        # Safe: the body is capped, expat bounds what entities may expand to, and ElementTree loads nothing external.
+        return ET.fromstring(body)  # noqa: S314  # see above
+    except (ET.ParseError, LookupError, ValueError):  # the latter two for an encoding that expat does not know
+        return None
+
+
+def _name(element: ET.Element) -> str:
+    """The element's name whatever its namespace: R2 leaves it out where S3 has one."""
+    return element.tag.rpartition("}")[2]
+
+
+def _etag(answer: Answer) -> str:
+    return _unquoted(answer, _ETAG.fullmatch(answer.headers.get("etag", "")))
+
+
+def _unquoted(answer: Answer, match: re.Match[str] | None) -> str:
+    if match is None:
+        raise answer.unclear("no strong ETag")
+    return match[1]
+
+
+def _size(answer: Answer) -> int:
+    """Cloudflare drops the length of what it could compress; that is unknown, not zero."""
+    length = answer.headers.get("content-length", "")
+    if not _DIGITS.fullmatch(length):
+        raise answer.unclear("no Content-Length")
+    return int(length)
+
+
+def _modified(answer: Answer, moment: int | None) -> int:
+    if moment is None:
+        raise answer.unclear("no Last-Modified")
+    return moment
+
+
+def _http_date(text: str) -> int | None:
+    """An IMF-fixdate (RFC 9110, section 5.6.7), the only form S3 sends."""
+    try:
+        return int(datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
+
+
+def _iso_date(text: str) -> int | None:
+    """A moment as XML has it, with its time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return int(moment.timestamp()) if moment.tzinfo else None
+    except ValueError:
+        return None
+
+
+def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    lowered = ((name.lower(), value) for name, value in headers.items())
+    return {
+        name.removeprefix(METADATA_PREFIX): _text(value) for name, value in lowered if name.startswith(METADATA_PREFIX)
+    }
+
+
+def _text(value: str) -> str:
+    """A header's value fit to be encoded again: bytes that are not UTF-8 arrive as lone surrogates."""
+    return value.encode(errors="surrogateescape").decode(errors="replace")

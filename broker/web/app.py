@@ -1,0 +1,89 @@
+"""The composition root: settings in, ASGI application out. Importing it loads no boto3."""
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
+
+from broker import service, settings
+from broker.auth.tokens import TokenVerifier
+from broker.core.receipts import Receipts
+from broker.core.sigv4 import Presigner
+from broker.settings import Settings
+from broker.store.port import ObjectStore
+from broker.store.r2 import R2ObjectStore
+
+from .operations import Operations
+from .problems import unrouted
+from .routes import Gate, routes
+from .telemetry import Telemetry, configure_logging
+
+log = logging.getLogger("broker.web")
+
+
+def create_app(
+    configured: Settings,
+    *,
+    store: ObjectStore | None = None,
+    clock: Callable[[], float] = time.time,
+    extra_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The application of one process.
+
+    ``store`` stands in for the configured one; ``extra_routes`` are pages that a command adds to the API.
+    """
+    receipts = Receipts(configured.secrets, issuer=configured.issuer) if configured.secrets else None
+    place = configured.store
+    services: service.Services | None = None
+    if place and receipts:
+        store = store or R2ObjectStore(Presigner(place.credentials, place.endpoint), clock=clock)
+        services = service.build(configured, place, store, receipts, clock)
+    else:
+        store = None
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        for warning in configured.warnings:
+            log.warning(json.dumps({"event": "warning", "message": warning}))
+        yield
+        if store:
+            await store.close()
+
+    gate = Gate(TokenVerifier(configured.tokens), services, configured.missing, clock)
+    operations = Operations(configured, store, receipts.jwks if receipts else {"keys": []})
+    app = Starlette(
+        routes=[*routes(gate, operations), *extra_routes],
+        middleware=[Middleware(Telemetry), *_cors(configured.cors_origins)],
+        exception_handlers={404: unrouted},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # it would answer with a Location made from the Host header
+    return app
+
+
+def from_environment() -> Starlette:
+    """The application of a worker process."""
+    configure_logging()
+    return create_app(settings.from_environment())
+
+
+def _cors(origins: Sequence[str]) -> list[Middleware]:
+    """CORS of the API itself; the bucket has rules of its own for the PUT and the GET."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+            expose_headers=["Location", "Retry-After", "X-Request-Id"],
+            max_age=600,
+        )
+    ]

@@ -1,0 +1,104 @@
+"""The ready objects of the API: ``/api/v1/objects``, ``/api/v1/keys`` and ``/api/v1/downloads``."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.core.disposition import Disposition, clean_name
+from broker.core.model import Principal
+from broker.service import Services
+from broker.service.downloads import Link, LinkOptions
+
+from . import wire
+from .body import convert, read_json
+from .query import parameters, refuse
+
+
+async def look(services: Services, request: Request, principal: Principal) -> Response:
+    """What the store says of an object."""
+    parameters(request)
+    return wire.answer(wire.ready_object(await services.objects.get(principal, request.path_params["key"])))
+
+
+async def delete(services: Services, request: Request, principal: Principal) -> Response:
+    """Delete an object."""
+    parameters(request)
+    await services.objects.delete(principal, request.path_params["key"])
+    return Response(status_code=204, headers=wire.NO_STORE)
+
+
+async def delete_many(services: Services, request: Request, principal: Principal) -> Response:
+    """Delete many objects, for the service."""
+    parameters(request)
+    keys = convert(await read_json(request, limit=KEYS_BODY_MAX), wire.KeysIn).keys
+    return wire.answer(wire.deleted(await services.objects.delete_many(principal, keys)))
+
+
+async def key_in_url(services: Services, request: Request, principal: Principal) -> Response:  # noqa: ARG001  the handlers' one shape
+    """The key inside a URL."""
+    url = parameters(request, "url").get("url")
+    if url is None:
+        raise refuse("url", "is required")
+    return wire.answer({"key": services.objects.key_in(url)})
+
+
+async def download(services: Services, request: Request, principal: Principal) -> Response:
+    """A signed link to one object, or a redirect to it."""
+    given = parameters(request, "expiresIn", "filename", "disposition", "redirect")
+    redirect = given.get("redirect", "0")
+    if redirect not in ("0", "1"):
+        raise refuse("redirect", "must be 0 or 1")
+    options = LinkOptions(
+        _expires_in(services, given.get("expiresIn")),
+        _disposition(given.get("disposition")),
+        _name(given.get("filename")),
+    )
+    link = await services.downloads.link(principal, request.path_params["key"], options)
+    if redirect == "1":
+        return Response(status_code=307, headers={**wire.NO_STORE, **_stable(link), "Location": link.url})
+    return wire.answer(wire.link(link), headers=_stable(link))
+
+
+async def download_many(services: Services, request: Request, principal: Principal) -> Response:
+    """Signed links to many objects."""
+    parameters(request)
+    wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), wire.LinksIn)
+    expires_in = _in_range(services, wanted.expires_in)
+    links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
+    return wire.answer({"downloads": [wire.link(link) for link in links]})
+
+
+def _stable(link: Link) -> dict[str, str]:
+    """A stable link may be kept by its holder's own cache until the window ends."""
+    return {"Cache-Control": f"private, max-age={link.stable_for}"} if link.stable_for else {}
+
+
+def _expires_in(services: Services, text: str | None) -> int | None:
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise refuse("expiresIn", "must be a whole number of seconds")
+    return _in_range(services, None if text is None else int(text))
+
+
+def _in_range(services: Services, expires_in: int | None) -> int | None:
+    longest = services.downloads.policy.url_lifetime
+    if expires_in is not None and not 1 <= expires_in <= longest:
+        raise refuse("expiresIn", f"must be between 1 and {longest} seconds")
+    return expires_in
+
+
+def _disposition(text: str | None) -> Disposition | None:
+    match text:
+        case None | "inline" | "attachment":
+            return text
+        case _:
+            raise refuse("disposition", "must be inline or attachment")
+
+
+def _name(text: str | None) -> str | None:
+    try:
+        return None if text is None else clean_name(text)
+    except ValueError as error:
+        raise refuse("filename", str(error)) from None
+
+
+KEYS_BODY_MAX = 128 * 1024
+"""Bytes of a list of keys: a thousand of them."""

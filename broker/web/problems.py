@@ -1,0 +1,53 @@
+"""Refusals and accidents as answers: RFC 9457 problem documents, one place for all of them."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from broker.errors import (
+    BrokerError,
+    MethodNotAllowedError,
+    NotFoundError,
+    StorageNotConfiguredError,
+    StorageUnavailableError,
+    UnauthenticatedError,
+)
+
+from . import notes, wire
+
+
+def refused(scope: Scope, error: BrokerError) -> Response:
+    """The answer to a refusal of ours, which the request's line in the log then names."""
+    notes.note(scope, code=error.code)
+    if isinstance(error, StorageUnavailableError | UnauthenticatedError):
+        notes.note(scope, reason=error.reason)
+    return respond(error, notes.request_id(scope))
+
+
+async def unrouted(request: Request, _error: Exception) -> Response:
+    """The answer when no route fits: the router's 404, in our words."""
+    return refused(request.scope, NotFoundError("There is no such resource."))
+
+
+def respond(error: BrokerError, request_id: str) -> Response:
+    """``error`` as a problem document with the header fields its status asks for."""
+    response = Response(
+        msgspec.json.encode(wire.problem(error, request_id)),
+        error.status,
+        dict(wire.NO_STORE),
+        "application/problem+json",
+    )
+    response.headers.update(_fields(error))
+    return response
+
+
+def _fields(error: BrokerError) -> dict[str, str]:
+    match error:
+        case UnauthenticatedError():
+            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750 section 3
+        case MethodNotAllowedError():
+            return {"Allow": ", ".join(error.allowed)}
+        case StorageUnavailableError() | StorageNotConfiguredError():
+            return {"Retry-After": str(error.retry_after)}
+    return {}

@@ -1,0 +1,35 @@
+"""A request's query parameters and header fields, as strictly read as its body."""
+
+from starlette.requests import Request
+
+from broker.errors import Fault, InvalidRequestError
+
+IDEMPOTENCY_KEY_MAX = 255
+
+
+def refuse(name: str, rule: str) -> InvalidRequestError:
+    """The refusal of the parameter or header field ``name``."""
+    return InvalidRequestError(f"{name} {rule}.", faults=(Fault(f"/{name}", rule),))
+
+
+def parameters(request: Request, *known: str) -> dict[str, str]:
+    """The parameters by name, empty ones left out; unknown and repeated ones are refused."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise refuse("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
+        if name in found:
+            raise refuse(name, "must be given once")
+        found[name] = value
+    return {name: value for name, value in found.items() if value}
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key, if there is one (draft-ietf-httpapi-idempotency-key-header)."""
+    values = request.headers.getlist("idempotency-key")
+    if not values:
+        return None
+    value = values[0]
+    if len(values) > 1 or not 1 <= len(value) <= IDEMPOTENCY_KEY_MAX or not (value.isascii() and value.isprintable()):
+        raise refuse("Idempotency-Key", f"must be one value of 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters")
+    return value

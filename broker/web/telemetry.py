@@ -1,0 +1,101 @@
+"""What a request leaves behind: its id in the answer, one JSON line in the log, and nothing secret.
+
+Rules of this module
+- The line names the route's template, never the path: an upload id is a capability, a query may hold a URL.
+- An accident is answered with ``internal`` and its request id; where it happened goes to the log, what was in the
+  variables does not.
+- A pure ASGI middleware: BaseHTTPMiddleware costs more than all the rest of a request.
+"""
+
+import json
+import logging
+import sys
+import time
+import traceback
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from broker.errors import BrokerError
+
+from . import notes
+from .problems import respond
+
+access_log = logging.getLogger("broker.access")
+error_log = logging.getLogger("broker.web")
+
+
+class Telemetry:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request and write its line."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        gathered = notes.begin(scope)
+        identity = notes.request_id(scope)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                gathered["status"] = message["status"]
+                message["headers"].append((b"x-request-id", identity.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001  the last line of defence
+            error_log.error(_accident(error, identity))
+            if not gathered["status"]:
+                gathered["code"] = BrokerError.code
+                response = respond(BrokerError("Something went wrong on our side."), identity)
+                await response(scope, receive, send_with_id)
+        finally:
+            access_log.info(_line(scope, gathered, time.perf_counter() - began))
+
+
+def _line(scope: Scope, gathered: dict[str, Any], seconds: float) -> str:
+    method = scope["method"]
+    route = scope.get("route")
+    line = {
+        "event": "request",
+        "method": method if method.isalpha() and len(method) < 10 else "?",
+        "route": getattr(route, "path", None),
+        "ms": round(seconds * 1000, 2),
+        **gathered,
+    }
+    return json.dumps(line)
+
+
+def _accident(error: Exception, identity: str) -> str:
+    """Type and place of an exception, not its words: they may quote what must not be written down."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
+    return json.dumps({"event": "accident", "requestId": identity, "type": type(error).__name__, "where": where})
+
+
+def configure_logging() -> None:
+    """One JSON line a record on standard output, for our loggers and uvicorn's alike."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JsonLines())
+    for name in ("broker", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+
+
+class _JsonLines(logging.Formatter):
+    """Our own records are JSON already; others' become the ``message`` of one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if text.startswith('{"event"'):
+            return text
+        line: dict[str, Any] = {"event": "log", "level": record.levelname.lower(), "logger": record.name}
+        if record.exc_info and record.exc_info[0]:
+            line["type"] = record.exc_info[0].__name__
+        return json.dumps({**line, "message": text})

@@ -1,0 +1,71 @@
+"""The uploads of the API: ``/api/v1/uploads`` and below (create, look, confirm, abort)."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.core.model import Principal
+from broker.errors import BrokerError
+from broker.service import Services
+
+from . import notes, wire
+from .body import convert, read_json, read_optional_json
+from .query import idempotency_key, parameters
+
+
+async def create(services: Services, request: Request, principal: Principal) -> Response:
+    """Sign a PUT for one file, or for each of several."""
+    parameters(request)
+    key = idempotency_key(request)
+    document = await read_json(request)
+    batch = isinstance(document, dict) and "files" in document
+    files = convert(document, wire.FilesIn).files if batch else [convert(document, wire.FileIn)]
+    uploads = services.uploads.create(
+        principal, [file.declaration() for file in files], batch=batch, idempotency_key=key
+    )
+    answers = [wire.created(upload) for upload in uploads]
+    if batch:
+        return wire.answer({"uploads": answers}, 201)
+    return wire.answer(answers[0], 201, {"Location": f"{request.url.path}/{uploads[0].ticket}"})
+
+
+async def look(services: Services, request: Request, principal: Principal) -> Response:
+    """How far an upload is."""
+    parameters(request)
+    ticket = request.path_params["upload_id"]
+    return wire.answer(wire.progress(ticket, await services.uploads.progress(principal, ticket)))
+
+
+async def abort(services: Services, request: Request, principal: Principal) -> Response:
+    """Remove what was staged."""
+    parameters(request)
+    await services.uploads.abort(principal, request.path_params["upload_id"])
+    return Response(status_code=204, headers=wire.NO_STORE)
+
+
+async def confirm(services: Services, request: Request, principal: Principal) -> Response:
+    """Check, promote, and give the track-ready answer."""
+    parameters(request)
+    convert(await read_optional_json(request), wire.ConfirmIn)
+    return wire.answer(wire.confirmed(await services.uploads.confirm(principal, request.path_params["upload_id"])))
+
+
+async def confirm_many(services: Services, request: Request, principal: Principal) -> Response:
+    """Confirm each of several uploads; each has its own answer or problem."""
+    parameters(request)
+    tickets = convert(await read_json(request, limit=CONFIRMS_BODY_MAX), wire.ConfirmsIn).upload_ids
+    outcomes = await services.uploads.confirm_many(principal, tickets)
+    identity = notes.request_id(request.scope)
+    return wire.answer(
+        {
+            "results": [
+                {"uploadId": ticket, "problem": wire.problem(outcome, identity)}
+                if isinstance(outcome, BrokerError)
+                else {"uploadId": ticket, **wire.confirmed(outcome)}
+                for ticket, outcome in zip(tickets, outcomes, strict=True)
+            ]
+        }
+    )
+
+
+CONFIRMS_BODY_MAX = 512 * 1024
+"""Bytes of a batch confirm: a hundred ids, each as long as an id may be."""

@@ -1,0 +1,96 @@
+"""Tokens as nobody's library would make them, and keys made anew for each run."""
+
+import base64
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from broker.auth.tokens import TokenVerifier
+from broker.core.jose import TokenRules, public_key, secret_key
+
+Sign = Callable[[bytes], bytes]
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
+
+NOW = 1_800_000_000
+SECRET = "the verifier's own secret, of which no attacker knows a word but the length"
+RSA = rsa.generate_private_key(65537, 2048)
+P256 = ec.generate_private_key(ec.SECP256R1())
+P384 = ec.generate_private_key(ec.SECP384R1())
+P521 = ec.generate_private_key(ec.SECP521R1())
+ED25519 = Ed25519PrivateKey.generate()
+ED448 = Ed448PrivateKey.generate()
+USER = {"sub": "u1", "exp": NOW + 600}
+
+
+def pem(key: PrivateKey) -> str:
+    """The public half of ``key``."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def der(key: PrivateKey) -> bytes:
+    """The public half of ``key``."""
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def b64(data: bytes) -> str:
+    """Base64url without padding."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def hs(key: bytes, algorithm: str = "sha256") -> Sign:
+    """An HMAC under ``key``."""
+    return lambda message: hmac.digest(key, message, algorithm)
+
+
+def rs256(key: rsa.RSAPrivateKey) -> Sign:
+    """RS256 by ``key``."""
+    return lambda message: key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+def es256(key: ec.EllipticCurvePrivateKey) -> Sign:
+    """ES256 by ``key``."""
+
+    def sign(message: bytes) -> bytes:
+        numbers = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return b"".join(number.to_bytes(32) for number in numbers)
+
+    return sign
+
+
+GOOD: Sign = hs(SECRET.encode())
+
+
+def written(document: Mapping[str, Any] | str | bytes) -> bytes:
+    """A document as JSON; text and bytes stand for themselves."""
+    if isinstance(document, bytes):
+        return document
+    return (document if isinstance(document, str) else json.dumps(document)).encode()
+
+
+def mint(
+    claims: Mapping[str, Any] | str | bytes = USER,
+    sign: Sign = GOOD,
+    header: Mapping[str, Any] | str | bytes = {"alg": "HS256"},  # never changed
+) -> str:
+    """A token in compact form over exactly these bytes."""
+    message = f"{b64(written(header))}.{b64(written(claims))}"
+    return f"{message}.{b64(sign(message.encode()))}"
+
+
+def bearer(token: str) -> list[str]:
+    """The Authorization fields of a request with ``token``."""
+    return [f"Bearer {token}"]
+
+
+def verifier(key: PrivateKey | str = SECRET, *algorithms: str, **rules: Any) -> TokenVerifier:
+    """A verifier with these rules, of the shared secret unless a private key's public half is to be its key."""
+    verification = secret_key(key, algorithms) if isinstance(key, str) else public_key(pem(key), algorithms)
+    return TokenVerifier(TokenRules(verification, **rules))

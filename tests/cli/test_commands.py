@@ -1,0 +1,80 @@
+"""The command line as an operator meets it: words, exit codes, and what stops the start."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from broker.cli import main as command
+from broker.cli import serve
+from tests.e2e.processes import inherited
+
+SECRET = "a secret of the command's tests, long enough"
+
+
+def broker(
+    folder: Path, *words: str, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run ``python -m broker`` with exactly this environment."""
+    line = [sys.executable, "-m", "broker", *words]
+    variables = {**inherited(), **(environment or {})}
+    return subprocess.run(line, cwd=folder, env=variables, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_wrong_configuration_stops_the_start_and_names_every_fault_but_no_value(tmp_path: Path) -> None:
+    """X10."""
+    wrong = {"JWT_SECRET": "canary-short", "UPLOAD_MAX_BYTES": "canary", "R2_ENDPOINT": "https://canary.r2.dev"}
+    done = broker(tmp_path, "serve", environment=wrong)
+    assert done.returncode == 2
+    for name in wrong:
+        assert name in done.stderr
+    assert "canary" not in done.stderr.replace("https://<account-id>", "")
+    assert done.stdout == ""
+
+
+def test_a_missing_env_file_stops_the_start(tmp_path: Path) -> None:
+    done = broker(tmp_path, "serve", "--env-file", "nowhere")
+    assert (done.returncode, "--env-file" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["fly"], ["serve", "--port", "x"], ["serve", "--port", "65536"], ["serve", "--workers", "0"]]
+)
+def test_a_wrong_call_explains_itself(tmp_path: Path, words: list[str]) -> None:
+    done = broker(tmp_path, *words)
+    assert done.returncode == 2
+    assert "usage: broker" in done.stderr
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "settings"
+    file.write_text("JWT_ISSUER=from-file\nJWT_AUDIENCE=$HOME\nJWT_TYPE\n")
+    environment = {"JWT_ISSUER": "from-environment"}
+    monkeypatch.setattr("os.environ", environment)
+    serve.load_env_file(file)
+    assert environment == {"JWT_ISSUER": "from-environment", "JWT_AUDIENCE": "$HOME", "JWT_TYPE": ""}
+
+
+def test_a_file_named_env_in_the_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("JWT_SECRET=short\n")
+    assert "JWT_SECRET must have at least 32 bytes" in broker(tmp_path, "serve").stderr
+
+
+def test_the_demo_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert command.main(["demo", "--port", str(taken.getsockname()[1])]) == 1
+    assert "Choose another with --port" in capsys.readouterr().err
+
+
+def test_the_demo_says_that_its_store_cannot_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    assert command.main(["demo", "--port", "0"]) == 1
+    assert "pip install" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""The stores that one suite holds to the port's contract, and what each is known not to do."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from broker.core.model import ObjectRef
+from broker.core.sigv4 import Credentials, Presigner
+from broker.store.port import ObjectStore
+from broker.store.r2 import R2ObjectStore
+from tests.stores.memory import MemoryObjectStore
+from tests.stores.place import Place, send
+
+VERIFIES_SIGNATURES = "verifies signatures"
+CHECKS_THE_COPY_SOURCE = "checks the ETag of a copy's source"
+KEEPS_THE_COPY_TARGET = "refuses to replace the target of a copy"
+
+LACKS: Mapping[str, Mapping[str, str]] = {
+    "seaweedfs": {KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match"},
+    "local_r2": {KEEPS_THE_COPY_TARGET: "leaves out R2's cf-copy-destination-*, which is in beta"},
+    "moto": {
+        KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match",
+        CHECKS_THE_COPY_SOURCE: "ignores x-amz-copy-source-if-match",
+        VERIFIES_SIGNATURES: "takes every signature for good",
+    },
+    "memory": {VERIFIES_SIGNATURES: "has none"},
+}
+"""Which store does not do what, and why. The suite expects exactly this: a store that learns is a failure too."""
+
+
+class Subject(Protocol):
+    """A store under contract."""
+
+    @property
+    def name(self) -> str:
+        """Its name in ``LACKS``."""
+
+    @property
+    def store(self) -> ObjectStore:
+        """The port over it."""
+
+    def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
+        """What a client's PUT leaves behind."""
+
+    def with_wrong_secret(self) -> ObjectStore:
+        """The same store, asked by somebody else."""
+
+    def out_of_reach(self) -> ObjectStore:
+        """A store of the same kind that nobody answers for."""
+
+
+@dataclass
+class Real:
+    """A store that runs, behind the adapter."""
+
+    place: Place
+    store: ObjectStore
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+    def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
+        headers = {"content-type": content_type, **{f"x-amz-meta-{name}": metadata[name] for name in metadata}}
+        url = self.place.presigner().presign("PUT", ref, now=int(time.time()), expires_in=60, headers=headers)
+        assert send("PUT", url, headers, body).status == 200
+
+    def with_wrong_secret(self) -> ObjectStore:
+        return self.place.object_store(Credentials(self.place.credentials.access_key_id, "another secret"))
+
+    def out_of_reach(self) -> ObjectStore:
+        return R2ObjectStore(Presigner(self.place.credentials, "http://127.0.0.1:1"))
+
+
+@dataclass
+class Memory:
+    """The store of the fast tests."""
+
+    store: MemoryObjectStore
+    name: str = "memory"
+
+    def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
+        self.store.put(ref, body, content_type=content_type, metadata=metadata)
+
+    def with_wrong_secret(self) -> ObjectStore:
+        return self.store
+
+    def out_of_reach(self) -> ObjectStore:
+        store = MemoryObjectStore()
+        store.failing = {"head", "first_bytes", "copy", "delete", "delete_many", "ping"}
+        return store
+
+
+def memory() -> Memory:
+    """A new one, without the bucket that no store has."""
+    store = MemoryObjectStore()
+    store.missing_buckets.add("no-such-bucket")
+    return Memory(store)
+
+
+def does(subject: Subject, what: str) -> bool:
+    """Whether ``subject`` is expected to do ``what``."""
+    return what not in LACKS[subject.name]

@@ -1,0 +1,238 @@
+"""The contract of ``broker/store/port.py``, sentence by sentence, over every store."""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from broker.core.model import CopiedObject, ObjectRef, StoredObject
+from broker.errors import StorageUnavailableError
+from broker.store.port import ObjectStore
+from tests.stores.place import BUCKET, new_ref
+
+from .subjects import CHECKS_THE_COPY_SOURCE, KEEPS_THE_COPY_TARGET, VERIFIES_SIGNATURES, Subject, does
+
+BODY = b"ID3\x04" + bytes(range(256)) * 8
+ETAG = hashlib.md5(BODY).hexdigest()
+METADATA = {"owner": "user%2F1%20%C3%A9", "filename": "My%20s%C3%B6ng.mp3"}
+READY_HEADERS = {
+    "content-type": "audio/ogg",
+    "cache-control": "private, max-age=31536000, immutable",
+    "x-amz-meta-owner": "another%20owner",
+}
+NOWHERE = "no-such-bucket"
+
+CALLS: dict[str, Callable[[ObjectStore, ObjectRef], Awaitable[Any]]] = {
+    "head": lambda store, ref: store.head(ref),
+    "first_bytes": lambda store, ref: store.first_bytes(ref, 4),
+    "copy": lambda store, ref: store.copy(ref, new_ref(), if_match=ETAG, headers=READY_HEADERS),
+    "delete": lambda store, ref: store.delete(ref),
+    "delete_many": lambda store, ref: store.delete_many(ref.bucket, [ref.key]),
+    "ping": lambda store, ref: store.ping(ref.bucket),
+}
+
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+
+
+def put(subject: Subject, ref: ObjectRef | None = None, body: bytes = BODY) -> ObjectRef:
+    """An object that is there."""
+    ref = ref or new_ref()
+    subject.put(ref, body, content_type="audio/mpeg", metadata=METADATA)
+    return ref
+
+
+async def head(subject: Subject, ref: ObjectRef) -> StoredObject:
+    """What the store says of an object that is there."""
+    found = await subject.store.head(ref)
+    assert found
+    return found
+
+
+@asynccontextmanager
+async def closed_at_the_end(store: ObjectStore) -> AsyncIterator[ObjectStore]:
+    """A store of one test."""
+    yield store
+    await store.close()
+
+
+async def test_head_tells_size_type_etag_time_and_metadata(subject: Subject) -> None:
+    before = int(time.time())
+
+    found = await head(subject, put(subject))
+
+    assert found == StoredObject(len(BODY), "audio/mpeg", ETAG, found.last_modified, METADATA)
+    assert before - 1 <= found.last_modified <= time.time() + 1
+
+
+async def test_head_of_what_is_not_there_is_none(subject: Subject) -> None:
+    assert await subject.store.head(new_ref()) is None
+
+
+async def test_a_key_with_characters_that_urls_encode_is_found(subject: Subject) -> None:
+    ref = put(subject, ObjectRef(BUCKET, f"{new_ref().key} a+b&c=d%20~é.mp3"))
+
+    assert (await head(subject, ref)).size == len(BODY)
+
+
+async def test_head_of_an_object_of_several_chunks_has_the_md5_as_etag(subject: Subject) -> None:
+    body = BODY * 5000  # 10 MB
+
+    found = await head(subject, put(subject, body=body))
+
+    assert (len(body), hashlib.md5(body).hexdigest()) == (found.size, found.etag)
+
+
+@pytest.mark.parametrize("count", [1, 64, len(BODY) - 1, len(BODY), len(BODY) + 1])
+async def test_first_bytes_are_the_etag_and_as_many_bytes_as_there_are(subject: Subject, count: int) -> None:
+    ref = put(subject)
+
+    assert await subject.store.first_bytes(ref, count) == (ETAG, BODY[:count])
+
+
+async def test_first_bytes_of_an_empty_object_are_its_etag_and_nothing(subject: Subject) -> None:
+    ref = put(subject, body=b"")
+
+    assert await subject.store.first_bytes(ref, 64) == (hashlib.md5(b"").hexdigest(), b"")
+
+
+async def test_first_bytes_of_what_is_not_there_are_none(subject: Subject) -> None:
+    assert await subject.store.first_bytes(new_ref(), 64) is None
+
+
+async def test_a_copy_has_the_bytes_and_etag_of_its_source_and_the_headers_it_was_given(subject: Subject) -> None:
+    source, target = put(subject), new_ref("media")
+
+    copied = await subject.store.copy(source, target, if_match=ETAG, headers=READY_HEADERS)
+
+    found = await head(subject, target)
+    assert copied == CopiedObject(found.etag, found.last_modified)
+    assert found == StoredObject(len(BODY), "audio/ogg", ETAG, found.last_modified, {"owner": "another%20owner"})
+    assert await subject.store.first_bytes(target, len(BODY)) == (ETAG, BODY)
+
+
+async def test_a_copy_of_several_chunks_has_the_etag_of_its_source(subject: Subject) -> None:
+    source, target = put(subject, body=BODY * 5000), new_ref("media")
+    etag = (await head(subject, source)).etag
+
+    copied = await subject.store.copy(source, target, if_match=etag, headers=READY_HEADERS)
+
+    assert copied
+    assert copied.etag == etag == (await head(subject, target)).etag
+
+
+async def test_a_copy_leaves_its_source_as_it_was(subject: Subject) -> None:
+    source = put(subject)
+    before = await head(subject, source)
+
+    await subject.store.copy(source, new_ref("media"), if_match=ETAG, headers=READY_HEADERS)
+
+    assert await head(subject, source) == before
+
+
+async def test_a_source_key_with_characters_that_urls_encode_is_copied(subject: Subject) -> None:
+    source = put(subject, ObjectRef(BUCKET, f"{new_ref().key} a+b&c=d%20~é.mp3"))
+
+    assert await subject.store.copy(source, new_ref("media"), if_match=ETAG, headers=READY_HEADERS)
+
+
+async def test_another_version_than_the_named_one_is_not_copied(subject: Subject) -> None:
+    source, target = put(subject), new_ref("media")
+
+    copied = await subject.store.copy(source, target, if_match="0" * 32, headers=READY_HEADERS)
+
+    assert (copied is None) is does(subject, CHECKS_THE_COPY_SOURCE)
+    assert (await subject.store.head(target) is None) is does(subject, CHECKS_THE_COPY_SOURCE)
+
+
+async def test_a_copy_of_what_is_not_there_is_none(subject: Subject) -> None:
+    assert await subject.store.copy(new_ref(), new_ref("media"), if_match=ETAG, headers=READY_HEADERS) is None
+
+
+async def test_a_copy_onto_what_is_there_is_none_where_the_store_can_refuse_it(subject: Subject) -> None:
+    source, target = put(subject), new_ref("media")
+    await subject.store.copy(source, target, if_match=ETAG, headers=READY_HEADERS)
+
+    again = await subject.store.copy(source, target, if_match=ETAG, headers={**READY_HEADERS, "x-amz-meta-again": "1"})
+
+    assert (again is None) is does(subject, KEEPS_THE_COPY_TARGET)
+    assert ("again" not in (await head(subject, target)).metadata) is does(subject, KEEPS_THE_COPY_TARGET)
+
+
+async def test_delete_removes_the_object(subject: Subject) -> None:
+    ref = put(subject)
+
+    await subject.store.delete(ref)
+
+    assert await subject.store.head(ref) is None
+
+
+async def test_deleting_what_is_not_there_succeeds(subject: Subject) -> None:
+    await subject.store.delete(new_ref())
+
+
+async def test_delete_many_removes_what_is_there_and_does_not_mind_what_is_not(subject: Subject) -> None:
+    there = [put(subject), put(subject, ObjectRef(BUCKET, f"{new_ref().key}&<b>'\".mp3"))]
+    missing = new_ref()
+
+    failed = await subject.store.delete_many(BUCKET, [ref.key for ref in (*there, missing)])
+
+    assert failed == frozenset()
+    assert [await subject.store.head(ref) for ref in there] == [None, None]
+
+
+async def test_delete_many_takes_a_thousand_keys(subject: Subject) -> None:
+    ref = put(subject)
+
+    failed = await subject.store.delete_many(BUCKET, [*(new_ref().key for _ in range(999)), ref.key])
+
+    assert failed == frozenset()
+    assert await subject.store.head(ref) is None
+
+
+async def test_delete_many_of_nothing_does_nothing(subject: Subject) -> None:
+    assert await subject.store.delete_many(BUCKET, []) == frozenset()
+
+
+async def test_ping_of_the_bucket_returns(subject: Subject) -> None:
+    await subject.store.ping(BUCKET)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in CALLS if verb != "head"])  # a HEAD's 404 does not say what of
+async def test_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject, verb: str) -> None:
+    with pytest.raises(StorageUnavailableError):
+        await CALLS[verb](subject.store, ObjectRef(NOWHERE, "key"))
+
+
+async def test_a_copy_into_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject) -> None:
+    source = put(subject)
+
+    with pytest.raises(StorageUnavailableError):
+        await subject.store.copy(source, ObjectRef(NOWHERE, "key"), if_match=ETAG, headers=READY_HEADERS)
+
+
+@every_call
+async def test_a_refused_signature_is_no_clear_answer(
+    subject: Subject, call: Callable[[ObjectStore, ObjectRef], Awaitable[Any]]
+) -> None:
+    ref = put(subject)
+    async with closed_at_the_end(subject.with_wrong_secret()) as stranger:
+        if does(subject, VERIFIES_SIGNATURES):
+            with pytest.raises(StorageUnavailableError):
+                await call(stranger, ref)
+            assert (await head(subject, ref)).etag == ETAG
+        else:
+            await call(stranger, ref)
+
+
+@every_call
+async def test_a_store_out_of_reach_is_no_clear_answer_and_that_in_time(
+    subject: Subject, call: Callable[[ObjectStore, ObjectRef], Awaitable[Any]]
+) -> None:
+    began = time.monotonic()
+    async with closed_at_the_end(subject.out_of_reach()) as nobody:
+        with pytest.raises(StorageUnavailableError):
+            await call(nobody, new_ref())
+    assert time.monotonic() - began < 3

@@ -1,0 +1,103 @@
+"""What may be uploaded, and how a refusal names the field and the rule."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.model import FileSpec, Principal
+from broker.core.policy import Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
+from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
+
+POLICY = UploadPolicy(max_bytes=1000)
+GOOD = Declaration("a.mp3", "audio/mp3", 10)
+
+
+def test_a_good_declaration_becomes_canonical() -> None:
+    declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
+    assert accept([declared], POLICY, batch=False) == [
+        FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "error", "pointer"),
+    [
+        (Declaration("", "audio/mpeg", 1), InvalidRequestError, "/filename"),
+        (Declaration("a", "text/html", 1), UnsupportedTypeError, "/contentType"),
+        (Declaration("a", "audio/mpeg", 0), InvalidRequestError, "/size"),
+        (Declaration("a", "audio/mpeg", -1), InvalidRequestError, "/size"),
+        (Declaration("a", "audio/mpeg", 1001), TooLargeError, "/size"),
+        (Declaration("a", "audio/mpeg", 2**63), TooLargeError, "/size"),
+        (Declaration("a", "audio/mpeg", 1, sha256="00"), InvalidRequestError, "/sha256"),
+        (Declaration("a", "audio/mpeg", 1, md5="é" * 16), InvalidRequestError, "/md5"),
+    ],
+)
+def test_a_broken_rule_is_named_with_its_field(declared: Declaration, error: type[BrokerError], pointer: str) -> None:
+    with pytest.raises(error) as refused:
+        accept([declared], POLICY, batch=False)
+    assert [fault.pointer for fault in refused.value.faults] == [pointer]
+    assert refused.value.detail.startswith(pointer[1:])
+
+
+def test_all_broken_fields_are_named_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        accept([Declaration("", "text/html", 0, "x", "y")], POLICY, batch=False)
+    pointers = {fault.pointer for fault in refused.value.faults}
+    assert pointers == {"/filename", "/contentType", "/size", "/sha256", "/md5"}
+
+
+def test_one_bad_file_refuses_the_batch_and_names_its_index() -> None:
+    with pytest.raises(UnsupportedTypeError) as refused:
+        accept([GOOD, Declaration("b", "image/svg+xml", 1)], POLICY, batch=True)
+    assert [fault.pointer for fault in refused.value.faults] == ["/files/1/contentType"]
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_checksum_may_be_in_hex_or_base64(data: bytes) -> None:
+    for text in (data.hex(), data.hex().upper(), base64.b64encode(data).decode()):
+        assert digest(text, 32) == data
+
+
+@given(st.text(max_size=100))
+def test_any_other_checksum_is_refused_by_its_rule(text: str) -> None:
+    try:
+        data = digest(text, 32)
+    except ValueError as error:
+        assert str(error) == "must be 32 bytes in base64 or hex"
+    else:
+        assert data is not None
+        assert len(data) == 32
+
+
+@given(st.builds(Declaration, st.text(), st.text(), st.integers(), st.none() | st.text(), st.none() | st.text()))
+def test_no_declaration_makes_the_policy_fail(declared: Declaration) -> None:
+    try:
+        (spec,) = accept([declared], POLICY, batch=False)
+    except BrokerError as error:
+        assert 400 <= error.status < 500
+        assert error.faults
+    else:
+        assert 1 <= spec.size <= POLICY.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("is_service", "access", "expected"),
+    [
+        (False, DownloadAccess.AUTHENTICATED, True),
+        (False, DownloadAccess.OWNER, None),
+        (False, DownloadAccess.SERVICE, False),
+        (True, DownloadAccess.OWNER, True),
+        (True, DownloadAccess.SERVICE, True),
+    ],
+)
+def test_who_may_download(is_service: bool, access: DownloadAccess, expected: bool | None) -> None:
+    assert may_download(Principal("u", is_service), access) is expected
+
+
+def test_a_user_acts_on_own_things_and_a_service_on_all() -> None:
+    assert Principal("u1").may_act_for("u1")
+    assert not Principal("u1").may_act_for("u10")
+    assert not Principal("u1").may_act_for(None)
+    assert Principal("backend", is_service=True).may_act_for(None)

@@ -1,0 +1,88 @@
+"""Upload ids: what is sealed opens as it was, and nothing else opens."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.model import FileSpec, Upload
+from broker.core.tickets import TICKET_MAX, Tickets
+
+OLD, NEW = b"o" * 32, b"n" * 32
+FILE = FileSpec("My song.mp3", "audio/mpeg", 1234, b"s" * 32, b"m" * 16)
+UPLOAD = Upload("0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55", "user-1", FILE, 1_800_000_000)
+
+uploads = st.builds(
+    Upload,
+    id=st.uuids().map(str),
+    owner=st.text(st.characters(codec="utf-8"), min_size=1, max_size=255),
+    file=st.builds(
+        FileSpec,
+        filename=st.text(st.characters(codec="utf-8"), min_size=1, max_size=255),
+        content_type=st.sampled_from(["audio/mpeg", "image/png"]),
+        size=st.integers(1, 5 * 2**40),
+        sha256=st.none() | st.binary(min_size=32, max_size=32),
+        md5=st.none() | st.binary(min_size=16, max_size=16),
+    ),
+    expires_at=st.integers(0, 2**40),
+)
+
+
+@given(uploads)
+def test_what_is_sealed_opens_as_it_was_and_fits_a_path(upload: Upload) -> None:
+    tickets = Tickets([NEW])
+    ticket = tickets.seal(upload)
+    assert tickets.open(ticket) == upload
+    assert len(ticket) <= TICKET_MAX
+    assert set(ticket) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def test_a_ticket_of_the_old_secret_opens_while_both_are_configured() -> None:
+    assert Tickets([NEW, OLD]).open(Tickets([OLD]).seal(UPLOAD)) == UPLOAD
+
+
+def test_a_ticket_of_another_secret_does_not_open() -> None:
+    assert Tickets([NEW]).open(Tickets([OLD]).seal(UPLOAD)) is None
+
+
+@given(st.data())
+def test_no_changed_ticket_opens(data: st.DataObject) -> None:
+    ticket = Tickets([NEW]).seal(UPLOAD)
+    at = data.draw(st.integers(0, len(ticket) - 1))
+    other = data.draw(st.characters().filter(lambda c: c != ticket[at]))
+    assert Tickets([NEW]).open(ticket[:at] + other + ticket[at + 1 :]) is None
+
+
+@given(st.text() | st.text("AZaz09-_", max_size=200))
+def test_no_other_text_opens(text: str) -> None:
+    assert Tickets([NEW]).open(text) is None
+
+
+@pytest.mark.parametrize("suffix", ["=", "A", " ", "\n"])
+def test_one_ticket_has_one_spelling(suffix: str) -> None:
+    assert Tickets([NEW]).open(Tickets([NEW]).seal(UPLOAD) + suffix) is None
+
+
+def test_a_text_over_the_limit_is_not_even_decoded() -> None:
+    assert Tickets([NEW]).open("A" * (TICKET_MAX + 1)) is None
+
+
+def test_a_retried_create_gets_the_same_id() -> None:
+    first = Tickets([NEW]).derived_id("user-1", "key-1", 0, FILE)
+    assert first == Tickets([NEW]).derived_id("user-1", "key-1", 0, FILE)
+    assert uuid.UUID(first).version == 4
+
+
+def test_another_owner_key_place_file_or_secret_gets_another_id() -> None:
+    tickets = Tickets([NEW])
+    other = FileSpec("My song.mp3", "audio/mpeg", 1235)
+    ids = [
+        tickets.derived_id("user-1", "key-1", 0, FILE),
+        tickets.derived_id("user-2", "key-1", 0, FILE),
+        tickets.derived_id("user-1", "key-2", 0, FILE),
+        tickets.derived_id("user-1", "key-1", 1, FILE),
+        tickets.derived_id("user-1", "key-1", 0, other),
+        Tickets([OLD]).derived_id("user-1", "key-1", 0, FILE),
+    ]
+    assert len(set(ids)) == len(ids)

@@ -1,0 +1,40 @@
+"""A real store and a real broker process over it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from broker.cli.seaweedfs import SeaweedFS
+from broker.core.sigv4 import Credentials
+from broker.store import admin
+
+from .processes import Broker
+
+BUCKET = "media-bucket"
+
+
+@pytest.fixture(scope="package")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A SeaweedFS of these tests' own: some of them stop it."""
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), "AKEND2END", "a secret access key of the tests") as server:
+        credentials = Credentials(server.access_key_id, server.secret_access_key)
+        admin.ensure_bucket(admin.connect(server.endpoint, credentials), BUCKET)
+        yield server
+
+
+@pytest.fixture(scope="package")
+def environment(store: SeaweedFS) -> dict[str, str]:
+    """The settings of a broker over that store."""
+    return {
+        "R2_ENDPOINT": store.endpoint,
+        "R2_ACCESS_KEY_ID": store.access_key_id,
+        "R2_SECRET_ACCESS_KEY": store.secret_access_key,
+        "R2_BUCKET_NAME": BUCKET,
+    }
+
+
+@pytest.fixture(scope="package")
+def broker(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Broker]:
+    """One broker that most tests share."""
+    with Broker(tmp_path_factory.mktemp("broker"), environment) as running:
+        yield running

@@ -1,0 +1,85 @@
+"""The broker as a child process, as an operator runs it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import jwt
+
+JWT_SECRET = "an end-to-end secret of the tests, long enough"
+
+
+def token(subject: str = "user-1", **claims: Any) -> str:
+    """A bearer token of the product's identity service."""
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + 600, **claims}, JWT_SECRET, algorithm="HS256")
+
+
+def inherited() -> dict[str, str]:
+    """What a child must have of our environment: where programs are, and whether its lines are counted."""
+    return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Broker:
+    """``broker serve`` with exactly the given environment, ready when entered."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], *options: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._log = folder / f"broker-{self.port}.log"
+        self._environment = {**inherited(), "JWT_SECRET": JWT_SECRET, **environment}
+        self._options = options
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "broker", "serve", "--port", str(self.port), *self._options]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + 20
+        while not self._answers():
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, self._log.read_text()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+    def kill(self) -> None:
+        """As by ``kill -9``."""
+        self.process.kill()
+        self.process.wait(5)
+
+    def client(self, subject: str = "user-1", **claims: Any) -> httpx2.Client:
+        """An HTTP client of this broker with ``subject``'s token."""
+        headers = {"Authorization": f"Bearer {token(subject, **claims)}"}
+        return httpx2.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=15, trust_env=False)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged; every line is JSON."""
+        return [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
+
+    def _answers(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/healthz", timeout=1, trust_env=False).status_code == 200
+        except httpx2.TransportError:
+            return False

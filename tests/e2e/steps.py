@@ -1,0 +1,62 @@
+"""The steps of the main job, as a client does them."""
+
+import hashlib
+from typing import Any
+
+import httpx2
+
+from tests.media import SAMPLES
+
+MP3 = "audio/mpeg"
+
+
+def create(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
+    """Ask for an upload of ``content``."""
+    headers = fields.pop("headers", {})
+    declared = {"filename": "My söng.mp3", "contentType": content_type, "size": len(content), **fields}
+    answer = client.post("/uploads", json=declared, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def put(upload: dict[str, Any], content: bytes, **changes: str) -> httpx2.Response:
+    """Send the bytes to the store as the broker said, ``changes`` to the headers apart."""
+    headers = {**upload["headers"], **changes}
+    return httpx2.put(upload["url"], content=content, headers=headers, timeout=20, trust_env=False)
+
+
+def confirm(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Response:
+    """Confirm the upload."""
+    return client.post(f"/uploads/{upload['uploadId']}/confirm")
+
+
+def uploaded(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
+    """An upload whose bytes are in the store."""
+    upload = create(client, content, content_type, **fields)
+    assert put(upload, content).status_code == 200
+    return upload
+
+
+def ready(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
+    """A confirmed upload's answer."""
+    answer = confirm(client, uploaded(client, content, content_type, **fields))
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def served(client: httpx2.Client, key: str) -> bytes:
+    """What a download link to ``key`` serves."""
+    link = client.get(f"/downloads/{key}").json()["url"]
+    answer = httpx2.get(link, timeout=20, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def mp3() -> bytes:
+    """A real MP3."""
+    return SAMPLES[MP3]()

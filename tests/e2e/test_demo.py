@@ -1,0 +1,89 @@
+"""``broker demo`` as a newcomer runs it: what it prints works when pasted, and Ctrl-C leaves nothing behind."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from .steps import digest, mp3
+
+
+@contextmanager
+def demo(
+    *words: str, until: str = "downloads/", stop: signal.Signals = signal.SIGINT
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The running demo and what it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "broker", "demo", "--port", "0", *words], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if until in line:
+            break
+    try:
+        yield process, printed
+    finally:
+        process.send_signal(stop)
+        rest = process.stdout.read()
+        process.stdout.close()
+        assert process.wait(20) == 0
+        assert "have stopped" in rest
+
+
+def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
+    assert shutil.which("curl"), "the walk-through needs curl"
+    (tmp_path / "song.mp3").write_bytes(mp3())
+    with demo() as (_, printed):
+        script = "set -e\n" + printed[printed.index("  export BROKER") :]
+        pasted = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        track, link = (json.loads(line) for line in pasted.stdout.strip().splitlines()[-2:])
+        assert track["status"] == "ready"
+        assert digest(httpx2.get(link["url"], trust_env=False).content) == digest(mp3())
+
+
+def test_the_page_it_names_is_there_and_may_talk_to_nobody_but_the_broker_and_the_store() -> None:
+    with demo() as (_, printed):
+        page = re.search(r"(http://\S+/demo)#token=", printed)
+        store = re.search(r"its store at (http://\S+)\.", printed)
+        assert page
+        assert store
+        answer = httpx2.get(page[1], trust_env=False)
+        assert answer.status_code == 200
+        assert f"connect-src 'self' {store[1]};" in answer.headers["content-security-policy"]
+        for path in set(re.findall(r'(?:src|href)="(/[^"]+)"', answer.text)):
+            assert httpx2.get(page[1].removesuffix("/demo") + path, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_the_store_and_removes_its_data(stop: signal.Signals) -> None:
+    with demo(stop=stop) as (process, printed):
+        store = re.search(r"its store at (http://\S+)\.", printed)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 1
+        folder = Path(f"/proc/{children[0]}/cwd").readlink()
+    assert store
+    with pytest.raises(httpx2.TransportError):
+        httpx2.get(store[1], trust_env=False)
+    assert not folder.exists()
+
+
+def test_a_named_folder_keeps_the_data(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with demo("--data", str(folder)):
+        pass
+    assert any(folder.iterdir())
+
+
+def test_ctrl_c_ends_it_while_the_store_is_starting_too() -> None:
+    with demo(until="Starting the store"):
+        pass

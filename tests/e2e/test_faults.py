@@ -1,0 +1,114 @@
+"""What clients see when a broker dies, and when the store does not answer."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from broker.cli.seaweedfs import SeaweedFS
+
+from .processes import Broker
+from .steps import confirm, create, mp3, put, ready, served, uploaded
+
+
+def test_another_process_confirms_what_a_killed_one_created(tmp_path: Path, environment: dict[str, str]) -> None:
+    with Broker(tmp_path, environment) as first, first.client() as client:
+        upload = create(client, mp3())
+        first.kill()
+    assert put(upload, mp3()).status_code == 200
+    with Broker(tmp_path, environment) as second, second.client() as client:
+        track = confirm(client, upload)
+        assert track.status_code == 200
+        assert served(client, track.json()["key"]) == mp3()
+
+
+def test_two_processes_give_one_key_and_one_answer(tmp_path: Path, environment: dict[str, str], broker: Broker) -> None:
+    with Broker(tmp_path, environment) as second, second.client() as there, broker.client() as here:
+        upload = uploaded(here, mp3())
+        assert confirm(here, upload).json() == confirm(there, upload).json()
+
+
+def test_two_workers_serve_and_stop_together(tmp_path: Path, environment: dict[str, str]) -> None:
+    with Broker(tmp_path, environment, "--workers", "2") as pair, pair.client() as client:
+        assert ready(client, mp3())["status"] == "ready"
+    assert pair.process.returncode == 0
+    assert [line.get("message") for line in pair.lines()].count("Application shutdown complete.") == 2
+
+
+@contextmanager
+def stopped(store: SeaweedFS) -> Iterator[None]:
+    """The store's process is gone: connections are refused."""
+    store.stop()
+    try:
+        yield
+    finally:
+        store.start()
+
+
+@contextmanager
+def frozen(store: SeaweedFS) -> Iterator[None]:
+    """The store's process takes connections and says nothing."""
+    store.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        store.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("fault", [stopped, frozen])
+def test_without_the_store_signing_goes_on_and_the_rest_answers_503_in_time(
+    broker: Broker, store: SeaweedFS, fault: Callable[[SeaweedFS], AbstractContextManager[None]]
+) -> None:
+    with broker.client() as client:
+        waiting = uploaded(client, mp3())
+        key = ready(client, mp3())["key"]
+        with fault(store):
+            created = create(client, mp3())
+            assert client.get(f"/downloads/{key}").status_code == 200
+            asked: list[tuple[str, str]] = [
+                ("POST", f"/uploads/{waiting['uploadId']}/confirm"),
+                ("GET", f"/uploads/{waiting['uploadId']}"),
+                ("GET", f"/objects/{key}"),
+                ("DELETE", f"/objects/{key}"),
+            ]
+            for method, path in asked:
+                began = time.monotonic()
+                answer = client.request(method, path)
+                assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+                assert int(answer.headers["retry-after"]) >= 1
+                assert time.monotonic() - began < 4
+            ready_state = httpx2.get(f"{broker.url}/readyz", trust_env=False)
+            assert (ready_state.status_code, ready_state.json()["checks"]["store"]) == (503, "storage_unavailable")
+            assert httpx2.get(f"{broker.url}/healthz", trust_env=False).status_code == 200
+        assert recovers(lambda: confirm(client, waiting).status_code == 200)
+        assert put(created, mp3()).status_code == 200
+        assert confirm(client, created).status_code == 200
+        assert served(client, key) == mp3()
+
+
+def recovers(works: Callable[[], bool]) -> bool:
+    """Whether it works again within half a minute."""
+    deadline = time.monotonic() + 30
+    while not works():
+        if time.monotonic() > deadline:
+            return False
+    return True
+
+
+def test_without_configuration_the_service_starts_says_so_once_and_refuses_storage(tmp_path: Path) -> None:
+    with Broker(tmp_path, {"R2_BUCKET_NAME": "songs"}) as bare, bare.client() as client:
+        warnings = [line["message"] for line in bare.lines() if line["event"] == "warning"]
+        answer = client.post("/uploads", json={})
+        ready_state = httpx2.get(f"{bare.url}/readyz", trust_env=False)
+        status = client.get("/uploads/status").json()
+    assert len(warnings) == 1
+    assert "R2_ACCESS_KEY_ID" in warnings[0]
+    assert "R2_BUCKET_NAME" not in warnings[0]
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_not_configured")
+    assert "R2_SECRET_ACCESS_KEY" in answer.json()["message"]
+    assert ready_state.status_code == 503
+    assert status == {"r2Configured": False, "provider": "none"}

@@ -1,0 +1,52 @@
+"""A deployment's use cases over the store in memory, with a clock that tests turn."""
+
+from dataclasses import dataclass, field
+
+from broker import service, settings
+from broker.core.model import ObjectRef, Principal
+from broker.core.policy import Declaration
+from broker.core.receipts import Receipts
+from broker.service import Services
+from broker.service.uploads import CreatedUpload
+from tests.stores.memory import MemoryObjectStore
+from tests.web.application import ENVIRONMENT
+
+USER = Principal("user-1")
+OTHER = Principal("user-2")
+SERVICE = Principal("backend", is_service=True)
+MP3 = b"ID3" + bytes(97)
+DECLARED = Declaration("song.mp3", "audio/mpeg", len(MP3))
+
+
+@dataclass
+class Deployment:
+    """Use cases, store and clock."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    store: MemoryObjectStore = field(default_factory=lambda: MemoryObjectStore(clock=lambda: 1_800_000_000))
+    now: int = 1_800_000_000
+
+    def __post_init__(self) -> None:
+        configured = settings.parse({**ENVIRONMENT, **self.environment})
+        assert configured.store
+        receipts = Receipts(configured.secrets, issuer=configured.issuer)
+        self.services: Services = service.build(configured, configured.store, self.store, receipts, lambda: self.now)
+
+    def create(self, declared: Declaration = DECLARED, principal: Principal = USER) -> CreatedUpload:
+        """One upload."""
+        (created,) = self.services.uploads.create(principal, [declared], batch=False, idempotency_key=None)
+        return created
+
+    def put(self, created: CreatedUpload, content: bytes = MP3, content_type: str = "audio/mpeg") -> ObjectRef:
+        """As the client's PUT; where it went."""
+        path = created.request.url.split("?")[0].split("/", 3)[3]
+        bucket, _, key = path.partition("/")
+        ref = ObjectRef(bucket, key)
+        self.store.put(ref, content, content_type=content_type)
+        return ref
+
+    async def ready(self, principal: Principal = USER) -> str:
+        """A confirmed upload's key."""
+        created = self.create(principal=principal)
+        self.put(created)
+        return (await self.services.uploads.confirm(principal, created.ticket)).track.key

@@ -1,0 +1,215 @@
+"""Promise, check, promote: every way a confirm can end, and that each leaves the store as it should be."""
+
+import hashlib
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from broker.core.model import ObjectRef, UploadStatus
+from broker.core.policy import Declaration
+from broker.errors import (
+    BrokerError,
+    ChecksumMismatchError,
+    ContentMismatchError,
+    NotFoundError,
+    NotUploadedError,
+    SizeMismatchError,
+    StorageUnavailableError,
+    TypeMismatchError,
+    UploadExpiredError,
+)
+from tests.stores.memory import MemoryObjectStore
+
+from .deployment import DECLARED, MP3, OTHER, SERVICE, USER, Deployment
+
+
+def signed(url: str) -> set[str]:
+    """The header names that a URL signs."""
+    return set(parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"][0].split(";"))
+
+
+def test_the_url_signs_size_type_and_write_once() -> None:
+    request = Deployment().create().request
+    assert request.headers == {"Content-Type": "audio/mpeg", "If-None-Match": "*"}
+    assert signed(request.url) == {"host", "content-type", "content-length", "if-none-match"}
+    assert request.expires_at == 1_800_000_000 + 900
+
+
+def test_declared_checksums_are_signed_and_must_be_sent() -> None:
+    request = Deployment().create(replace(DECLARED, sha256="00" * 32, md5="11" * 16)).request
+    assert set(request.headers) == {"Content-Type", "If-None-Match", "x-amz-checksum-sha256", "Content-MD5"}
+    assert signed(request.url) == {
+        "host", "content-type", "content-length", "if-none-match", "x-amz-checksum-sha256", "content-md5"
+    }  # fmt: skip
+
+
+def test_signing_asks_the_store_nothing() -> None:
+    deployment = Deployment()
+    deployment.create()
+    assert not deployment.store.calls
+
+
+def test_staged_objects_go_to_their_own_bucket_and_credentials_when_there_are_any() -> None:
+    deployment = Deployment(
+        {
+            "R2_STAGING_BUCKET_NAME": "inbox",
+            "R2_STAGING_ACCESS_KEY_ID": "AKSTAGING",
+            "R2_STAGING_SECRET_ACCESS_KEY": "the staging secret",
+        }
+    )
+    url = deployment.create().request.url
+    assert "/inbox/incoming/" in url
+    assert "AKSTAGING" in url
+
+
+async def test_a_confirmed_upload_is_copied_once_and_answers_the_same_for_ever() -> None:
+    deployment = Deployment()
+    created = deployment.create()
+    deployment.put(created)
+    first = await deployment.services.uploads.confirm(USER, created.ticket)
+    deployment.now += 10 * 86_400
+    assert await deployment.services.uploads.confirm(SERVICE, created.ticket) == first
+    assert deployment.store.calls["copy"] == 1
+
+
+async def test_a_public_bucket_gives_a_url() -> None:
+    deployment = Deployment({"R2_PUBLIC_URL": "https://cdn.example"})
+    created = deployment.create()
+    deployment.put(created)
+    confirmed = await deployment.services.uploads.confirm(USER, created.ticket)
+    assert confirmed.url == f"https://cdn.example/{confirmed.track.key}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "content", "content_type", "error"),
+    [
+        (DECLARED, MP3 + b"x", "audio/mpeg", SizeMismatchError),
+        (DECLARED, MP3, "audio/mp3", TypeMismatchError),
+        (replace(DECLARED, md5="00" * 16), MP3, "audio/mpeg", ChecksumMismatchError),
+        (DECLARED, b"<html>".ljust(len(MP3)), "audio/mpeg", ContentMismatchError),
+    ],
+)
+async def test_what_was_not_promised_is_not_promoted(
+    declared: Declaration, content: bytes, content_type: str, error: type[BrokerError]
+) -> None:
+    deployment = Deployment()
+    created = deployment.create(declared)
+    deployment.put(created, content, content_type)
+    with pytest.raises(error):
+        await deployment.services.uploads.confirm(USER, created.ticket)
+    assert deployment.store.calls["copy"] == 0
+
+
+async def test_nothing_uploaded_and_not_in_time_are_told_apart() -> None:
+    deployment = Deployment()
+    created = deployment.create()
+    with pytest.raises(NotUploadedError):
+        await deployment.services.uploads.confirm(USER, created.ticket)
+    deployment.put(created)
+    deployment.now += 86_400
+    with pytest.raises(UploadExpiredError):
+        await deployment.services.uploads.confirm(USER, created.ticket)
+
+
+async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothing() -> None:
+    deployment = Deployment()
+    ticket = deployment.create().ticket
+    uploads = deployment.services.uploads
+    for act in (uploads.confirm, uploads.progress, uploads.abort):
+        for principal, asked in ((OTHER, ticket), (USER, "x" + ticket[1:]), (SERVICE, "")):
+            with pytest.raises(NotFoundError):
+                await act(principal, asked)
+    assert not deployment.store.calls
+
+
+async def test_a_batch_answers_for_each_in_order() -> None:
+    deployment = Deployment()
+    created = [deployment.create() for _ in range(2)]
+    deployment.put(created[1])
+    outcomes = await deployment.services.uploads.confirm_many(USER, [c.ticket for c in created])
+    assert isinstance(outcomes[0], NotUploadedError)
+    assert not isinstance(outcomes[1], BrokerError)
+
+
+class RacingStore(MemoryObjectStore):
+    """Another process promotes, or the client aborts, between our look and our copy."""
+
+    promoted = True
+
+    async def copy(self, source: ObjectRef, target: ObjectRef, **rest: object) -> None:  # noqa: ARG002  the port's shape
+        """Too late."""
+        if self.promoted:
+            self.put(target, MP3)
+
+
+async def test_who_loses_the_race_to_promote_gives_the_winners_answer() -> None:
+    deployment = Deployment(store=RacingStore())
+    created = deployment.create()
+    deployment.put(created)
+    confirmed = await deployment.services.uploads.confirm(USER, created.ticket)
+    assert confirmed.track.etag == hashlib.md5(MP3).hexdigest()
+
+
+async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_yes_nor_no() -> None:
+    store = RacingStore()
+    store.promoted = False
+    deployment = Deployment(store=store)
+    created = deployment.create()
+    deployment.put(created)
+    with pytest.raises(StorageUnavailableError):
+        await deployment.services.uploads.confirm(USER, created.ticket)
+
+
+class TwoFacedStore(MemoryObjectStore):
+    """The object changes between the HEAD and the look at its first bytes."""
+
+    async def first_bytes(self, ref: ObjectRef, count: int) -> tuple[str, bytes] | None:
+        """Another version's."""
+        found = await super().first_bytes(ref, count)
+        return ("another etag", found[1]) if found else None
+
+
+async def test_two_looks_at_different_versions_are_no_confirmation() -> None:
+    deployment = Deployment(store=TwoFacedStore())
+    created = deployment.create()
+    deployment.put(created)
+    with pytest.raises(StorageUnavailableError):
+        await deployment.services.uploads.confirm(USER, created.ticket)
+
+
+async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> None:
+    deployment = Deployment()
+    created = deployment.create()
+    deployment.put(created)
+    deployment.store.failing.add("head")
+    with pytest.raises(StorageUnavailableError):
+        await deployment.services.uploads.confirm(USER, created.ticket)
+    deployment.store.failing.clear()
+    await deployment.services.uploads.confirm(USER, created.ticket)
+
+
+async def test_the_progress_is_what_the_store_has() -> None:
+    deployment = Deployment()
+    created = deployment.create()
+    progress = deployment.services.uploads.progress
+    assert (await progress(USER, created.ticket)).status is UploadStatus.PENDING
+    deployment.put(created)
+    assert (await progress(USER, created.ticket)).uploaded_bytes == len(MP3)
+    deployment.now += 86_400
+    assert (await progress(USER, created.ticket)).status is UploadStatus.EXPIRED
+    deployment.now -= 86_400
+    await deployment.services.uploads.confirm(USER, created.ticket)
+    deployment.now += 86_400
+    assert (await progress(USER, created.ticket)).status is UploadStatus.READY
+
+
+async def test_an_abort_removes_what_was_staged_and_nothing_that_is_ready() -> None:
+    deployment = Deployment()
+    created = deployment.create()
+    staged = deployment.put(created)
+    confirmed = await deployment.services.uploads.confirm(USER, created.ticket)
+    await deployment.services.uploads.abort(USER, created.ticket)
+    await deployment.services.uploads.abort(USER, created.ticket)
+    assert await deployment.store.head(staged) is None
+    assert await deployment.store.head(ObjectRef("songs", confirmed.track.key)) is not None

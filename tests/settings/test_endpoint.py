@@ -1,0 +1,133 @@
+"""Which URLs can sign for a store, where a public bucket is, which pages may call."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.sigv4 import Credentials, Presigner
+from broker.settings import SettingsError, parse
+
+from .test_settings import ACCOUNT, GOOD, faults, place, warnings
+
+
+def test_the_endpoint_follows_from_the_account() -> None:
+    assert place(parse(GOOD)).endpoint == f"https://{ACCOUNT}.r2.cloudflarestorage.com"
+    assert parse(GOOD).warnings == ()
+
+
+@pytest.mark.parametrize("jurisdiction", ["eu", "fedramp", "us"])
+def test_a_jurisdiction_has_an_endpoint_of_its_own(jurisdiction: str) -> None:
+    found = place(parse({**GOOD, "R2_JURISDICTION": jurisdiction}))
+    assert found.endpoint == f"https://{ACCOUNT}.{jurisdiction}.r2.cloudflarestorage.com"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "rule"),
+    [
+        ("https://pub.r2.dev", f"use https://{ACCOUNT}.r2.cloudflarestorage.com"),
+        ("https://r2.dev", "can sign nothing"),
+        (f"https://{ACCOUNT}.r2.cloudflarestorage.com/songs", "must not have a path"),
+        (f"https://songs.{ACCOUNT}.r2.cloudflarestorage.com", "without the bucket's name"),
+        ("https://your-account-id.r2.cloudflarestorage.com", "must be of the form"),
+        (f"https://{ACCOUNT}.mars.r2.cloudflarestorage.com", "must be of the form"),
+        ("ftp://x", "http or https"),
+        ("ftp://x:21", "http or https"),
+        ("x", "http or https"),
+        ("https://", "http or https"),
+        ("https://exämple", "http or https"),
+        ("https://user@x", "must not have a user"),
+        ("https://x?y", "must not have a user"),
+        ("https://x:99999", "http or https"),
+        ("https://x:0", "http or https"),
+        ("https://x:", "http or https"),
+        ("https://x:8o80", "http or https"),
+        ("https://[::1", "http or https"),
+        ("https://[v1.x]", "http or https"),
+        ("https://[fe80::1%eth0]", "http or https"),
+        ("https://a b", "http or https"),
+        ("https://a\nb", "http or https"),
+        ("https://a\0b", "http or https"),
+        ("https://a\\b", "http or https"),
+        ("https://a%2fb", "http or https"),
+        ("https://-", "http or https"),
+    ],
+)
+def test_an_endpoint_that_cannot_sign_is_refused_with_the_right_one(endpoint: str, rule: str) -> None:
+    (fault,) = faults(R2_ENDPOINT=endpoint)
+    assert fault.startswith("R2_ENDPOINT ")
+    assert rule in fault
+
+
+def test_the_right_endpoint_is_named_as_far_as_it_is_known() -> None:
+    unknown = {**GOOD, "R2_ACCOUNT_ID": "", "R2_JURISDICTION": "eu", "R2_ENDPOINT": "https://pub.r2.dev"}
+    with pytest.raises(SettingsError, match=r"use https://<account-id>\.eu\.r2\.cloudflarestorage\.com"):
+        parse(unknown)
+
+
+@pytest.mark.parametrize(
+    ("given_as", "sent_as"),
+    [
+        (f"HTTPS://{ACCOUNT.upper()}.R2.cloudflarestorage.com/", f"https://{ACCOUNT}.r2.cloudflarestorage.com"),
+        (f"https://{ACCOUNT}.eu.r2.cloudflarestorage.com:443", f"https://{ACCOUNT}.eu.r2.cloudflarestorage.com"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("http://127.0.0.1:0443", "http://127.0.0.1:443"),
+        ("http://[::1]:9000/", "http://[::1]:9000"),
+    ],
+)
+def test_an_endpoint_is_kept_as_clients_send_it(given_as: str, sent_as: str) -> None:
+    """A signature covers the Host header: no capitals, no port that is the scheme's own."""
+    assert place(parse({**GOOD, "R2_ENDPOINT": given_as})).endpoint == sent_as
+    assert warnings(R2_ENDPOINT=given_as) == []
+
+
+def test_an_endpoint_wins_over_the_account() -> None:
+    other = "https://fedcba9876543210fedcba9876543210.r2.cloudflarestorage.com"
+    assert place(parse({**GOOD, "R2_ENDPOINT": other})).endpoint == other
+    assert place(parse({**GOOD, "R2_ENDPOINT": other, "R2_ACCOUNT_ID": ""})).endpoint == other
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8333", "http://localhost:9", "http://[::1]:9", "https://[::1]"])
+def test_a_store_on_this_machine_needs_no_warning(endpoint: str) -> None:
+    assert warnings(R2_ENDPOINT=endpoint) == []
+
+
+def test_what_may_be_a_custom_domain_and_what_is_plain_http_is_said() -> None:
+    assert ["custom domain" in line for line in warnings(R2_ENDPOINT="https://media.example.com")] == [True]
+    assert ["clear" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["R2_PUBLIC_URL", "BROKER_CORS_ORIGINS"])
+@pytest.mark.parametrize(
+    "url", ["cdn.example", "https://a b", "https://u@cdn.example", "https://cdn.example?x", "ws://x"]
+)
+def test_every_url_of_the_settings_is_held_to_the_same_rules(name: str, url: str) -> None:
+    (fault,) = faults(**{name: url, "R2_STAGING_BUCKET_NAME": "inbox"})
+    assert fault.startswith(f"{name} must ")
+
+
+def test_a_public_url_may_have_a_path() -> None:
+    found = parse({**GOOD, "R2_PUBLIC_URL": "https://CDN.example:443/Files/", "R2_STAGING_BUCKET_NAME": "inbox"})
+    assert place(found).public_url == "https://cdn.example/Files"
+    assert found.warnings == ()
+
+
+def test_web_origins_are_listed_as_browsers_send_them() -> None:
+    found = parse({**GOOD, "BROKER_CORS_ORIGINS": "https://App.example:8443, https://app.example:443, *,"})
+    assert found.cors_origins == ("https://app.example:8443", "https://app.example", "*")
+    assert faults(BROKER_CORS_ORIGINS="https://ok.example, https://no.example/, null") == [
+        "BROKER_CORS_ORIGINS must list origins such as https://app.example, without a path or a trailing slash",
+        "BROKER_CORS_ORIGINS must be an http or https URL",
+    ]
+
+
+hosts = st.from_regex(r"[a-z0-9._-]{1,20}(:[0-9]{0,6})?|\[[0-9a-f:.]{0,12}\](:[0-9]{0,6})?", fullmatch=True)
+
+
+@given(hosts | st.text(max_size=30))
+def test_an_endpoint_that_is_taken_is_one_that_can_sign(host: str) -> None:
+    try:
+        endpoint = place(parse({**GOOD, "R2_ENDPOINT": f"https://{host}"})).endpoint
+    except SettingsError:
+        return
+    Presigner(Credentials("AKID", "secret"), endpoint)
+    assert place(parse({**GOOD, "R2_ENDPOINT": endpoint})).endpoint == endpoint

@@ -1,0 +1,260 @@
+"""The environment as settings: all faults at once, no value printed, what is missing or likely wrong said."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from broker import settings
+from broker.core.policy import DownloadAccess
+from broker.settings import Settings, SettingsError, parse
+
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+SECRET = "a secret of the settings' tests, long enough"
+STORE = {
+    "R2_ACCOUNT_ID": ACCOUNT,
+    "R2_ACCESS_KEY_ID": "AKID",
+    "R2_SECRET_ACCESS_KEY": "the secret access key",
+    "R2_BUCKET_NAME": "songs",
+}
+GOOD = {**STORE, "JWT_SECRET": SECRET}
+
+
+class Recording(Mapping[str, str]):
+    """An empty environment that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def names() -> set[str]:
+    """Every name that is read, those of the files that secrets may come from among them."""
+    environment = Recording()
+    with contextlib.suppress(SettingsError):
+        parse(environment)
+    return environment.asked
+
+
+def faults(**changes: str) -> list[str]:
+    """What is wrong with good settings after ``changes``."""
+    with pytest.raises(SettingsError) as refused:
+        parse({**GOOD, **changes})
+    return list(refused.value.faults)
+
+
+def warnings(**changes: str) -> list[str]:
+    """What is likely wrong with good settings after ``changes``."""
+    return list(parse({**GOOD, **changes}).warnings)
+
+
+def place(found: Settings) -> settings.StoreSettings:
+    """The store of settings that have one."""
+    assert found.store
+    return found.store
+
+
+def test_without_other_words_staged_and_ready_objects_share_bucket_and_credentials() -> None:
+    found = place(parse(GOOD))
+    assert (found.staging_bucket, found.staging_credentials, found.public_url) == ("songs", found.credentials, None)
+
+
+def test_staging_may_have_a_bucket_and_credentials_of_its_own() -> None:
+    found = place(
+        parse(
+            {
+                **GOOD,
+                "R2_STAGING_BUCKET_NAME": "inbox",
+                "R2_STAGING_ACCESS_KEY_ID": "AKSTAGING",
+                "R2_STAGING_SECRET_ACCESS_KEY": "another",
+            }
+        )
+    )
+    assert (found.staging_bucket, found.staging_credentials.access_key_id) == ("inbox", "AKSTAGING")
+
+
+@pytest.mark.parametrize("name", STORE)
+def test_a_missing_part_of_the_store_is_a_warning_that_names_it_and_no_fault(name: str) -> None:
+    found = parse({key: value for key, value in GOOD.items() if key != name})
+    assert found.store is None
+    assert found.secrets == ()
+    assert len(found.missing) == len(found.warnings) == 1
+    assert name in found.missing[0]
+    assert found.missing[0] in found.warnings[0]
+
+
+def test_a_public_bucket_without_a_private_one_for_staging_is_said() -> None:
+    public = {"R2_PUBLIC_URL": "https://cdn.example/files/"}
+    assert len(warnings(**public)) == 1
+    assert len(warnings(**public, R2_STAGING_BUCKET_NAME="songs")) == 1
+    assert warnings(**public, R2_STAGING_BUCKET_NAME="inbox") == []
+    assert place(parse({**GOOD, **public})).public_url == "https://cdn.example/files"
+
+
+def test_every_fault_is_named_at_once() -> None:
+    wrong = {
+        "R2_ACCOUNT_ID": "x",
+        "R2_JURISDICTION": "mars",
+        "R2_BUCKET_NAME": "UPPER",
+        "R2_STAGING_BUCKET_NAME": "a",
+        "R2_STAGING_ACCESS_KEY_ID": "alone",
+        "R2_PUBLIC_URL": "x",
+        "JWT_SECRET": "short",
+        "JWT_LEEWAY": "1h",
+        "BROKER_SECRET": "short",
+        "BROKER_CORS_ORIGINS": "https://ok.example, https://no.example/",
+        "UPLOAD_MAX_BYTES": "6GiB",
+        "UPLOAD_URL_LIFETIME": "soon",
+        "DOWNLOAD_ACCESS": "all",
+        "DOWNLOAD_URL_WINDOW": "-1",
+    }
+    found = faults(**wrong)
+    assert {fault.split(" ")[0] for fault in found} == set(wrong)
+    assert len(found) == len(wrong)
+
+
+def test_a_deployment_has_one_family_of_keys() -> None:
+    """T05."""
+    assert "one family" in faults(JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----")[0]
+    assert "JWT_PUBLIC_KEY must be set" in faults(JWT_SECRET="")[0]
+    assert len(faults(JWT_ALGORITHMS="HS256,RS256")) == 1
+    assert parse({**GOOD, "JWT_ALGORITHMS": "HS256"}).tokens.key.algorithms == ("HS256",)
+
+
+def test_a_public_key_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    file.write_text('{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}\n')
+    found = parse({**STORE, "JWT_PUBLIC_KEY_FILE": str(file)})
+    assert found.tokens.key.algorithms == ("EdDSA",)
+
+
+def test_the_rules_of_tokens_come_from_the_environment() -> None:
+    rules = parse(
+        {**GOOD, "JWT_ISSUER": "me", "JWT_AUDIENCE": "us", "JWT_SUBJECT_CLAIM": "id", "JWT_TYPE": "at+jwt"}
+    ).tokens
+    assert (rules.issuer, rules.audience, rules.subject_claim, rules.typ) == ("me", "us", "id", "at+jwt")
+
+
+def test_secrets_rotate_and_are_derived_where_none_is_given() -> None:
+    one, two = "1" * 32, "2" * 32
+    assert parse({**GOOD, "BROKER_SECRET": f"{one}, {two}"}).secrets == (one.encode(), two.encode())
+    assert parse(GOOD).secrets == (b"the secret access key",)
+
+
+def test_limits_and_lifetimes_come_with_units() -> None:
+    found = parse(
+        {
+            **GOOD,
+            "UPLOAD_MAX_BYTES": "64 MiB",
+            "UPLOAD_URL_LIFETIME": "2h",
+            "DOWNLOAD_ACCESS": "owner",
+            "DOWNLOAD_URL_LIFETIME": "90",
+            "DOWNLOAD_URL_WINDOW": "0",
+        }
+    )
+    assert (found.uploads.max_bytes, found.uploads.url_lifetime, found.uploads.lifetime) == (64 * 2**20, 7200, 86_400)
+    assert (found.downloads.access, found.downloads.url_lifetime, found.downloads.window) == (
+        DownloadAccess.OWNER,
+        90,
+        0,
+    )
+
+
+def test_the_process_s_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", GOOD)
+    assert settings.from_environment() == parse(GOOD)
+
+
+def test_no_secret_is_in_a_repr() -> None:
+    """L12."""
+    text = repr(parse({**GOOD, "BROKER_SECRET": "canary" * 8}))
+    for secret in (SECRET, "the secret access key", "canary"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_an_empty_value_is_an_unset_one(name: str) -> None:
+    without = {key: value for key, value in GOOD.items() if key != name}
+    outcomes: list[object] = []
+    for variables in (without, {**without, name: ""}, {**without, name: " \t"}):
+        try:
+            outcomes.append(parse(variables))
+        except SettingsError as error:
+            outcomes.append(error.faults)
+    assert outcomes == [outcomes[0]] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [("JWT_SECRET", STORE), ("JWT_PUBLIC_KEY", STORE), ("R2_SECRET_ACCESS_KEY", GOOD), ("BROKER_SECRET", GOOD)],
+)
+def test_a_secrets_file_that_cannot_be_read_is_the_only_fault(name: str, others: dict[str, str]) -> None:
+    """And not that the secret is missing, too."""
+    with pytest.raises(SettingsError) as refused:
+        parse({**others, name: "", f"{name}_FILE": "/nowhere"})
+    assert refused.value.faults == (f"{name}_FILE names a file that cannot be read as UTF-8 text",)
+
+
+@pytest.mark.parametrize("name", sorted(names()))
+def test_bytes_that_are_no_utf_8_are_a_fault(name: str) -> None:
+    """The process's own environment may hold any bytes; they arrive as lone surrogates."""
+    assert f"{name} must be UTF-8 text" in faults(**{name: "caf\udce9" * 10})
+
+
+CANARY = "canary"
+anything = st.text(st.characters(exclude_categories=()), max_size=60)
+likely = st.sampled_from(
+    [
+        "1",
+        "0",
+        "15m",
+        "64MiB",
+        "owner",
+        "eu",
+        "*",
+        "HS256",
+        ACCOUNT,
+        SECRET,
+        "a" * 40,
+        "songs",
+        "https://a.example",
+        "/",
+    ]
+) | st.from_regex(r"https?://[a-z0-9.:\[\]@/-]{0,40}", fullmatch=True)
+named = st.sampled_from(sorted(names()))
+
+
+@given(st.dictionaries(named, anything | likely))
+@example({**GOOD, "BROKER_SECRET": "\udcff" * 32})
+@hypothesis_settings(max_examples=300)
+def test_no_environment_makes_it_fail_otherwise_than_by_its_faults(variables: dict[str, str]) -> None:
+    try:
+        parse(variables)
+    except SettingsError as error:
+        assert error.faults
+        assert str(error) == "; ".join(error.faults)
+        assert error.__context__ is None  # a traceback would print it
+
+
+@given(st.booleans(), st.dictionaries(named, st.builds(lambda a, b: a + CANARY + b, anything | likely, anything)))
+@hypothesis_settings(max_examples=300)
+def test_no_value_is_ever_printed(is_set_up: bool, variables: dict[str, str]) -> None:
+    try:
+        found = parse({**GOOD, **variables} if is_set_up else variables)
+    except SettingsError as error:
+        assert CANARY not in str(error)
+    else:
+        assert CANARY not in " ".join(found.warnings)

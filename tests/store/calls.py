@@ -1,0 +1,105 @@
+"""Every verb of the port, with what a store answers when all is well and what comes of it."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import pytest
+
+from broker.core.model import CopiedObject, ObjectRef, StoredObject
+from broker.core.sigv4 import Credentials, Presigner
+from broker.errors import StorageUnavailableError
+from broker.store.port import ObjectStore
+from broker.store.r2 import R2ObjectStore, Timeouts
+
+from .wire import Act, Wire, answer, wire
+
+CREDENTIALS = Credentials("AKCANARY", "the canary secret")
+NOW = 1_800_000_000
+DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
+REF = ObjectRef("bucket-canary", "incoming/key-canary.mp3")
+TARGET = ObjectRef("bucket-canary", "media/key-canary.mp3")
+TIMEOUTS = Timeouts(connect=0.3, total=0.8, copy=0.8)
+SLACK = 0.7
+"""Seconds that a busy machine may take beyond a deadline."""
+
+OBJECT = {"ETag": '"abc"', "Last-Modified": DATE, "Content-Type": "audio/mpeg"}
+COPIED = (
+    b"<CopyObjectResult><ETag>&quot;abc&quot;</ETag>"
+    b"<LastModified>2027-01-15T08:00:00.250Z</LastModified></CopyObjectResult>"
+)
+DELETED = b"<DeleteResult><Deleted><Key>a</Key></Deleted></DeleteResult>"
+
+
+class Verb(NamedTuple):
+    """One verb: its call, a good answer, and the result of that answer."""
+
+    call: Callable[[ObjectStore], Awaitable[Any]]
+    good: bytes
+    result: Any
+
+
+VERBS = {
+    "head": Verb(
+        lambda store: store.head(REF),
+        answer(200, {**OBJECT, "Content-Length": "11"}),
+        StoredObject(11, "audio/mpeg", "abc", NOW, {}),
+    ),
+    "first_bytes": Verb(
+        lambda store: store.first_bytes(REF, 4),
+        answer(206, {**OBJECT, "Content-Range": "bytes 0-3/11"}, b"ID3\x04"),
+        ("abc", b"ID3\x04"),
+    ),
+    "copy": Verb(
+        lambda store: store.copy(REF, TARGET, if_match="abc", headers={"content-type": "audio/mpeg"}),
+        answer(200, body=COPIED),
+        CopiedObject("abc", NOW),
+    ),
+    "delete": Verb(lambda store: store.delete(REF), answer(204), None),
+    "delete_many": Verb(
+        lambda store: store.delete_many("bucket-canary", ["a", "b"]), answer(200, body=DELETED), frozenset({"b"})
+    ),
+    "ping": Verb(
+        lambda store: store.ping("bucket-canary"),
+        answer(404, body=b"<Error><Code>NoSuchKey</Code></Error>"),
+        None,
+    ),
+}
+
+every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
+
+
+@asynccontextmanager
+async def store_at(endpoint: str, timeouts: Timeouts = TIMEOUTS, concurrency: int = 32) -> AsyncIterator[R2ObjectStore]:
+    """The adapter over ``endpoint``, whose clock stands at ``NOW``."""
+    presigner = Presigner(CREDENTIALS, endpoint)
+    store = R2ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, concurrency=concurrency)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def check_discreet(reason: str) -> None:
+    """A reason goes to the log: nothing in it may sign, name the endpoint, or come from an error's prose."""
+    for secret in ("canary", "CANARY", "127.0.0.1", "localhost", "http", "X-Amz", "Signature=", "told by", "\n"):
+        assert secret not in reason
+
+
+@asynccontextmanager
+async def facing(*acts: Act, concurrency: int = 32) -> AsyncIterator[tuple[R2ObjectStore, Wire]]:
+    """The adapter over a server that acts so."""
+    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", concurrency=concurrency) as store:
+        yield store, server
+
+
+async def unavailable(store: ObjectStore, verb: Verb, within: float = TIMEOUTS.total) -> str:
+    """The reason of the refusal to guess, which came in time and tells no secret."""
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailableError) as caught:
+        await verb.call(store)
+    assert time.monotonic() - began < within + SLACK
+    check_discreet(caught.value.reason)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value.reason

@@ -1,0 +1,134 @@
+"""The control plane: rules as data, and a real store that takes them."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ClientError
+
+from broker.core.model import FileSpec
+from broker.core.sigv4 import Credentials
+from broker.service.uploads import upload_headers
+from broker.store import admin
+from tests.stores.place import Place, send
+
+ORIGINS = ["https://app.example", "http://localhost:3000"]
+
+
+def test_the_cors_rule_lets_exactly_the_headers_pass_that_an_upload_may_sign() -> None:
+    rule = admin.cors_rule(ORIGINS)
+    signed = upload_headers(FileSpec("a.mp3", "audio/mpeg", 1, sha256=bytes(32), md5=bytes(16)))
+
+    assert rule == {
+        "AllowedOrigins": ORIGINS,
+        "AllowedMethods": ["GET", "PUT", "HEAD"],
+        "AllowedHeaders": ["content-type", "content-md5", "if-none-match", "x-amz-checksum-sha256"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3600,
+    }
+    assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
+
+
+def test_the_lifecycle_removes_what_is_staged_and_unfinished_multipart_uploads_everywhere() -> None:
+    staged, unfinished = admin.lifecycle_rules("incoming/", 2, 1)
+
+    assert (staged["Filter"], staged["Expiration"]) == ({"Prefix": "incoming/"}, {"Days": 2})
+    assert unfinished["Filter"] == {"Prefix": ""}
+    assert unfinished["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert {staged["Status"], unfinished["Status"]} == {"Enabled"}
+
+
+@pytest.fixture
+def client(seaweedfs: Place) -> Any:
+    """A client of a real store."""
+    return admin.connect(seaweedfs.endpoint, seaweedfs.credentials)
+
+
+@pytest.fixture
+def bucket(client: Any) -> Iterator[str]:
+    """A bucket of one test."""
+    name = f"admin-{uuid4()}"
+    admin.ensure_bucket(client, name)
+    yield name
+    client.delete_bucket(Bucket=name)
+
+
+def test_a_bucket_is_made_once(client: Any, bucket: str) -> None:
+    client.put_object(Bucket=bucket, Key="kept", Body=b"1")
+
+    admin.ensure_bucket(client, bucket)
+
+    assert client.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"1"
+    client.delete_object(Bucket=bucket, Key="kept")
+
+
+def test_a_bucket_that_may_not_be_looked_at_is_not_taken_for_missing(seaweedfs: Place) -> None:
+    stranger = admin.connect(seaweedfs.endpoint, Credentials("AKIDOFTHETESTS", "another secret"))
+
+    with pytest.raises(ClientError) as caught:
+        admin.ensure_bucket(stranger, seaweedfs.bucket)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_the_store_keeps_the_rules(client: Any, bucket: str) -> None:
+    admin.put_cors(client, bucket, ORIGINS)
+    admin.put_lifecycle(client, bucket, "incoming/", 2, 1)
+
+    assert client.get_bucket_cors(Bucket=bucket)["CORSRules"] == [admin.cors_rule(ORIGINS)]
+    rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert rules == admin.lifecycle_rules("incoming/", 2, 1)
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [(ORIGINS[0], ORIGINS[0]), ("https://evil.example", None)])
+def test_a_browser_is_let_through_from_the_origins_alone(
+    client: Any, bucket: str, seaweedfs: Place, origin: str, allowed: str | None
+) -> None:
+    admin.put_cors(client, bucket, ORIGINS)
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": ",".join(sorted(admin.UPLOAD_HEADERS)),
+    }
+
+    reply = send("OPTIONS", f"{seaweedfs.endpoint}/{bucket}/incoming/a.mp3?x=1", asked)
+
+    assert reply.headers.get("access-control-allow-origin") == allowed
+
+
+def test_without_rules_no_origin_is_let_through(bucket: str, seaweedfs: Place) -> None:
+    asked = {"Origin": ORIGINS[0], "Access-Control-Request-Method": "PUT"}
+
+    reply = send("OPTIONS", f"{seaweedfs.endpoint}/{bucket}/incoming/a.mp3?x=1", asked)
+
+    assert reply.headers.get("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize("operation", ["PutBucketCors", "PutBucketLifecycleConfiguration"])
+def test_rules_go_out_with_content_md5_and_without_what_r2_does_not_implement(
+    client: Any, bucket: str, operation: str
+) -> None:
+    sent: list[AWSPreparedRequest] = []
+
+    def see(request: AWSPreparedRequest, **_event: object) -> None:
+        sent.append(request)
+
+    client.meta.events.register(f"before-send.s3.{operation}", see)
+    admin.put_cors(client, bucket, ORIGINS)
+    admin.put_lifecycle(client, bucket, "incoming/", 2, 1)
+
+    (request,) = sent
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    body: Any = request.body
+    assert not [name for name in headers if name.startswith(("x-amz-checksum", "x-amz-sdk-checksum"))]
+    assert as_text(headers["content-md5"]) == base64.b64encode(hashlib.md5(body).digest()).decode()
+    assert "/auto/s3/aws4_request" in as_text(headers["authorization"])
+    assert "content-md5" in as_text(headers["authorization"])
+    assert request.url.split("?")[0].endswith(f"/{bucket}")
+
+
+def as_text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

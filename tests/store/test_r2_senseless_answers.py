@@ -1,0 +1,178 @@
+"""What the adapter makes of answers that make no sense: never a yes, never a no."""
+
+import asyncio
+import random
+import time
+
+import pytest
+
+from broker.core.model import CopiedObject, StoredObject
+from broker.errors import StorageUnavailableError
+
+from .calls import COPIED, DATE, DELETED, OBJECT, VERBS, check_discreet, facing, unavailable
+from .wire import answer, endless, error, says, silence, silence_then
+
+
+def without(name: str) -> dict[str, str]:
+    """The headers of a good HEAD but one."""
+    return {header: value for header, value in {**OBJECT, "Content-Length": "11"}.items() if header != name}
+
+
+def but(name: str, value: str) -> bytes:
+    """The answer to a good HEAD but for one header."""
+    return answer(200, {**OBJECT, "Content-Length": "11", name: value})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b'HTTP/1.1 200 OK\r\nETag: "abc"\r\n\r\n', id="no Content-Length nor Last-Modified"),
+        pytest.param(answer(200, {**OBJECT, "Content-Length": ""}), id="empty Content-Length"),
+        pytest.param(but("Content-Length", "-5"), id="negative Content-Length"),
+        pytest.param(but("Content-Length", "abc"), id="Content-Length of letters"),
+        pytest.param(but("Content-Length", "1_1"), id="Content-Length with an underscore"),
+        pytest.param(but("Content-Length", "1" * 30), id="Content-Length of 30 digits"),
+        pytest.param(answer(200, without("ETag")), id="no ETag"),
+        pytest.param(but("ETag", "abc"), id="unquoted ETag"),
+        pytest.param(but("ETag", '""'), id="empty ETag"),
+        pytest.param(but("ETag", 'W/"abc"'), id="S14 weak ETag"),
+        pytest.param(answer(200, without("Last-Modified")), id="no Last-Modified"),
+        pytest.param(but("Last-Modified", "yesterday"), id="bad Last-Modified"),
+        pytest.param(but("Last-Modified", "Fri, 15 Jan 2027 08:00:00 +0100"), id="Last-Modified in another zone"),
+        pytest.param(answer(206, {**OBJECT, "Content-Length": "11"}), id="206"),
+        pytest.param(answer(204, OBJECT), id="204"),
+        pytest.param(answer(304, OBJECT), id="304"),
+        pytest.param(
+            b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nETag: "abc"\r\nLast-Modified: %b\r\n\r\n'
+            % DATE.encode(),
+            id="chunked",
+        ),
+    ],
+)
+async def test_s08_a_head_that_makes_no_sense_confirms_nothing(said: bytes) -> None:
+    async with facing(says(said)) as (store, _):
+        await unavailable(store, VERBS["head"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(answer(206, {"Content-Range": "bytes 0-3/11"}, b"ID3\x04"), id="no ETag"),
+        pytest.param(answer(206, {**OBJECT, "Content-Range": "bytes 7-10/11"}, b"ID3\x04"), id="another range"),
+        pytest.param(answer(206, OBJECT, b"ID3\x04"), id="no Content-Range"),
+        pytest.param(answer(204, OBJECT), id="204"),
+        pytest.param(answer(200, {"ETag": 'W/"abc"'}, b"ID3\x04"), id="S14 weak ETag"),
+    ],
+)
+async def test_s08_a_range_that_makes_no_sense_is_no_answer(said: bytes) -> None:
+    async with facing(says(said)) as (store, _):
+        await unavailable(store, VERBS["first_bytes"])
+
+
+async def test_s08_a_whole_object_in_place_of_a_range_is_cut_and_its_connection_closed() -> None:
+    head = answer(200, {**OBJECT, "Content-Length": str(10**12)})
+    async with facing(endless(head, b"ID3\x04" * 4096)) as (store, server):
+        assert await VERBS["first_bytes"].call(store) == ("abc", b"ID3\x04")
+        deadline = time.monotonic() + 5
+        while server.open:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+
+async def test_an_empty_object_has_the_etag_that_head_says() -> None:
+    empty = answer(200, OBJECT)
+    async with facing(says(error(416, "InvalidRange")), says(empty)) as (store, _):
+        assert await VERBS["first_bytes"].call(store) == ("abc", b"")
+
+
+async def test_an_empty_object_that_is_gone_by_the_second_look_is_none() -> None:
+    async with facing(says(error(416, "InvalidRange")), says(answer(404))) as (store, _):
+        assert await VERBS["first_bytes"].call(store) is None
+
+
+async def test_an_object_that_is_not_empty_by_the_second_look_is_no_clear_answer() -> None:
+    async with facing(says(error(416, "InvalidRange")), says(VERBS["head"].good)) as (store, _):
+        assert await unavailable(store, VERBS["first_bytes"]) == "GetObject answered 416, InvalidRange"
+
+
+async def test_both_looks_at_an_empty_object_share_one_deadline() -> None:
+    slowly = silence_then(error(416, "InvalidRange"))
+    async with facing(slowly, silence) as (store, _):
+        await unavailable(store, VERBS["first_bytes"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(COPIED[:-5], id="S13 truncated"),
+        pytest.param(b"", id="S13 empty"),
+        pytest.param(b"<html><body>Service Unavailable</body></html>", id="S13 a page"),
+        pytest.param(b"<Error><Code>InternalError</Code></Error>", id="an error after the 200"),
+        pytest.param(b"<?xml version='1.0' encoding='klingon'?>" + COPIED, id="an unknown encoding"),
+        pytest.param(COPIED.replace(b"&quot;abc&quot;", b""), id="empty ETag"),
+        pytest.param(COPIED.replace(b"&quot;abc", b"W/&quot;abc"), id="S14 weak ETag"),
+        pytest.param(COPIED.replace(b".250Z", b""), id="a time without a zone"),
+        pytest.param(COPIED.replace(b"2027-01-15T08", b"yesterday"), id="no time"),
+    ],
+)
+async def test_s13_a_copy_is_made_only_when_its_body_says_so(body: bytes) -> None:
+    async with facing(says(answer(200, body=body))) as (store, _):
+        await unavailable(store, VERBS["copy"])
+
+
+async def test_an_error_after_the_200_of_a_copy_is_named() -> None:
+    async with facing(says(answer(200, body=b"<Error><Code>InternalError</Code></Error>"))) as (store, _):
+        assert "200, InternalError" in await unavailable(store, VERBS["copy"])
+
+
+async def test_an_etag_without_quotes_in_xml_is_taken() -> None:
+    async with facing(says(answer(200, body=COPIED.replace(b"&quot;", b"")))) as (store, _):
+        assert await VERBS["copy"].call(store) == VERBS["copy"].result
+
+
+async def test_a_failed_condition_of_a_copy_is_none() -> None:
+    async with facing(says(error(412, "PreconditionFailed"))) as (store, server):
+        assert await VERBS["copy"].call(store) is None
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [DELETED[:-5], b"", b"<html/>", b"<Error><Code>InternalError</Code></Error>"],
+    ids=["S13 cut", "", "page", "error"],
+)
+async def test_s13_keys_are_deleted_only_when_the_body_says_so(body: bytes) -> None:
+    async with facing(says(answer(200, body=body))) as (store, _):
+        await unavailable(store, VERBS["delete_many"])
+
+
+async def test_s13_a_body_without_end_is_cut() -> None:
+    head = b"HTTP/1.1 200 OK\r\n\r\n<CopyObjectResult>"
+    async with facing(endless(head, b"<ETag>" + b"x" * 65536 + b"</ETag>")) as (store, _):
+        await unavailable(store, VERBS["copy"])
+
+
+async def test_whatever_bytes_come_the_outcome_is_a_value_or_the_refusal_to_guess(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("broker.store.r2._PAUSE", (0, 0))
+    chance = random.Random(20261123)
+    values = (StoredObject, CopiedObject, tuple, frozenset, type(None))
+    async with facing(says(b"")) as (store, server):
+        for _ in range(300):
+            verb = chance.choice(list(VERBS.values()))
+            server.acts = (says(mutated(verb.good, chance)),)
+            try:
+                assert isinstance(await verb.call(store), values)
+            except StorageUnavailableError as refusal:
+                check_discreet(refusal.reason)
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """An answer in which some bytes were changed, lost or put in."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 5)):
+        at = chance.randrange(len(changed) + 1)
+        new = chance.choice([bytes([chance.randrange(256)]), b"\r\n", b"-", b"\x00", b"9" * 20, b""])
+        changed[at : at + chance.choice([0, 1, 1, 12])] = new
+    return bytes(changed)

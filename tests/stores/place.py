@@ -1,0 +1,72 @@
+"""Where a real store runs, and plain HTTP requests to it."""
+
+import http.client
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from broker.core.model import ObjectRef
+from broker.core.sigv4 import Credentials, Presigner
+from broker.store.r2 import R2ObjectStore
+
+BUCKET = "media-bucket"
+CREDENTIALS = Credentials("AKIDOFTHETESTS", "a/secret+access key of the tests")
+
+
+class Reply(NamedTuple):
+    """What a store answered; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store that runs: ``mount`` is the path below which it serves its buckets."""
+
+    name: str
+    endpoint: str
+    mount: str = ""
+    bucket: str = BUCKET
+    credentials: Credentials = CREDENTIALS
+
+    def presigner(self, credentials: Credentials | None = None) -> Presigner:
+        """What signs for this store."""
+        signer = credentials or self.credentials
+        if self.mount:
+            return MountedPresigner(signer, self.endpoint, self.mount)
+        return Presigner(signer, self.endpoint)
+
+    def object_store(self, credentials: Credentials | None = None) -> R2ObjectStore:
+        """The port over this store."""
+        return R2ObjectStore(self.presigner(credentials))
+
+
+class MountedPresigner(Presigner):
+    """Signs for a store below a path, which no store in production is."""
+
+    def __init__(self, credentials: Credentials, endpoint: str, mount: str) -> None:
+        super().__init__(credentials, endpoint)
+        self._mount = mount
+
+    def presign(self, method: str, ref: ObjectRef, **options: Any) -> str:
+        return super().presign(method, ObjectRef(self._mount + ref.bucket, ref.key), **options)
+
+
+def new_ref(folder: str = "incoming") -> ObjectRef:
+    """A key that no other test uses."""
+    return ObjectRef(BUCKET, f"{folder}/{uuid4()}.mp3")
+
+
+def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Reply:
+    """One request on a connection of its own, with these headers and no others but Host and Content-Length."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)) as connection:
+        connection.request(method, f"{parts.path}?{parts.query}", body, dict(headers or {}))
+        answer = connection.getresponse()
+        return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

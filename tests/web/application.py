@@ -1,0 +1,53 @@
+"""The application in this process, for tests of its edge: no network, a store that must not be asked unless given."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import jwt
+from starlette.testclient import TestClient
+
+from broker import settings
+from broker.store.port import ObjectStore
+from broker.web.app import create_app
+
+JWT_SECRET = "a secret of the edge's tests, long enough for HS256"
+ENVIRONMENT = {
+    "R2_ENDPOINT": "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+    "R2_ACCESS_KEY_ID": "AKEDGE",
+    "R2_SECRET_ACCESS_KEY": "the canary secret access key",
+    "R2_BUCKET_NAME": "songs",
+    "JWT_SECRET": JWT_SECRET,
+}
+ID = "0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55"
+KEY = f"media/{ID}.mp3"
+
+
+class UnaskedStore:
+    """A store that no refused request may reach."""
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb == "close":
+            return self._close
+        return self._asked
+
+    async def _close(self) -> None:
+        return None
+
+    async def _asked(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        raise AssertionError("a refused request reached the store")
+
+
+def token(subject: str = "user-1", **claims: Any) -> str:
+    """A bearer token."""
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + 600, **claims}, JWT_SECRET, algorithm="HS256")
+
+
+def client(
+    store: ObjectStore | None = None, *, bearer: str | None = None, environment: Mapping[str, str] = ENVIRONMENT
+) -> TestClient:
+    """A client of a new application; its token is a user's unless given."""
+    unasked: Any = UnaskedStore()
+    app = create_app(settings.parse(environment), store=store or unasked)
+    headers = {"Authorization": f"Bearer {bearer or token()}"}
+    return TestClient(app, headers=headers, raise_server_exceptions=False, follow_redirects=False)

@@ -1,0 +1,311 @@
+"""Every field of every endpoint under hostile values: a 4xx that names the field, no URL, no call to the store."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from broker.core.media import media_type
+
+from .application import KEY, client, token
+
+USER = client()
+SERVICE = client(bearer=token("backend", scope="broker:service"))
+
+FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
+CONTROLS = "\x00\x01\t\n\r\x1b\x7f\x85\u2028\u2029"
+
+scalars = st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
+no_string = st.none() | st.booleans() | st.integers() | st.lists(st.text(max_size=3)) | st.just({"a": 1})
+no_integer = scalars | st.lists(st.integers()) | st.just({"a": 1})
+no_list = scalars | st.integers() | st.just({"0": KEY})
+bad_names = st.sampled_from(["", ".", "..", "a/..", "x" * 256, "x" * 60_000]) | st.builds(
+    lambda a, c, b: a + c + b, st.text("ab.é", max_size=5), st.sampled_from(CONTROLS), st.text("ab.é", max_size=5)
+)
+bad_types = st.text(max_size=80).filter(lambda text: media_type(text) is None)
+bad_sizes = st.integers(max_value=0) | st.integers(min_value=5 * 2**30)
+bad_digests = st.text(max_size=70).filter(lambda text: len(text) not in (24, 32, 44, 64))
+bad_keys = st.text(max_size=60) | st.just(f"incoming/{KEY[6:]}") | st.just("../" + KEY)
+
+
+def refused(answer: httpx2.Response, *pointers: str) -> None:
+    """The rules for every refusal; ``pointers`` are the fields that may be named, any if there are none."""
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["type"].endswith(problem["code"])
+    assert problem["requestId"] == answer.headers["x-request-id"]
+    assert "X-Amz" not in answer.text
+    if pointers:
+        named = {fault["pointer"] for fault in problem["errors"]}
+        assert named
+        assert all(any(name == p or name.startswith(p + "/") for p in pointers) for name in named), named
+
+
+def post(to: TestClient, path: str, document: Any) -> httpx2.Response:
+    """A POST of JSON that may hold what the client library would refuse to write."""
+    body = json.dumps(document).encode()
+    return to.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
+
+
+BODY_FIELDS: list[tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[Any]]] = [
+    (USER, "/uploads", FILE, "filename", no_string | bad_names),
+    (USER, "/uploads", FILE, "contentType", no_string | bad_types),
+    (USER, "/uploads", FILE, "size", no_integer | bad_sizes),
+    (USER, "/uploads", FILE, "sha256", no_string.filter(lambda v: v is not None) | bad_digests),
+    (USER, "/uploads", FILE, "md5", no_string.filter(lambda v: v is not None) | bad_digests),
+    (USER, "/uploads", {}, "files", no_list | st.just([]) | st.just([FILE] * 101) | st.lists(scalars, min_size=1)),
+    (USER, "/uploads/confirm", {}, "uploadIds", no_list | st.just([]) | st.just(["x"] * 101) | st.just([5])),
+    (USER, "/downloads", {}, "keys", no_list | st.just([]) | st.just([KEY] * 1001) | st.lists(bad_keys, min_size=1)),
+    (USER, "/downloads", {"keys": [KEY]}, "expiresIn", st.integers(max_value=0) | st.integers(3601) | st.booleans()),
+    (USER, "/downloads", {"keys": [KEY]}, "expiresIn", st.text(max_size=9) | st.floats(allow_nan=False)),
+    (USER, "/downloads", {"keys": [KEY]}, "disposition", st.text().filter(lambda t: t not in ("inline", "attachment"))),
+    (SERVICE, "/objects/delete", {}, "keys", no_list | st.just([]) | st.lists(bad_keys, min_size=1)),
+]
+
+
+@pytest.mark.parametrize("row", BODY_FIELDS, ids=lambda row: f"{row[1]}-{row[3]}")
+def test_a_hostile_value_is_refused_by_its_fields_name(
+    row: tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[Any]],
+) -> None:
+    to, path, good, field, values = row
+
+    @given(values)
+    @settings(max_examples=40, deadline=None)
+    def check(value: Any) -> None:
+        if isinstance(value, float) and value in (float("inf"), float("-inf")):
+            return
+        refused(post(to, path, {**good, field: value}), f"/{field}")
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("path", "good"),
+    [
+        ("/uploads", FILE),
+        ("/uploads", {"files": [FILE]}),
+        ("/uploads/confirm", {"uploadIds": ["x"]}),
+        ("/uploads/x/confirm", {}),
+        ("/downloads", {"keys": [KEY]}),
+        ("/objects/delete", {"keys": [KEY]}),
+    ],
+)
+def test_an_unknown_field_is_refused_by_its_name(path: str, good: dict[str, Any]) -> None:
+    """Privileged names among them: nothing a client says chooses a key, a bucket or an owner."""
+
+    @given(
+        st.sampled_from(["key", "bucket", "acl", "owner", "sub", "storageClass", "__proto__", "endpoint_url"])
+        | st.text(min_size=1, max_size=20)
+    )
+    @settings(max_examples=30, deadline=None)
+    def check(name: str) -> None:
+        if name in {*good, "files", "sha256", "md5", "expiresIn", "disposition"}:
+            return
+        refused(post(SERVICE, path, {**good, name: "x"}))
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["filename", "contentType", "size"])
+def test_a_missing_field_is_named(name: str) -> None:
+    refused(post(USER, "/uploads", {k: v for k, v in FILE.items() if k != name}), f"/{name}")
+
+
+def test_one_bad_file_among_a_hundred_is_named_by_its_index() -> None:
+    refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": True}]}), "/files/99/size")
+    refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": 0}]}), "/files/99/size")
+
+
+PATHS_WITH_BODY = ["/uploads", "/uploads/confirm", "/uploads/x/confirm", "/downloads", "/objects/delete"]
+MALFORMED: dict[str, bytes] = {
+    "B07-open": b'{"a":',
+    "B07-trailing-comma": b'{"size": 1,}',
+    "B07-comment": b'{"size": 1 /* x */}',
+    "B07-single-quotes": b"{'size': 1}",
+    "B07-two-documents": b"{} {}",
+    "B07-blank": b"   ",
+    "B08-invalid-utf-8": b'{"filename": "\xff\xfe"}',
+    "B08-overlong": b'{"filename": "\xc0\xaf"}',
+    "B08-utf-16": '{"size": 1}'.encode("utf-16"),
+    "B08-utf-32": '{"size": 1}'.encode("utf-32"),
+    "B08-bom": b'\xef\xbb\xbf{"size": 1}',
+    "B09-surrogate-in-a-value": b'{"filename": "a\\ud800"}',
+    "B09-surrogate-in-a-name": b'{"\\udfff": 1}',
+    "B10-raw-control": b'{"filename": "a\nb"}',
+    "B12-duplicate": b'{"size": 1, "size": 9000000000}',
+    "B12-duplicate-inside": b'{"files": [{"size": 1, "size": 2}]}',
+    "B12-duplicate-escaped": b'{"size": 1, "s\\u0069ze": 2}',
+    "B13-nan": b'{"size": NaN}',
+    "B13-infinity": b'{"size": -Infinity}',
+    "B13-overflow": b'{"size": 1e400}',
+    "B13-five-thousand-digits": b'{"size": ' + b"9" * 5000 + b"}",
+    "B13-leading-zero": b'{"size": 010}',
+    "B18-deep-arrays": b"[" * 30_000,
+    "B18-deep-objects": b'{"a":' * 10_000,
+    "B18-seventeen-levels": b'{"a":' + b"[" * 17 + b"]" * 17 + b"}",
+}
+
+
+@pytest.mark.parametrize("path", PATHS_WITH_BODY)
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_document_is_a_400(path: str, body: bytes) -> None:
+    answer = SERVICE.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
+    refused(answer)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("number", [b"1.0", b"1e2", b"-0", b"-0.0", b"9007199254740993", b"18446744073709551616"])
+def test_a_size_that_is_no_plain_integer_in_range_is_a_refusal(number: bytes) -> None:
+    """B13: a number beyond 2^53 is exact here and far over any limit."""
+    body = b'{"filename": "a", "contentType": "audio/mpeg", "size": ' + number + b"}"
+    refused(USER.post("/api/v1/uploads", content=body, headers={"Content-Type": "application/json"}), "/size")
+
+
+@pytest.mark.parametrize("path", PATHS_WITH_BODY)
+@pytest.mark.parametrize("document", [[], "x", 5, None, True, [{}]], ids=str)
+def test_another_top_level_than_an_object_is_refused(path: str, document: Any) -> None:
+    """B19."""
+    refused(post(SERVICE, path, document))
+
+
+@pytest.mark.parametrize("path", PATHS_WITH_BODY)
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/json;charset=utf-16",
+        "application/json, text/html",
+        "",
+    ],
+)
+def test_another_media_type_of_the_body_is_a_415(path: str, content_type: str) -> None:
+    """B06."""
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = SERVICE.post(f"/api/v1{path}", content=b'{"a": 1}', headers=headers)
+    refused(answer)
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("content_type", ["application/JSON", "application/json; charset=UTF-8"])
+def test_every_spelling_of_json_passes(content_type: str) -> None:
+    answer = USER.post("/api/v1/uploads", content=json.dumps(FILE), headers={"Content-Type": content_type})
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate"])
+def test_a_compressed_body_is_a_415_and_never_inflated(coding: str) -> None:
+    """B05."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    assert USER.post("/api/v1/uploads", content=b"\x1f\x8b", headers=headers).status_code == 415
+
+
+def test_a_body_over_the_limit_is_a_413() -> None:
+    """B01."""
+    answer = post(USER, "/uploads", {**FILE, "filename": "x" * 65_536})
+    refused(answer)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "99999999"])
+def test_a_declared_length_over_the_limit_is_a_413_without_a_look_at_the_body(length: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": length}
+    assert USER.post("/api/v1/uploads", content=b"{}", headers=headers).status_code == 413
+
+
+def test_a_body_without_a_length_is_a_411() -> None:
+    """B02."""
+    answer = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
+    refused(answer)
+    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
+
+
+QUERIES: list[tuple[str, str, st.SearchStrategy[str]]] = [
+    (
+        f"/downloads/{KEY}",
+        "expiresIn",
+        st.sampled_from(["0", "-1", "3601", "604801", "60.5", "true", "NaN", "٣", "1e2", "9" * 40]),
+    ),
+    (f"/downloads/{KEY}", "filename", bad_names.filter(lambda name: 0 < len(name) < 2000)),
+    (
+        f"/downloads/{KEY}",
+        "disposition",
+        st.text(min_size=1, max_size=20).filter(lambda t: t not in ("inline", "attachment")),
+    ),
+    (f"/downloads/{KEY}", "redirect", st.text(min_size=1, max_size=5).filter(lambda t: t not in ("0", "1"))),
+    (f"/downloads/{KEY}", "versionId", st.text(max_size=5)),
+    ("/keys", "path", st.text(max_size=5)),
+    (f"/objects/{KEY}", "bucket", st.text(max_size=5)),
+    ("/uploads/x", "uploadId", st.text(max_size=5)),
+]
+
+
+@pytest.mark.parametrize("row", QUERIES, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_a_hostile_parameter_is_refused_by_its_name(row: tuple[str, str, st.SearchStrategy[str]]) -> None:
+    path, name, values = row
+
+    @given(values)
+    @settings(max_examples=30, deadline=None)
+    def check(value: str) -> None:
+        answer = USER.get(f"/api/v1{path}", params={name: value})
+        refused(answer)
+        assert answer.status_code == 422
+
+    check()
+
+
+def test_a_parameter_given_twice_is_refused() -> None:
+    """H24."""
+    refused(USER.get(f"/api/v1/downloads/{KEY}?expiresIn=1&expiresIn=2"), "/expiresIn")
+
+
+def test_a_missing_url_is_named() -> None:
+    refused(USER.get("/api/v1/keys"), "/url")
+
+
+@given(st.text())
+@settings(max_examples=60, deadline=None)
+def test_any_text_as_url_is_not_found(url: str) -> None:
+    answer = USER.get("/api/v1/keys", params={"url": url})
+    refused(answer)
+
+
+BAD_PATHS = [
+    "../x", "%2e%2e/x", "media/..%2fx", "%252f", "//", "%00", "%ff%fe", ";x", "\\", "%zz", "%0d%0a", "media/",
+    "media/x.mp3", f"incoming/{KEY[6:]}", f"{KEY}/", f"{KEY}%00", f"{KEY}%0a", KEY.upper(),
+    f"%2e/{KEY}", f"/{KEY}", "é", "x" * 7000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: str(path)[:20])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda p: USER.get(f"/api/v1/objects/{p}"),
+        lambda p: USER.delete(f"/api/v1/objects/{p}"),
+        lambda p: USER.get(f"/api/v1/downloads/{p}"),
+        lambda p: USER.get(f"/api/v1/uploads/{p}"),
+        lambda p: USER.delete(f"/api/v1/uploads/{p}"),
+        lambda p: USER.post(f"/api/v1/uploads/{p}/confirm"),
+    ],
+    ids=["object", "delete", "download", "upload", "abort", "confirm"],
+)
+def test_a_path_that_is_no_key_and_no_upload_is_a_404(ask: Callable[[str], httpx2.Response], path: str) -> None:
+    """H22, P02."""
+    answer = ask(path)
+    refused(answer)
+    assert answer.status_code in (404, 405)
+
+
+@pytest.mark.parametrize("value", ["", "x" * 256, "x" * 10_000, "a\tb", "é"], ids=lambda v: v[:3])
+def test_a_hostile_idempotency_key_is_refused_by_its_name(value: str) -> None:
+    """B24."""
+    headers = {b"Idempotency-Key": value.encode("latin-1")}
+    refused(USER.post("/api/v1/uploads", json=FILE, headers=headers), "/Idempotency-Key")
