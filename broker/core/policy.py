@@ -18,9 +18,6 @@ from .model import FileSpec, Principal
 
 T = TypeVar("T")
 
-PRESIGN_MAX = 604_800
-"""Seconds a presigned URL may live (developers.cloudflare.com/r2/api/s3/presigned-urls)."""
-
 SINGLE_PUT_MAX = 5 * 2**30 - 5 * 2**20
 """Bytes one PutObject may carry (developers.cloudflare.com/r2/platform/limits)."""
 

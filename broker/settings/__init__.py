@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
-from broker.core.policy import PRESIGN_MAX, SINGLE_PUT_MAX, DownloadAccess, DownloadPolicy, UploadPolicy
-from broker.core.sigv4 import Credentials
+from broker.core.policy import SINGLE_PUT_MAX, DownloadAccess, DownloadPolicy, UploadPolicy
+from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
 from .endpoint import origin, public_base, store_endpoint
 from .environment import Environment, SettingsError
@@ -159,7 +159,7 @@ def _uploads(env: Environment) -> UploadPolicy:
         max_bytes=env.size("UPLOAD_MAX_BYTES", default.max_bytes, least=1, most=SINGLE_PUT_MAX),
         url_lifetime=url_lifetime,
         lifetime=env.duration(
-            "UPLOAD_LIFETIME", max(default.lifetime, url_lifetime), least=url_lifetime, most=PRESIGN_MAX
+            "UPLOAD_LIFETIME", max(default.lifetime, url_lifetime), least=url_lifetime, most=MAX_EXPIRES_IN
         ),
     )
 
@@ -169,7 +169,7 @@ def _downloads(env: Environment) -> DownloadPolicy:
     window = env.duration("DOWNLOAD_URL_WINDOW", default.window, least=0, most=86_400)
     return DownloadPolicy(
         access=env.choice("DOWNLOAD_ACCESS", DownloadAccess.AUTHENTICATED),
-        url_lifetime=env.duration("DOWNLOAD_URL_LIFETIME", default.url_lifetime, least=1, most=PRESIGN_MAX - window),
+        url_lifetime=env.duration("DOWNLOAD_URL_LIFETIME", default.url_lifetime, least=1, most=MAX_EXPIRES_IN - window),
         window=window,
     )
 

@@ -1,0 +1,38 @@
+"""The bucket rules that are shipped as files say what the code's own rules say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from broker.core.keys import STAGING_PREFIX
+from broker.core.model import FileSpec
+from broker.core.policy import UploadPolicy
+from broker.service.uploads import upload_headers
+from broker.store import admin
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def only_rule(name: str) -> dict[str, Any]:
+    """The one rule of a file in the form that wrangler takes."""
+    (rule,) = json.loads((DEPLOY / name).read_text(encoding="utf-8"))["rules"]
+    return dict(rule)
+
+
+def test_the_cors_file_allows_what_the_demo_allows() -> None:
+    rule, expected = only_rule("cors.json"), admin.cors_rule(["https://app.example"])
+    assert rule["allowed"]["origins"] == expected["AllowedOrigins"]
+    assert set(rule["allowed"]["methods"]) == set(expected["AllowedMethods"])
+    assert rule["allowed"]["headers"] == expected["AllowedHeaders"]
+    assert rule["exposeHeaders"] == expected["ExposeHeaders"]
+
+
+def test_browsers_may_send_every_header_that_an_upload_may_sign() -> None:
+    signed = upload_headers(FileSpec("a", "audio/mpeg", 1, sha256=b"s" * 32, md5=b"m" * 16))
+    assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
+
+
+def test_the_lifecycle_file_removes_what_is_staged_and_never_before_it_expires() -> None:
+    rule = only_rule("lifecycle.json")
+    assert rule["conditions"]["prefix"] == STAGING_PREFIX
+    assert rule["deleteObjectsTransition"]["condition"]["maxAge"] > UploadPolicy().lifetime
