@@ -8,11 +8,11 @@ READY := .venv/.ready
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
 
-test: $(READY)  ## all tests but the browser's, with coverage
-	$(BIN)/python -m pytest -n 2 -m "not browser" --cov --cov-report=term
+test: $(READY)  ## all tests that need nothing but Python, with coverage
+	$(BIN)/python -m pytest -n 2 -m "not browser and not curl" --cov --cov-report=term
 
-browser: $(READY)  ## the page in a real Chromium (needs one: apt-get install chromium)
-	$(BIN)/python -m pytest -m browser -p no:randomly
+browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get install chromium curl)
+	$(BIN)/python -m pytest -m "browser or curl"
 
 lint: $(READY)  ## style, import order, strict types
 	$(BIN)/ruff check .
