@@ -36,7 +36,7 @@ async def delete_many(services: Services, request: Request, principal: Principal
 async def key_in_url(services: Services, request: Request, principal: Principal) -> Response:  # noqa: ARG001  the handlers' one shape
     """The key inside a URL."""
     url = parameters(request, "url").get("url")
-    if url is None:
+    if not url:
         raise refuse("url", "is required")
     return wire.answer({"key": services.objects.key_in(url)})
 

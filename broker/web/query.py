@@ -13,7 +13,7 @@ def refuse(name: str, rule: str) -> InvalidRequestError:
 
 
 def parameters(request: Request, *known: str) -> dict[str, str]:
-    """The parameters by name, empty ones left out; unknown and repeated ones are refused."""
+    """The parameters by name; unknown and repeated ones are refused."""
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in known:
@@ -21,7 +21,7 @@ def parameters(request: Request, *known: str) -> dict[str, str]:
         if name in found:
             raise refuse(name, "must be given once")
         found[name] = value
-    return {name: value for name, value in found.items() if value}
+    return found
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -261,6 +261,11 @@ def test_a_hostile_parameter_is_refused_by_its_name(row: tuple[str, str, st.Sear
     check()
 
 
+@pytest.mark.parametrize("name", ["expiresIn", "filename", "disposition", "redirect"])
+def test_an_empty_parameter_is_not_an_absent_one(name: str) -> None:
+    refused(USER.get(f"/api/v1/downloads/{KEY}?{name}="), f"/{name}")
+
+
 def test_a_parameter_given_twice_is_refused() -> None:
     """H24."""
     refused(USER.get(f"/api/v1/downloads/{KEY}?expiresIn=1&expiresIn=2"), "/expiresIn")
