@@ -52,5 +52,8 @@ def load_env_file(path: Path | None) -> None:
     """Put a file's settings into the environment, which wins over the file; raises ``SettingsError``."""
     if path and not path.is_file():
         raise settings.SettingsError(["--env-file names no file"])
-    for name, value in dotenv_values(path or ".env", interpolate=False).items():
-        os.environ.setdefault(name, value or "")
+    try:
+        for name, value in dotenv_values(path or ".env", interpolate=False).items():
+            os.environ.setdefault(name, value or "")
+    except ValueError:  # no UTF-8, or a name or a value that no environment can hold
+        raise settings.SettingsError([f"{path or '.env'} is no file of NAME=value lines in UTF-8"]) from None

@@ -63,6 +63,14 @@ def test_a_file_named_env_in_the_folder_is_read(tmp_path: Path) -> None:
     assert "JWT_SECRET must have at least 32 bytes" in broker(tmp_path, "serve").stderr
 
 
+@pytest.mark.parametrize("content", [b"JWT_ISSUER=\xff", b"JWT_ISSUER=a\x00b", b"'A=B'=c"])
+def test_a_file_that_is_no_list_of_settings_stops_the_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    done = broker(tmp_path, "serve")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert ".env is no file of NAME=value lines" in done.stderr
+
+
 def test_the_demo_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

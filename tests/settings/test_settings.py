@@ -149,7 +149,7 @@ def test_the_rules_of_tokens_come_from_the_environment() -> None:
 
 
 def test_secrets_rotate_and_are_derived_where_none_is_given() -> None:
-    one, two = "1" * 32, "2" * 32
+    one, two = "9f2c1e7ab34d58f0617c2a9be8d4035f", "4b8e0d73c6fa1952e7380b6d9c54af21"
     assert parse({**GOOD, "BROKER_SECRET": f"{one}, {two}"}).secrets == (one.encode(), two.encode())
     assert parse(GOOD).secrets == (b"the secret access key",)
 
@@ -180,7 +180,7 @@ def test_the_process_s_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) 
 
 def test_no_secret_is_in_a_repr() -> None:
     """L12."""
-    text = repr(parse({**GOOD, "BROKER_SECRET": "canary" * 8}))
+    text = repr(parse({**GOOD, "BROKER_SECRET": "a canary that has to be long enough to pass"}))
     for secret in (SECRET, "the secret access key", "canary"):
         assert secret not in text
 
