@@ -111,20 +111,9 @@ class Uploads:
         """
         files = accept(declared, self._policy, batch=batch)
         now = int(self._clock())
-        return [
-            self._created(
-                Upload(
-                    self._tickets.derived_id(principal.subject, idempotency_key, index, file)
-                    if idempotency_key
-                    else str(uuid.uuid4()),
-                    principal.subject,
-                    file,
-                    now + self._policy.lifetime,
-                ),
-                now,
-            )
-            for index, file in enumerate(files)
-        ]
+        owner, expires_at = principal.subject, now + self._policy.lifetime
+        ids = [self._new_id(owner, idempotency_key, index, file) for index, file in enumerate(files)]
+        return [self._created(Upload(id_, owner, file, expires_at), now) for id_, file in zip(ids, files, strict=True)]
 
     async def progress(self, principal: Principal, ticket: str) -> Progress:
         """How far the upload is; raises ``NotFoundError`` for an unknown or foreign ticket."""
@@ -194,6 +183,11 @@ class Uploads:
 
     def _is_expired(self, upload: Upload) -> bool:
         return self._clock() >= upload.expires_at
+
+    def _new_id(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec) -> str:
+        if idempotency_key:
+            return self._tickets.derived_id(owner, idempotency_key, index, file)
+        return str(uuid.uuid4())
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:
         headers = upload_headers(upload.file)

@@ -213,3 +213,13 @@ async def test_an_abort_removes_what_was_staged_and_nothing_that_is_ready() -> N
     await deployment.services.uploads.abort(USER, created.ticket)
     assert await deployment.store.head(staged) is None
     assert await deployment.store.head(ObjectRef("songs", confirmed.track.key)) is not None
+
+
+def test_a_retried_create_gets_the_same_key_and_another_file_another_one() -> None:
+    """B24."""
+    create = Deployment().services.uploads.create
+    wanted = [DECLARED, DECLARED, replace(DECLARED, size=1)]
+    first, again = (create(USER, wanted, batch=True, idempotency_key="retry-1") for _ in range(2))
+    paths = [urlsplit(created.request.url).path for created in (*first, *again)]
+    assert paths[:3] == paths[3:]
+    assert len(set(paths)) == 3
