@@ -76,7 +76,15 @@ class Broker:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged; every line is JSON."""
-        return [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines()]
+        whole, _, _ = self._log.read_text(encoding="utf-8").rpartition("\n")  # what follows is still being written
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def requests(self, request_id: str, count: int) -> list[dict[str, Any]]:
+        """Its lines of the ``count`` requests with this id. A line is written once its answer is out: wait for them."""
+        deadline = time.monotonic() + 10
+        while len(found := [line for line in self.lines() if line.get("requestId") == request_id]) < count:
+            assert time.monotonic() < deadline, found
+        return found
 
     def _answers(self) -> bool:
         try:
