@@ -36,6 +36,11 @@ class BrokerError(Exception):
         self.faults = tuple(faults)
 
 
+def about(kind: type[BrokerError], *faults: Fault) -> BrokerError:
+    """The refusal that names ``faults``; its detail speaks of the first."""
+    return kind(f"{faults[0].pointer.lstrip('/') or 'The body'} {faults[0].detail}.", faults=faults)
+
+
 class MalformedRequestError(BrokerError):
     """The request is not what its media type promises (bad JSON, bad UTF-8, duplicate members)."""
 

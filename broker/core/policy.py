@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
-from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError
+from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError, about
 
 from .disposition import clean_name
 from .media import media_type
@@ -81,8 +81,7 @@ def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool
 def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
     kinds = {kind for kind, _ in refusals}
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequestError
-    faults = [fault for _, fault in refusals]
-    raise kind(f"{faults[0].pointer.lstrip('/')} {faults[0].detail}.", faults=faults)
+    raise about(kind, *(fault for _, fault in refusals))
 
 
 def _judge(declared: Declaration, policy: UploadPolicy) -> FileSpec | list[tuple[type[BrokerError], Fault]]:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from broker.core import keys
 from broker.core.layout import Layout
 from broker.core.model import Principal, StoredObject
-from broker.errors import Fault, ForbiddenError, InvalidRequestError, NotFoundError
+from broker.errors import Fault, ForbiddenError, InvalidRequestError, NotFoundError, about
 from broker.store.port import ObjectStore
 
 
@@ -94,4 +94,4 @@ def check_keys(wanted: Sequence[str]) -> None:
     """Raise ``InvalidRequestError`` naming each item of ``wanted`` that is no ready key."""
     faults = [Fault(f"/keys/{i}", "is not a ready key") for i, key in enumerate(wanted) if not keys.is_ready_key(key)]
     if faults:
-        raise InvalidRequestError(f"{faults[0].pointer.lstrip('/')} {faults[0].detail}.", faults=faults)
+        raise about(InvalidRequestError, *faults)

@@ -15,6 +15,7 @@ from broker.errors import (
     RequestTimeoutError,
     TooLargeError,
     UnsupportedBodyError,
+    about,
 )
 
 from . import notes
@@ -51,7 +52,7 @@ def convert(document: Any, kind: type[T]) -> T:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         fault = _fault(str(error))
-    raise InvalidRequestError(f"{fault.pointer.lstrip('/') or 'The body'} {fault.detail}.", faults=(fault,))
+    raise about(InvalidRequestError, fault)
 
 
 def _check_headers(request: Request) -> None:
@@ -70,11 +71,11 @@ def _check_headers(request: Request) -> None:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    too_large = TooLargeError(f"The body must have at most {limit} bytes.")
-    if not request.headers["content-length"].isascii() or len(request.headers["content-length"]) > 9:
-        raise too_large
-    if int(request.headers["content-length"]) > limit:
-        raise too_large
+    length = request.headers["content-length"]
+    if not (length.isascii() and length.isdigit()):  # int() would take signs, blanks and underscores, too
+        raise MalformedRequestError("The Content-Length must be a whole number.")
+    if len(length) > 9 or int(length) > limit:
+        raise TooLargeError(f"The body must have at most {limit} bytes.")
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_DEADLINE):

@@ -2,14 +2,14 @@
 
 from starlette.requests import Request
 
-from broker.errors import Fault, InvalidRequestError
+from broker.errors import BrokerError, Fault, InvalidRequestError, about
 
 IDEMPOTENCY_KEY_MAX = 255
 
 
-def refuse(name: str, rule: str) -> InvalidRequestError:
+def refuse(name: str, rule: str) -> BrokerError:
     """The refusal of the parameter or header field ``name``."""
-    return InvalidRequestError(f"{name} {rule}.", faults=(Fault(f"/{name}", rule),))
+    return about(InvalidRequestError, Fault(f"/{name}", rule))
 
 
 def parameters(request: Request, *known: str) -> dict[str, str]:

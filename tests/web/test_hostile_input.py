@@ -220,6 +220,15 @@ def test_a_declared_length_over_the_limit_is_a_413_without_a_look_at_the_body(le
     assert USER.post("/api/v1/uploads", content=b"{}", headers=headers).status_code == 413
 
 
+@pytest.mark.parametrize("length", ["abc", "-1", "+2", "1_0", " ", "0x2", "\u00b2"])
+def test_a_length_that_is_no_whole_number_is_a_400(length: str) -> None:
+    """H07: most servers refuse these before us."""
+    headers = {b"Content-Type": b"application/json", b"Content-Length": length.encode("latin-1")}
+    answer = USER.post("/api/v1/uploads", content=b"{}", headers=headers)
+    refused(answer)
+    assert answer.status_code == 400
+
+
 def test_a_body_without_a_length_is_a_411() -> None:
     """B02."""
     answer = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
