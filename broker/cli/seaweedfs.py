@@ -143,7 +143,7 @@ class SeaweedFS:
                 raise self._failed("ended as it started")
             if time.monotonic() > deadline:
                 raise self._failed(f"was not ready after {START_WITHIN:.0f} s")
-            time.sleep(0.05)
+            time.sleep(0.05)  # it takes seconds, and asking without a pause takes its processor
 
     def _is_ready(self) -> bool:
         """Whether the gateway refuses an anonymous request, and the master knows of a volume server to write to."""

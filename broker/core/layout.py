@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from . import keys
-from .media import media_type
+from .media import canonical
 from .model import ObjectRef, Upload
 
 CACHE_FOREVER = "max-age=31536000, immutable"
@@ -48,7 +48,4 @@ class Layout:
 
 
 def _extension(upload: Upload) -> str:
-    media = media_type(upload.file.content_type)
-    if media is None:
-        raise ValueError("an upload carries a canonical media type")
-    return media.extension
+    return canonical(upload.file.content_type).extension

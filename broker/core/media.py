@@ -94,6 +94,14 @@ def media_type(declared: str) -> MediaType | None:
     return _BY_NAME.get(match[1]) if match else None
 
 
+def canonical(name: str) -> MediaType:
+    """The accepted type of this canonical name; raises ``ValueError`` for any other text."""
+    media = _BY_NAME.get(name)
+    if media is None or media.name != name:
+        raise ValueError("an upload carries a canonical media type")
+    return media
+
+
 def is_media_extension(extension: str) -> bool:
     """Whether a key's extension is one the broker itself gives out."""
     return extension in _EXTENSIONS

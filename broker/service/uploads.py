@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from broker.core.layout import Layout
-from broker.core.media import SNIFF_BYTES, media_type
+from broker.core.media import SNIFF_BYTES, canonical
 from broker.core.model import (
     FileSpec,
     PresignedRequest,
@@ -238,7 +238,6 @@ def _check(file: FileSpec, staged: StoredObject | None, beginning: tuple[str, by
     etag, head = beginning
     if etag != staged.etag:
         raise StorageUnavailableError("the staged object changed between two looks")
-    media = media_type(file.content_type)
-    if media is None or not media.begins(head):
+    if not canonical(file.content_type).begins(head):
         raise ContentMismatchError(f"The stored bytes do not begin as {file.content_type} does.")
     return staged
