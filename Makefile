@@ -3,16 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test browser lint serve bench clean lock
+.PHONY: demo test browser large lint serve bench clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
 
 test: $(READY)  ## all tests that need nothing but Python, with coverage
-	$(BIN)/python -m pytest -n 2 -m "not browser and not curl" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 -m "not browser and not curl and not large" --cov --cov-report=term
 
 browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
+
+large: $(READY)  ## an upload of 5.5 GiB; needs 12 GiB below the temporary folder
+	$(BIN)/python -m pytest -m large
 
 lint: $(READY)  ## style, import order, strict types
 	$(BIN)/ruff check .

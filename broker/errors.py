@@ -104,9 +104,15 @@ class NotUploadedError(BrokerError):
 
 
 class SizeMismatchError(BrokerError):
-    """The stored object has another size than was promised."""
+    """The stored object, or a part of it, has another size than was promised."""
 
     code, status, title = "size_mismatch", 409, "Size mismatch"
+
+
+class PartsMissingError(BrokerError):
+    """Not all parts of the upload are stored; the faults name those that are not."""
+
+    code, status, title = "parts_missing", 409, "Parts missing"
 
 
 class TypeMismatchError(BrokerError):

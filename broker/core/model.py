@@ -53,13 +53,35 @@ class FileSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Multipart:
+    """An upload in parts: the store's own id of it, and the bytes of every part but the last."""
+
+    upload_id: str
+    part_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload as its ticket carries it: what was promised, by whom, and until when."""
+    """One upload as its ticket carries it: what was promised, by whom, until when, and whether it comes in parts."""
 
     id: str
     owner: str
     file: FileSpec
     expires_at: int
+    multipart: Multipart | None = None
+
+    def is_expired(self, now: float) -> bool:
+        """Whether it is too late to confirm it."""
+        return now >= self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that is stored, as ListParts says it. ``etag`` is without its quotes."""
+
+    number: int
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,21 @@
-"""What may be uploaded, for how long a URL lives, and who may do what. Pure: rules in, decision out.
-
-The limits that are R2's own stand here with their page; a deployment may only narrow them.
-"""
+"""What may be uploaded and how, for how long a URL lives, and who may do what. Pure: rules in, decision out."""
 
 import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError, about
 
 from .disposition import clean_name
+from .limits import GIB, MIB, PUT_MAX
 from .media import media_type
 from .model import FileSpec, Principal
+from .parts import PartPlan, plan
 
 T = TypeVar("T")
-
-SINGLE_PUT_MAX = 5 * 2**30 - 5 * 2**20
-"""Bytes one PutObject may carry (developers.cloudflare.com/r2/platform/limits)."""
 
 
 class DownloadAccess(StrEnum):
@@ -32,9 +28,13 @@ class DownloadAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadPolicy:
-    """Limits of uploads: bytes of a file, seconds a PUT URL lives, seconds until an upload must be confirmed."""
+    """Limits of uploads: bytes of a file, seconds a PUT URL lives, seconds until an upload must be confirmed.
 
-    max_bytes: int = SINGLE_PUT_MAX
+    Files of more than ``multipart_threshold`` bytes are uploaded in parts.
+    """
+
+    max_bytes: int = 5 * GIB
+    multipart_threshold: int = 64 * MIB
     url_lifetime: int = 900
     lifetime: int = 86_400
 
@@ -50,32 +50,43 @@ class DownloadPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a client says of a file it wants to upload, as it came over the wire."""
+    """What a client says of a file it wants to upload, as it came over the wire.
+
+    ``multipart`` is whether it wants to send parts; ``None`` leaves that to the policy.
+    """
 
     filename: str
     content_type: str
     size: int
     sha256: str | None = None
     md5: str | None = None
+    multipart: bool | None = None
 
 
-def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool) -> list[FileSpec]:
+class Accepted(NamedTuple):
+    """A file that may be uploaded: in the parts of ``parts``, or in one PUT when there is no plan."""
+
+    file: FileSpec
+    parts: PartPlan | None
+
+
+def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool) -> list[Accepted]:
     """The canonical form of all files; one that breaks a rule refuses them all.
 
     Raises the refusal of the broken rule, naming each broken field, in a batch under ``/files/{index}``.
     """
-    specs: list[FileSpec] = []
+    accepted: list[Accepted] = []
     refusals: list[tuple[type[BrokerError], Fault]] = []
     for index, declaration in enumerate(declared):
         prefix = f"/files/{index}" if batch else ""
         judged = _judge(declaration, policy)
-        if isinstance(judged, FileSpec):
-            specs.append(judged)
+        if isinstance(judged, Accepted):
+            accepted.append(judged)
         else:
             refusals += [(kind, fault.under(prefix)) for kind, fault in judged]
     if refusals:
         _refuse(refusals)
-    return specs
+    return accepted
 
 
 def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
@@ -84,7 +95,7 @@ def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
     raise about(kind, *(fault for _, fault in refusals))
 
 
-def _judge(declared: Declaration, policy: UploadPolicy) -> FileSpec | list[tuple[type[BrokerError], Fault]]:
+def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | list[tuple[type[BrokerError], Fault]]:
     broken: list[tuple[type[BrokerError], Fault]] = []
 
     def checked(pointer: str, rule: Callable[[], T]) -> T | None:
@@ -102,11 +113,34 @@ def _judge(declared: Declaration, policy: UploadPolicy) -> FileSpec | list[tuple
         broken.append((InvalidRequestError, Fault("/size", "must be at least 1 byte")))
     elif declared.size > policy.max_bytes:
         broken.append((TooLargeError, Fault("/size", f"must be at most {policy.max_bytes} bytes")))
+    in_parts = _in_parts(declared, policy)
+    broken += [(InvalidRequestError, fault) for fault in _against_parts(declared, in_parts=in_parts)]
     sha256 = checked("/sha256", lambda: digest(declared.sha256, 32))
     md5 = checked("/md5", lambda: digest(declared.md5, 16))
     if broken or name is None or media is None:
         return broken
-    return FileSpec(name, media.name, declared.size, sha256, md5)
+    file = FileSpec(name, media.name, declared.size, sha256, md5)
+    return Accepted(file, plan(file.size) if in_parts else None)
+
+
+def _in_parts(declared: Declaration, policy: UploadPolicy) -> bool:
+    """Whether the file comes in parts. A checksum wants one PUT, which is all that a store compares with it."""
+    if declared.multipart is not None:
+        return declared.multipart
+    has_checksum = declared.sha256 is not None or declared.md5 is not None
+    return declared.size > (PUT_MAX if has_checksum else min(policy.multipart_threshold, PUT_MAX))
+
+
+def _against_parts(declared: Declaration, *, in_parts: bool) -> list[Fault]:
+    if not in_parts:
+        fits = declared.size <= PUT_MAX
+        return [] if fits else [Fault("/multipart", f"must not be false for more than {PUT_MAX} bytes")]
+    checksums = {"/sha256": declared.sha256, "/md5": declared.md5}
+    return [
+        Fault(pointer, "cannot be checked by the store of a file in parts; leave it out")
+        for pointer, value in checksums.items()
+        if value is not None
+    ]
 
 
 def digest(text: str | None, length: int) -> bytes | None:

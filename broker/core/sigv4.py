@@ -6,7 +6,7 @@ reference. What the store might read otherwise than it was signed is refused, no
 
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -57,6 +57,17 @@ class _Day(NamedTuple):
     query: str
 
 
+class _Request(NamedTuple):
+    """What of a request does not depend on its own query parameters."""
+
+    day: _Day
+    timestamp: str
+    path: str
+    auth: str
+    lines: str
+    listed: str
+
+
 class Presigner:
     """Signs requests to one endpoint with one access key."""
 
@@ -83,6 +94,48 @@ class Presigner:
         query: Mapping[str, str] = EMPTY,
     ) -> str:
         """The URL by which one may send ``method`` to ``ref``, or to its bucket if the key is empty."""
+        request = self._request(method, ref, now, expires_in, headers)
+        parameters = canonical_query(query, request.auth) if query else request.auth
+        canonical = canonical_request(method, request.path, parameters, request.lines, request.listed)
+        digest = sha256(canonical.encode()).hexdigest()
+        proof = request.day.sign(string_to_sign(request.timestamp, request.day.scope, digest))
+        return f"{self._endpoint}{request.path}?{parameters}&X-Amz-Signature={proof}"
+
+    def presign_each(
+        self,
+        method: str,
+        ref: ObjectRef,
+        name: str,
+        values: Iterable[str],
+        *,
+        now: int,
+        expires_in: int,
+        headers: Mapping[str, str] = EMPTY,
+        query: Mapping[str, str] = EMPTY,
+    ) -> list[str]:
+        """What ``presign`` gives with ``name`` as each of ``values`` in the query; hashes once what they share."""
+        request = self._request(method, ref, now, expires_in, headers)
+        encoded = uri_encode(name)
+        parameters = encoded_parameters({**query, name: ""}, request.auth)
+        at = [known for known, _ in parameters].index(encoded)
+        before = "&".join([*(text for _, text in parameters[:at]), f"{encoded}="])
+        after = "".join([f"&{text}" for _, text in parameters[at + 1 :]])
+        whole = canonical_request(method, request.path, f"{before}\0{after}", request.lines, request.listed)
+        head, _, tail = whole.partition("\0")  # which nothing in a canonical request is
+        shared, rest = sha256(head.encode()), tail.encode()
+        start = f"{self._endpoint}{request.path}?{before}"
+        urls = []
+        for value in values:
+            part, digest = uri_encode(value), shared.copy()
+            digest.update(part.encode())
+            digest.update(rest)
+            proof = request.day.sign(string_to_sign(request.timestamp, request.day.scope, digest.hexdigest()))
+            urls.append(f"{start}{part}{after}&X-Amz-Signature={proof}")
+        return urls
+
+    def _request(
+        self, method: str, ref: ObjectRef, now: int, expires_in: int, headers: Mapping[str, str]
+    ) -> "_Request":
         if method not in METHODS:
             raise ValueError(f"{method!r} is not a method of S3")
         if not 1 <= expires_in <= MAX_EXPIRES_IN:
@@ -91,14 +144,9 @@ class Presigner:
         day = self._day
         if day.date != timestamp[:8]:
             self._day = day = self._begin(timestamp[:8])  # one assignment: no thread sees half a day
-        path = canonical_uri(ref)
         signed = signed_headers(self._host, tuple(headers))
         auth = f"{day.query}{timestamp}&X-Amz-Expires={expires_in}{self._token}{signed.parameter}"
-        parameters = canonical_query(query, auth) if query else auth
-        lines = canonical_headers(signed, headers)
-        request = canonical_request(method, path, parameters, lines, signed.listed)
-        proof = day.sign(string_to_sign(timestamp, day.scope, request))
-        return f"{self._endpoint}{path}?{parameters}&X-Amz-Signature={proof}"
+        return _Request(day, timestamp, canonical_uri(ref), auth, canonical_headers(signed, headers), signed.listed)
 
     def _begin(self, date: str) -> _Day:
         scope = credential_scope(date, self._region)
@@ -124,13 +172,18 @@ def canonical_uri(ref: ObjectRef) -> str:
 
 def canonical_query(query: Mapping[str, str], auth: str = "") -> str:
     """All parameters, encoded and then sorted by name; ``auth`` is the X-Amz- ones, already so."""
+    return "&".join([text for _, text in encoded_parameters(query, auth)])
+
+
+def encoded_parameters(query: Mapping[str, str], auth: str) -> list[tuple[str, str]]:
+    """Each parameter's encoded name, and it all as it stands in the query, sorted."""
     parameters = [("X-Amz-", auth)] if auth else []
     for name, value in query.items():
         if name.lower().startswith("x-amz-"):
             raise ValueError(f"query parameter {name!r} belongs to the signature")
         encoded = uri_encode(name)
         parameters.append((encoded, f"{encoded}={uri_encode(value)}"))
-    return "&".join([text for _, text in sorted(parameters)])
+    return sorted(parameters)
 
 
 @lru_cache(maxsize=128)
@@ -173,8 +226,9 @@ def credential_scope(date: str, region: str, *, service: str = "s3") -> str:
     return f"{date}/{region}/{service}/aws4_request"
 
 
-def string_to_sign(timestamp: str, scope: str, request: str) -> str:
-    return f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+def string_to_sign(timestamp: str, scope: str, digest: str) -> str:
+    """``digest`` is the canonical request's SHA-256 in hex."""
+    return f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
 
 
 def signing_key(secret: str, date: str, region: str, *, service: str = "s3") -> bytes:

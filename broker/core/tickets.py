@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 
 from .keying import b64url, b64url_decode, derive
-from .model import FileSpec, Upload
+from .model import FileSpec, Multipart, Upload
 
 TICKET_MAX = 4096
 """Characters an upload id may have: a name and an owner at their limits fit into it."""
@@ -33,6 +33,8 @@ class _Payload(msgspec.Struct, array_like=True, frozen=True):
     expires_at: int
     sha256: bytes | None = None
     md5: bytes | None = None
+    store_upload_id: str | None = None
+    part_size: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -48,7 +50,7 @@ class Tickets:
 
     def seal(self, upload: Upload) -> str:
         """The upload id of ``upload``."""
-        file = upload.file
+        file, multipart = upload.file, upload.multipart
         payload = _encode(
             _Payload(
                 uuid.UUID(upload.id).bytes,
@@ -59,6 +61,7 @@ class Tickets:
                 upload.expires_at,
                 file.sha256,
                 file.md5,
+                *((multipart.upload_id, multipart.part_size) if multipart else ()),
             )
         )
         return b64url(_tag(self._keys[0], payload) + payload)
@@ -92,4 +95,5 @@ def _tag(key: bytes, payload: bytes) -> bytes:
 
 def _upload(payload: _Payload) -> Upload:
     file = FileSpec(payload.filename, payload.content_type, payload.size, payload.sha256, payload.md5)
-    return Upload(str(uuid.UUID(bytes=payload.id)), payload.owner, file, payload.expires_at)
+    multipart = Multipart(payload.store_upload_id, payload.part_size) if payload.store_upload_id else None
+    return Upload(str(uuid.UUID(bytes=payload.id)), payload.owner, file, payload.expires_at, multipart)

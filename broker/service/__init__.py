@@ -10,8 +10,11 @@ from broker.core.tickets import Tickets
 from broker.settings import Settings, StoreSettings
 from broker.store.port import ObjectStore
 
+from .confirmation import Confirmer
 from .downloads import Downloads
+from .multipart import Multiparts
 from .objects import Objects
+from .promotion import Promotion
 from .uploads import Uploads
 
 
@@ -34,12 +37,19 @@ def build(
     """The use cases of one deployment over ``store``."""
     layout = Layout(place.bucket, place.staging_bucket, place.endpoint, place.public_url)
     objects = Objects(store=store, layout=layout)
+    presigner = Presigner(place.staging_credentials, place.endpoint)
+    multiparts = Multiparts(store=store, layout=layout, presigner=presigner, policy=settings.uploads, clock=clock)
+    promotion = Promotion(store)
     uploads = Uploads(
         store=store,
         layout=layout,
-        presigner=Presigner(place.staging_credentials, place.endpoint),
+        multiparts=multiparts,
+        promotion=promotion,
+        confirmer=Confirmer(
+            store=store, layout=layout, multiparts=multiparts, promotion=promotion, receipts=receipts, clock=clock
+        ),
+        presigner=presigner,
         tickets=Tickets(settings.secrets),
-        receipts=receipts,
         policy=settings.uploads,
         clock=clock,
     )

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
-from broker.core.policy import SINGLE_PUT_MAX, DownloadAccess, DownloadPolicy, UploadPolicy
+from broker.core.limits import OBJECT_MAX, PUT_MAX
+from broker.core.policy import DownloadAccess, DownloadPolicy, UploadPolicy
 from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
 from .endpoint import origin, public_base, store_endpoint
@@ -155,7 +156,8 @@ def _uploads(env: Environment) -> UploadPolicy:
     default = UploadPolicy()
     url_lifetime = env.duration("UPLOAD_URL_LIFETIME", default.url_lifetime, least=10, most=86_400)
     return UploadPolicy(
-        max_bytes=env.size("UPLOAD_MAX_BYTES", default.max_bytes, least=1, most=SINGLE_PUT_MAX),
+        max_bytes=env.size("UPLOAD_MAX_BYTES", default.max_bytes, least=1, most=OBJECT_MAX),
+        multipart_threshold=env.size("UPLOAD_MULTIPART_THRESHOLD", default.multipart_threshold, least=1, most=PUT_MAX),
         url_lifetime=url_lifetime,
         lifetime=env.duration(
             "UPLOAD_LIFETIME", max(default.lifetime, url_lifetime), least=url_lifetime, most=MAX_EXPIRES_IN

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from broker.core.model import CopiedObject, StoredObject
+from broker.core.model import CopiedObject, Part, StoredObject
 from broker.errors import StorageUnavailableError
 
 METADATA_PREFIX: Final = "x-amz-meta-"
@@ -25,6 +25,7 @@ _XML_ETAG: Final = re.compile(r'"?([!#-~]+)"?')
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 _TRACE: Final = re.compile(r"[0-9A-Za-z+/=_-]{1,64}")
+_UPLOAD_ID: Final = re.compile(r"[!-~]{1,1024}")
 _TRACE_HEADERS: Final = ("cf-ray", "x-amz-request-id")
 
 
@@ -65,6 +66,11 @@ def says_no_such_key(answer: Answer) -> bool:
     return answer.status == 404 and error_code(answer) == "NoSuchKey"
 
 
+def says_no_such_upload(answer: Answer) -> bool:
+    """Whether the store says that the multipart upload is not there: aborted, completed, or never was."""
+    return answer.status == 404 and error_code(answer) == "NoSuchUpload"
+
+
 def stored_object(answer: Answer) -> StoredObject:
     """What a HeadObject of an object that is there says of it."""
     if answer.status != 200:
@@ -88,7 +94,7 @@ def beginning(answer: Answer) -> tuple[str, bytes]:
 def copied_object(answer: Answer) -> CopiedObject:
     """What a CopyObject made. Its 200 may come before the copying, and an error after it, in the body."""
     result = _document(answer, "CopyObjectResult")
-    tag = _unquoted(answer, _XML_ETAG.fullmatch(result.findtext("{*}ETag", "")))
+    tag = _xml_etag(answer, result)
     return CopiedObject(tag, _modified(answer, _iso_date(result.findtext("{*}LastModified", ""))))
 
 
@@ -96,6 +102,63 @@ def undeleted(answer: Answer, keys: Iterable[str]) -> frozenset[str]:
     """Those of ``keys`` that a DeleteObjects does not say are deleted."""
     deleted = {found.text for found in _document(answer, "DeleteResult").iterfind("{*}Deleted/{*}Key")}
     return frozenset(keys) - deleted
+
+
+def created_multipart(answer: Answer) -> str:
+    """The store's id of the multipart upload that a CreateMultipartUpload began."""
+    upload_id = _document(answer, "InitiateMultipartUploadResult").findtext("{*}UploadId", "")
+    if not _UPLOAD_ID.fullmatch(upload_id):
+        raise answer.unclear("no UploadId")
+    return upload_id
+
+
+def open_multiparts(answer: Answer, key: str) -> list[str]:
+    """The ids of the multipart uploads to exactly ``key`` in a ListMultipartUploads, oldest first."""
+    uploads = _document(answer, "ListMultipartUploadsResult").iterfind("{*}Upload")
+    found = [
+        (upload.findtext("{*}Initiated", ""), upload.findtext("{*}UploadId", ""))
+        for upload in uploads
+        if upload.findtext("{*}Key") == key
+    ]
+    return [upload_id for _, upload_id in sorted(found) if _UPLOAD_ID.fullmatch(upload_id)]
+
+
+def page_of_parts(answer: Answer, *, after: int) -> tuple[list[Part], int | None]:
+    """The parts in one page of ListParts, and the number after which the next page begins, if there is one.
+
+    SeaweedFS lists a part that was replaced beside its replacement; they stand in the order of their times then.
+    """
+    result = _document(answer, "ListPartsResult")
+    listed = sorted(result.iterfind("{*}Part"), key=lambda element: element.findtext("{*}LastModified", ""))
+    parts = sorted((_part(answer, element) for element in listed), key=lambda part: part.number)
+    if parts and parts[0].number <= after:
+        raise answer.unclear("a part of an earlier page")
+    if result.findtext("{*}IsTruncated") != "true":
+        return parts, None
+    if not parts:
+        raise answer.unclear("an empty page with another to follow")
+    return parts, parts[-1].number
+
+
+def check_copied_part(answer: Answer) -> None:
+    """Return when an UploadPartCopy made its part; as with CopyObject an error may come in the body of a 200."""
+    _xml_etag(answer, _document(answer, "CopyPartResult"))
+
+
+def completed_object(answer: Answer) -> str:
+    """The ETag of what a CompleteMultipartUpload made; its 200, too, may come before an error."""
+    return _xml_etag(answer, _document(answer, "CompleteMultipartUploadResult"))
+
+
+def _part(answer: Answer, element: ET.Element) -> Part:
+    number, size = (element.findtext(name, "") for name in ("{*}PartNumber", "{*}Size"))
+    if not (_DIGITS.fullmatch(number) and _DIGITS.fullmatch(size)):
+        raise answer.unclear("a part without number or size")
+    return Part(int(number), int(size), _xml_etag(answer, element))
+
+
+def _xml_etag(answer: Answer, element: ET.Element) -> str:
+    return _unquoted(answer, _XML_ETAG.fullmatch(element.findtext("{*}ETag", "")))
 
 
 def _is_first_range(answer: Answer) -> bool:

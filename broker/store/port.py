@@ -10,11 +10,11 @@ Contract, which one suite in ``tests/contract`` holds every implementation to
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from broker.core.model import CopiedObject, ObjectRef, StoredObject
+from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 
 
-class ObjectStore(Protocol):
-    """An S3 store seen from the broker. Every method raises ``StorageUnavailableError``."""
+class ObjectVerbs(Protocol):
+    """What is done to whole objects."""
 
     async def head(self, ref: ObjectRef) -> StoredObject | None:
         """HeadObject; ``None`` when the store says that there is no such object."""
@@ -40,6 +40,43 @@ class ObjectStore(Protocol):
     async def delete_many(self, bucket: str, keys: Sequence[str]) -> frozenset[str]:
         """DeleteObjects, up to 1000 keys; returns the keys the store failed to delete."""
         ...
+
+
+class MultipartVerbs(Protocol):
+    """What is done to objects in parts. A ``None`` answer: the store has no such multipart upload (any more)."""
+
+    async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
+        """CreateMultipartUpload of an object that will have ``headers``; the store's id of the upload."""
+        ...
+
+    async def open_multiparts(self, ref: ObjectRef) -> list[str]:
+        """The ids of the multipart uploads under way to exactly ``ref`` (ListMultipartUploads), oldest first."""
+        ...
+
+    async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
+        """ListParts, all pages, in order."""
+        ...
+
+    async def copy_part(
+        self, source: ObjectRef, target: ObjectRef, upload_id: str, number: int, *, first_byte: int, size: int
+    ) -> bool:
+        """UploadPartCopy of ``size`` bytes of ``source`` from ``first_byte`` on, as the part ``number`` of ``target``.
+
+        False when the upload or the source is gone.
+        """
+        ...
+
+    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> str | None:
+        """CompleteMultipartUpload of exactly ``parts``; the new object's ETag."""
+        ...
+
+    async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:
+        """AbortMultipartUpload; aborting what is not there succeeds."""
+        ...
+
+
+class ObjectStore(ObjectVerbs, MultipartVerbs, Protocol):
+    """An S3 store seen from the broker. Every method raises ``StorageUnavailableError``."""
 
     async def ping(self, bucket: str) -> None:
         """Return when the bucket can be read with our credentials."""

@@ -19,6 +19,7 @@ from broker.settings import Settings
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore
 
+from .assets import client_routes
 from .operations import Operations
 from .problems import unrouted
 from .routes import Gate, routes
@@ -58,7 +59,7 @@ def create_app(
     gate = Gate(TokenVerifier(configured.tokens), services, configured.missing, clock)
     operations = Operations(configured, store, receipts.jwks if receipts else {"keys": []})
     app = Starlette(
-        routes=[*routes(gate, operations), *extra_routes],
+        routes=[*routes(gate, operations), *client_routes(), *extra_routes],
         middleware=[Middleware(Telemetry), *_cors(configured.cors_origins)],
         exception_handlers={404: unrouted},
         lifespan=lifespan,

@@ -26,6 +26,7 @@ RESOURCES: Mapping[str, Mapping[str, Handler]] = {
     f"{API}/uploads": {"POST": uploads.create},
     f"{API}/uploads/confirm": {"POST": uploads.confirm_many},
     f"{API}/uploads/{{upload_id}}": {"GET": uploads.look, "DELETE": uploads.abort},
+    f"{API}/uploads/{{upload_id}}/parts": {"POST": uploads.parts},
     f"{API}/uploads/{{upload_id}}/confirm": {"POST": uploads.confirm},
     f"{API}/objects/delete": {"POST": objects.delete_many},
     f"{API}/objects/{{key:path}}": {"GET": objects.look, "DELETE": objects.delete},

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from broker.core.model import Principal
 from broker.errors import BrokerError
 from broker.service import Services
+from broker.service.promotion import Promoting
 
 from . import notes, wire
 from .body import convert, read_json, read_optional_json
@@ -13,19 +14,29 @@ from .query import idempotency_key, parameters
 
 
 async def create(services: Services, request: Request, principal: Principal) -> Response:
-    """Sign a PUT for one file, or for each of several."""
+    """Sign a PUT for one file, or for each of several; begin those that come in parts."""
     parameters(request)
     key = idempotency_key(request)
     document = await read_json(request)
     batch = isinstance(document, dict) and "files" in document
     files = convert(document, wire.FilesIn).files if batch else [convert(document, wire.FileIn)]
-    uploads = services.uploads.create(
+    uploads = await services.uploads.create(
         principal, [file.declaration() for file in files], batch=batch, idempotency_key=key
     )
     answers = [wire.created(upload) for upload in uploads]
     if batch:
         return wire.answer({"uploads": answers}, 201)
     return wire.answer(answers[0], 201, {"Location": f"{request.url.path}/{uploads[0].ticket}"})
+
+
+async def parts(services: Services, request: Request, principal: Principal) -> Response:
+    """Sign a PUT for each of some parts."""
+    parameters(request)
+    document = await read_json(request)
+    is_range = isinstance(document, dict) and "from" in document
+    asked = convert(document, wire.PartRangeIn) if is_range else convert(document, wire.PartsIn)
+    signed = services.uploads.parts(principal, request.path_params["upload_id"], asked.numbers())
+    return wire.answer(wire.presigned_parts(signed))
 
 
 async def look(services: Services, request: Request, principal: Principal) -> Response:
@@ -46,7 +57,12 @@ async def confirm(services: Services, request: Request, principal: Principal) ->
     """Check, promote, and give the track-ready answer."""
     parameters(request)
     convert(await read_optional_json(request), wire.ConfirmIn)
-    return wire.answer(wire.confirmed(await services.uploads.confirm(principal, request.path_params["upload_id"])))
+    ticket = request.path_params["upload_id"]
+    outcome = await services.uploads.confirm(principal, ticket)
+    document = wire.confirmation(ticket, outcome)
+    if isinstance(outcome, Promoting):
+        return wire.answer(document, 202, {"Retry-After": PROMOTING_RETRY_AFTER})
+    return wire.answer(document)
 
 
 async def confirm_many(services: Services, request: Request, principal: Principal) -> Response:
@@ -60,7 +76,7 @@ async def confirm_many(services: Services, request: Request, principal: Principa
             "results": [
                 {"uploadId": ticket, "problem": wire.problem(outcome, identity)}
                 if isinstance(outcome, BrokerError)
-                else {"uploadId": ticket, **wire.confirmed(outcome)}
+                else {"uploadId": ticket, **wire.confirmation(ticket, outcome)}
                 for ticket, outcome in zip(tickets, outcomes, strict=True)
             ]
         }
@@ -69,3 +85,6 @@ async def confirm_many(services: Services, request: Request, principal: Principa
 
 CONFIRMS_BODY_MAX = 512 * 1024
 """Bytes of a batch confirm: a hundred ids, each as long as an id may be."""
+
+PROMOTING_RETRY_AFTER = "1"
+"""Seconds after which a confirm that has more to copy should be sent again."""

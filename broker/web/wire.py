@@ -4,6 +4,7 @@ Requests are closed: a field that is not listed is refused. Answers say times in
 """
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,17 +12,23 @@ import msgspec
 from starlette.responses import Response
 
 from broker.core.disposition import Disposition
+from broker.core.model import Upload, UploadStatus
 from broker.core.policy import Declaration
-from broker.errors import BrokerError
+from broker.errors import BrokerError, Fault, InvalidRequestError, about
+from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
+from broker.service.multipart import MAX_CONCURRENCY, PresignedParts, plan_of
 from broker.service.objects import ReadyObject
-from broker.service.uploads import ConfirmedUpload, CreatedUpload, Progress
+from broker.service.uploads import CreatedUpload, Progress
 
 BATCH_MAX = 100
 """Files or uploads in one call."""
 
 KEYS_MAX = 1000
 """Keys in one call."""
+
+PARTS_MAX = 1000
+"""Parts in one call."""
 
 NO_STORE = {
     "Cache-Control": "no-store",
@@ -49,16 +56,40 @@ class FileIn(_Request, frozen=True):
     size: int
     sha256: str | None = None
     md5: str | None = None
+    multipart: bool | None = None
 
     def declaration(self) -> Declaration:
         """The same in the words of the policy."""
-        return Declaration(self.filename, self.content_type, self.size, self.sha256, self.md5)
+        return Declaration(self.filename, self.content_type, self.size, self.sha256, self.md5, self.multipart)
 
 
 class FilesIn(_Request, frozen=True):
     """Several files at once."""
 
     files: Annotated[list[FileIn], msgspec.Meta(min_length=1, max_length=BATCH_MAX)]
+
+
+class PartsIn(_Request, frozen=True):
+    """Parts to sign, one by one."""
+
+    part_numbers: Annotated[list[int], msgspec.Meta(min_length=1, max_length=PARTS_MAX)]
+
+    def numbers(self) -> Sequence[int]:
+        """The part numbers."""
+        return self.part_numbers
+
+
+class PartRangeIn(_Request, frozen=True):
+    """Parts to sign, from one to another, both included."""
+
+    from_: int = msgspec.field(name="from")
+    to: int
+
+    def numbers(self) -> Sequence[int]:
+        """The part numbers; raises ``InvalidRequestError`` when there are none, or too many."""
+        if not 0 <= self.to - self.from_ < PARTS_MAX:
+            raise about(InvalidRequestError, Fault("/to", f"must be from, or up to {PARTS_MAX - 1} more"))
+        return range(self.from_, self.to + 1)
 
 
 class ConfirmIn(_Request, frozen=True):
@@ -90,28 +121,62 @@ def answer(document: Any, status: int = 200, headers: dict[str, str] | None = No
     return Response(_encode(document), status, {**NO_STORE, **(headers or {})}, "application/json")
 
 
-def created(upload: CreatedUpload) -> dict[str, Any]:
+def created(made: CreatedUpload) -> dict[str, Any]:
     """The answer to a create."""
-    request = upload.request
+    request = made.request
+    if request is None:
+        return _created_in_parts(made.ticket, made.upload)
     return {
-        "uploadId": upload.ticket,
+        "uploadId": made.ticket,
         "method": request.method,
         "url": request.url,
         "headers": request.headers,
-        "size": upload.size,
+        "size": made.upload.file.size,
         "expiresAt": instant(request.expires_at),
     }
 
 
+def _created_in_parts(ticket: str, upload: Upload) -> dict[str, Any]:
+    plan, _ = plan_of(upload)
+    return {
+        "uploadId": ticket,
+        "method": "MULTIPART",
+        "size": plan.size,
+        "partSize": plan.part_size,
+        "partCount": plan.count,
+        "maxConcurrency": MAX_CONCURRENCY,
+        "expiresAt": instant(upload.expires_at),
+    }
+
+
+def presigned_parts(signed: PresignedParts) -> dict[str, Any]:
+    """The answer to a wish for parts. Of the headers only Content-Length is signed, which HTTP clients set."""
+    parts = [{"partNumber": part.number, "url": part.url, "size": part.size, "headers": {}} for part in signed.parts]
+    return {"parts": parts, "expiresAt": instant(signed.expires_at)}
+
+
 def progress(ticket: str, state: Progress) -> dict[str, Any]:
-    """The answer to a look at an upload."""
-    document = {
+    """The answer to a look at an upload; the parts are listed as long as they are not joined."""
+    document: dict[str, Any] = {
         "uploadId": ticket,
         "status": state.status,
-        "size": state.size,
+        "size": state.upload.file.size,
         "uploadedBytes": state.uploaded_bytes,
     }
-    return {**document, "key": state.key} if state.key else document
+    if state.key:
+        document["key"] = state.key
+    if state.upload.multipart:
+        document["partSize"] = state.upload.multipart.part_size
+    if state.upload.multipart and state.status in (UploadStatus.PENDING, UploadStatus.UPLOADING):
+        document["parts"] = [{"partNumber": part.number, "size": part.size, "etag": part.etag} for part in state.parts]
+    return document
+
+
+def confirmation(ticket: str, outcome: Confirmation) -> dict[str, Any]:
+    """The answer to a confirm: track-ready, or how far a large object's promotion is."""
+    if isinstance(outcome, ConfirmedUpload):
+        return confirmed(outcome)
+    return {"uploadId": ticket, "status": "promoting", "size": outcome.size, "promotedBytes": outcome.copied}
 
 
 def confirmed(upload: ConfirmedUpload) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from .subjects import LACKS, Real, Subject, memory
+from tests.stores.place import Place
+
+from .subjects import LACKS, VERIFIES_SIGNATURES, Real, Subject, memory
 
 
 @pytest.fixture(params=LACKS)
@@ -17,3 +19,11 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     store = place.object_store()
     yield Real(place, store)
     await store.close()
+
+
+@pytest.fixture(params=[name for name in LACKS if VERIFIES_SIGNATURES not in LACKS[name]])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each store that verifies signatures."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Place)
+    return found

@@ -15,16 +15,33 @@ from tests.stores.place import Place, send
 VERIFIES_SIGNATURES = "verifies signatures"
 CHECKS_THE_COPY_SOURCE = "checks the ETag of a copy's source"
 KEEPS_THE_COPY_TARGET = "refuses to replace the target of a copy"
+LISTS_PARTS = "lists parts"
+LISTS_MULTIPARTS = "lists multipart uploads"
+DATES_MULTIPARTS = "says when a multipart upload began"
+COMPLETES_AGAIN = "answers a second completion like the first"
+KNOWS_A_GONE_MULTIPART = "says of a multipart upload that it is gone"
+KEEPS_ONE_PART_OF_A_NUMBER = "forgets a part that was sent again"
 
 LACKS: Mapping[str, Mapping[str, str]] = {
-    "seaweedfs": {KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match"},
-    "local_r2": {KEEPS_THE_COPY_TARGET: "leaves out R2's cf-copy-destination-*, which is in beta"},
+    "seaweedfs": {
+        KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match",
+        KEEPS_ONE_PART_OF_A_NUMBER: "lists both, and joins the one that the completion names",
+    },
+    "local_r2": {
+        KEEPS_THE_COPY_TARGET: "leaves out R2's cf-copy-destination-*, which is in beta",
+        LISTS_PARTS: "501 NotImplemented",
+        LISTS_MULTIPARTS: "501 NotImplemented",
+        COMPLETES_AGAIN: "404 NoSuchUpload, as the real R2",
+    },
     "moto": {
+        LISTS_PARTS: "its document is a ListPartsResponse, where S3 has a ListPartsResult",
+        DATES_MULTIPARTS: "says 2010-11-10 of all",
+        KNOWS_A_GONE_MULTIPART: "500",
         KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match",
         CHECKS_THE_COPY_SOURCE: "ignores x-amz-copy-source-if-match",
         VERIFIES_SIGNATURES: "takes every signature for good",
     },
-    "memory": {VERIFIES_SIGNATURES: "has none"},
+    "memory": {VERIFIES_SIGNATURES: "has none", COMPLETES_AGAIN: "as the real R2"},
 }
 """Which store does not do what, and why. The suite expects exactly this: a store that learns is a failure too."""
 
@@ -42,6 +59,9 @@ class Subject(Protocol):
 
     def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
         """What a client's PUT leaves behind."""
+
+    def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
+        """What a client's PUT of a part leaves behind; its ETag."""
 
     def with_wrong_secret(self) -> ObjectStore:
         """The same store, asked by somebody else."""
@@ -66,6 +86,15 @@ class Real:
         url = self.place.presigner().presign("PUT", ref, now=int(time.time()), expires_in=60, headers=headers)
         assert send("PUT", url, headers, body).status == 200
 
+    def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
+        headers, query = {"content-length": str(len(body))}, {"partNumber": str(number), "uploadId": upload_id}
+        url = self.place.presigner().presign(
+            "PUT", ref, now=int(time.time()), expires_in=60, headers=headers, query=query
+        )
+        reply = send("PUT", url, headers, body)
+        assert reply.status == 200, reply.body
+        return reply.headers["etag"].strip('"')
+
     def with_wrong_secret(self) -> ObjectStore:
         return self.place.object_store(Credentials(self.place.credentials.access_key_id, "another secret"))
 
@@ -83,12 +112,19 @@ class Memory:
     def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
         self.store.put(ref, body, content_type=content_type, metadata=metadata)
 
+    def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
+        assert self.store.multiparts[upload_id].ref == ref
+        self.store.put_part(upload_id, number, body)
+        return self.store.multiparts[upload_id].parts[number][0].etag
+
     def with_wrong_secret(self) -> ObjectStore:
         return self.store
 
     def out_of_reach(self) -> ObjectStore:
         store = MemoryObjectStore()
-        store.failing = {"head", "first_bytes", "copy", "delete", "delete_many", "ping"}
+        whole_objects = {"head", "first_bytes", "copy", "delete", "delete_many", "ping"}
+        in_parts = {"create_multipart", "open_multiparts", "list_parts", "copy_part"}
+        store.failing = whole_objects | in_parts | {"complete_multipart", "abort_multipart"}
         return store
 
 

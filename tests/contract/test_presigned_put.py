@@ -31,14 +31,6 @@ LACKS: Mapping[str, Mapping[str, str]] = {
 """Which store does not do what, and why. Exactly this is expected."""
 
 
-@pytest.fixture(params=LACKS)
-def place(request: pytest.FixtureRequest) -> Place:
-    """Each store that verifies signatures."""
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Place)
-    return found
-
-
 def md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 

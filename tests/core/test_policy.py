@@ -1,12 +1,15 @@
 """What may be uploaded, and how a refusal names the field and the rule."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
 from broker.core.model import FileSpec, Principal
+from broker.core.parts import PREFERRED
 from broker.core.policy import Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
 from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
 
@@ -16,9 +19,47 @@ GOOD = Declaration("a.mp3", "audio/mp3", 10)
 
 def test_a_good_declaration_becomes_canonical() -> None:
     declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
-    assert accept([declared], POLICY, batch=False) == [
-        FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
-    ]
+    file = FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
+    assert accept([declared], POLICY, batch=False) == [(file, None)]
+
+
+LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("size", "multipart", "sha256", "part_size"),
+    [
+        (64 * MIB, None, None, None),
+        (64 * MIB + 1, None, None, PREFERRED),
+        (64 * MIB + 1, False, None, None),
+        (64 * MIB + 1, None, "00" * 32, None),
+        (1, True, None, PREFERRED),
+        (PUT_MAX, False, None, None),
+        (PUT_MAX, None, "00" * 32, None),
+        (PUT_MAX + 1, None, None, PREFERRED),
+        (OBJECT_MAX, None, None, 524 * MIB),
+    ],
+)
+def test_what_is_large_or_asks_for_it_comes_in_parts_and_what_has_a_checksum_in_one_put(
+    size: int, multipart: bool | None, sha256: str | None, part_size: int | None
+) -> None:
+    ((_, parts),) = accept([replace(GOOD, size=size, multipart=multipart, sha256=sha256)], LARGE, batch=False)
+    assert (parts and parts.part_size) == part_size
+
+
+@pytest.mark.parametrize(
+    ("declared", "pointers"),
+    [
+        (replace(GOOD, multipart=True, sha256="00" * 32), ["/sha256"]),
+        (replace(GOOD, multipart=True, md5="00" * 16), ["/md5"]),
+        (replace(GOOD, size=PUT_MAX + 1, sha256="00" * 32, md5="00" * 16), ["/sha256", "/md5"]),
+        (replace(GOOD, size=PUT_MAX + 1, multipart=False), ["/multipart"]),
+    ],
+)
+def test_what_no_store_can_do_is_refused(declared: Declaration, pointers: list[str]) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        accept([declared], LARGE, batch=False)
+    assert [fault.pointer for fault in refused.value.faults] == pointers
 
 
 @pytest.mark.parametrize(
@@ -71,15 +112,25 @@ def test_any_other_checksum_is_refused_by_its_rule(text: str) -> None:
         assert len(data) == 32
 
 
-@given(st.builds(Declaration, st.text(), st.text(), st.integers(), st.none() | st.text(), st.none() | st.text()))
+@given(
+    st.builds(
+        Declaration,
+        st.text(),
+        st.text(),
+        st.integers(),
+        st.none() | st.text(),
+        st.none() | st.text(),
+        st.none() | st.booleans(),
+    )
+)
 def test_no_declaration_makes_the_policy_fail(declared: Declaration) -> None:
     try:
-        (spec,) = accept([declared], POLICY, batch=False)
+        ((file, _),) = accept([declared], POLICY, batch=False)
     except BrokerError as error:
         assert 400 <= error.status < 500
         assert error.faults
     else:
-        assert 1 <= spec.size <= POLICY.max_bytes
+        assert 1 <= file.size <= POLICY.max_bytes
 
 
 @pytest.mark.parametrize(

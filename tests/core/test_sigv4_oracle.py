@@ -61,6 +61,19 @@ class Request:
             query=self.query,
         )
 
+    def presign_each(self, name: str, values: list[str]) -> list[str]:
+        credentials = Credentials(self.key_id, self.secret, self.token)
+        return Presigner(credentials, self.endpoint, region=self.region).presign_each(
+            self.method,
+            self.ref,
+            name,
+            values,
+            now=self.now,
+            expires_in=self.expires_in,
+            headers=self.headers,
+            query=self.query,
+        )
+
     def presign_by_botocore(self) -> str:
         path = f"/{self.ref.bucket}/{self.ref.key}" if self.ref.key else f"/{self.ref.bucket}"
         request = AWSRequest(
@@ -187,6 +200,16 @@ REQUESTS = st.builds(
 @example(Request(headers={"x%s": "100 %d"}, query={"a-": "1", "a": "2", "Z": "", "~": "%"}, token=TOKEN))
 def test_a_url_is_the_one_that_botocores_signer_makes(request: Request) -> None:
     assert parts(request.presign()) == parts(request.presign_by_botocore())
+
+
+@settings(deadline=None)
+@given(REQUESTS, st.sampled_from(["partNumber", "A", "x-id", "é&=", ""]), st.lists(TEXT, max_size=4))
+@example(Request(query={"uploadId": "x", "": "", "partNumber": "7", "zpartNumber": ""}), "partNumber", ["1", "2", "\0"])
+def test_urls_that_differ_in_one_parameter_are_those_that_are_signed_one_by_one(
+    request_: Request, name: str, values: list[str]
+) -> None:
+    one_by_one = [replace(request_, query={**request_.query, name: value}).presign() for value in values]
+    assert request_.presign_each(name, values) == one_by_one
 
 
 @pytest.fixture(scope="module")

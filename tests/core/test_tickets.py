@@ -1,16 +1,20 @@
 """Upload ids: what is sealed opens as it was, and nothing else opens."""
 
+import hmac
 import uuid
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.model import FileSpec, Upload
+from broker.core.keying import b64url, derive
+from broker.core.model import FileSpec, Multipart, Upload
 from broker.core.tickets import TICKET_MAX, Tickets
 
 OLD, NEW = b"o" * 32, b"n" * 32
 FILE = FileSpec("My song.mp3", "audio/mpeg", 1234, b"s" * 32, b"m" * 16)
+FILE_MEMBERS = ("My song.mp3", "audio/mpeg", 1234)
 UPLOAD = Upload("0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55", "user-1", FILE, 1_800_000_000)
 
 uploads = st.builds(
@@ -26,6 +30,12 @@ uploads = st.builds(
         md5=st.none() | st.binary(min_size=16, max_size=16),
     ),
     expires_at=st.integers(0, 2**40),
+    multipart=st.none()
+    | st.builds(
+        Multipart,
+        upload_id=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=1024),
+        part_size=st.integers(1, 5 * 2**30),
+    ),
 )
 
 
@@ -40,6 +50,14 @@ def test_what_is_sealed_opens_as_it_was_and_fits_a_path(upload: Upload) -> None:
 
 def test_a_ticket_of_the_old_secret_opens_while_both_are_configured() -> None:
     assert Tickets([NEW, OLD]).open(Tickets([OLD]).seal(UPLOAD)) == UPLOAD
+
+
+def test_a_ticket_from_before_there_were_parts_still_opens() -> None:
+    """Eight members, as they were sealed then."""
+    members = (uuid.UUID(UPLOAD.id).bytes, "user-1", *FILE_MEMBERS, UPLOAD.expires_at, FILE.sha256, FILE.md5)
+    payload = msgspec.msgpack.encode(members)
+    tag = hmac.digest(derive(NEW, "upload ticket v1"), payload, "sha256")[:16]
+    assert Tickets([NEW]).open(b64url(tag + payload)) == UPLOAD
 
 
 def test_a_ticket_of_another_secret_does_not_open() -> None:

@@ -7,6 +7,7 @@ from broker.core.model import ObjectRef, Principal
 from broker.core.policy import Declaration
 from broker.core.receipts import Receipts
 from broker.service import Services
+from broker.service.confirmation import ConfirmedUpload
 from broker.service.uploads import CreatedUpload
 from tests.stores.memory import MemoryObjectStore
 from tests.web.application import ENVIRONMENT
@@ -32,21 +33,28 @@ class Deployment:
         receipts = Receipts(configured.secrets, issuer=configured.issuer)
         self.services: Services = service.build(configured, configured.store, self.store, receipts, lambda: self.now)
 
-    def create(self, declared: Declaration = DECLARED, principal: Principal = USER) -> CreatedUpload:
+    async def create(self, declared: Declaration = DECLARED, principal: Principal = USER) -> CreatedUpload:
         """One upload."""
-        (created,) = self.services.uploads.create(principal, [declared], batch=False, idempotency_key=None)
+        (created,) = await self.services.uploads.create(principal, [declared], batch=False, idempotency_key=None)
         return created
 
     def put(self, created: CreatedUpload, content: bytes = MP3, content_type: str = "audio/mpeg") -> ObjectRef:
         """As the client's PUT; where it went."""
+        assert created.request
         path = created.request.url.split("?")[0].split("/", 3)[3]
         bucket, _, key = path.partition("/")
         ref = ObjectRef(bucket, key)
         self.store.put(ref, content, content_type=content_type)
         return ref
 
+    async def confirm(self, ticket: str, principal: Principal = USER) -> ConfirmedUpload:
+        """The track-ready answer."""
+        outcome = await self.services.uploads.confirm(principal, ticket)
+        assert isinstance(outcome, ConfirmedUpload)
+        return outcome
+
     async def ready(self, principal: Principal = USER) -> str:
         """A confirmed upload's key."""
-        created = self.create(principal=principal)
+        created = await self.create(principal=principal)
         self.put(created)
-        return (await self.services.uploads.confirm(principal, created.ticket)).track.key
+        return (await self.confirm(created.ticket, principal)).track.key

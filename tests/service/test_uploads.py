@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from broker.core.model import ObjectRef, UploadStatus
+from broker.core.model import ObjectRef, PresignedRequest, UploadStatus
 from broker.core.policy import Declaration
 from broker.errors import (
     BrokerError,
@@ -19,6 +19,7 @@ from broker.errors import (
     TypeMismatchError,
     UploadExpiredError,
 )
+from broker.service.uploads import CreatedUpload
 from tests.stores.memory import MemoryObjectStore
 
 from .deployment import DECLARED, MP3, OTHER, SERVICE, USER, Deployment
@@ -29,28 +30,34 @@ def signed(url: str) -> set[str]:
     return set(parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"][0].split(";"))
 
 
-def test_the_url_signs_size_type_and_write_once() -> None:
-    request = Deployment().create().request
+def presigned(created: CreatedUpload) -> PresignedRequest:
+    """The request of an upload that is one PUT."""
+    assert created.request
+    return created.request
+
+
+async def test_the_url_signs_size_type_and_write_once() -> None:
+    request = presigned(await Deployment().create())
     assert request.headers == {"Content-Type": "audio/mpeg", "If-None-Match": "*"}
     assert signed(request.url) == {"host", "content-type", "content-length", "if-none-match"}
     assert request.expires_at == 1_800_000_000 + 900
 
 
-def test_declared_checksums_are_signed_and_must_be_sent() -> None:
-    request = Deployment().create(replace(DECLARED, sha256="00" * 32, md5="11" * 16)).request
+async def test_declared_checksums_are_signed_and_must_be_sent() -> None:
+    request = presigned(await Deployment().create(replace(DECLARED, sha256="00" * 32, md5="11" * 16)))
     assert set(request.headers) == {"Content-Type", "If-None-Match", "x-amz-checksum-sha256", "Content-MD5"}
     assert signed(request.url) == {
         "host", "content-type", "content-length", "if-none-match", "x-amz-checksum-sha256", "content-md5"
     }  # fmt: skip
 
 
-def test_signing_asks_the_store_nothing() -> None:
+async def test_signing_asks_the_store_nothing() -> None:
     deployment = Deployment()
-    deployment.create()
+    await deployment.create()
     assert not deployment.store.calls
 
 
-def test_staged_objects_go_to_their_own_bucket_and_credentials_when_there_are_any() -> None:
+async def test_staged_objects_go_to_their_own_bucket_and_credentials_when_there_are_any() -> None:
     deployment = Deployment(
         {
             "R2_STAGING_BUCKET_NAME": "inbox",
@@ -58,26 +65,26 @@ def test_staged_objects_go_to_their_own_bucket_and_credentials_when_there_are_an
             "R2_STAGING_SECRET_ACCESS_KEY": "the staging secret",
         }
     )
-    url = deployment.create().request.url
+    url = presigned(await deployment.create()).url
     assert "/inbox/incoming/" in url
     assert "AKSTAGING" in url
 
 
 async def test_a_confirmed_upload_is_copied_once_and_answers_the_same_for_ever() -> None:
     deployment = Deployment()
-    created = deployment.create()
+    created = await deployment.create()
     deployment.put(created)
-    first = await deployment.services.uploads.confirm(USER, created.ticket)
+    first = await deployment.confirm(created.ticket, USER)
     deployment.now += 10 * 86_400
-    assert await deployment.services.uploads.confirm(SERVICE, created.ticket) == first
+    assert await deployment.confirm(created.ticket, SERVICE) == first
     assert deployment.store.calls["copy"] == 1
 
 
 async def test_a_public_bucket_gives_a_url() -> None:
     deployment = Deployment({"R2_PUBLIC_URL": "https://cdn.example"})
-    created = deployment.create()
+    created = await deployment.create()
     deployment.put(created)
-    confirmed = await deployment.services.uploads.confirm(USER, created.ticket)
+    confirmed = await deployment.confirm(created.ticket, USER)
     assert confirmed.url == f"https://cdn.example/{confirmed.track.key}"
 
 
@@ -94,27 +101,27 @@ async def test_what_was_not_promised_is_not_promoted(
     declared: Declaration, content: bytes, content_type: str, error: type[BrokerError]
 ) -> None:
     deployment = Deployment()
-    created = deployment.create(declared)
+    created = await deployment.create(declared)
     deployment.put(created, content, content_type)
     with pytest.raises(error):
-        await deployment.services.uploads.confirm(USER, created.ticket)
+        await deployment.confirm(created.ticket, USER)
     assert deployment.store.calls["copy"] == 0
 
 
 async def test_nothing_uploaded_and_not_in_time_are_told_apart() -> None:
     deployment = Deployment()
-    created = deployment.create()
+    created = await deployment.create()
     with pytest.raises(NotUploadedError):
-        await deployment.services.uploads.confirm(USER, created.ticket)
+        await deployment.confirm(created.ticket, USER)
     deployment.put(created)
     deployment.now += 86_400
     with pytest.raises(UploadExpiredError):
-        await deployment.services.uploads.confirm(USER, created.ticket)
+        await deployment.confirm(created.ticket, USER)
 
 
 async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothing() -> None:
     deployment = Deployment()
-    ticket = deployment.create().ticket
+    ticket = (await deployment.create()).ticket
     uploads = deployment.services.uploads
     for act in (uploads.confirm, uploads.progress, uploads.abort):
         for principal, asked in ((OTHER, ticket), (USER, "x" + ticket[1:]), (SERVICE, "")):
@@ -125,7 +132,7 @@ async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothi
 
 async def test_a_batch_answers_for_each_in_order() -> None:
     deployment = Deployment()
-    created = [deployment.create() for _ in range(2)]
+    created = [await deployment.create() for _ in range(2)]
     deployment.put(created[1])
     outcomes = await deployment.services.uploads.confirm_many(USER, [c.ticket for c in created])
     assert isinstance(outcomes[0], NotUploadedError)
@@ -145,9 +152,9 @@ class RacingStore(MemoryObjectStore):
 
 async def test_who_loses_the_race_to_promote_gives_the_winners_answer() -> None:
     deployment = Deployment(store=RacingStore())
-    created = deployment.create()
+    created = await deployment.create()
     deployment.put(created)
-    confirmed = await deployment.services.uploads.confirm(USER, created.ticket)
+    confirmed = await deployment.confirm(created.ticket, USER)
     assert confirmed.track.etag == hashlib.md5(MP3).hexdigest()
 
 
@@ -155,10 +162,10 @@ async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_y
     store = RacingStore()
     store.promoted = False
     deployment = Deployment(store=store)
-    created = deployment.create()
+    created = await deployment.create()
     deployment.put(created)
     with pytest.raises(StorageUnavailableError):
-        await deployment.services.uploads.confirm(USER, created.ticket)
+        await deployment.confirm(created.ticket, USER)
 
 
 class TwoFacedStore(MemoryObjectStore):
@@ -172,26 +179,26 @@ class TwoFacedStore(MemoryObjectStore):
 
 async def test_two_looks_at_different_versions_are_no_confirmation() -> None:
     deployment = Deployment(store=TwoFacedStore())
-    created = deployment.create()
+    created = await deployment.create()
     deployment.put(created)
     with pytest.raises(StorageUnavailableError):
-        await deployment.services.uploads.confirm(USER, created.ticket)
+        await deployment.confirm(created.ticket, USER)
 
 
 async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> None:
     deployment = Deployment()
-    created = deployment.create()
+    created = await deployment.create()
     deployment.put(created)
     deployment.store.failing.add("head")
     with pytest.raises(StorageUnavailableError):
-        await deployment.services.uploads.confirm(USER, created.ticket)
+        await deployment.confirm(created.ticket, USER)
     deployment.store.failing.clear()
-    await deployment.services.uploads.confirm(USER, created.ticket)
+    await deployment.confirm(created.ticket, USER)
 
 
 async def test_the_progress_is_what_the_store_has() -> None:
     deployment = Deployment()
-    created = deployment.create()
+    created = await deployment.create()
     progress = deployment.services.uploads.progress
     assert (await progress(USER, created.ticket)).status is UploadStatus.PENDING
     deployment.put(created)
@@ -199,27 +206,27 @@ async def test_the_progress_is_what_the_store_has() -> None:
     deployment.now += 86_400
     assert (await progress(USER, created.ticket)).status is UploadStatus.EXPIRED
     deployment.now -= 86_400
-    await deployment.services.uploads.confirm(USER, created.ticket)
+    await deployment.confirm(created.ticket, USER)
     deployment.now += 86_400
     assert (await progress(USER, created.ticket)).status is UploadStatus.READY
 
 
 async def test_an_abort_removes_what_was_staged_and_nothing_that_is_ready() -> None:
     deployment = Deployment()
-    created = deployment.create()
+    created = await deployment.create()
     staged = deployment.put(created)
-    confirmed = await deployment.services.uploads.confirm(USER, created.ticket)
+    confirmed = await deployment.confirm(created.ticket, USER)
     await deployment.services.uploads.abort(USER, created.ticket)
     await deployment.services.uploads.abort(USER, created.ticket)
     assert await deployment.store.head(staged) is None
     assert await deployment.store.head(ObjectRef("songs", confirmed.track.key)) is not None
 
 
-def test_a_retried_create_gets_the_same_key_and_another_file_another_one() -> None:
+async def test_a_retried_create_gets_the_same_key_and_another_file_another_one() -> None:
     """B24."""
     create = Deployment().services.uploads.create
     wanted = [DECLARED, DECLARED, replace(DECLARED, size=1)]
-    first, again = (create(USER, wanted, batch=True, idempotency_key="retry-1") for _ in range(2))
-    paths = [urlsplit(created.request.url).path for created in (*first, *again)]
+    first, again = [await create(USER, wanted, batch=True, idempotency_key="retry-1") for _ in range(2)]
+    paths = [urlsplit(presigned(created).url).path for created in (*first, *again)]
     assert paths[:3] == paths[3:]
     assert len(set(paths)) == 3

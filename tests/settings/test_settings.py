@@ -116,7 +116,7 @@ def test_every_fault_is_named_at_once() -> None:
         "JWT_LEEWAY": "1h",
         "BROKER_SECRET": "short",
         "BROKER_CORS_ORIGINS": "https://ok.example, https://no.example/",
-        "UPLOAD_MAX_BYTES": "6GiB",
+        "UPLOAD_MAX_BYTES": "5TiB",
         "UPLOAD_URL_LIFETIME": "soon",
         "DOWNLOAD_ACCESS": "all",
         "DOWNLOAD_URL_WINDOW": "-1",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from broker.core.model import CopiedObject, ObjectRef, StoredObject
+from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.sigv4 import Credentials, Presigner
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
@@ -20,7 +20,7 @@ NOW = 1_800_000_000
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 REF = ObjectRef("bucket-canary", "incoming/key-canary.mp3")
 TARGET = ObjectRef("bucket-canary", "media/key-canary.mp3")
-TIMEOUTS = Timeouts(connect=0.3, total=0.8, copy=0.8)
+TIMEOUTS = Timeouts(connect=0.3, total=0.8, listing=0.8, copy=0.8)
 SLACK = 0.7
 """Seconds that a busy machine may take beyond a deadline."""
 
@@ -30,6 +30,26 @@ COPIED = (
     b"<LastModified>2027-01-15T08:00:00.250Z</LastModified></CopyObjectResult>"
 )
 DELETED = b"<DeleteResult><Deleted><Key>a</Key></Deleted></DeleteResult>"
+CREATED = b"<InitiateMultipartUploadResult><UploadId>an-id</UploadId></InitiateMultipartUploadResult>"
+OPEN = (
+    b"<ListMultipartUploadsResult>"
+    b"<Upload><Key>incoming/key-canary.mp3.more</Key><UploadId>0</UploadId><Initiated>2027-01-15T07:00:00Z</Initiated></Upload>"
+    b"<Upload><Key>incoming/key-canary.mp3</Key><UploadId>2</UploadId><Initiated>2027-01-15T08:00:02Z</Initiated></Upload>"
+    b"<Upload><Key>incoming/key-canary.mp3</Key><UploadId>1</UploadId><Initiated>2027-01-15T08:00:01Z</Initiated></Upload>"
+    b"</ListMultipartUploadsResult>"
+)
+COPIED_PART = b"<CopyPartResult><ETag>&quot;abc&quot;</ETag></CopyPartResult>"
+COMPLETED = b"<CompleteMultipartUploadResult><ETag>&quot;abc-1&quot;</ETag></CompleteMultipartUploadResult>"
+
+
+def listed(*parts: tuple[int, int], truncated: bool = False, moment: str = "2027-01-15T08:00:00Z") -> bytes:
+    """A page of ListParts with parts of such numbers and sizes."""
+    document = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><Size>{size}</Size><ETag>&quot;e{number}&quot;</ETag>"
+        f"<LastModified>{moment}</LastModified></Part>"
+        for number, size in parts
+    )
+    return f"<ListPartsResult><IsTruncated>{str(truncated).lower()}</IsTruncated>{document}</ListPartsResult>".encode()
 
 
 class Verb(NamedTuple):
@@ -60,6 +80,28 @@ VERBS = {
     "delete_many": Verb(
         lambda store: store.delete_many("bucket-canary", ["a", "b"]), answer(200, body=DELETED), frozenset({"b"})
     ),
+    "create_multipart": Verb(
+        lambda store: store.create_multipart(REF, headers={"content-type": "audio/mpeg"}),
+        answer(200, body=CREATED),
+        "an-id",
+    ),
+    "open_multiparts": Verb(lambda store: store.open_multiparts(REF), answer(200, body=OPEN), ["1", "2"]),
+    "list_parts": Verb(
+        lambda store: store.list_parts(REF, "an-id"),
+        answer(200, body=listed((1, 5), (3, 4))),
+        [Part(1, 5, "e1"), Part(3, 4, "e3")],
+    ),
+    "copy_part": Verb(
+        lambda store: store.copy_part(REF, TARGET, "an-id", 7, first_byte=10, size=5),
+        answer(200, body=COPIED_PART),
+        True,
+    ),
+    "complete_multipart": Verb(
+        lambda store: store.complete_multipart(REF, "an-id", [Part(1, 5, "e&1"), Part(2, 4, "e2")]),
+        answer(200, body=COMPLETED),
+        "abc-1",
+    ),
+    "abort_multipart": Verb(lambda store: store.abort_multipart(REF, "an-id"), answer(204), None),
     "ping": Verb(
         lambda store: store.ping("bucket-canary"),
         answer(404, body=b"<Error><Code>NoSuchKey</Code></Error>"),

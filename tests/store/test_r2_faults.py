@@ -34,13 +34,28 @@ async def test_s01_no_such_key_is_none(verb: str) -> None:
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("verb", ["first_bytes", "copy", "delete", "delete_many", "ping"])
+@pytest.mark.parametrize(
+    ("verb", "gone"),
+    [("list_parts", None), ("complete_multipart", None), ("abort_multipart", None), ("copy_part", False)],
+)
+async def test_a_multipart_upload_that_is_gone_is_a_value(verb: str, gone: object) -> None:
+    async with facing(says(error(404, "NoSuchUpload"))) as (store, server):
+        assert await VERBS[verb].call(store) is gone
+        assert len(server.requests) == 1
+
+
+async def test_a_range_of_a_source_that_is_gone_is_not_copied() -> None:
+    async with facing(says(error(404, "NoSuchKey"))) as (store, _):
+        assert await VERBS["copy_part"].call(store) is False
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "head"])
 async def test_s01_no_such_bucket_is_an_operators_error(verb: str) -> None:
     async with facing(says(error(404, "NoSuchBucket"))) as (store, _):
         assert "404, NoSuchBucket" in await unavailable(store, VERBS[verb])
 
 
-@pytest.mark.parametrize("verb", ["first_bytes", "copy", "delete", "delete_many", "ping"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "head"])
 async def test_s01_a_404_that_is_not_the_stores_says_nothing(verb: str) -> None:
     page = answer(404, {"Content-Type": "text/html"}, b"<html><body>Not found: NoSuchKey</body></html>")
     async with facing(says(page)) as (store, _):
@@ -101,7 +116,7 @@ async def test_s04_what_passed_is_not_seen(verb: Verb, first: Act) -> None:
 async def test_s04_each_attempt_is_signed_anew() -> None:
     async with facing(says(error(503, "SlowDown")), says(VERBS["head"].good)) as (store, server):
         times = iter(range(1_800_000_000, 1_800_000_100, 10))
-        store._clock = lambda: next(times)
+        store._transport._clock = lambda: next(times)
         await store.head(REF)
         first, second = server.requests
     assert "X-Amz-Date=20270115T080000Z" in first

@@ -9,7 +9,21 @@ import pytest
 from broker.core.model import CopiedObject, StoredObject
 from broker.errors import StorageUnavailableError
 
-from .calls import COPIED, DATE, DELETED, OBJECT, VERBS, check_discreet, facing, unavailable
+from .calls import (
+    COMPLETED,
+    COPIED,
+    COPIED_PART,
+    CREATED,
+    DATE,
+    DELETED,
+    OBJECT,
+    OPEN,
+    VERBS,
+    check_discreet,
+    facing,
+    listed,
+    unavailable,
+)
 from .wire import answer, endless, error, says, silence, silence_then
 
 
@@ -146,6 +160,63 @@ async def test_s13_keys_are_deleted_only_when_the_body_says_so(body: bytes) -> N
         await unavailable(store, VERBS["delete_many"])
 
 
+ERROR = b"<Error><Code>InternalError</Code></Error>"
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        *(
+            (verb, body)
+            for verb, body in [
+                ("create_multipart", CREATED[:-5]),
+                ("create_multipart", CREATED.replace(b"an-id", b"")),
+                ("create_multipart", CREATED.replace(b"an-id", b"an id")),
+                ("create_multipart", CREATED.replace(b"an-id", b"x" * 1025)),
+                ("open_multiparts", OPEN[:-5]),
+                ("open_multiparts", b""),
+                ("list_parts", listed((1, 5))[:-5]),
+                ("list_parts", listed((1, 5)).replace(b"<Size>5</Size>", b"")),
+                ("list_parts", listed((1, 5)).replace(b"<Size>5</Size>", b"<Size>five</Size>")),
+                ("list_parts", listed((1, 5)).replace(b"<PartNumber>1<", b"<PartNumber>-1<")),
+                ("list_parts", listed((1, 5)).replace(b"&quot;e1&quot;", b"")),
+                ("list_parts", listed((0, 5))),
+                ("list_parts", listed(truncated=True)),
+                ("list_parts", listed((1, 5), truncated=True)),
+                ("copy_part", COPIED_PART[:-5]),
+                ("copy_part", COPIED_PART.replace(b"&quot;abc&quot;", b"")),
+                ("complete_multipart", COMPLETED[:-5]),
+                ("complete_multipart", COMPLETED.replace(b"&quot;abc-1&quot;", b"")),
+            ]
+        ),
+        *((verb, ERROR) for verb in ("create_multipart", "list_parts", "copy_part", "complete_multipart")),
+    ],
+)
+async def test_s13_of_parts_nothing_is_so_unless_the_body_says_so(verb: str, body: bytes) -> None:
+    """Among them pages that go on for ever and never get anywhere."""
+    async with facing(says(answer(200, body=body))) as (store, _):
+        await unavailable(store, VERBS[verb])
+
+
+async def test_all_pages_of_parts_are_read_within_one_deadline() -> None:
+    pages = [listed((1, 5), (2, 5), truncated=True), listed((3, 5), truncated=True), listed((9, 1))]
+    async with facing(*(says(answer(200, body=page)) for page in pages)) as (store, server):
+        assert [part.number for part in await VERBS["list_parts"].call(store)] == [1, 2, 3, 9]
+        markers = [request.split("part-number-marker=")[1].split("&")[0] for request in server.requests]
+    assert markers == ["0", "2", "3"]
+    slowly = (silence_then(answer(200, body=page)) for page in pages)
+    async with facing(*slowly) as (store, _):
+        await unavailable(store, VERBS["list_parts"])
+
+
+async def test_of_a_part_that_is_listed_twice_the_later_one_comes_last() -> None:
+    body = listed((2, 7), moment="2027-01-15T08:00:01Z").replace(b"</ListPartsResult>", b"")
+    body += listed((1, 5), (2, 6)).split(b"</IsTruncated>")[1]
+    async with facing(says(answer(200, body=body))) as (store, _):
+        found = await VERBS["list_parts"].call(store)
+    assert [(part.number, part.size) for part in found] == [(1, 5), (2, 6), (2, 7)]
+
+
 async def test_s13_a_body_without_end_is_cut() -> None:
     head = b"HTTP/1.1 200 OK\r\n\r\n<CopyObjectResult>"
     async with facing(endless(head, b"<ETag>" + b"x" * 65536 + b"</ETag>")) as (store, _):
@@ -155,9 +226,9 @@ async def test_s13_a_body_without_end_is_cut() -> None:
 async def test_whatever_bytes_come_the_outcome_is_a_value_or_the_refusal_to_guess(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("broker.store.r2._PAUSE", (0, 0))
+    monkeypatch.setattr("broker.store.transport._PAUSE", (0, 0))
     chance = random.Random(20261123)
-    values = (StoredObject, CopiedObject, tuple, frozenset, type(None))
+    values = (StoredObject, CopiedObject, tuple, frozenset, list, str, bool, type(None))
     async with facing(says(b"")) as (store, server):
         for _ in range(300):
             verb = chance.choice(list(VERBS.values()))

@@ -3,10 +3,14 @@
 import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from broker.core.model import Part
 from broker.errors import StorageUnavailableError
+from broker.store import r2
 
 from .calls import OBJECT, REF, TARGET, VERBS, Verb, check_discreet, every_verb, store_at
 from .certificates import Authority
@@ -57,6 +61,42 @@ async def test_a_copy_names_its_source_its_version_and_all_its_new_headers() -> 
 
 async def test_first_bytes_asks_for_no_more_than_it_needs() -> None:
     assert (await sent(VERBS["first_bytes"]))["range"] == "bytes=0-3"
+
+
+async def asked(name: str) -> tuple[str, dict[str, list[str]]]:
+    """The method and the query of a verb's request, without the signature's own parameters."""
+    verb = VERBS[name]
+    async with wire(says(verb.good)) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
+        await verb.call(store)
+    method, target, _ = server.requests[0].split(" ", 2)
+    query = parse_qs(urlsplit(target).query, keep_blank_values=True)
+    return method, {name: values for name, values in query.items() if not name.startswith("X-Amz-")}
+
+
+async def test_the_multipart_verbs_ask_as_the_s3_api_has_it() -> None:
+    assert await asked("create_multipart") == ("POST", {"uploads": [""]})
+    assert await asked("open_multiparts") == ("GET", {"uploads": [""], "prefix": ["incoming/key-canary.mp3"]})
+    assert await asked("list_parts") == ("GET", {"uploadId": ["an-id"], "part-number-marker": ["0"]})
+    assert await asked("copy_part") == ("PUT", {"uploadId": ["an-id"], "partNumber": ["7"]})
+    assert await asked("complete_multipart") == ("POST", {"uploadId": ["an-id"]})
+    assert await asked("abort_multipart") == ("DELETE", {"uploadId": ["an-id"]})
+
+
+async def test_a_copied_range_names_its_source_and_its_first_and_last_byte() -> None:
+    headers = await sent(VERBS["copy_part"])
+
+    assert headers["x-amz-copy-source"] == "bucket-canary/incoming/key-canary.mp3"
+    assert headers["x-amz-copy-source-range"] == "bytes=10-14"
+
+
+def test_a_completion_lists_its_parts_in_xml_that_cannot_be_broken_out_of() -> None:
+    body = r2._complete_request([Part(1, 5, 'e&1"</ETag>'), Part(2, 4, "e2")])
+
+    parts = ET.fromstring(body).findall("{*}Part")
+    assert [(part.findtext("{*}PartNumber"), part.findtext("{*}ETag")) for part in parts] == [
+        ("1", '"e&1"</ETag>"'),
+        ("2", '"e2"'),
+    ]
 
 
 async def test_no_cookie_is_kept() -> None:

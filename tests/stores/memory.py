@@ -4,10 +4,21 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from broker.core.model import CopiedObject, ObjectRef, StoredObject
+from broker.core.limits import PART_MIN
+from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.errors import StorageUnavailableError
 from broker.store.answers import METADATA_PREFIX
+
+
+@dataclass
+class OpenMultipart:
+    """A multipart upload under way."""
+
+    ref: ObjectRef
+    headers: Mapping[str, str]
+    parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
 
 
 class MemoryObjectStore:
@@ -18,6 +29,7 @@ class MemoryObjectStore:
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self.objects: dict[ObjectRef, tuple[StoredObject, bytes]] = {}
+        self.multiparts: dict[str, OpenMultipart] = {}
         self.calls: Counter[str] = Counter()
         self.failing: set[str] = set()
         self.missing_buckets: set[str] = set()
@@ -40,6 +52,11 @@ class MemoryObjectStore:
         self.objects[ref] = (stored, body)
         return stored
 
+    def put_part(self, upload_id: str, number: int, body: bytes, *, size: int | None = None) -> None:
+        """What a client's PUT of a part leaves behind; ``size`` is what it counts as, if not the bytes there are."""
+        part = Part(number, len(body) if size is None else size, hashlib.md5(body).hexdigest())
+        self.multiparts[upload_id].parts[number] = (part, body)
+
     async def head(self, ref: ObjectRef) -> StoredObject | None:
         self._count("head")
         found = self.objects.get(ref)
@@ -57,12 +74,7 @@ class MemoryObjectStore:
         found = self.objects.get(source)
         if found is None or found[0].etag != if_match or target in self.objects:
             return None
-        metadata = {
-            name.removeprefix(METADATA_PREFIX): value
-            for name, value in headers.items()
-            if name.startswith(METADATA_PREFIX)
-        }
-        made = self.put(target, found[1], content_type=headers["content-type"], metadata=metadata, etag=if_match)
+        made = self._make(target, headers, found[1], found[0].size, if_match)
         return CopiedObject(made.etag, made.last_modified)
 
     async def delete(self, ref: ObjectRef) -> None:
@@ -77,11 +89,78 @@ class MemoryObjectStore:
             self.objects.pop(ObjectRef(bucket, key), None)
         return frozenset(keys) & self.undeletable
 
+    async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
+        self._count("create_multipart", ref.bucket)
+        upload_id = f"upload-{self.calls['create_multipart']}"
+        self.multiparts[upload_id] = OpenMultipart(ref, dict(headers))
+        return upload_id
+
+    async def open_multiparts(self, ref: ObjectRef) -> list[str]:
+        self._count("open_multiparts", ref.bucket)
+        return [upload_id for upload_id, found in self.multiparts.items() if found.ref == ref]
+
+    async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
+        self._count("list_parts", ref.bucket)
+        found = self._find(ref, upload_id)
+        return None if found is None else [found.parts[number][0] for number in sorted(found.parts)]
+
+    async def copy_part(
+        self, source: ObjectRef, target: ObjectRef, upload_id: str, number: int, *, first_byte: int, size: int
+    ) -> bool:
+        self._count("copy_part", source.bucket, target.bucket)
+        upload, found = self._find(target, upload_id), self.objects.get(source)
+        if upload is None or found is None:
+            return False
+        if first_byte + size > found[0].size:
+            raise StorageUnavailableError("InvalidRange")
+        self.put_part(upload_id, number, found[1][first_byte : first_byte + size], size=size)
+        return True
+
+    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> str | None:
+        self._count("complete_multipart", ref.bucket)
+        upload = self._find(ref, upload_id)
+        if upload is None:
+            return None
+        stored = [upload.parts.get(part.number, (None, b"")) for part in parts]
+        if not parts or [part for part, _ in stored] != list(parts):
+            raise StorageUnavailableError("InvalidPart")
+        *whole, last = parts
+        if any(part.size != whole[0].size or part.size < max(PART_MIN, last.size) for part in whole):
+            raise StorageUnavailableError("EntityTooSmall")
+        tags = b"".join(bytes.fromhex(part.etag) for part in parts)
+        etag = f"{hashlib.md5(tags).hexdigest()}-{len(parts)}"
+        body = b"".join(body for _, body in stored)
+        self._make(ref, upload.headers, body, sum(part.size for part in parts), etag)
+        del self.multiparts[upload_id]
+        return etag
+
+    async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:
+        self._count("abort_multipart", ref.bucket)
+        if self._find(ref, upload_id):
+            del self.multiparts[upload_id]
+
     async def ping(self, bucket: str) -> None:
         self._count("ping", bucket)
 
     async def close(self) -> None:
         self.is_closed = True
+
+    def _find(self, ref: ObjectRef, upload_id: str) -> OpenMultipart | None:
+        found = self.multiparts.get(upload_id)
+        return found if found and found.ref == ref else None
+
+    def _make(self, ref: ObjectRef, headers: Mapping[str, str], body: bytes, size: int, etag: str) -> StoredObject:
+        """An object with the type and the metadata that ``headers`` say."""
+        metadata = {
+            name.removeprefix(METADATA_PREFIX): value
+            for name, value in headers.items()
+            if name.startswith(METADATA_PREFIX)
+        }
+        made = replace(
+            self.put(ref, body, content_type=headers["content-type"], metadata=metadata, etag=etag), size=size
+        )
+        self.objects[ref] = (made, body)
+        return made
 
     def _count(self, verb: str, *buckets: str) -> None:
         self.calls[verb] += 1

@@ -28,7 +28,7 @@ bad_names = st.sampled_from(["", ".", "..", "a/..", "x" * 256, "x" * 60_000]) | 
     lambda a, c, b: a + c + b, st.text("ab.é", max_size=5), st.sampled_from(CONTROLS), st.text("ab.é", max_size=5)
 )
 bad_types = st.text(max_size=80).filter(lambda text: media_type(text) is None)
-bad_sizes = st.integers(max_value=0) | st.integers(min_value=5 * 2**30)
+bad_sizes = st.integers(max_value=0) | st.integers(min_value=5 * 2**30 + 1)
 bad_digests = st.text(max_size=70).filter(lambda text: len(text) not in (24, 32, 44, 64))
 bad_keys = st.text(max_size=60) | st.just(f"incoming/{KEY[6:]}") | st.just("../" + KEY)
 
@@ -60,7 +60,17 @@ BODY_FIELDS: list[tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[
     (USER, "/uploads", FILE, "size", no_integer | bad_sizes),
     (USER, "/uploads", FILE, "sha256", no_string.filter(lambda v: v is not None) | bad_digests),
     (USER, "/uploads", FILE, "md5", no_string.filter(lambda v: v is not None) | bad_digests),
+    (USER, "/uploads", FILE, "multipart", scalars.filter(lambda v: not isinstance(v, bool | None))),
     (USER, "/uploads", {}, "files", no_list | st.just([]) | st.just([FILE] * 101) | st.lists(scalars, min_size=1)),
+    (
+        USER,
+        "/uploads/x/parts",
+        {},
+        "partNumbers",
+        no_list | st.just([]) | st.just([1] * 1001) | st.lists(scalars, min_size=1),
+    ),
+    (USER, "/uploads/x/parts", {"from": 1, "to": 2}, "from", no_integer),
+    (USER, "/uploads/x/parts", {"from": 1, "to": 2}, "to", no_integer | st.integers(max_value=0) | st.integers(1001)),
     (USER, "/uploads/confirm", {}, "uploadIds", no_list | st.just([]) | st.just(["x"] * 101) | st.just([5])),
     (USER, "/downloads", {}, "keys", no_list | st.just([]) | st.just([KEY] * 1001) | st.lists(bad_keys, min_size=1)),
     (USER, "/downloads", {"keys": [KEY]}, "expiresIn", st.integers(max_value=0) | st.integers(3601) | st.booleans()),
@@ -93,6 +103,8 @@ def test_a_hostile_value_is_refused_by_its_fields_name(
         ("/uploads", {"files": [FILE]}),
         ("/uploads/confirm", {"uploadIds": ["x"]}),
         ("/uploads/x/confirm", {}),
+        ("/uploads/x/parts", {"partNumbers": [1]}),
+        ("/uploads/x/parts", {"from": 1, "to": 1}),
         ("/downloads", {"keys": [KEY]}),
         ("/objects/delete", {"keys": [KEY]}),
     ],
@@ -106,7 +118,7 @@ def test_an_unknown_field_is_refused_by_its_name(path: str, good: dict[str, Any]
     )
     @settings(max_examples=30, deadline=None)
     def check(name: str) -> None:
-        if name in {*good, "files", "sha256", "md5", "expiresIn", "disposition"}:
+        if name in {*good, "files", "sha256", "md5", "multipart", "expiresIn", "disposition"}:
             return
         refused(post(SERVICE, path, {**good, name: "x"}))
 
@@ -123,7 +135,14 @@ def test_one_bad_file_among_a_hundred_is_named_by_its_index() -> None:
     refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": 0}]}), "/files/99/size")
 
 
-PATHS_WITH_BODY = ["/uploads", "/uploads/confirm", "/uploads/x/confirm", "/downloads", "/objects/delete"]
+PATHS_WITH_BODY = [
+    "/uploads",
+    "/uploads/confirm",
+    "/uploads/x/confirm",
+    "/uploads/x/parts",
+    "/downloads",
+    "/objects/delete",
+]
 MALFORMED: dict[str, bytes] = {
     "B07-open": b'{"a":',
     "B07-trailing-comma": b'{"size": 1,}',

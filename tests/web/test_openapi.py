@@ -16,8 +16,9 @@ from openapi_spec_validator import validate
 from broker import errors, settings
 from broker.core import keys
 from broker.core.disposition import NAME_MAX, clean_name
+from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES, media_type
-from broker.core.policy import SINGLE_PUT_MAX, DownloadPolicy, digest
+from broker.core.policy import DownloadPolicy, UploadPolicy, digest
 from broker.core.tickets import TICKET_MAX
 from broker.web import wire
 from broker.web.operations import Operations
@@ -116,7 +117,7 @@ def test_every_answer_names_its_request_and_says_who_may_keep_it() -> None:
     for path, method, status, answer in answers():
         wanted = {"X-Request-Id", "Cache-Control"}
         wanted |= {"WWW-Authenticate"} if status == 401 else set()
-        wanted |= {"Retry-After"} if status == 503 and path != "/readyz" else set()
+        wanted |= {"Retry-After"} if status == 202 or (status == 503 and path != "/readyz") else set()
         wanted |= {"Location"} if status in (201, 307) else set()
         assert set(answer["headers"]) == wanted, (path, method, status)
 
@@ -160,6 +161,8 @@ def test_every_refusal_has_an_example_that_says_what_the_code_does() -> None:
     [
         ("File", wire.FileIn),
         ("Files", wire.FilesIn),
+        ("PartNumbers", wire.PartsIn),
+        ("PartRange", wire.PartRangeIn),
         ("Empty", wire.ConfirmIn),
         ("UploadIds", wire.ConfirmsIn),
         ("Keys", wire.KeysIn),
@@ -175,12 +178,10 @@ def test_a_request_has_the_members_that_the_code_reads_and_no_other(name: str, k
 
 
 def test_its_limits_are_the_codes() -> None:
-    assert SCHEMAS["File"]["properties"]["size"] == {
-        "description": "Bytes.",
-        "type": "integer",
-        "minimum": 1,
-        "maximum": SINGLE_PUT_MAX,
-    }
+    assert SCHEMAS["File"]["properties"]["size"]["maximum"] == UploadPolicy().max_bytes
+    assert SCHEMAS["File"]["allOf"][1]["if"] == {"properties": {"size": {"minimum": PUT_MAX + 1}}}
+    assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["maxItems"] == wire.PARTS_MAX
+    assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["items"]["maximum"] == PARTS_MAX
     assert SCHEMAS["Filename"]["maxLength"] == NAME_MAX
     assert SCHEMAS["Files"]["properties"]["files"]["maxItems"] == wire.BATCH_MAX
     assert SCHEMAS["UploadIds"]["properties"]["uploadIds"]["maxItems"] == wire.BATCH_MAX

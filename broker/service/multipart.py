@@ -1,0 +1,136 @@
+"""Uploads in parts: begun at the store, each part's URL signed, joined from what the store itself lists.
+
+A client never handles an ETag: the broker reads them from ListParts. What is missing or wrong is named, and can be
+sent again until the parts are joined.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Final
+
+from broker.core.layout import Layout
+from broker.core.model import Multipart, Part, Upload
+from broker.core.parts import PartPlan, complete, current, listed
+from broker.core.policy import UploadPolicy
+from broker.core.sigv4 import Presigner
+from broker.errors import InvalidRequestError, UploadExpiredError
+from broker.store.port import ObjectStore
+
+from .single_flight import SingleFlight
+
+MAX_CONCURRENCY: Final = 3
+"""Parts that a client should have in flight at once. R2 answers 5xx to some that send more of one upload."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedPart:
+    """A part that may be sent: a PUT of exactly ``size`` bytes."""
+
+    number: int
+    size: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedParts:
+    """Parts that may be sent until ``expires_at``."""
+
+    parts: list[PresignedPart]
+    expires_at: int
+
+
+class Multiparts:
+    """The parts of one deployment's uploads."""
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        layout: Layout,
+        presigner: Presigner,
+        policy: UploadPolicy,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._layout = layout
+        self._presigner = presigner
+        self._policy = policy
+        self._clock = clock
+        self._begins: SingleFlight[str] = SingleFlight()
+
+    async def begin(self, upload: Upload, plan: PartPlan, *, again: bool) -> Upload:
+        """``upload`` with what the store calls it; ``again``: one that was begun before under its id is taken up."""
+        if again:
+            upload_id = await self._begins.join(upload.id, lambda: self._find_or_create(upload))
+        else:
+            upload_id = await self._create(upload)
+        return replace(upload, multipart=Multipart(upload_id, plan.part_size))
+
+    def sign(self, upload: Upload, numbers: Sequence[int]) -> PresignedParts:
+        """A PUT for each part; needs no network.
+
+        Raises ``UploadExpiredError``, or ``InvalidRequestError`` naming the numbers that are none of the upload's.
+        """
+        plan, upload_id = plan_of(upload)
+        unknown = sorted({number for number in numbers if not plan.has(number)})
+        if unknown:
+            raise InvalidRequestError(f"Part numbers must be 1 to {plan.count}; there is no part {listed(unknown)}.")
+        now = int(self._clock())
+        if upload.is_expired(now):
+            raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
+        lifetime = min(self._policy.url_lifetime, upload.expires_at - now)
+        ref = self._layout.staged(upload)
+
+        urls: dict[int, str] = {}
+        for size, same in groupby(sorted(set(numbers)), plan.size_of):
+            alike = list(same)
+            signed = self._presigner.presign_each(
+                "PUT",
+                ref,
+                "partNumber",
+                map(str, alike),
+                now=now,
+                expires_in=lifetime,
+                headers={"content-length": str(size)},
+                query={"uploadId": upload_id},
+            )
+            urls.update(zip(alike, signed, strict=True))
+        parts = [PresignedPart(number, plan.size_of(number), urls[number]) for number in numbers]
+        return PresignedParts(parts, now + lifetime)
+
+    async def stored(self, upload: Upload) -> list[Part] | None:
+        """The parts that the store has; ``None`` when they were joined or given up."""
+        plan, upload_id = plan_of(upload)
+        found = await self._store.list_parts(self._layout.staged(upload), upload_id)
+        return None if found is None else current(plan, found)
+
+    async def join(self, upload: Upload) -> None:
+        """Make the staged object of the parts, unless that was done, or the parts were given up, before.
+
+        Raises ``PartsMissingError`` or ``SizeMismatchError`` naming the parts; then nothing was changed.
+        """
+        plan, upload_id = plan_of(upload)
+        stored = await self.stored(upload)
+        if stored is not None:
+            await self._store.complete_multipart(self._layout.staged(upload), upload_id, complete(plan, stored))
+
+    async def abort(self, upload: Upload) -> None:
+        """Give up what was sent and not joined."""
+        _, upload_id = plan_of(upload)
+        await self._store.abort_multipart(self._layout.staged(upload), upload_id)
+
+    async def _create(self, upload: Upload) -> str:
+        headers = {"content-type": upload.file.content_type}
+        return await self._store.create_multipart(self._layout.staged(upload), headers=headers)
+
+    async def _find_or_create(self, upload: Upload) -> str:
+        known = await self._store.open_multiparts(self._layout.staged(upload))
+        return known[0] if known else await self._create(upload)
+
+
+def plan_of(upload: Upload) -> tuple[PartPlan, str]:
+    """The plan of an upload in parts, and the store's id of it; raises ``InvalidRequestError`` if it is one PUT."""
+    if upload.multipart is None:
+        raise InvalidRequestError("This upload is a single PUT; it has no parts.")
+    return PartPlan(upload.file.size, upload.multipart.part_size), upload.multipart.upload_id

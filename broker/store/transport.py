@@ -1,0 +1,119 @@
+"""Calls to the store over HTTP: every one is a URL that our own signer presigned, sent by aiohttp.
+
+Rules of this module
+- A call ends within its deadline: waiting for a slot, connecting, both attempts and reading are inside of it.
+- Every call may safely be sent twice, so what may pass is tried once more; every other answer is taken as it is.
+- It speaks to the store alone: no redirect is followed, no cookie kept, no proxy or netrc read.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import aiohttp
+from yarl import URL
+
+from broker.core.model import ObjectRef
+from broker.core.sigv4 import EMPTY, Presigner
+from broker.errors import StorageUnavailableError
+
+from .answers import Answer
+
+_TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
+_FAILURES: Final = (aiohttp.ClientError, OSError)  # of which TimeoutError is one
+_PAUSE: Final = (0.05, 0.25)
+_EXPIRES_IN: Final = 300  # these URLs go to the store alone: as long as a clock some minutes slow needs
+_XML_LIMIT: Final = 64 * 1024
+_HEADERS: Final = {
+    "Accept-Encoding": "identity",  # for anything else Cloudflare may drop the Content-Length
+    "User-Agent": "r2-upload-broker",
+}
+
+
+class Call(NamedTuple):
+    """One call: ``until`` is by the loop's clock, ``limit`` the bytes of a good answer's body that are read."""
+
+    operation: str
+    method: str
+    ref: ObjectRef
+    until: float
+    headers: Mapping[str, str] = EMPTY
+    query: Mapping[str, str] = EMPTY
+    body: bytes | None = None
+    limit: int = _XML_LIMIT
+
+
+class Transport:
+    """At most ``concurrency`` calls at once; ``connect_timeout`` is the seconds one connection may take to be made."""
+
+    def __init__(
+        self, presigner: Presigner, *, clock: Callable[[], float], connect_timeout: float, concurrency: int
+    ) -> None:
+        self._presigner = presigner
+        self._clock = clock
+        self._connect_timeout = connect_timeout
+        self._slots = asyncio.Semaphore(concurrency)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, call: Call) -> Answer:
+        """The store's answer, whatever it says; raises ``StorageUnavailableError`` when there is none in time."""
+        try:
+            async with asyncio.timeout_at(call.until), self._slots:
+                return await self._attempts(call)
+        except _FAILURES as error:  # their texts hold the endpoint; their names do not
+            raise StorageUnavailableError(f"{call.operation} got no answer, {type(error).__name__}") from None
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._session:
+            await self._session.close()
+
+    async def _attempts(self, call: Call) -> Answer:
+        try:
+            answer = await self._attempt(call)
+            if answer.status not in _TRANSIENT:
+                return answer
+        except _FAILURES:
+            pass
+        await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311  # jitter is no secret
+        return await self._attempt(call)
+
+    async def _attempt(self, call: Call) -> Answer:
+        url = self._presigner.presign(
+            call.method,
+            call.ref,
+            now=int(self._clock()),
+            expires_in=_EXPIRES_IN,
+            headers=call.headers,
+            query=call.query,
+        )
+        exact = URL(url, encoded=True)  # the bytes that were signed
+        request = self._http().request(call.method, exact, headers=call.headers, data=call.body, allow_redirects=False)
+        async with request as response:
+            limit = call.limit if response.ok else _XML_LIMIT
+            body = await _read(response.content, limit)
+            return Answer(call.operation, response.status, response.headers, body, self._clock())
+
+    def _http(self) -> aiohttp.ClientSession:
+        """The session, made by the first call because it belongs to the running loop."""
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=_HEADERS,
+                skip_auto_headers=("Accept", "Content-Type"),
+                timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
+                auto_decompress=False,
+                trust_env=False,
+            )
+            self._session._retry_connection = False  # noqa: SLF001  # no public switch; both attempts are ours to make
+        return self._session
+
+
+async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
+    """No more than ``limit`` bytes; the connection of a body that goes on is closed."""
+    body = bytearray()
+    while len(body) < limit and (chunk := await content.read(limit - len(body))):
+        body += chunk
+    return bytes(body)

@@ -1,0 +1,149 @@
+"""A page, a broker and a store on three origins, with a proxy that counts and disturbs what reaches the store."""
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from playwright.sync_api import Page
+
+from broker.cli.seaweedfs import SeaweedFS
+from broker.core.sigv4 import Credentials
+from broker.store import admin
+from tests.e2e.processes import Broker, token
+from tests.faults.proxy import FaultProxy
+from tests.media import mp3
+
+BUCKET = "media-bucket"
+
+PAGE = """<!doctype html><title>A page of the product</title><link rel="icon" href="data:,">
+<input type="file" id="files" multiple>
+<script type="module">
+  import * as client from "%(broker)s/static/broker-upload.js";
+  const told = ({ name, code, message, retryable, status, requestId, errors }) =>
+    ({ name, code, message, retryable, status, requestId, errors });
+  window.client = client;
+  window.tokens = [];
+  window.unfinished = () => client.unfinished({ broker: "%(broker)s" });
+  window.discard = (known) => client.discard(known, { broker: "%(broker)s", getToken: window.token });
+  window.begin = (options = {}, index = 0) => {
+    window.progress = [];
+    window.run = client.upload(document.getElementById("files").files[index], {
+      broker: "%(broker)s",
+      getToken: async ({ refresh }) => (window.tokens.push(refresh), window.token(refresh)),
+      onProgress: (now) => window.progress.push(now),
+      ...options,
+    });
+    window.outcome = window.run.then((track) => ({ track }), (error) => ({ error: told(error) }));
+  };
+  window.isLoaded = true;
+</script>"""
+
+
+@dataclass
+class Site:
+    """All of it, running."""
+
+    store: SeaweedFS
+    proxy: FaultProxy
+    broker: Broker
+    origin: str
+    environment: dict[str, str]
+
+    def open(self, page: Page, broker: Broker | None = None) -> None:
+        """Load the page; its token is a user's."""
+        page.goto(f"{self.origin}/?{(broker or self.broker).url}")
+        page.wait_for_function("window.isLoaded")
+        page.evaluate("token => { window.token = () => token; }", token())
+
+    def served(self, key: str) -> str:
+        """The SHA-256 of what a download link serves."""
+        with self.broker.client() as client:
+            link = client.get(f"/downloads/{key}").json()["url"]
+        digest = hashlib.sha256()
+        with httpx2.stream("GET", link, timeout=30, trust_env=False) as answer:
+            assert answer.status_code == 200
+            for chunk in answer.iter_bytes():
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def left_behind(self) -> tuple[list[str], list[str]]:
+        """The keys of staged objects, and those of multipart uploads under way."""
+        s3 = admin.connect(self.store.endpoint, Credentials(self.store.access_key_id, self.store.secret_access_key))
+        staged = s3.list_objects_v2(Bucket=BUCKET, Prefix="incoming/").get("Contents", [])
+        under_way = s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [found["Key"] for found in staged], [found["Key"] for found in under_way]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """The page, for the broker that the query names."""
+        body = (PAGE % {"broker": urlsplit(self.path).query}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def _page_server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[Site]:
+    """A site of its own; ``settings`` are the broker's, besides those that it needs."""
+    with ExitStack() as stack:
+        origin = stack.enter_context(_page_server())
+        store = stack.enter_context(
+            SeaweedFS(folder / "store", "AKBROWSER", "a secret access key of the browser's tests")
+        )
+        address = urlsplit(store.endpoint)
+        proxy = stack.enter_context(FaultProxy(address.hostname or "", address.port or 0))
+        s3 = admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
+        admin.ensure_bucket(s3, BUCKET)
+        admin.put_cors(s3, BUCKET, [origin])
+        environment = {
+            "R2_ENDPOINT": proxy.endpoint,
+            "R2_ACCESS_KEY_ID": store.access_key_id,
+            "R2_SECRET_ACCESS_KEY": store.secret_access_key,
+            "R2_BUCKET_NAME": BUCKET,
+            "BROKER_CORS_ORIGINS": origin,
+            "JWT_LEEWAY": "0s",
+            **settings,
+        }
+        broker = stack.enter_context(Broker(folder, environment))
+        yield Site(store, proxy, broker, origin, environment)
+
+
+def song(path: Path, size: int) -> Path:
+    """A file that begins as an MP3 does, with no two blocks alike."""
+    digest = hashlib.sha256(b"song").digest()
+    with path.open("wb") as file:
+        file.write(mp3())
+        while file.tell() < size:
+            digest = hashlib.sha256(digest).digest()
+            file.write(digest * 2048)
+        file.truncate(size)
+    return path
+
+
+def digest_of(path: Path) -> str:
+    """The file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

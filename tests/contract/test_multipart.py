@@ -1,0 +1,306 @@
+"""The contract of the multipart verbs, sentence by sentence, over every store that has them."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from broker.core.limits import PART_MIN
+from broker.core.model import ObjectRef, Part, StoredObject
+from broker.core.parts import PartPlan, current
+from broker.errors import StorageUnavailableError
+from tests.stores.place import new_ref
+
+from .subjects import (
+    COMPLETES_AGAIN,
+    DATES_MULTIPARTS,
+    KEEPS_ONE_PART_OF_A_NUMBER,
+    KNOWS_A_GONE_MULTIPART,
+    LISTS_MULTIPARTS,
+    LISTS_PARTS,
+    Subject,
+    does,
+)
+
+PLAN = PartPlan(2 * PART_MIN + 7, PART_MIN)
+CONTENT = (b"ID3\x04" + bytes(range(251)) * PLAN.count * 20_000)[: PLAN.size - 7] + b"the end"
+HEADERS = {"content-type": "audio/ogg", "x-amz-meta-owner": "an%20owner"}
+
+
+def piece(number: int) -> bytes:
+    """The bytes of one part of the plan."""
+    first = PLAN.first_byte_of(number)
+    return CONTENT[first : first + PLAN.size_of(number)]
+
+
+def etag_of(parts: Sequence[bytes]) -> str:
+    """The ETag that S3 gives an object in parts."""
+    tags = b"".join(hashlib.md5(part).digest() for part in parts)
+    return f"{hashlib.md5(tags).hexdigest()}-{len(parts)}"
+
+
+async def begun(subject: Subject, ref: ObjectRef) -> str:
+    """A multipart upload under way."""
+    return await subject.store.create_multipart(ref, headers=HEADERS)
+
+
+def sent(subject: Subject, ref: ObjectRef, upload_id: str, *numbers: int) -> list[Part]:
+    """These parts, stored."""
+    return [Part(n, PLAN.size_of(n), subject.put_part(ref, upload_id, n, piece(n))) for n in numbers]
+
+
+async def joined(subject: Subject, ref: ObjectRef) -> str:
+    """The upload of an object that is whole."""
+    upload_id = await begun(subject, ref)
+    await subject.store.complete_multipart(ref, upload_id, sent(subject, ref, upload_id, 1, 2, 3))
+    return upload_id
+
+
+async def test_a_planned_upload_becomes_the_object_that_was_cut(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, upload_id, 3, 1, 2)
+
+    etag = await subject.store.complete_multipart(ref, upload_id, sorted(parts, key=lambda part: part.number))
+
+    found = await subject.store.head(ref)
+    assert found
+    assert etag == found.etag == etag_of([piece(1), piece(2), piece(3)])
+    assert found == StoredObject(PLAN.size, "audio/ogg", etag, found.last_modified, {"owner": "an%20owner"})
+    assert await subject.store.first_bytes(ref, PLAN.size) == (etag, CONTENT)
+
+
+async def test_parts_are_listed_in_order_with_size_and_etag(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    if not does(subject, LISTS_PARTS):
+        with pytest.raises(StorageUnavailableError):
+            await subject.store.list_parts(ref, upload_id)
+        return
+    assert await subject.store.list_parts(ref, upload_id) == []
+
+    parts = sent(subject, ref, upload_id, 3, 1)
+
+    assert await subject.store.list_parts(ref, upload_id) == sorted(parts, key=lambda part: part.number)
+
+
+async def test_more_parts_than_one_page_holds_are_all_listed(subject: Subject) -> None:
+    if subject.name not in ("seaweedfs", "memory"):
+        return
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    numbers = range(1, 2102)
+    with ThreadPoolExecutor(8) as pool:
+        etags = list(pool.map(lambda number: subject.put_part(ref, upload_id, number, b"%d" % number), numbers))
+
+    found = await subject.store.list_parts(ref, upload_id)
+
+    assert found == [Part(n, len(str(n)), etag) for n, etag in zip(numbers, etags, strict=True)]
+
+
+@pytest.mark.parametrize("end", ["complete", "abort"])
+async def test_an_ended_upload_has_no_parts_and_is_not_open(subject: Subject, end: str) -> None:
+    ref = new_ref()
+    if end == "complete":
+        upload_id = await joined(subject, ref)
+    else:
+        upload_id = await begun(subject, ref)
+        sent(subject, ref, upload_id, 1)
+        await subject.store.abort_multipart(ref, upload_id)
+
+    if does(subject, LISTS_PARTS):
+        assert await subject.store.list_parts(ref, upload_id) is None
+    if does(subject, LISTS_MULTIPARTS):
+        assert await subject.store.open_multiparts(ref) == []
+
+
+async def test_completing_again_is_the_same_or_says_that_it_is_gone(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, upload_id, 1, 2, 3)
+    etag = await subject.store.complete_multipart(ref, upload_id, parts)
+
+    again = await subject.store.complete_multipart(ref, upload_id, parts)
+
+    assert again == (etag if does(subject, COMPLETES_AGAIN) else None)
+    found = await subject.store.head(ref)
+    assert found
+    assert found.etag == etag
+
+
+async def test_an_aborted_upload_cannot_be_completed_and_may_be_aborted_again(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, upload_id, 1, 2, 3)
+    await subject.store.abort_multipart(ref, upload_id)
+    await subject.store.abort_multipart(ref, upload_id)
+
+    if does(subject, KNOWS_A_GONE_MULTIPART):
+        assert await subject.store.complete_multipart(ref, upload_id, parts) is None
+    else:
+        with pytest.raises(StorageUnavailableError):
+            await subject.store.complete_multipart(ref, upload_id, parts)
+    assert await subject.store.head(ref) is None
+
+
+async def test_open_uploads_are_those_of_exactly_the_key_oldest_first(subject: Subject) -> None:
+    ref = new_ref()
+    if not does(subject, LISTS_MULTIPARTS):
+        with pytest.raises(StorageUnavailableError):
+            await subject.store.open_multiparts(ref)
+        return
+    assert await subject.store.open_multiparts(ref) == []
+    await begun(subject, ObjectRef(ref.bucket, f"{ref.key}.more"))
+    opened = [await begun(subject, ref)]
+    await asyncio.sleep(1 - time.time() % 1)  # until the clock of a store that counts whole seconds has moved
+    opened.append(await begun(subject, ref))
+
+    found = await subject.store.open_multiparts(ref)
+    assert sorted(found) == sorted(opened)
+    assert found == opened or not does(subject, DATES_MULTIPARTS)
+
+
+async def test_ranges_of_another_object_become_an_object_of_their_own(subject: Subject) -> None:
+    source, target = new_ref(), new_ref("media")
+    await joined(subject, source)
+    upload_id = await begun(subject, target)
+    for number in (2, 1, 3):
+        first, size = PLAN.first_byte_of(number), PLAN.size_of(number)
+        assert await subject.store.copy_part(source, target, upload_id, number, first_byte=first, size=size)
+
+    if not does(subject, LISTS_PARTS):  # and so nobody knows their ETags
+        return
+    parts = await subject.store.list_parts(target, upload_id)
+    assert parts
+    assert [(part.number, part.size) for part in parts] == [(n, PLAN.size_of(n)) for n in PLAN.numbers()]
+    etag = await subject.store.complete_multipart(target, upload_id, parts)
+
+    assert await subject.store.first_bytes(target, PLAN.size) == (etag, CONTENT)
+    found = await subject.store.head(target)
+    assert found
+    assert (found.content_type, found.metadata) == ("audio/ogg", {"owner": "an%20owner"})
+
+
+async def test_a_range_of_what_is_gone_or_into_what_is_gone_is_not_copied(subject: Subject) -> None:
+    source, target = new_ref(), new_ref("media")
+    await joined(subject, source)
+    upload_id, gone = await begun(subject, target), await begun(subject, target)
+    await subject.store.abort_multipart(target, gone)
+
+    for what, whither in ((new_ref(), upload_id), (source, gone)):
+        if does(subject, KNOWS_A_GONE_MULTIPART):
+            assert not await subject.store.copy_part(what, target, whither, 1, first_byte=0, size=PART_MIN)
+        else:
+            with pytest.raises(StorageUnavailableError):
+                await subject.store.copy_part(what, target, whither, 1, first_byte=0, size=PART_MIN)
+
+
+@pytest.mark.parametrize("sizes", [(PART_MIN, PART_MIN + 1, 7), (PART_MIN, PART_MIN, PART_MIN + 1), (PART_MIN - 1, 7)])
+@pytest.mark.parametrize("subject", ["local_r2", "memory"], indirect=True)
+async def test_parts_that_break_r2s_rules_are_refused_when_they_are_joined(
+    subject: Subject, sizes: tuple[int, ...]
+) -> None:
+    """Which is why an upload's part size is fixed when it is created, and every part's URL signs its length."""
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    parts = [
+        Part(number, size, subject.put_part(ref, upload_id, number, bytes(size)))
+        for number, size in enumerate(sizes, 1)
+    ]
+
+    with contextlib.suppress(StorageUnavailableError):
+        assert await subject.store.complete_multipart(ref, upload_id, parts) is None  # as local R2 says of unequal ones
+    assert await subject.store.head(ref) is None
+
+
+async def test_a_part_with_another_etag_than_the_stored_one_is_not_joined(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    first, *others = sent(subject, ref, upload_id, 1, 2, 3)
+
+    with pytest.raises(StorageUnavailableError):
+        await subject.store.complete_multipart(ref, upload_id, [Part(1, first.size, "0" * 32), *others])
+    assert await subject.store.head(ref) is None
+    assert await subject.store.complete_multipart(ref, upload_id, [first, *others])
+
+
+async def test_a_part_that_was_never_sent_is_not_joined(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    first, second = sent(subject, ref, upload_id, 1, 2)
+
+    with pytest.raises(StorageUnavailableError):
+        await subject.store.complete_multipart(ref, upload_id, [first, second, Part(3, 7, first.etag)])
+    assert await subject.store.head(ref) is None
+
+
+async def test_of_a_part_that_is_sent_again_the_last_bytes_count(subject: Subject) -> None:
+    ref = new_ref()
+    upload_id = await begun(subject, ref)
+    older = Part(1, 3, subject.put_part(ref, upload_id, 1, b"one"))
+    newer = Part(1, 7, subject.put_part(ref, upload_id, 1, b"another"))
+    keeps_one = does(subject, KEEPS_ONE_PART_OF_A_NUMBER)
+
+    if does(subject, LISTS_PARTS):
+        found = await subject.store.list_parts(ref, upload_id)
+        assert found is not None
+        assert set(found) == ({newer} if keeps_one else {older, newer})
+        assert current(PartPlan(7, PART_MIN), found) == [newer]
+    if keeps_one:
+        with pytest.raises(StorageUnavailableError):
+            await subject.store.complete_multipart(ref, upload_id, [older])
+    etag = await subject.store.complete_multipart(ref, upload_id, [newer])
+    assert await subject.store.first_bytes(ref, 9) == (etag, b"another")
+
+
+@pytest.mark.parametrize("upload_id", ["a b&c=d+e?#é", "%2F..%2F", "'\"<>", "x" * 1024, "0", "-"])
+async def test_an_upload_id_without_sense_is_one_that_is_gone(subject: Subject, upload_id: str) -> None:
+    """And nobody's else: were it not encoded, the store would be asked for something else."""
+    source, target = new_ref(), new_ref("media")
+    subject.put(source, CONTENT[:7], content_type="audio/mpeg", metadata={})
+    under_way = await begun(subject, target)
+    (part,) = sent(subject, target, under_way, 3)
+
+    if does(subject, LISTS_PARTS):
+        assert await subject.store.list_parts(target, upload_id) is None
+    await subject.store.abort_multipart(target, upload_id)
+    if does(subject, KNOWS_A_GONE_MULTIPART):
+        assert not await subject.store.copy_part(source, target, upload_id, 1, first_byte=0, size=7)
+        assert await subject.store.complete_multipart(target, upload_id, [part]) is None
+    assert await subject.store.head(target) is None
+    assert await subject.store.complete_multipart(target, under_way, [part])
+
+
+async def test_an_upload_is_one_to_its_key_alone(subject: Subject) -> None:
+    if not does(subject, KNOWS_A_GONE_MULTIPART):
+        return
+    ref, other = new_ref(), new_ref()
+    upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, upload_id, 1, 2, 3)
+
+    if does(subject, LISTS_PARTS):
+        assert await subject.store.list_parts(other, upload_id) is None
+    await subject.store.abort_multipart(other, upload_id)
+    assert await subject.store.complete_multipart(other, upload_id, parts) is None
+    assert await subject.store.head(other) is None
+    assert await subject.store.complete_multipart(ref, upload_id, parts)
+
+
+async def test_a_range_from_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject) -> None:
+    target = new_ref("media")
+    upload_id = await begun(subject, target)
+
+    with pytest.raises(StorageUnavailableError):
+        await subject.store.copy_part(ObjectRef("no-such-bucket", "key"), target, upload_id, 1, first_byte=0, size=1)
+
+
+async def test_a_range_of_a_key_with_characters_that_urls_encode_is_copied(subject: Subject) -> None:
+    source, target = new_ref(), new_ref("media")
+    source = ObjectRef(source.bucket, f"{source.key} a+b&c=d%20~é.mp3")
+    subject.put(source, b"ID3\x04 and more", content_type="audio/mpeg", metadata={})
+
+    assert await subject.store.copy_part(source, target, await begun(subject, target), 1, first_byte=4, size=9)

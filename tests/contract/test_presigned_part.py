@@ -1,0 +1,194 @@
+"""The signature is the contract of a part, too: what a store itself refuses of a PUT that is not the one signed.
+
+Over the two stores that verify signatures; the broker takes no part. Behind a part's URL other operations stand very
+near: its query without the part lists, aborts or completes, and without both it writes the object.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import pytest
+
+from broker.core.model import ObjectRef, Part
+from broker.core.sigv4 import EMPTY
+from broker.store.port import ObjectStore
+from tests.stores.place import Place, Reply, new_ref, send
+
+from .subjects import LACKS as STORE_LACKS
+from .subjects import LISTS_PARTS
+from .test_presigned_put import LACKS, REFUSES_UNSIGNED_AMZ_HEADERS
+
+BODY: Final = b"ID3\x04" + bytes(96)
+OTHER: Final = b"RIFF" + bytes(96)
+HEADERS: Final = {"content-type": "audio/mpeg"}
+
+
+class SignedPart:
+    """The first part of an upload as the broker mints its URL, for ``BODY``."""
+
+    def __init__(self, place: Place, store: ObjectStore, ref: ObjectRef, upload_id: str) -> None:
+        self.place, self.store, self.ref, self.upload_id = place, store, ref, upload_id
+        self.headers = {"content-length": str(len(BODY))}
+        self.url = self.signed()
+
+    def signed(self, *, age: int = 0) -> str:
+        """The URL, as it was minted some seconds ago."""
+        query = {"partNumber": "1", "uploadId": self.upload_id}
+        now = int(time.time()) - age
+        return self.place.presigner().presign(
+            "PUT", self.ref, now=now, expires_in=60, headers=self.headers, query=query
+        )
+
+    def put(self, body: bytes = BODY, changed: Mapping[str, str | None] = EMPTY, *, url: str | None = None) -> Reply:
+        """Send it, some headers changed, or left out where ``None``."""
+        headers = {name: value for name, value in {**self.headers, **changed}.items() if value is not None}
+        return send("PUT", url or self.url, headers, body)
+
+    def put_to(self, old: str, new: str) -> Reply:
+        """Send other bytes to a URL that differs in one place."""
+        assert self.url.count(old) == 1
+        return self.put(OTHER, url=self.url.replace(old, new))
+
+    def put_sized(self, body: bytes) -> Reply:
+        """Send a body with its own length."""
+        return self.put(body, {"content-length": str(len(body))})
+
+    async def joined(self, sent: Reply) -> bytes | None:
+        """What becomes of the upload when the part that was ``sent`` is all of it."""
+        part = Part(1, len(BODY), sent.headers["etag"].strip('"'))
+        if await self.store.complete_multipart(self.ref, self.upload_id, [part]) is None:
+            return None
+        found = await self.store.first_bytes(self.ref, 2 * len(BODY))
+        return found[1] if found else None
+
+
+@asynccontextmanager
+async def begun(place: Place) -> AsyncIterator[SignedPart]:
+    """An upload under way, none of its parts sent."""
+    store, ref = place.object_store(), new_ref()
+    try:
+        yield SignedPart(place, store, ref, await store.create_multipart(ref, headers=HEADERS))
+    finally:
+        await store.close()
+
+
+async def test_the_part_that_was_signed_is_stored_and_needs_no_content_type(place: Place) -> None:
+    async with begun(place) as part:
+        sent = part.put()
+        assert sent.status == 200
+        assert await part.joined(sent) == BODY
+
+
+async def test_a_content_type_that_a_browser_adds_to_a_part_does_no_harm(place: Place) -> None:
+    async with begun(place) as part:
+        sent = part.put(BODY, {"content-type": "text/html"})
+        assert sent.status == 200
+        await part.joined(sent)
+        found = await part.store.head(part.ref)
+        assert found
+        assert found.content_type == "audio/mpeg"
+
+
+ALTERED: dict[str, Callable[[SignedPart], Reply]] = {
+    "longer": lambda part: part.put_sized(OTHER + b"x"),
+    "shorter": lambda part: part.put_sized(OTHER[:-1]),
+    "empty": lambda part: part.put_sized(b""),
+    "chunked": lambda part: part.put(
+        b"%x\r\n%s\r\n0\r\n\r\n" % (len(OTHER), OTHER), {"content-length": None, "transfer-encoding": "chunked"}
+    ),
+    "another part": lambda part: part.put_to("partNumber=1", "partNumber=2"),
+    "another part beside it": lambda part: part.put_to("partNumber=1", "partNumber=1&partNumber=2"),
+    "no part": lambda part: part.put_to("partNumber=1&", ""),
+    "no upload": lambda part: part.put_to(f"&uploadId={part.upload_id}", ""),
+    "the object itself": lambda part: part.put_to(f"partNumber=1&uploadId={part.upload_id}&", ""),
+    "another key": lambda part: part.put_to("/incoming/", "/media/"),
+    "stretched expiry": lambda part: part.put_to("X-Amz-Expires=60", "X-Amz-Expires=600"),
+    "a tampered signature": lambda part: part.put(OTHER, url=part.url[:-1] + ("0" if part.url[-1] != "0" else "1")),
+    "no signature": lambda part: part.put(OTHER, url=part.url.split("&X-Amz-Signature=")[0]),
+    "no signed length": lambda part: part.put_to("content-length%3Bhost", "host"),
+    "long since expired": lambda part: part.put(OTHER, url=part.signed(age=120)),
+    "expired and stretched": lambda part: part.put(
+        OTHER, url=part.signed(age=120).replace("X-Amz-Expires=60", "X-Amz-Expires=600")
+    ),
+}
+
+
+@pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED.keys())
+async def test_a_part_that_was_not_signed_is_refused_and_the_stored_one_stays(
+    place: Place, alter: Callable[[SignedPart], Reply]
+) -> None:
+    async with begun(place) as part:
+        sent = part.put()
+
+        assert alter(part).status in (400, 403, 411)
+
+        if LISTS_PARTS not in STORE_LACKS[place.name]:
+            listed = await part.store.list_parts(part.ref, part.upload_id)
+            assert listed == [Part(1, len(BODY), sent.headers["etag"].strip('"'))]
+        assert await part.store.head(part.ref) is None
+        assert await part.joined(sent) == BODY
+
+
+async def test_the_url_of_a_part_is_good_for_no_other_upload_to_the_key(place: Place) -> None:
+    async with begun(place) as part:
+        sent = part.put()
+        other = SignedPart(place, part.store, part.ref, await part.store.create_multipart(part.ref, headers=HEADERS))
+
+        assert part.put_to(part.upload_id, other.upload_id).status == 403
+
+        assert await part.joined(sent) == BODY
+        assert other.put().status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+async def test_the_url_of_a_part_neither_lists_nor_completes_nor_aborts_its_upload(place: Place, method: str) -> None:
+    async with begun(place) as part:
+        sent = part.put()
+        for url in (part.url, part.url.replace("partNumber=1&", "")):
+            assert send(method, url, part.headers, BODY).status == 403
+        assert await part.store.head(part.ref) is None
+        assert await part.joined(sent) == BODY
+
+
+async def test_a_part_may_be_sent_again_and_then_its_last_bytes_count(place: Place) -> None:
+    async with begun(place) as part:
+        part.put(OTHER)
+        assert await part.joined(part.put()) == BODY
+
+
+async def test_no_part_can_be_sent_to_an_upload_that_was_aborted(place: Place) -> None:
+    async with begun(place) as part:
+        part.put()
+        await part.store.abort_multipart(part.ref, part.upload_id)
+
+        refused = part.put()
+
+        assert refused.status == 404
+        assert b"<Code>NoSuchUpload</Code>" in refused.body
+
+
+async def test_a_part_that_comes_after_completion_changes_nothing(place: Place) -> None:
+    async with begun(place) as part:
+        assert await part.joined(part.put()) == BODY
+        before = await part.store.head(part.ref)
+
+        assert part.put(OTHER).status == 404
+
+        assert await part.store.head(part.ref) == before
+        assert await part.store.first_bytes(part.ref, len(BODY)) == (before.etag if before else None, BODY)
+
+
+async def test_a_copy_source_that_was_not_signed_makes_no_part_of_anothers_object(place: Place) -> None:
+    """Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
+    async with begun(place) as secret, begun(place) as part:
+        assert await secret.joined(secret.put(OTHER)) == OTHER
+        sent = part.put()
+        refuses = REFUSES_UNSIGNED_AMZ_HEADERS not in LACKS[place.name]
+
+        reply = part.put(BODY, {"x-amz-copy-source": f"{secret.ref.bucket}/{secret.ref.key}"})
+
+        assert reply.status == (403 if refuses else 200)
+        if refuses:
+            assert await part.joined(sent) == BODY

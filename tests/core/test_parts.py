@@ -1,0 +1,120 @@
+"""Plans of parts hold all of R2's rules, and what is stored is held against the plan."""
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from broker.core.limits import MIB, OBJECT_MAX, PART_MIN, PARTS_MAX, PUT_MAX, TIB
+from broker.core.model import Part
+from broker.core.parts import PREFERRED, PartPlan, complete, current, listed, plan
+from broker.errors import PartsMissingError, SizeMismatchError
+
+sizes = st.integers(1, 5 * TIB) | st.integers(1, 200 * MIB) | st.integers(1, 100_000).map(lambda n: n * PREFERRED)
+small_plans = st.builds(PartPlan, st.integers(1, 300), st.integers(10, 30))
+
+
+def stored(parts: PartPlan) -> list[Part]:
+    """All parts as they should be."""
+    return [Part(number, parts.size_of(number), f"{number:032x}") for number in parts.numbers()]
+
+
+@given(sizes, st.sampled_from([PART_MIN, PREFERRED, 256 * MIB]))
+@example(1, PREFERRED)
+@example(PREFERRED, PREFERRED)
+@example(PREFERRED + 1, PREFERRED)
+@example(PARTS_MAX * PREFERRED, PREFERRED)
+@example(PARTS_MAX * PREFERRED + 1, PREFERRED)
+@example(OBJECT_MAX, PREFERRED)
+@example(5 * TIB, PART_MIN)
+def test_every_plan_keeps_all_rules(size: int, preferred: int) -> None:
+    parts = plan(size, preferred)
+    last = parts.count
+
+    assert 1 <= last <= PARTS_MAX
+    assert PART_MIN <= parts.part_size <= PUT_MAX
+    assert all(parts.size_of(number) == parts.part_size for number in (1, last // 2, last - 1) if 1 <= number < last)
+    assert 1 <= parts.size_of(last) <= parts.part_size
+    assert parts.part_size * (last - 1) + parts.size_of(last) == size
+    assert parts.first_byte_of(last) + parts.size_of(last) == size
+    assert (parts.has(1), parts.has(last), parts.has(0), parts.has(last + 1)) == (True, True, False, False)
+    assert parts.part_size == preferred or size > PARTS_MAX * preferred
+
+
+@given(small_plans)
+def test_the_parts_follow_each_other_without_a_gap(parts: PartPlan) -> None:
+    covered = [
+        byte
+        for number in parts.numbers()
+        for byte in range(parts.first_byte_of(number), parts.first_byte_of(number) + parts.size_of(number))
+    ]
+    assert covered == list(range(parts.size))
+
+
+@given(small_plans, st.randoms())
+def test_all_parts_in_any_order_are_complete(parts: PartPlan, random: object) -> None:
+    shuffled = stored(parts)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert complete(parts, shuffled) == stored(parts)
+
+
+@given(small_plans, st.data())
+def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
+    missing = data.draw(st.sets(st.sampled_from(parts.numbers()), min_size=1))
+    with pytest.raises(PartsMissingError) as refused:
+        complete(parts, [part for part in stored(parts) if part.number not in missing])
+    assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{number}" for number in sorted(missing)]
+    assert refused.value.detail == f"Of {parts.count} parts these are missing: {listed(sorted(missing))}."
+
+
+@given(small_plans, st.data())
+def test_parts_of_another_size_are_named_with_both_sizes(parts: PartPlan, data: st.DataObject) -> None:
+    """An unequal part among them is one of another size."""
+    wrong = data.draw(st.dictionaries(st.sampled_from(parts.numbers()), st.integers(0, 40), min_size=1))
+    wrong = {number: size for number, size in wrong.items() if size != parts.size_of(number)}
+    found = [Part(part.number, wrong.get(part.number, part.size), part.etag) for part in stored(parts)]
+    if not wrong:
+        assert complete(parts, found) == found
+        return
+    with pytest.raises(SizeMismatchError) as refused:
+        complete(parts, found)
+    assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
+        (f"/parts/{number}", f"has {wrong[number]} bytes, {parts.size_of(number)} were promised")
+        for number in sorted(wrong)
+    ]
+
+
+@given(small_plans, st.sets(st.integers(1, 50), min_size=1))
+def test_parts_beyond_the_plan_are_named(parts: PartPlan, beyond: set[int]) -> None:
+    extra = [Part(parts.count + number, 10, "f" * 32) for number in beyond]
+    with pytest.raises(SizeMismatchError) as refused:
+        complete(parts, [*stored(parts), *extra])
+    assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{parts.count + n}" for n in sorted(beyond)]
+
+
+def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
+    parts = plan(OBJECT_MAX)
+    with pytest.raises(PartsMissingError) as refused:
+        complete(parts, [])
+    assert len(refused.value.faults) == 100
+    assert refused.value.detail == f"Of {parts.count} parts these are missing: 1-{parts.count}."
+
+
+@given(st.sets(st.integers(1, 60)))
+def test_listed_numbers_can_be_read_back(numbers: set[int]) -> None:
+    text = listed(sorted(numbers))
+    runs = [tuple(map(int, run.split("-"))) for run in re.findall(r"\d+(?:-\d+)?", text)]
+    read = {number for first, *last in runs for number in range(first, (last or [first])[0] + 1)}
+    assert read == numbers if not text.endswith(" and more") else read < numbers
+    assert len(runs) <= 20
+
+
+def test_of_a_part_that_a_store_lists_twice_the_last_that_fits_counts() -> None:
+    parts = PartPlan(25, 10)
+    right, older, wrong, unplanned = Part(2, 10, "b"), Part(2, 10, "a"), Part(2, 7, "c"), Part(9, 1, "d")
+
+    assert current(parts, [older, right]) == [right]
+    assert current(parts, [right, wrong]) == [right]
+    assert current(parts, [wrong, right]) == [right]
+    assert current(parts, [unplanned, wrong]) == [wrong, unplanned]

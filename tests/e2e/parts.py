@@ -1,0 +1,47 @@
+"""The steps of an upload in parts, as a client does them."""
+
+from typing import Any
+
+import httpx2
+
+from .steps import create, mp3
+
+PART = 16 * 2**20
+CONTENT = (mp3() + bytes(range(256)) * (2 * PART // 256 + 50))[: 2 * PART + 12_345]
+"""Three parts."""
+
+
+def begin(client: httpx2.Client, **fields: Any) -> dict[str, Any]:
+    """A new upload of ``CONTENT`` in parts."""
+    return create(client, CONTENT, multipart=True, **fields)
+
+
+def part_of(upload: dict[str, Any], number: int) -> bytes:
+    """The bytes of one part."""
+    size = upload["partSize"]
+    return CONTENT[(number - 1) * size : number * size]
+
+
+def signed(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> list[dict[str, Any]]:
+    """These parts' requests."""
+    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"partNumbers": list(numbers)})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["parts"])
+
+
+def put_part(part: dict[str, Any], content: bytes) -> httpx2.Response:
+    """Send one part to the store."""
+    return httpx2.put(part["url"], content=content, headers=part["headers"], timeout=30, trust_env=False)
+
+
+def send(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> None:
+    """Send these parts."""
+    for part in signed(client, upload, *numbers):
+        assert put_part(part, part_of(upload, part["partNumber"])).status_code == 200
+
+
+def look(client: httpx2.Client, upload: dict[str, Any]) -> dict[str, Any]:
+    """How far the upload is."""
+    answer = client.get(f"/uploads/{upload['uploadId']}")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())

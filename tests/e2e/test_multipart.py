@@ -1,0 +1,290 @@
+"""Uploads in parts over a real store and a real broker process: mended, resumed, given up, confirmed."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from broker.cli.seaweedfs import SeaweedFS
+from broker.core.sigv4 import Credentials
+from broker.store import admin
+
+from .conftest import BUCKET
+from .parts import CONTENT, PART, begin, look, part_of, put_part, send, signed
+from .processes import Broker
+from .steps import confirm, create, digest, put, served
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture
+def client(broker: Broker) -> Iterator[httpx2.Client]:
+    """A user's."""
+    with broker.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def s3(store: SeaweedFS) -> "S3Client":
+    """The operator's view of the store."""
+    return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
+
+
+def url_of(client: httpx2.Client, upload: dict[str, Any]) -> SplitResult:
+    """The URL of its first part."""
+    return urlsplit(str(signed(client, upload, 1)[0]["url"]))
+
+
+def key_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
+    """Where the upload is staged."""
+    return url_of(client, upload).path.removeprefix(f"/{BUCKET}/")
+
+
+def store_id_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
+    """What the store calls the upload."""
+    return parse_qs(url_of(client, upload).query)["uploadId"][0]
+
+
+def put_unsigned_part(s3: "S3Client", client: httpx2.Client, upload: dict[str, Any], number: int) -> None:
+    """A part of 35 bytes that only somebody with the store's own key can send."""
+    key, upload_id = key_of(client, upload), store_id_of(client, upload)
+    s3.upload_part(Bucket=BUCKET, Key=key, UploadId=upload_id, PartNumber=number, Body=bytes(35))
+
+
+def open_uploads(s3: "S3Client") -> list[str]:
+    """The keys that have a multipart upload under way at the store."""
+    return [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
+
+
+def problem(answer: httpx2.Response) -> tuple[int, str, list[str]]:
+    """Status, code and the pointers of a refusal."""
+    document = answer.json()
+    return answer.status_code, document["code"], [error["pointer"] for error in document.get("errors", [])]
+
+
+def test_an_upload_in_parts_is_described_by_its_plan(client: httpx2.Client) -> None:
+    upload = begin(client)
+
+    assert {name: value for name, value in upload.items() if name not in ("uploadId", "expiresAt")} == {
+        "method": "MULTIPART",
+        "size": len(CONTENT),
+        "partSize": PART,
+        "partCount": 3,
+        "maxConcurrency": 3,
+    }
+
+
+def test_parts_sent_in_any_order_become_one_confirmed_object(client: httpx2.Client) -> None:
+    upload = begin(client)
+    assert look(client, upload)["status"] == "pending"
+
+    send(client, upload, 3, 1)
+    half = look(client, upload)
+    assert (half["status"], half["uploadedBytes"], half["partSize"]) == ("uploading", PART + 12_345, PART)
+    assert [(part["partNumber"], part["size"]) for part in half["parts"]] == [(1, PART), (3, 12_345)]
+
+    send(client, upload, 2)
+    first, again = confirm(client, upload), confirm(client, upload)
+    assert first.status_code == 200, first.text
+    assert first.json() == again.json()
+    assert first.json()["etag"].endswith("-3")
+    assert digest(served(client, first.json()["key"])) == digest(CONTENT)
+
+    done = look(client, upload)
+    assert (done["status"], done["uploadedBytes"], done["key"]) == ("ready", len(CONTENT), first.json()["key"])
+    assert "parts" not in done
+
+
+def test_a_file_over_the_threshold_comes_in_parts_by_itself(client: httpx2.Client) -> None:
+    declared = {"filename": "a.wav", "contentType": "audio/wav", "size": 64 * 2**20 + 1}
+
+    assert client.post("/uploads", json={**declared, "size": 64 * 2**20}).json()["method"] == "PUT"
+    assert client.post("/uploads", json=declared).json()["method"] == "MULTIPART"
+    assert client.post("/uploads", json={**declared, "multipart": False}).json()["method"] == "PUT"
+    assert client.post("/uploads", json={**declared, "sha256": "00" * 32}).json()["method"] == "PUT"
+
+
+def test_all_parts_of_a_range_are_signed_with_their_exact_sizes(client: httpx2.Client) -> None:
+    upload = begin(client)
+
+    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"from": 1, "to": 3})
+
+    assert answer.headers["cache-control"] == "no-store"
+    assert [(part["partNumber"], part["size"], part["headers"]) for part in answer.json()["parts"]] == [
+        (1, PART, {}),
+        (2, PART, {}),
+        (3, 12_345, {}),
+    ]
+    assert answer.json()["expiresAt"] < upload["expiresAt"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"partNumbers": [0]},
+        {"partNumbers": [1, 4]},
+        {"partNumbers": [-1]},
+        {"partNumbers": []},
+        {"partNumbers": [1] * 1001},
+        {"from": 1, "to": 4},
+        {"from": 0, "to": 3},
+        {"from": 3, "to": 2},
+        {"from": 1, "to": 1001},
+        {"from": 1},
+        {"to": 1},
+        {"partNumbers": [1], "from": 1, "to": 1},
+    ],
+)
+def test_parts_that_the_upload_does_not_have_are_refused(client: httpx2.Client, asked: dict[str, Any]) -> None:
+    upload = begin(client)
+
+    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json=asked)
+
+    assert answer.status_code == 422, answer.text
+    assert "url" not in answer.text
+
+
+def test_an_upload_in_one_put_has_no_parts(client: httpx2.Client) -> None:
+    upload = create(client, CONTENT, multipart=False)
+
+    assert problem(client.post(f"/uploads/{upload['uploadId']}/parts", json={"partNumbers": [1]}))[:2] == (
+        422,
+        "invalid_request",
+    )
+
+
+def test_missing_parts_are_named_and_can_be_sent_until_the_upload_is_whole(client: httpx2.Client) -> None:
+    upload = begin(client)
+
+    assert problem(confirm(client, upload)) == (409, "parts_missing", ["/parts/1", "/parts/2", "/parts/3"])
+    send(client, upload, 2)
+    refusal = confirm(client, upload)
+    assert problem(refusal) == (409, "parts_missing", ["/parts/1", "/parts/3"])
+    assert refusal.json()["detail"] == "Of 3 parts these are missing: 1, 3."
+    send(client, upload, 1, 3)
+    assert confirm(client, upload).status_code == 200
+
+
+def test_a_part_of_another_size_is_refused_by_the_store_and_by_confirm(client: httpx2.Client, s3: "S3Client") -> None:
+    upload = begin(client)
+    (part,) = signed(client, upload, 2)
+    assert put_part(part, part_of(upload, 2) + b"x").status_code == 403
+    assert put_part(part, part_of(upload, 2)[:-1]).status_code == 403
+    send(client, upload, 1, 3)
+    put_unsigned_part(s3, client, upload, 2)
+
+    refusal = confirm(client, upload)
+    assert problem(refusal) == (409, "size_mismatch", ["/parts/2"])
+    assert refusal.json()["errors"][0]["detail"] == f"has 35 bytes, {PART} were promised"
+    send(client, upload, 2)
+    assert confirm(client, upload).status_code == 200
+
+
+def test_a_part_beyond_the_plan_is_named(client: httpx2.Client, s3: "S3Client") -> None:
+    upload = begin(client)
+    send(client, upload, 1, 2, 3)
+    put_unsigned_part(s3, client, upload, 4)
+
+    assert problem(confirm(client, upload)) == (409, "size_mismatch", ["/parts/4"])
+
+
+def test_a_part_may_be_sent_again_until_the_upload_is_confirmed_and_never_after(client: httpx2.Client) -> None:
+    """Of two versions sent within one second SeaweedFS does not tell which is the later one."""
+    upload = begin(client)
+    send(client, upload, 1, 2, 3)
+    (part,) = signed(client, upload, 2)
+    assert put_part(part, bytes(PART)).status_code == 200
+    assert look(client, upload)["uploadedBytes"] == len(CONTENT)
+
+    key = confirm(client, upload).json()["key"]
+
+    found = served(client, key)
+    assert found in (CONTENT, CONTENT[:PART] + bytes(PART) + CONTENT[2 * PART :])
+    assert put_part(part, part_of(upload, 2)).status_code == 404
+    assert served(client, key) == found
+
+
+def test_bytes_of_another_type_are_refused_once_they_are_whole(client: httpx2.Client) -> None:
+    upload = begin(client)
+    send(client, upload, 2, 3)
+    (part,) = signed(client, upload, 1)
+    assert put_part(part, bytes(PART)).status_code == 200
+
+    assert problem(confirm(client, upload))[:2] == (422, "content_mismatch")
+
+
+def test_a_cancelled_upload_leaves_neither_parts_nor_object(client: httpx2.Client, s3: "S3Client") -> None:
+    upload = begin(client)
+    send(client, upload, 1)
+    key = key_of(client, upload)
+    assert key in open_uploads(s3)
+
+    for _ in range(2):
+        assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
+
+    assert key not in open_uploads(s3)
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", []) == []
+    assert look(client, upload)["status"] == "expired"
+    assert problem(confirm(client, upload))[:2] == (410, "upload_expired")
+
+
+def test_a_retried_create_takes_the_begun_upload_up(client: httpx2.Client, s3: "S3Client") -> None:
+    retried = {"headers": {"Idempotency-Key": "the-same-upload"}}
+    first = begin(client, **retried)
+    send(client, first, 1, 2)
+    again = begin(client, **retried)
+
+    assert store_id_of(client, again) == store_id_of(client, first)
+    assert open_uploads(s3).count(key_of(client, first)) == 1
+    send(client, again, 3)
+    assert confirm(client, again).json()["key"] == confirm(client, first).json()["key"]
+
+
+def test_nobody_touches_anothers_upload(broker: Broker, client: httpx2.Client) -> None:
+    """P25."""
+    upload = begin(client)
+    path = f"/uploads/{upload['uploadId']}"
+    with broker.client("user-2") as other:
+        answers = [
+            other.post(f"{path}/parts", json={"partNumbers": [1]}),
+            other.get(path),
+            other.post(f"{path}/confirm"),
+            other.delete(path),
+        ]
+    assert [problem(answer)[:2] for answer in answers] == [(404, "not_found")] * 4
+    assert look(client, upload)["status"] == "pending"
+
+
+def test_many_confirms_at_once_agree(client: httpx2.Client) -> None:
+    upload = begin(client)
+    send(client, upload, 1, 2, 3)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: confirm(client, upload), range(16)))
+
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert answers[0].status_code == 200
+
+
+def test_a_broker_killed_between_parts_is_followed_by_another_that_goes_on(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with Broker(tmp_path, environment) as first, first.client() as client:
+        upload = begin(client)
+        send(client, upload, 1)
+        first.kill()
+    with Broker(tmp_path, environment) as second, second.client() as client:
+        assert look(client, upload)["uploadedBytes"] == PART
+        send(client, upload, 2, 3)
+        assert confirm(client, upload).status_code == 200
+
+
+def test_a_single_put_over_the_threshold_still_goes_through(client: httpx2.Client) -> None:
+    upload = create(client, CONTENT, multipart=False)
+    assert put(upload, CONTENT).status_code == 200
+    assert confirm(client, upload).status_code == 200

@@ -1,0 +1,130 @@
+"""An object too large for one copy: promoted in ranges, by a broker that is killed half-way, and by others after it."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from broker import settings
+from broker.cli.seaweedfs import SeaweedFS
+from broker.core.limits import GIB, MIB, PUT_MAX
+from broker.core.parts import plan
+from broker.core.sigv4 import Credentials
+from broker.service import promotion
+from broker.store import admin
+from broker.web.app import create_app
+
+from .conftest import BUCKET
+from .parts import put_part
+from .processes import JWT_SECRET, Broker, token
+from .steps import MP3, mp3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SIZE = 5 * GIB + 512 * MIB
+BEGINNING = mp3()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A store of its own: what it holds is large."""
+    with SeaweedFS(tmp_path_factory.mktemp("large"), "AKLARGE", "a secret access key for large objects") as store:
+        admin.ensure_bucket(connect(store), BUCKET)
+        yield store
+
+
+def connect(store: SeaweedFS) -> "S3Client":
+    """The operator's client."""
+    return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
+
+
+def content(upload: dict[str, Any], number: int) -> bytes:
+    """A part of a file that is nearly all zeros; its first bytes are an MP3's, and each part names itself."""
+    size = min(upload["partSize"], SIZE - (number - 1) * upload["partSize"])
+    head = BEGINNING if number == 1 else b"part %d" % number
+    return head + bytes(size - len(head))
+
+
+def send_all(client: httpx2.Client, upload: dict[str, Any]) -> str:
+    """Send every part, three at a time; the SHA-256 of the whole."""
+    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"from": 1, "to": upload["partCount"]})
+
+    def send(part: dict[str, Any]) -> int:
+        return put_part(part, content(upload, part["partNumber"])).status_code
+
+    with ThreadPoolExecutor(upload["maxConcurrency"]) as pool:
+        assert set(pool.map(send, answer.json()["parts"])) == {200}
+    digest = hashlib.sha256()
+    for number in range(1, upload["partCount"] + 1):
+        digest.update(content(upload, number))
+    return digest.hexdigest()
+
+
+def ranges_copied(s3: "S3Client") -> int:
+    """How many ranges of the one promotion under way the store has."""
+    for upload in s3.list_multipart_uploads(Bucket=BUCKET, Prefix="media/").get("Uploads", []):
+        parts = s3.list_parts(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]).get("Parts", [])
+        return len({part["PartNumber"] for part in parts})
+    return 0
+
+
+def served_digest(client: httpx2.Client, key: str) -> str:
+    """The SHA-256 of what a download link serves."""
+    link = client.get(f"/downloads/{key}").json()["url"]
+    digest = hashlib.sha256()
+    with httpx2.stream("GET", link, timeout=60, trust_env=False) as answer:
+        for chunk in answer.iter_bytes(MIB):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@pytest.mark.large
+@pytest.mark.timeout(600)
+def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
+    tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        "R2_ENDPOINT": place.endpoint,
+        "R2_ACCESS_KEY_ID": place.access_key_id,
+        "R2_SECRET_ACCESS_KEY": place.secret_access_key,
+        "R2_BUCKET_NAME": BUCKET,
+        "UPLOAD_MAX_BYTES": "6GiB",
+    }
+    s3 = connect(place)
+    assert SIZE > PUT_MAX
+    with Broker(tmp_path, environment) as first, first.client() as client, ThreadPoolExecutor(1) as pool:
+        upload = client.post("/uploads", json={"filename": "set.mp3", "contentType": MP3, "size": SIZE}).json()
+        digest = send_all(client, upload)
+        confirm = f"/uploads/{upload['uploadId']}/confirm"
+        cut_off = pool.submit(client.post, confirm, timeout=60)
+        while not (copied := ranges_copied(s3)):
+            assert not cut_off.done(), cut_off.result().text
+        first.kill()
+        with pytest.raises(httpx2.TransportError):
+            cut_off.result()
+
+    monkeypatch.setattr(promotion, "DEADLINE", 0)
+    app = create_app(settings.parse({**environment, "JWT_SECRET": JWT_SECRET}))
+    with TestClient(app, headers={"Authorization": f"Bearer {token()}"}) as client_of_second:
+        answers = [client_of_second.post(f"/api/v1{confirm}") for _ in range(2)]
+    assert [(answer.status_code, answer.headers["retry-after"]) for answer in answers] == [(202, "1")] * 2
+    promoted = [answer.json()["promotedBytes"] for answer in answers]
+    assert (copied + promotion.CONCURRENCY) * promotion.RANGE <= promoted[0] < promoted[1] < SIZE
+    assert answers[1].json() == {
+        "uploadId": upload["uploadId"], "status": "promoting", "size": SIZE, "promotedBytes": promoted[1]
+    }  # fmt: skip
+
+    with Broker(tmp_path, environment) as third, third.client() as client:
+        assert client.get(f"/uploads/{upload['uploadId']}").json()["status"] == "uploaded"
+        track = client.post(confirm, timeout=60).json()
+        assert (track["status"], track["size"]) == ("ready", SIZE)
+        assert track["etag"].endswith(f"-{plan(SIZE, promotion.RANGE).count}")
+        assert client.post(confirm).json() == track
+        assert served_digest(client, track["key"]) == digest
+    assert ranges_copied(s3) == 0

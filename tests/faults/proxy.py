@@ -1,0 +1,211 @@
+"""A proxy before a store that counts what reaches the store, and does to a connection what networks do.
+
+Bytes pass unchanged, the Host header too, so that a URL that was signed for the proxy's address holds at the store. A
+fault is meant for one request: it is used up by the first that fits. Everything runs in a thread of its own.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+T = TypeVar("T")
+
+CHUNK = 64 * 1024
+_GONE = (asyncio.IncompleteReadError, ConnectionError, OSError)
+
+
+@dataclass
+class Exchange:
+    """A request that reached the store: what of its body did, and what the store said, if it said anything."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    received: int = 0
+    status: int | None = None
+
+    @property
+    def part(self) -> int | None:
+        """The number of the part that it sends."""
+        return int(self.query["partNumber"]) if self.method == "PUT" and "partNumber" in self.query else None
+
+
+@dataclass
+class Fault:
+    """What happens to the first request that ``fits``, once."""
+
+    fits: Callable[[Exchange], bool]
+    cut_after: int | None = None
+    """Bytes of the body after which the connection is gone."""
+    loses_answer: bool = False
+    """The store does it all, and of its answer only a beginning gets through.
+
+    Had nothing got through, Chromium would send the request again by itself, and no page would know.
+    """
+    held: threading.Event | None = None
+    """Nothing is passed on until this is set."""
+    happened: threading.Event = field(default_factory=threading.Event)
+
+
+class FaultProxy:
+    """A proxy to ``host:port`` of a store."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._upstream = (host, port)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._connections: set[asyncio.Task[None]] = set()
+        self._faults: list[Fault] = []
+        self.exchanges: list[Exchange] = []
+        self.pause = 0.0
+        """Seconds before each 64 KiB of a body."""
+        self.port = 0
+
+    @property
+    def endpoint(self) -> str:
+        """The URL under which the store is now reached."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = self._run(asyncio.start_server(self._accepted, "127.0.0.1", 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def next(self, fault: Fault) -> Fault:
+        """Let ``fault`` happen to the next request that fits."""
+        self._faults.append(fault)
+        return fault
+
+    def stored_parts(self) -> list[tuple[str, int]]:
+        """Upload id and number of each part that the store took, as often as it took it."""
+        done = [exchange for exchange in self.exchanges if exchange.part and exchange.status == 200]
+        return [(exchange.query["uploadId"], exchange.part or 0) for exchange in done]
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _close(self) -> None:
+        self._server.close()
+        for connection in list(self._connections):
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection of a client, with one to the store for as long as both last."""
+        try:
+            with contextlib.suppress(*_GONE):
+                store = await asyncio.open_connection(*self._upstream)
+                try:
+                    while await self._exchange(reader, writer, *store):
+                        pass
+                finally:
+                    store[1].transport.abort()
+        finally:
+            writer.transport.abort()
+
+    async def _exchange(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answers: asyncio.StreamReader,
+        store: asyncio.StreamWriter,
+    ) -> bool:
+        """One request and its answer; whether another may follow."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        exchange = _parsed(head)
+        fault = self._fault_for(exchange)
+        if fault and fault.held:
+            fault.happened.set()
+            await asyncio.to_thread(fault.held.wait)
+        self.exchanges.append(exchange)
+        store.write(head)
+        end = int(exchange.headers.get("content-length", "0"))
+        limit = end if fault is None or fault.cut_after is None else min(end, fault.cut_after)
+        answered = asyncio.ensure_future(answers.readuntil(b"\r\n\r\n"))  # a store may refuse before it has read all
+        try:
+            while exchange.received < limit and not answered.done():
+                chunk = await reader.read(min(CHUNK, limit - exchange.received))
+                if not chunk:
+                    return False
+                await asyncio.sleep(self.pause)
+                store.write(chunk)
+                await store.drain()
+                exchange.received += len(chunk)
+            if fault and fault.cut_after is not None:
+                fault.happened.set()
+                return False
+            said = await answered
+        finally:
+            answered.cancel()
+        exchange.status = int(said.split(b" ", 2)[1])
+        if fault and fault.loses_answer:
+            fault.happened.set()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
+            await writer.drain()
+            return False
+        writer.write(said)
+        await _pass_body(exchange, said, answers, writer)
+        await writer.drain()
+        return exchange.received == end
+
+    def _fault_for(self, exchange: Exchange) -> Fault | None:
+        for fault in self._faults:
+            if fault.fits(exchange):
+                self._faults.remove(fault)
+                return fault
+        return None
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+
+
+def _parsed(head: bytes) -> Exchange:
+    method, target, _ = head.decode("latin-1").split(" ", 2)
+    parts = urlsplit(target)
+    query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    return Exchange(method, parts.path, query, _fields(head))
+
+
+async def _pass_body(
+    exchange: Exchange, said: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """The body of an answer, by its length or chunk by chunk (RFC 9112, section 6.3)."""
+    fields = _fields(said)
+    if exchange.method == "HEAD" or exchange.status in (204, 304):
+        return
+    if "chunked" in fields.get("transfer-encoding", ""):
+        size = -1
+        while size:
+            line = await answers.readuntil(b"\r\n")
+            size = int(line, 16)
+            writer.write(line + await answers.readexactly(size + 2))
+            await writer.drain()
+        return
+    left = int(fields.get("content-length", "0"))
+    while left:
+        chunk = await answers.read(min(CHUNK, left))
+        if not chunk:
+            raise ConnectionResetError
+        left -= len(chunk)
+        writer.write(chunk)
+        await writer.drain()

@@ -1,0 +1,92 @@
+"""The proxy itself: what passes, what is counted, and each fault."""
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+
+from broker.core.model import ObjectRef
+from tests.stores.place import Place, Reply, new_ref
+
+from .proxy import Fault, FaultProxy
+
+BODY = bytes(range(256)) * 1024
+
+
+@pytest.fixture
+def proxy(seaweedfs: Place) -> Iterator[FaultProxy]:
+    """A proxy before a real store."""
+    address = urlsplit(seaweedfs.endpoint)
+    assert address.hostname
+    assert address.port
+    with FaultProxy(address.hostname, address.port) as running:
+        yield running
+
+
+def url(proxy: FaultProxy, method: str, ref: ObjectRef) -> str:
+    """A URL that is signed for the proxy."""
+    place = Place("proxy", proxy.endpoint)
+    return place.presigner().presign(method, ref, now=int(time.time()), expires_in=60)
+
+
+def exchange(connection: http.client.HTTPConnection, method: str, address: str, body: bytes | None = None) -> Reply:
+    """One request on a connection that stays."""
+    parts = urlsplit(address)
+    connection.request(method, f"{parts.path}?{parts.query}", body)
+    answer = connection.getresponse()
+    return Reply(answer.status, dict(answer.getheaders()), answer.read())
+
+
+def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(proxy: FaultProxy) -> None:
+    ref = new_ref()
+    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+        assert exchange(connection, "PUT", url(proxy, "PUT", ref), BODY).status == 200
+        assert exchange(connection, "HEAD", url(proxy, "HEAD", ref)).status == 200
+        assert exchange(connection, "GET", url(proxy, "GET", ref)).body == BODY
+        assert exchange(connection, "DELETE", url(proxy, "DELETE", ref)).status == 204
+        assert exchange(connection, "GET", url(proxy, "GET", ref)).status == 404
+    assert [(one.method, one.received, one.status) for one in proxy.exchanges] == [
+        ("PUT", len(BODY), 200),
+        ("HEAD", 0, 200),
+        ("GET", 0, 200),
+        ("DELETE", 0, 204),
+        ("GET", 0, 404),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_stored"),
+    [
+        (Fault(lambda one: one.method == "PUT", cut_after=1000), False),
+        (Fault(lambda one: one.method == "PUT", loses_answer=True), True),
+    ],
+    ids=["cut", "lost answer"],
+)
+def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
+    ref = new_ref()
+    proxy.next(fault)
+    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            exchange(connection, "PUT", url(proxy, "PUT", ref), BODY)
+        connection.close()
+        assert fault.happened.is_set()
+        assert exchange(connection, "GET", url(proxy, "GET", ref)).status == (200 if is_stored else 404)
+        assert exchange(connection, "PUT", url(proxy, "PUT", ref), BODY).status == 200
+    assert proxy.exchanges[0].received == (len(BODY) if is_stored else 1000)
+
+
+def test_a_held_request_goes_on_when_it_is_let_go(proxy: FaultProxy) -> None:
+    ref = new_ref()
+    fault = proxy.next(Fault(lambda one: one.method == "PUT", held=threading.Event()))
+    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+        target = urlsplit(url(proxy, "PUT", ref))
+        connection.request("PUT", f"{target.path}?{target.query}", BODY)
+        assert fault.happened.wait(5)
+        assert proxy.exchanges == []
+        assert fault.held
+        fault.held.set()
+        assert connection.getresponse().status == 200
