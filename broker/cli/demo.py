@@ -93,7 +93,7 @@ def _store(folder: Path, port: int) -> Iterator[SeaweedFS]:
         client = admin.connect(store.endpoint, credentials)
         admin.ensure_bucket(client, BUCKET)
         admin.put_cors(client, BUCKET, [f"http://127.0.0.1:{port}", f"http://localhost:{port}"])
-        admin.put_lifecycle(client, BUCKET, prefix=STAGING_PREFIX, expire_days=2, abort_multipart_days=1)
+        admin.put_lifecycle(client, BUCKET, prefix=STAGING_PREFIX, expire_days=2, abort_multipart_days=2)
         yield store
 
 

@@ -57,17 +57,6 @@ class _Day(NamedTuple):
     query: str
 
 
-class _Request(NamedTuple):
-    """What of a request does not depend on its own query parameters."""
-
-    day: _Day
-    timestamp: str
-    path: str
-    auth: str
-    lines: str
-    listed: str
-
-
 class Presigner:
     """Signs requests to one endpoint with one access key."""
 
@@ -94,12 +83,11 @@ class Presigner:
         query: Mapping[str, str] = EMPTY,
     ) -> str:
         """The URL by which one may send ``method`` to ``ref``, or to its bucket if the key is empty."""
-        request = self._request(method, ref, now, expires_in, headers)
-        parameters = canonical_query(query, request.auth) if query else request.auth
-        canonical = canonical_request(method, request.path, parameters, request.lines, request.listed)
-        digest = sha256(canonical.encode()).hexdigest()
-        proof = request.day.sign(string_to_sign(request.timestamp, request.day.scope, digest))
-        return f"{self._endpoint}{request.path}?{parameters}&X-Amz-Signature={proof}"
+        day, timestamp, path, auth, lines, listed = self._begun(method, ref, now, expires_in, headers)
+        parameters = canonical_query(query, auth) if query else auth
+        digest = sha256(canonical_request(method, path, parameters, lines, listed).encode()).hexdigest()
+        proof = day.sign(string_to_sign(timestamp, day.scope, digest))
+        return f"{self._endpoint}{path}?{parameters}&X-Amz-Signature={proof}"
 
     def presign_each(
         self,
@@ -114,28 +102,29 @@ class Presigner:
         query: Mapping[str, str] = EMPTY,
     ) -> list[str]:
         """What ``presign`` gives with ``name`` as each of ``values`` in the query; hashes once what they share."""
-        request = self._request(method, ref, now, expires_in, headers)
+        day, timestamp, path, auth, lines, listed = self._begun(method, ref, now, expires_in, headers)
         encoded = uri_encode(name)
-        parameters = encoded_parameters({**query, name: ""}, request.auth)
+        parameters = encoded_parameters({**query, name: ""}, auth)
         at = [known for known, _ in parameters].index(encoded)
         before = "&".join([*(text for _, text in parameters[:at]), f"{encoded}="])
         after = "".join([f"&{text}" for _, text in parameters[at + 1 :]])
-        whole = canonical_request(method, request.path, f"{before}\0{after}", request.lines, request.listed)
+        whole = canonical_request(method, path, f"{before}\0{after}", lines, listed)
         head, _, tail = whole.partition("\0")  # which nothing in a canonical request is
         shared, rest = sha256(head.encode()), tail.encode()
-        start = f"{self._endpoint}{request.path}?{before}"
+        start = f"{self._endpoint}{path}?{before}"
         urls = []
         for value in values:
             part, digest = uri_encode(value), shared.copy()
             digest.update(part.encode())
             digest.update(rest)
-            proof = request.day.sign(string_to_sign(request.timestamp, request.day.scope, digest.hexdigest()))
+            proof = day.sign(string_to_sign(timestamp, day.scope, digest.hexdigest()))
             urls.append(f"{start}{part}{after}&X-Amz-Signature={proof}")
         return urls
 
-    def _request(
+    def _begun(
         self, method: str, ref: ObjectRef, now: int, expires_in: int, headers: Mapping[str, str]
-    ) -> "_Request":
+    ) -> tuple[_Day, str, str, str, str, str]:
+        """What does not depend on the query: day, timestamp, path, X-Amz- parameters, header lines, signed headers."""
         if method not in METHODS:
             raise ValueError(f"{method!r} is not a method of S3")
         if not 1 <= expires_in <= MAX_EXPIRES_IN:
@@ -146,7 +135,7 @@ class Presigner:
             self._day = day = self._begin(timestamp[:8])  # one assignment: no thread sees half a day
         signed = signed_headers(self._host, tuple(headers))
         auth = f"{day.query}{timestamp}&X-Amz-Expires={expires_in}{self._token}{signed.parameter}"
-        return _Request(day, timestamp, canonical_uri(ref), auth, canonical_headers(signed, headers), signed.listed)
+        return day, timestamp, canonical_uri(ref), auth, canonical_headers(signed, headers), signed.listed
 
     def _begin(self, date: str) -> _Day:
         scope = credential_scope(date, self._region)

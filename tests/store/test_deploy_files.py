@@ -13,14 +13,13 @@ from broker.store import admin
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-def only_rule(name: str) -> dict[str, Any]:
-    """The one rule of a file in the form that wrangler takes."""
-    (rule,) = json.loads((DEPLOY / name).read_text(encoding="utf-8"))["rules"]
-    return dict(rule)
+def rules(name: str) -> list[dict[str, Any]]:
+    """The rules of a file in the form that wrangler takes."""
+    return list(json.loads((DEPLOY / name).read_text(encoding="utf-8"))["rules"])
 
 
 def test_the_cors_file_allows_what_the_demo_allows() -> None:
-    rule, expected = only_rule("cors.json"), admin.cors_rule(["https://app.example"])
+    (rule,), expected = rules("cors.json"), admin.cors_rule(["https://app.example"])
     assert rule["allowed"]["origins"] == expected["AllowedOrigins"]
     assert set(rule["allowed"]["methods"]) == set(expected["AllowedMethods"])
     assert rule["allowed"]["headers"] == expected["AllowedHeaders"]
@@ -33,6 +32,9 @@ def test_browsers_may_send_every_header_that_an_upload_may_sign() -> None:
 
 
 def test_the_lifecycle_file_removes_what_is_staged_and_never_before_it_expires() -> None:
-    rule = only_rule("lifecycle.json")
-    assert rule["conditions"]["prefix"] == STAGING_PREFIX
-    assert rule["deleteObjectsTransition"]["condition"]["maxAge"] > UploadPolicy().lifetime
+    """Promotions that nobody finished are parts too, and stand where objects are ready."""
+    staged, unfinished = rules("lifecycle.json")
+    assert staged["conditions"]["prefix"] == STAGING_PREFIX
+    assert staged["deleteObjectsTransition"]["condition"]["maxAge"] > UploadPolicy().lifetime
+    assert unfinished["conditions"]["prefix"] == ""
+    assert unfinished["abortMultipartUploadsTransition"]["condition"]["maxAge"] > UploadPolicy().lifetime
