@@ -20,6 +20,7 @@ RESOURCES = [
     ("GET", "/uploads/x"),
     ("DELETE", "/uploads/x"),
     ("POST", "/uploads/x/confirm"),
+    ("POST", "/uploads/x/parts"),
     ("GET", f"/objects/{KEY}"),
     ("HEAD", f"/objects/{KEY}"),
     ("DELETE", f"/objects/{KEY}"),
