@@ -1,12 +1,22 @@
 """The demo's page: plain files, served with a policy that lets them talk to the broker and the store alone."""
 
-from pathlib import Path
-
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-STATIC = Path(__file__).with_name("static")
+from .assets import STATIC, file_route
+
+PARTS = (
+    "demo.css",
+    "demo.svg",
+    "demo.js",
+    "demo-broker.js",
+    "demo-dom.js",
+    "demo-lane.js",
+    "demo-track.js",
+    "demo-transfer.js",
+    "demo-words.js",
+)
 
 
 def page_routes(store_origin: str) -> list[BaseRoute]:
@@ -19,6 +29,7 @@ def page_routes(store_origin: str) -> list[BaseRoute]:
             f"connect-src 'self' {store_origin}",
             f"media-src {store_origin}",
             f"img-src 'self' {store_origin}",
+            "worker-src blob:",  # where the client computes checksums
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
@@ -31,15 +42,7 @@ def page_routes(store_origin: str) -> list[BaseRoute]:
         "Cache-Control": "no-cache",
     }
 
-    def file(path: str, name: str) -> Route:
-        async def serve(_request: Request) -> Response:
-            return FileResponse(STATIC / name, headers=headers)
+    async def page(_request: Request) -> Response:
+        return FileResponse(STATIC / "demo.html", headers=headers)
 
-        return Route(path, serve)
-
-    return [
-        file("/demo", "demo.html"),
-        file("/static/demo.js", "demo.js"),
-        file("/static/demo.css", "demo.css"),
-        file("/static/demo.svg", "demo.svg"),
-    ]
+    return [Route("/demo", page), *(file_route(f"/static/{name}", headers) for name in PARTS)]

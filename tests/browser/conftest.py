@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests import media
+
 START_WITHIN = 60.0
 STOP_WITHIN = 30.0
 """Seconds."""
@@ -133,3 +135,11 @@ def page(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
     page.goto(demo.page)
     yield page
     context.close()
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A song of a few megabytes."""
+    path = tmp_path_factory.mktemp("music") / "Ωcean Drive (take 3).mp3"
+    path.write_bytes(media.mp3(seconds=120, bit_rate=256_000))
+    return path

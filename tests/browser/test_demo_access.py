@@ -1,0 +1,182 @@
+"""The demo's page for everybody: by keyboard, by ear, in the dark, on a narrow screen."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests import media
+
+from .steps import STAGED, choose, press, ready, row, state
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=15_000)
+
+SCHEMES = ["light", "dark"]
+
+CONTRASTS = """() => {
+  const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, index) => sum + c * [0.2126, 0.7152, 0.0722][index], 0);
+  const ground = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3) return colour;
+      if (colour[3] !== 0) throw new Error(`${at.outerHTML} is neither clear nor opaque`);
+    }
+  };
+  const contrast = element => {
+    const [one, other] = [ground(element), channels(getComputedStyle(element).color)].map(light);
+    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  };
+  const own = element => [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  return [...document.querySelectorAll("main *")].filter(element => own(element) && element.checkVisibility())
+    .map(element => [contrast(element), `${element.textContent.trim()} (${element.tagName})`]);
+}"""
+
+FOCUS = """() => {
+  const label = document.activeElement.closest("label");
+  const marked = [document.activeElement, label].some(one => one && getComputedStyle(one).outlineStyle === "solid");
+  return [document.activeElement.ariaLabel ?? document.activeElement.textContent.trim(), marked];
+}"""
+
+WIDER = """width => [...document.querySelectorAll("main *:not(.visually-hidden)")]
+  .filter(one => one.getBoundingClientRect().right > width).map(one => one.outerHTML)"""
+
+
+@pytest.fixture
+def busy(page: Page, song: Path, tmp_path: Path) -> Page:
+    """The page with a row or a card in every state that lasts."""
+    names = ["lyrics.txt", "cover.png", "left.png", "paused.png", "first.png", "second.png", "queued.png"]
+    text, cover, left, *others = [tmp_path / name for name in names]
+    for path in (cover, left, *others):
+        path.write_bytes(media.SAMPLES["image/png"]() + path.name.encode())
+    text.write_text("la la la")
+
+    choose(page, song, cover)
+    ready(page, song.name)
+    ready(page, cover.name)
+    page.route(STAGED, lambda _: None)
+    choose(page, left)
+    expect(state(page, left.name)).to_have_text("Sending")
+    page.reload()
+    expect(state(page, left.name)).to_contain_text("Interrupted")
+    choose(page, text, *others)
+    expect(state(page, "first.png")).to_have_text("Sending")
+    press(page, "Pause", "paused.png")
+    choose(page, tmp_path / "queued.png")
+    expect(state(page, text.name)).to_have_text("Failed")
+    expect(state(page, "paused.png")).to_have_text("Paused")
+    expect(state(page, "second.png")).to_have_text("Sending")
+    expect(state(page, "queued.png")).to_have_text("Queued")
+    ready(page, song.name).get_by_text("Receipt", exact=True).click()
+    press(page, "Delete", cover.name)
+    return page
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until something with this accessible name has the focus, and shows that it has."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        label, marked = page.evaluate(FOCUS)
+        if label == name:
+            assert marked, f"{name} does not show its focus"
+            return
+    pytest.fail(f"{name} cannot be reached by Tab")
+
+
+def focused(page: Page) -> Locator:
+    """What has the focus."""
+    return page.locator(":focus")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_all_text_stands_out_from_its_ground(busy: Page, scheme: str) -> None:
+    busy.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    contrasts = busy.evaluate(CONTRASTS)
+    assert len(contrasts) > 40
+    assert [(ratio, words) for ratio, words in contrasts if ratio < 4.5] == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_screen_needs_sideways_scrolling(busy: Page, width: int) -> None:
+    busy.set_viewport_size({"width": width, "height": 640})
+    assert busy.evaluate("document.documentElement.scrollWidth") == width
+    assert busy.evaluate(WIDER, width) == []
+
+
+def test_everything_has_a_role_and_a_name_that_is_its_own(busy: Page) -> None:
+    tree = busy.locator("main").aria_snapshot()
+    parts = re.findall(r"- (button|link|textbox|progressbar|img|audio|region)(?: \"(.+?)\")?(?=[ :\n]|$)", tree)
+    names = [name for role, name in parts if role in ("button", "progressbar", "region", "img")]
+    assert len(names) > 20
+    assert "" not in names
+    buttons = [name for role, name in parts if role == "button"]
+    assert sorted(buttons) == sorted(set(buttons))
+    ids = busy.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+    assert sorted(ids) == sorted(set(ids))
+
+
+def test_headings_go_down_one_level_at_a_time(busy: Page) -> None:
+    headings = busy.get_by_role("heading").filter(visible=True)
+    levels = headings.evaluate_all("all => all.map(heading => Number(heading.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
+
+
+def test_the_whole_way_by_keyboard_alone(page: Page, song: Path, complaints: list[str]) -> None:
+    page.route(STAGED, lambda _: None)
+    page.on("filechooser", lambda chooser: chooser.set_files(song))
+    expect(page.get_by_label("Choose files to upload")).to_be_enabled()
+    tab_to(page, "Choose files to upload")
+    page.keyboard.press("Enter")
+    expect(state(page, song.name)).to_have_text("Sending")
+
+    tab_to(page, f"Pause {song.name}")
+    page.keyboard.press("Space")
+    expect(state(page, song.name)).to_have_text("Paused")
+    expect(focused(page)).to_have_text("Resume")
+    page.keyboard.press("Space")
+    expect(focused(page)).to_have_text("Pause")
+    page.unroute_all()
+    card = ready(page, song.name)
+    expect(focused(page)).to_have_text(song.name)
+
+    tab_to(page, f"Copy the key of {song.name}")
+    tab_to(page, "Receipt")
+    page.keyboard.press("Enter")
+    expect(card.locator("pre")).to_be_visible()
+    tab_to(page, f"Download {song.name}")
+    tab_to(page, f"Delete {song.name}")
+    page.keyboard.press("Enter")
+    expect(focused(page)).to_have_text("Really delete?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Choose files to upload")).to_be_focused()
+    expect(card).to_have_count(0)
+    assert complaints == []
+
+
+def test_a_button_that_goes_away_hands_its_focus_on(page: Page, song: Path, tmp_path: Path) -> None:
+    other = tmp_path / "cover.png"
+    other.write_bytes(media.SAMPLES["image/png"]())
+    page.route(STAGED, lambda _: None)
+    choose(page, song, other)
+    expect(state(page, other.name)).to_have_text("Sending")
+    tab_to(page, f"Cancel {song.name}")
+    page.keyboard.press("Enter")
+    expect(row(page, song.name)).to_have_count(0)
+    expect(focused(page)).to_have_text(other.name)
+
+
+def test_who_wants_less_motion_gets_none(busy: Page) -> None:
+    busy.emulate_media(reduced_motion="reduce")
+    moving = """[...document.querySelectorAll("*")].filter(one => {
+      const style = getComputedStyle(one);
+      return style.animationName !== "none" || style.transitionDuration !== "0s";
+    }).map(one => one.outerHTML)"""
+    assert busy.evaluate(moving) == []
