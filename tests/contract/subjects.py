@@ -31,7 +31,7 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         KEEPS_THE_COPY_TARGET: "leaves out R2's cf-copy-destination-*, which is in beta",
         LISTS_PARTS: "501 NotImplemented",
         LISTS_MULTIPARTS: "501 NotImplemented",
-        COMPLETES_AGAIN: "404 NoSuchUpload, as the real R2",
+        COMPLETES_AGAIN: "says NoSuchUpload",
     },
     "moto": {
         LISTS_PARTS: "its document is a ListPartsResponse, where S3 has a ListPartsResult",
@@ -41,7 +41,7 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         CHECKS_THE_COPY_SOURCE: "ignores x-amz-copy-source-if-match",
         VERIFIES_SIGNATURES: "takes every signature for good",
     },
-    "memory": {VERIFIES_SIGNATURES: "has none", COMPLETES_AGAIN: "as the real R2"},
+    "memory": {VERIFIES_SIGNATURES: "has none", COMPLETES_AGAIN: "does as the local R2"},
 }
 """Which store does not do what, and why. The suite expects exactly this: a store that learns is a failure too."""
 

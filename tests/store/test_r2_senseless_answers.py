@@ -1,6 +1,7 @@
 """What the adapter makes of answers that make no sense: never a yes, never a no."""
 
 import asyncio
+import itertools
 import random
 import time
 
@@ -24,7 +25,7 @@ from .calls import (
     listed,
     unavailable,
 )
-from .wire import answer, endless, error, says, silence, silence_then
+from .wire import answer, endless, error, keeps, says, silence, silence_then
 
 
 def without(name: str) -> dict[str, str]:
@@ -161,39 +162,51 @@ async def test_s13_keys_are_deleted_only_when_the_body_says_so(body: bytes) -> N
 
 
 ERROR = b"<Error><Code>InternalError</Code></Error>"
+ONE_PART = listed((1, 5))
 
 
 @pytest.mark.parametrize(
     ("verb", "body"),
     [
-        *(
-            (verb, body)
-            for verb, body in [
-                ("create_multipart", CREATED[:-5]),
-                ("create_multipart", CREATED.replace(b"an-id", b"")),
-                ("create_multipart", CREATED.replace(b"an-id", b"an id")),
-                ("create_multipart", CREATED.replace(b"an-id", b"x" * 1025)),
-                ("open_multiparts", OPEN[:-5]),
-                ("open_multiparts", b""),
-                ("list_parts", listed((1, 5))[:-5]),
-                ("list_parts", listed((1, 5)).replace(b"<Size>5</Size>", b"")),
-                ("list_parts", listed((1, 5)).replace(b"<Size>5</Size>", b"<Size>five</Size>")),
-                ("list_parts", listed((1, 5)).replace(b"<PartNumber>1<", b"<PartNumber>-1<")),
-                ("list_parts", listed((1, 5)).replace(b"&quot;e1&quot;", b"")),
-                ("list_parts", listed((0, 5))),
-                ("list_parts", listed(truncated=True)),
-                ("list_parts", listed((1, 5), truncated=True)),
-                ("copy_part", COPIED_PART[:-5]),
-                ("copy_part", COPIED_PART.replace(b"&quot;abc&quot;", b"")),
-                ("complete_multipart", COMPLETED[:-5]),
-                ("complete_multipart", COMPLETED.replace(b"&quot;abc-1&quot;", b"")),
-            ]
+        pytest.param("create_multipart", CREATED[:-5], id="create_multipart, cut"),
+        pytest.param("create_multipart", ERROR, id="create_multipart, an error after the 200"),
+        pytest.param("create_multipart", CREATED.replace(b"UploadId", b"Id"), id="no UploadId"),
+        pytest.param("create_multipart", CREATED.replace(b"an-id", b""), id="empty UploadId"),
+        pytest.param("create_multipart", CREATED.replace(b"an-id", b"an id"), id="UploadId with a space"),
+        pytest.param(
+            "create_multipart", CREATED.replace(b"an-id", b"an\x7fid"), id="UploadId with a control character"
         ),
-        *((verb, ERROR) for verb in ("create_multipart", "list_parts", "copy_part", "complete_multipart")),
+        pytest.param("create_multipart", CREATED.replace(b"an-id", b"an-id\n"), id="UploadId with a line's end"),
+        pytest.param("create_multipart", CREATED.replace(b"an-id", b"x" * 1025), id="UploadId of 1025 characters"),
+        pytest.param("open_multiparts", OPEN[:-5], id="open_multiparts, cut"),
+        pytest.param("open_multiparts", b"", id="open_multiparts, empty"),
+        pytest.param("open_multiparts", ERROR, id="open_multiparts, an error after the 200"),
+        pytest.param("list_parts", ONE_PART[:-5], id="list_parts, cut"),
+        pytest.param("list_parts", ERROR, id="list_parts, an error after the 200"),
+        pytest.param("list_parts", ONE_PART.replace(b"ListPartsResult", b"html"), id="another document"),
+        pytest.param("list_parts", ONE_PART.replace(b"<Size>5</Size>", b""), id="no size"),
+        pytest.param("list_parts", ONE_PART.replace(b">5<", b">five<"), id="size of letters"),
+        pytest.param("list_parts", ONE_PART.replace(b">5<", b">-5<"), id="negative size"),
+        pytest.param("list_parts", ONE_PART.replace(b">5<", b">" + b"5" * 20 + b"<"), id="size of 20 digits"),
+        pytest.param("list_parts", ONE_PART.replace(b"<PartNumber>1</PartNumber>", b""), id="no number"),
+        pytest.param("list_parts", ONE_PART.replace(b">1<", b">-1<"), id="negative number"),
+        pytest.param("list_parts", listed((0, 5)), id="number 0"),
+        pytest.param("list_parts", ONE_PART.replace(b"&quot;e1&quot;", b""), id="empty ETag of a part"),
+        pytest.param("list_parts", ONE_PART.replace(b"ETag", b"Tag"), id="no ETag of a part"),
+        pytest.param("list_parts", listed(truncated=True), id="an empty page with another to follow"),
+        pytest.param("list_parts", listed((1, 5), truncated=True), id="the same page for ever"),
+        pytest.param("copy_part", COPIED_PART[:-5], id="copy_part, cut"),
+        pytest.param("copy_part", ERROR, id="copy_part, an error after the 200"),
+        pytest.param("copy_part", COPIED_PART.replace(b"&quot;abc&quot;", b""), id="empty ETag of a copied part"),
+        pytest.param("complete_multipart", COMPLETED[:-5], id="complete_multipart, cut"),
+        pytest.param("complete_multipart", ERROR, id="complete_multipart, an error after the 200"),
+        pytest.param("complete_multipart", COMPLETED.replace(b"&quot;abc-1&quot;", b""), id="empty ETag of the object"),
+        pytest.param(
+            "complete_multipart", COMPLETED.replace(b"&quot;abc", b"W/&quot;abc"), id="weak ETag of the object"
+        ),
     ],
 )
 async def test_s13_of_parts_nothing_is_so_unless_the_body_says_so(verb: str, body: bytes) -> None:
-    """Among them pages that go on for ever and never get anywhere."""
     async with facing(says(answer(200, body=body))) as (store, _):
         await unavailable(store, VERBS[verb])
 
@@ -207,6 +220,30 @@ async def test_all_pages_of_parts_are_read_within_one_deadline() -> None:
     slowly = (silence_then(answer(200, body=page)) for page in pages)
     async with facing(*slowly) as (store, _):
         await unavailable(store, VERBS["list_parts"])
+
+
+async def test_a_listing_that_goes_on_for_ever_ends_at_the_deadline() -> None:
+    async with facing() as (store, server):
+        pages = (listed((number, 5), truncated=True) for number in itertools.count(1))
+
+        async def next_page(request: str, writer: asyncio.StreamWriter) -> None:
+            await keeps(answer(200, body=next(pages)))(request, writer)
+
+        server.acts = (next_page,)
+        assert "TimeoutError" in await unavailable(store, VERBS["list_parts"])
+        assert len(server.requests) > 3
+
+
+async def test_a_page_of_a_thousand_parts_with_long_etags_is_read_whole() -> None:
+    body = listed(*((number, 2**40) for number in range(1, 1001))).replace(b"&quot;e", b"&quot;" + b"e" * 512)
+    async with facing(says(answer(200, body=body))) as (store, _):
+        assert len(await VERBS["list_parts"].call(store)) == 1000
+
+
+async def test_uploads_whose_ids_make_no_sense_are_left_out() -> None:
+    body = OPEN.replace(b"<UploadId>2<", b"<UploadId>a b<")
+    async with facing(says(answer(200, body=body))) as (store, _):
+        assert await VERBS["open_multiparts"].call(store) == ["1"]
 
 
 async def test_of_a_part_that_is_listed_twice_the_later_one_comes_last() -> None:
