@@ -130,6 +130,14 @@ def test_a_file_arrives_bit_by_bit(page: Page, site: Site, tmp_path: Path, size:
     ]
 
 
+def test_a_small_file_is_three_requests(page: Page, site: Site, small: Path) -> None:
+    sent: list[tuple[str, str]] = []
+    page.on("request", lambda request: sent.append((request.method, request.url.split("?")[0].rpartition("/")[2])))
+    begin(page, small)
+    track = confirmed(page, site, small)
+    assert sent == [("POST", "uploads"), ("PUT", track["key"].removeprefix("media/")), ("POST", "confirm")]
+
+
 def test_a_part_that_is_cut_in_the_middle_is_sent_again_and_no_other(page: Page, site: Site, three_parts: Path) -> None:
     site.proxy.next(Fault(lambda one: one.part == 2, cut_after=5 * MIB))
     begin(page, three_parts, multipart=True)
@@ -207,6 +215,26 @@ def test_a_store_that_stops_and_comes_back_is_waited_for(page: Page, site: Site,
     confirmed(page, site, three_parts)
 
 
+def test_a_page_that_cannot_get_a_token_may_take_the_upload_up_later(page: Page, site: Site, three_parts: Path) -> None:
+    page.evaluate(
+        """() => {
+          const good = window.token();
+          let asked = 0;
+          window.token = () => { if (asked++ === 1) throw new Error("the identity service is down"); return good; };
+        }"""
+    )
+    late = hold(site, 2)
+    begin(page, three_parts, **IN_PARTS)
+    reached(late)
+    page.route("**/parts", lambda route: route.fulfill(status=401, headers={"Access-Control-Allow-Origin": "*"}))
+    let_go(late)
+    error = outcome(page)["error"]
+    assert (error["code"], error["message"]) == ("unauthenticated", "There is no token: the identity service is down")
+    page.unroute_all()
+    begin(page, three_parts, **IN_PARTS)
+    confirmed(page, site, three_parts)
+
+
 def test_after_a_reload_the_same_file_goes_on_where_it_stopped(page: Page, site: Site, three_parts: Path) -> None:
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
@@ -276,15 +304,32 @@ def test_a_paused_upload_sends_nothing_until_it_goes_on(page: Page, site: Site, 
     confirmed(page, site, three_parts)
 
 
+def test_an_upload_that_is_paused_while_nothing_answers_waits_quietly(page: Page, site: Site, small: Path) -> None:
+    def fail(route: Route) -> None:
+        asked.append(route)
+        route.abort()
+
+    asked: list[Route] = []
+    page.route("**/api/v1/uploads", fail)
+    begin(page, small)
+    page.wait_for_function("window.progress.at(-1).phase === 'waiting'")
+    page.evaluate("window.run.pause()")
+    page.wait_for_timeout(1500)
+    assert len(asked) <= 2
+    page.unroute_all()
+    page.evaluate("window.run.resume()")
+    confirmed(page, site, small)
+
+
 @pytest.mark.parametrize("how", ["window.run.cancel()", "window.stop.abort()"])
-def test_a_cancelled_upload_leaves_nothing(page: Page, site: Site, three_parts: Path, how: str) -> None:
+@pytest.mark.parametrize("storage", ["localStorage", "null"])
+def test_a_cancelled_upload_leaves_nothing(page: Page, site: Site, three_parts: Path, how: str, storage: str) -> None:
     before = site.left_behind()
     late = hold(site, 2)
     page.set_input_files("#files", three_parts)
-    page.evaluate(
-        "options => { window.stop = new AbortController(); window.begin({ ...options, signal: window.stop.signal }); }",
-        IN_PARTS,
-    )
+    page.evaluate("window.stop = new AbortController()")
+    begun = f"options => {{ window.begin({{ ...options, signal: window.stop.signal, storage: {storage} }}); }}"
+    page.evaluate(begun, IN_PARTS)
     reached(late)
     page.evaluate(how)
     error = outcome(page)["error"]

@@ -49,7 +49,7 @@ export interface Options {
   checksum?: boolean;
   /** Parts in flight at once. Default, and at most: what the broker says. */
   maxConcurrency?: number;
-  /** Failed attempts in a row, without any progress between them, after which the upload fails. Default: 8. */
+  /** Failed attempts in a row, without any progress between them, after which the upload fails. Default: 12, some two minutes. */
   maxAttempts?: number;
   /** Where to remember unfinished uploads. Default: `localStorage`; `null` remembers nothing. */
   storage?: Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length"> | null;

@@ -49,10 +49,11 @@ export async function discard({ uploadId, ...identity }, { broker = "", storage 
 
 // --- One upload -------------------------------------------------------------------------------------------------------
 
-const KEPT = new Set(["unauthenticated", "unreadable"]); // not to be tried again as it is, and yet not lost
-
 /** Thrown where an upload is found to be gone from the store: it must be begun anew. */
 const GONE = new UploadError("upload_expired", "The upload has expired or was given up.", { status: 410, retryable: true });
+
+const NOTHING = { status: "pending", uploadedBytes: 0 }; // what the store has of an upload that was just created
+const MENDED = 3; // times that what confirm misses is sent again
 
 class Run {
   #file;
@@ -112,7 +113,8 @@ class Run {
       return track;
     } catch (error) {
       if (this.#stop.signal.aborted) throw await this.#cancelled();
-      if (!error.retryable && !KEPT.has(error.code)) this.#memory.forget(this.#identity);
+      const isRefused = error.status >= 400 && error.status !== 401 && !error.retryable;
+      if (isRefused) this.#memory.forget(this.#identity); // for good; whatever else it was, the same file may go on
       throw error instanceof UploadError ? error : new UploadError("unexpected_answer", String(error));
     }
   }
@@ -131,12 +133,11 @@ class Run {
   /** All steps. What an earlier run has done of them is not done again. */
   async #whole() {
     this.#meter.enter("starting");
-    let made = await this.#known();
-    for (;;) {
-      made ??= await this.#create();
+    const made = (await this.#known()) ?? { ...(await this.#create()), isNew: true };
+    for (let mended = 0; ; mended++) {
       await (made.method === "MULTIPART" ? this.#sendParts(made) : this.#sendWhole(made));
       this.#meter.enter("confirming", this.#file.size);
-      const track = await this.#confirm(made.uploadId);
+      const track = await this.#confirm(made.uploadId, mended < MENDED);
       if (track) return track;
     }
   }
@@ -177,7 +178,7 @@ class Run {
 
   async #sendWhole(made) {
     let { url, headers } = made;
-    await this.#untilStored(made.uploadId, async () => {
+    await this.#untilStored(made, async () => {
       if (!url) ({ url, headers } = await this.#create()); // known from before, or tried before: its URL may be too old
       const used = url;
       url = null;
@@ -190,7 +191,7 @@ class Run {
 
   async #sendParts(made) {
     const wanted = Math.min(this.#options.maxConcurrency, made.maxConcurrency);
-    await this.#untilStored(made.uploadId, async ({ parts = [] }) => {
+    await this.#untilStored(made, async ({ parts = [] }) => {
       const stored = new Set(parts.filter((part) => part.size === sizeOf(made, this.#file, part.partNumber))
         .map((part) => part.partNumber));
       const missing = range(1, made.partCount).filter((number) => !stored.has(number));
@@ -229,11 +230,12 @@ class Run {
   // --- Sending, and what may go wrong ---------------------------------------------------------------------------------
 
   /** Send until the store has all: after each failure, or pause, it is asked first what it has. */
-  async #untilStored(uploadId, send) {
-    for (let isFirst = true; ; isFirst = false) {
+  async #untilStored(made, send) {
+    for (;;) {
       await this.#open();
       try {
-        const found = await this.#look(uploadId);
+        const found = made.isNew ? NOTHING : await this.#look(made.uploadId);
+        made.isNew = false;
         if (found.status === "uploaded" || found.status === "ready") return;
         this.#check();
         this.#flight = new AbortController();
@@ -263,7 +265,8 @@ class Run {
     throw new UploadError("store_refused", words, { status, retryable: true });
   }
 
-  async #confirm(uploadId) {
+  /** The track-ready answer; null when something has to be sent again, and may be. */
+  async #confirm(uploadId, maySend) {
     for (;;) {
       this.#check();
       try {
@@ -273,10 +276,7 @@ class Run {
         await this.#sleep(wait ?? 1000);
       } catch (error) {
         if (error.status === 410 || error.status === 404) throw GONE;
-        if (error.code === "parts_missing" || error.code === "not_uploaded" || namesParts(error)) {
-          await this.#survive(Object.assign(error, { retryable: true }));
-          return null;
-        }
+        if (maySend && (error.code === "not_uploaded" || namesParts(error))) return null;
         await this.#survive(error);
       }
     }
@@ -297,7 +297,7 @@ class Run {
   /** Wait before another attempt, or throw ``error`` when there is to be none. */
   async #survive(error) {
     this.#check();
-    if (this.#gate) return;
+    if (this.#gate) return this.#open();
     if (!error.retryable || error === GONE || ++this.#failures >= this.#options.maxAttempts) throw error;
     this.#meter.enter("waiting");
     const [first, most] = BACKOFF;
@@ -383,16 +383,24 @@ class Broker {
   }
 
   async #ask(method, path, document, headers = {}) {
-    this.#token ??= await this.#getToken({ refresh: false });
+    if (this.#token === null) await this.#renew(false);
     let answer = await this.#send(method, path, document, headers);
     if (answer.status === 401) {
-      this.#token = await this.#getToken({ refresh: true });
+      await this.#renew(true);
       answer = await this.#send(method, path, document, headers);
     }
     const wait = Number(answer.headers.get("Retry-After")) * 1000 || undefined;
     const body = await answer.json().catch(() => null);
     if (answer.ok) return { status: answer.status, body, wait };
     throw refusal(answer.status, body ?? {}, wait);
+  }
+
+  async #renew(refresh) {
+    try {
+      this.#token = await this.#getToken({ refresh });
+    } catch (error) {
+      throw new UploadError("unauthenticated", `There is no token: ${error?.message ?? error}`);
+    }
   }
 
   async #send(method, path, document, headers) {
@@ -471,7 +479,7 @@ class Meter {
   enter(phase, stored = this.#stored) {
     this.#stored = stored;
     this.#flying.clear();
-    if (phase === this.#phase && this.#reported > 0) return;
+    if (phase === this.#phase && this.#reported > -Infinity) return;
     this.#phase = phase;
     this.#samples = [];
     this.#tell();
@@ -527,6 +535,7 @@ function ownStorage() {
 class Memory {
   #storage;
   #prefix;
+  #own = new Map(); // the same, for as long as the page is there
 
   constructor(storage, broker) {
     this.#storage = storage;
@@ -534,14 +543,17 @@ class Memory {
   }
 
   recall(identity) {
-    return this.#attempt((storage) => JSON.parse(storage.getItem(this.#key(identity))));
+    const key = this.#key(identity);
+    return this.#attempt((storage) => JSON.parse(storage.getItem(key))) ?? this.#own.get(key) ?? null;
   }
 
   keep(identity, facts) {
+    this.#own.set(this.#key(identity), facts);
     this.#attempt((storage) => storage.setItem(this.#key(identity), JSON.stringify({ ...identity, ...facts })));
   }
 
   forget(identity) {
+    this.#own.delete(this.#key(identity));
     this.#attempt((storage) => storage.removeItem(this.#key(identity)));
   }
 
