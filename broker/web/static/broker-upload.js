@@ -19,9 +19,10 @@ const TYPES = {
 
 /** Why an upload ended. */
 export class UploadError extends Error {
-  constructor(code, message, { retryable = false, ...facts } = {}) {
+  /** @param {Record<string, any>} [facts] what stands in broker-upload.d.ts, and `wait`: milliseconds */
+  constructor(code, message, facts = {}) {
     super(message);
-    Object.assign(this, { name: "UploadError", code, retryable, ...facts });
+    Object.assign(this, { name: "UploadError", code, retryable: false, ...facts });
   }
 }
 
@@ -223,8 +224,7 @@ class Run {
       }
     };
     const ends = await Promise.allSettled(range(1, Math.min(concurrency, missing.length)).map(work));
-    const end = ends.find(({ status }) => status === "rejected");
-    if (end) throw end.reason;
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
   // --- Sending, and what may go wrong ---------------------------------------------------------------------------------
