@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from broker.core.limits import MIB, OBJECT_MAX, PART_MIN, PARTS_MAX, PUT_MAX, TIB
@@ -40,6 +40,7 @@ def test_every_plan_keeps_all_rules(size: int, preferred: int) -> None:
     assert parts.first_byte_of(last) + parts.size_of(last) == size
     assert (parts.has(1), parts.has(last), parts.has(0), parts.has(last + 1)) == (True, True, False, False)
     assert parts.part_size == preferred or size > PARTS_MAX * preferred
+    assert parts.part_size % MIB == 0
 
 
 @given(small_plans)
@@ -68,6 +69,7 @@ def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
     assert refused.value.detail == f"Of {parts.count} parts these are missing: {listed(sorted(missing))}."
 
 
+@settings(deadline=None)
 @given(small_plans, st.data())
 def test_parts_of_another_size_are_named_with_both_sizes(parts: PartPlan, data: st.DataObject) -> None:
     """An unequal part among them is one of another size."""
@@ -99,6 +101,18 @@ def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
         complete(parts, [])
     assert len(refused.value.faults) == 100
     assert refused.value.detail == f"Of {parts.count} parts these are missing: 1-{parts.count}."
+
+    with pytest.raises(SizeMismatchError) as unlike:
+        complete(parts, [Part(number, 1, "e") for number in parts.numbers()])
+    assert len(unlike.value.faults) == 100
+    assert unlike.value.detail == f"Stored parts are not those of the upload: 1-{parts.count}."
+
+
+def test_twenty_runs_are_listed_and_more_are_said_to_be() -> None:
+    assert listed([]) == ""
+    assert listed([1, 4, 5, 6, 7, 9]) == "1, 4-7, 9"
+    assert listed(range(1, 41, 2)) == ", ".join(map(str, range(1, 41, 2)))
+    assert listed(range(1, 43, 2)) == ", ".join(map(str, range(1, 41, 2))) + " and more"
 
 
 @given(st.sets(st.integers(1, 60)))

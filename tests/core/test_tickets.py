@@ -5,7 +5,7 @@ import uuid
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.core.keying import b64url, derive
@@ -20,7 +20,7 @@ UPLOAD = Upload("0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55", "user-1", FILE, 1_800_00
 uploads = st.builds(
     Upload,
     id=st.uuids().map(str),
-    owner=st.text(st.characters(codec="utf-8"), min_size=1, max_size=255),
+    owner=st.text(st.characters(codec="utf-8"), min_size=1, max_size=63),  # 255 bytes at most
     file=st.builds(
         FileSpec,
         filename=st.text(st.characters(codec="utf-8"), min_size=1, max_size=255),
@@ -39,6 +39,16 @@ uploads = st.builds(
 )
 
 
+LARGEST = Upload(
+    UPLOAD.id,
+    "o" * 255,
+    FileSpec("\N{MUSICAL SYMBOL G CLEF}" * 255, "audio/mpeg", 5 * 2**40, b"s" * 32, b"m" * 16),
+    2**40,
+    Multipart("~" * 1024, 5 * 2**30),
+)
+
+
+@example(LARGEST)
 @given(uploads)
 def test_what_is_sealed_opens_as_it_was_and_fits_a_path(upload: Upload) -> None:
     tickets = Tickets([NEW])
