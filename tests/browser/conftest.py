@@ -67,11 +67,16 @@ class Demo:
         if self._process.stdout:
             self._process.stdout.close()
 
-    def requests_until(self, last: str) -> list[dict[str, Any]]:
-        """The lines of the access log, up to now and at least up to the request with the id ``last``."""
+    def requests_between(self, first: str, last: str) -> list[dict[str, Any]]:
+        """The lines of the access log from the request with the id ``first`` to the one with ``last``.
+
+        One demo serves all tests of a module, in any order: what another test asked is not in between.
+        """
         self._wait(lambda text: last in text)
         lines = [json.loads(line) for line in list(self._lines) if line.startswith('{"event"')]
-        return [line for line in lines if line["event"] == "request"]
+        requests = [line for line in lines if line["event"] == "request"]
+        ids = [line["requestId"] for line in requests]
+        return requests[ids.index(first) : ids.index(last) + 1]
 
     def _read(self) -> None:
         assert self._process.stdout
