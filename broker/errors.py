@@ -172,6 +172,17 @@ class StorageUnavailableError(BrokerError):
         self.retry_after = retry_after
 
 
+class IdentityUnavailableError(BrokerError):
+    """The identity service's keys cannot be had, so no token can be verified. ``reason`` is for the log."""
+
+    code, status, title = "identity_unavailable", 503, "Identity service unavailable"
+
+    def __init__(self, reason: str, *, retry_after: int) -> None:
+        super().__init__("The keys that verify tokens cannot be had. Nothing was changed; try again.")
+        self.reason = reason
+        self.retry_after = retry_after
+
+
 class StorageNotConfiguredError(BrokerError):
     """The broker runs without credentials for a store."""
 

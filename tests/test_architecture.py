@@ -75,9 +75,9 @@ def test_the_core_knows_no_clock_environment_or_socket(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_token_verifier_decodes_tokens(path: Path) -> None:
+def test_pyjwt_is_used_for_signatures_alone_and_in_one_place(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert ("jwt.decode" in text or "PyJWS" in text) is (name_of(path) == "auth/tokens")
+    assert ("jwt.decode" in text or "PyJWS" in text) is (name_of(path) == "auth/signatures")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -10,24 +10,22 @@ Rules of this module
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NewType
 from urllib.parse import unquote
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-
-from broker.core.jose import TokenRules, VerificationKey
+from broker.core.jose import JwksLocation, TokenRules
 from broker.core.keying import b64url_decode
 from broker.core.model import Principal
 from broker.core.strict_json import parse_object
-from broker.errors import MalformedRequestError, UnauthenticatedError
+from broker.errors import IdentityUnavailableError, MalformedRequestError, UnauthenticatedError
+
+from .jwks import JwksKeys
+from .keys import ConfiguredKey, Keys, UnknownKeyError
+from .signatures import LIBRARY_ERRORS, SignatureCheck
 
 VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 """Claims under a good signature. Their values were not validated yet."""
-
-SignatureCheck = Callable[[bytes, bytes], bool]
-"""Whether a message has a signature, under one key and one algorithm."""
 
 AUTHORIZATION_MAX = 8 * 1024  # characters
 KID_MAX = 256  # characters
@@ -39,22 +37,28 @@ _COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]+)")
 # They change what the payload is: RFC 7797, RFC 7516 section 4.1.3, RFC 7515 section 4.1.11, RFC 7519 section 5.2
 _PAYLOAD_CHANGERS = frozenset({"b64", "zip", "crit", "cty"})
 
-# What a check may raise for a signature it cannot read: PyJWT's own tree, what slips through it from base64, integers
-# and cryptography (ValueError, TypeError), and a hash or curve that this OpenSSL is built without.
-_LIBRARY_ERRORS = (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm)
-
 
 class TokenVerifier:
     """Turns bearer tokens that keep the rules into principals."""
 
-    def __init__(self, rules: TokenRules) -> None:
+    def __init__(self, rules: TokenRules, keys: Keys | None = None) -> None:
         self._rules = rules
-        self._checks = _signature_checks(rules.key)
+        self.keys = keys or keys_of(rules)
+
+    async def authenticate(self, authorization: Sequence[str], *, now: int) -> Principal:
+        """Like ``principal``; a token that names an unknown key is worth asking the identity service for it."""
+        try:
+            return self.principal(authorization, now=now)
+        except (UnknownKeyError, IdentityUnavailableError):
+            if not await self.keys.refresh():
+                raise
+        return self.principal(authorization, now=now)
 
     def principal(self, authorization: Sequence[str], *, now: int) -> Principal:
         """Who sent a request with these Authorization fields; raises ``UnauthenticatedError``.
 
-        More than one field is a malformed request (RFC 9110 section 5.3): ``MalformedRequestError``.
+        Asks nobody: raises ``IdentityUnavailableError`` when there is no key to verify with. More than one field is
+        a malformed request (RFC 9110 section 5.3): ``MalformedRequestError``.
         """
         claims = self._verify(_compact(authorization))
         _validate_times(claims, self._rules, now)
@@ -69,30 +73,23 @@ class TokenVerifier:
         check = self._check(header)
         try:
             good = check(message.encode(), b64url_decode(signature))
-        except _LIBRARY_ERRORS:
+        except LIBRARY_ERRORS:
             good = False
         _require(good, "the signature is wrong")
         return VerifiedClaims(_object(payload, "the payload is not one strict JSON object"))
 
     def _check(self, header: Mapping[str, Any]) -> SignatureCheck:
-        """The configured key, for the algorithm that the header says: it must be one of the key's."""
+        """The key, for the algorithm that the header says: it must be one of the key's."""
         algorithm = header.get("alg")
-        check = self._checks.get(algorithm) if isinstance(algorithm, str) else None
+        check = self.keys.checks(header.get("kid")).get(algorithm) if isinstance(algorithm, str) else None
         if check is None:
             raise UnauthenticatedError("the algorithm is not allowed")
         return check
 
 
-def _signature_checks(key: VerificationKey) -> Mapping[str, SignatureCheck]:
-    """A check for each algorithm of the key. The key is prepared once: that costs more than an HMAC does."""
-    known = jwt.PyJWS(algorithms=key.algorithms)
-
-    def bind(name: str) -> SignatureCheck:
-        algorithm = known.get_algorithm_by_name(name)
-        prepared = algorithm.prepare_key(key.material)
-        return lambda message, signature: algorithm.verify(message, prepared, signature)
-
-    return {name: bind(name) for name in key.algorithms}
+def keys_of(rules: TokenRules) -> Keys:
+    """The keys that the rules name."""
+    return JwksKeys(rules.key) if isinstance(rules.key, JwksLocation) else ConfiguredKey(rules.key)
 
 
 def _require(kept: bool, reason: str) -> None:

@@ -32,6 +32,9 @@ _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _ECDSA = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}  # RFC 7518 section 3.4
 _CURVES = {"P-256": SECP256R1(), "P-384": SECP384R1(), "P-521": SECP521R1()}
 _EDWARDS: Mapping[str, type[Ed25519PublicKey | Ed448PublicKey]] = {"Ed25519": Ed25519PublicKey, "Ed448": Ed448PublicKey}
+PUBLIC_ALGORITHMS = (*_RSA, "ES256", "ES384", "ES512", "EdDSA")
+"""All that a public key may verify here."""
+
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
 
 # What examples and placeholders say, in small letters and digits only. A random secret has none of it by chance.
@@ -54,10 +57,19 @@ class VerificationKey:
 
 
 @dataclass(frozen=True, slots=True)
+class JwksLocation:
+    """Where the identity service publishes its keys, and for how many seconds they are good without news of it."""
+
+    url: str
+    algorithms: tuple[str, ...] = ()
+    max_stale: int = 86_400
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRules:
     """What a token must be; ``None`` leaves a claim or header parameter unchecked."""
 
-    key: VerificationKey
+    key: VerificationKey | JwksLocation
     issuer: str | None = None
     audience: str | None = None
     subject_claim: str = "sub"
@@ -85,9 +97,17 @@ def secret_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
 
 def public_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
     """The public key in a PEM document or a JWK, by default for every algorithm of its kind; raises ``ValueError``."""
-    jwk = parse_object(text.encode(errors="surrogatepass")) if text.lstrip().startswith("{") else {}
-    _require("PRIVATE KEY" not in text and not _PRIVATE & jwk.keys(), "must be a public key, not a secret one")
-    key, family = _judged(_attempt(lambda: _from_jwk(jwk) if jwk else _from_pem(text)))
+    _require("PRIVATE KEY" not in text, "must be a public key, not a secret one")
+    if text.lstrip().startswith("{"):
+        return jwk_key(parse_object(text.encode(errors="surrogatepass")), algorithms)
+    key, family = _judged(_attempt(lambda: _from_pem(text)))
+    return VerificationKey(key, _choose(algorithms, family))
+
+
+def jwk_key(jwk: Mapping[str, Any], algorithms: Sequence[str] = ()) -> VerificationKey:
+    """The public key in a JWK, for what the JWK itself allows; raises ``ValueError``."""
+    _require(not _PRIVATE & jwk.keys(), "must be a public key, not a secret one")
+    key, family = _judged(_attempt(lambda: _from_jwk(jwk)))
     uses = jwk.get("key_ops", ["verify"])  # RFC 7517 sections 4.2 to 4.4
     _require(isinstance(uses, list) and "verify" in uses, "must have verify among its key_ops")
     _require(jwk.get("use", "sig") == "sig", "must have sig as its use")

@@ -13,12 +13,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
+from broker.core.jose import (
+    PUBLIC_ALGORITHMS,
+    JwksLocation,
+    TokenRules,
+    VerificationKey,
+    public_key,
+    secret_key,
+)
 from broker.core.limits import OBJECT_MAX, PUT_MAX
 from broker.core.policy import DownloadAccess, DownloadPolicy, UploadPolicy
 from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
-from .endpoint import origin, public_base, store_endpoint
+from .endpoint import jwks_url, origin, public_base, store_endpoint
 from .environment import Environment, SettingsError
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
@@ -137,18 +144,26 @@ def _tokens(env: Environment) -> TokenRules | None:
     return rules(key=key) if key else None
 
 
-def _verification_key(env: Environment) -> VerificationKey | None:
+def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None:
     known_faults = len(env.faults)
-    secret, public = env.secret("JWT_SECRET"), env.secret("JWT_PUBLIC_KEY")
+    secret, public, jwks = env.secret("JWT_SECRET"), env.secret("JWT_PUBLIC_KEY"), env.text("JWT_JWKS_URL")
     algorithms = env.items("JWT_ALGORITHMS")
-    if secret and public:
-        env.fault("JWT_SECRET", "and JWT_PUBLIC_KEY are both set; a deployment has one family of keys")
+    max_stale = env.duration("JWT_JWKS_MAX_STALE", 86_400, least=300, most=7 * 86_400)
+    given = [
+        name for name, value in (("JWT_SECRET", secret), ("JWT_PUBLIC_KEY", public), ("JWT_JWKS_URL", jwks)) if value
+    ]
+    if len(given) > 1:
+        env.fault(given[0], f"and {given[1]} are both set; a deployment has one family of keys")
         return None
-    found = env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms)) or env.checked(
-        "JWT_PUBLIC_KEY", public, lambda text: public_key(text, algorithms)
+    found = (
+        env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms))
+        or env.checked("JWT_PUBLIC_KEY", public, lambda text: public_key(text, algorithms))
+        or env.checked("JWT_JWKS_URL", jwks, lambda text: JwksLocation(jwks_url(text), algorithms, max_stale))
     )
+    if jwks and not set(algorithms) <= set(PUBLIC_ALGORITHMS):
+        env.fault("JWT_ALGORITHMS", f"must be some of {', '.join(PUBLIC_ALGORITHMS)}")
     if not found and len(env.faults) == known_faults:
-        env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY must be set: without it no token can be verified")
+        env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY or JWT_JWKS_URL must be set: without it no token can be verified")
     return found
 
 

@@ -82,6 +82,14 @@ def public_base(text: str) -> str:
     return url.root + url.path.rstrip("/")
 
 
+def jwks_url(text: str) -> str:
+    """``JWT_JWKS_URL``: https, or on this machine; raises ``ValueError``."""
+    url = _http_url(text)
+    if url.root.startswith("http:") and not _is_loopback(url.host):
+        raise ValueError("must be https: whoever can change the answer can make tokens")
+    return url.root + url.path
+
+
 def origin(text: str) -> str:
     """One web origin (RFC 6454), or ``*``; raises ``ValueError``."""
     if text == "*":

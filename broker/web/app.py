@@ -1,5 +1,6 @@
 """The composition root: settings in, ASGI application out. Importing it loads no boto3."""
 
+import asyncio
 import json
 import logging
 import time
@@ -48,16 +49,20 @@ def create_app(
     else:
         store = None
 
+    verifier = TokenVerifier(configured.tokens)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         for warning in configured.warnings:
             log.warning(json.dumps({"event": "warning", "message": warning}))
+        warming = asyncio.create_task(verifier.keys.refresh())  # the start does not wait for the identity service
         yield
+        warming.cancel()
         if store:
             await store.close()
 
-    gate = Gate(TokenVerifier(configured.tokens), services, configured.missing, clock)
-    operations = Operations(configured, store, receipts.jwks if receipts else {"keys": []})
+    gate = Gate(verifier, services, configured.missing, clock)
+    operations = Operations(configured, store, verifier.keys, receipts.jwks if receipts else {"keys": []})
     app = Starlette(
         routes=[*routes(gate, operations), *client_routes(), *extra_routes],
         middleware=[Middleware(Telemetry), *_cors(configured.cors_origins)],

@@ -10,7 +10,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.errors import StorageUnavailableError
+from broker.auth.keys import Keys
+from broker.errors import IdentityUnavailableError, StorageUnavailableError
 from broker.settings import Settings
 from broker.store.port import ObjectStore
 
@@ -28,6 +29,7 @@ class Operations:
 
     settings: Settings
     store: ObjectStore | None
+    keys: Keys
     jwks: Mapping[str, Any]
     _looked: tuple[float, str] = (float("-inf"), "")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -41,7 +43,7 @@ class Operations:
         checks = {
             "configuration": "ok" if self.store else "storage_not_configured",
             "store": await self._store_state(request),
-            "keys": "ok",
+            "keys": "ok" if self.keys.is_loaded else IdentityUnavailableError.code,
         }
         ready = set(checks.values()) == {"ok"}
         return wire.answer({"status": "ready" if ready else "unready", "checks": checks}, 200 if ready else 503)

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from broker.errors import (
     BrokerError,
+    IdentityUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
     StorageNotConfiguredError,
@@ -20,7 +21,7 @@ from . import notes, wire
 def refused(scope: Scope, error: BrokerError) -> Response:
     """The answer to a refusal of ours, which the request's line in the log then names."""
     notes.note(scope, code=error.code)
-    if isinstance(error, StorageUnavailableError | UnauthenticatedError):
+    if isinstance(error, StorageUnavailableError | UnauthenticatedError | IdentityUnavailableError):
         notes.note(scope, reason=error.reason)
     return respond(error, notes.request_id(scope))
 
@@ -48,6 +49,6 @@ def _fields(error: BrokerError) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750 section 3
         case MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
-        case StorageUnavailableError() | StorageNotConfiguredError():
+        case StorageUnavailableError() | StorageNotConfiguredError() | IdentityUnavailableError():
             return {"Retry-After": str(error.retry_after)}
     return {}

@@ -86,7 +86,8 @@ class Gate:
         """The handler behind the gate."""
 
         async def enter(request: Request) -> Response:
-            principal = self.verifier.principal(request.headers.getlist("authorization"), now=int(self.clock()))
+            fields = request.headers.getlist("authorization")
+            principal = await self.verifier.authenticate(fields, now=int(self.clock()))
             notes.note(request.scope, sub=principal.subject)
             if self.services is None:
                 raise StorageNotConfiguredError(self.missing)

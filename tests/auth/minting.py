@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import get_default_algorithms
 
 from broker.auth.tokens import TokenVerifier
 from broker.core.jose import TokenRules, public_key, secret_key
@@ -94,3 +95,21 @@ def verifier(key: PrivateKey | str = SECRET, *algorithms: str, **rules: Any) -> 
     """A verifier with these rules, of the shared secret unless a private key's public half is to be its key."""
     verification = secret_key(key, algorithms) if isinstance(key, str) else public_key(pem(key), algorithms)
     return TokenVerifier(TokenRules(verification, **rules))
+
+
+def jwk(key: PrivateKey, kid: str = "one", **members: Any) -> dict[str, Any]:
+    """A key's public half as its owner publishes it."""
+    match key:
+        case rsa.RSAPrivateKey():
+            name = "RS256"
+        case ec.EllipticCurvePrivateKey():
+            name = "ES256"
+        case _:
+            name = "EdDSA"
+    algorithm: Any = get_default_algorithms()[name]
+    return {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, **members}
+
+
+def document(*keys: Any) -> bytes:
+    """A set of keys."""
+    return json.dumps({"keys": keys}).encode()

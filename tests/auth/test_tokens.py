@@ -9,6 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.auth.keys import ConfiguredKey
 from broker.auth.tokens import AUTHORIZATION_MAX, TokenVerifier
 from broker.core.jose import TokenRules, public_key
 from broker.core.model import Principal
@@ -228,7 +229,8 @@ def test_whatever_the_library_raises_is_a_wrong_signature(error: Exception) -> N
         raise error
 
     by = verifier()
-    by._checks = {"HS256": fail}
+    assert isinstance(by.keys, ConfiguredKey)
+    by.keys._checks = {"HS256": fail}
     with pytest.raises(UnauthenticatedError) as refused:
         who(mint(), by)
 

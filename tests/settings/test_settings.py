@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from broker import settings
+from broker.core.jose import JwksLocation
 from broker.core.policy import DownloadAccess
 from broker.settings import Settings, SettingsError, parse
 
@@ -129,9 +130,47 @@ def test_every_fault_is_named_at_once() -> None:
 def test_a_deployment_has_one_family_of_keys() -> None:
     """T05."""
     assert "one family" in faults(JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----")[0]
-    assert "JWT_PUBLIC_KEY must be set" in faults(JWT_SECRET="")[0]
+    assert "one family" in faults(JWT_JWKS_URL="https://id.example/keys")[0]
+    assert "JWT_JWKS_URL must be set" in faults(JWT_SECRET="")[0]
     assert len(faults(JWT_ALGORITHMS="HS256,RS256")) == 1
     assert parse({**GOOD, "JWT_ALGORITHMS": "HS256"}).tokens.key.algorithms == ("HS256",)
+    assert len(faults(JWT_SECRET="", JWT_JWKS_URL="https://id.example/keys", JWT_ALGORITHMS="HS256")) == 1
+
+
+def test_keys_may_be_where_the_identity_service_publishes_them() -> None:
+    found = parse(
+        {
+            **STORE,
+            "JWT_JWKS_URL": "https://ID.example:443/realms/one/keys",
+            "JWT_ALGORITHMS": "ES256,EdDSA",
+            "JWT_JWKS_MAX_STALE": "2h",
+        }
+    )
+    assert found.tokens.key == JwksLocation("https://id.example/realms/one/keys", ("ES256", "EdDSA"), 7200)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example/keys",
+        "file:///etc/passwd",
+        "ftp://id.example/keys",
+        "data:application/json,{}",
+        "https://user:pw@id.example/keys",
+        "https://id.example/keys?tenant=1",
+        "id.example/keys",
+    ],
+)
+def test_k11_no_other_url_than_https_is_asked_for_keys(url: str) -> None:
+    (fault,) = faults(JWT_SECRET="", JWT_JWKS_URL=url)
+    assert fault.startswith("JWT_JWKS_URL must ")
+    assert "pw" not in fault
+
+
+def test_k11_plain_http_is_for_this_machine_alone() -> None:
+    assert parse({**STORE, "JWT_JWKS_URL": "http://127.0.0.1:8080/keys"}).tokens.key == JwksLocation(
+        "http://127.0.0.1:8080/keys"
+    )
 
 
 def test_a_public_key_may_stand_in_a_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from broker import errors, settings
+from broker.auth.tokens import keys_of
 from broker.core import keys
 from broker.core.disposition import NAME_MAX, clean_name
 from broker.core.limits import PARTS_MAX, PUT_MAX
@@ -30,7 +31,8 @@ from .application import ENVIRONMENT, client
 DOCUMENT: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8"))
 SCHEMAS = DOCUMENT["components"]["schemas"]
 PARAMETERS = DOCUMENT["components"]["parameters"]
-PUBLIC = set(public_resources(Operations(settings.parse(ENVIRONMENT), None, {})))
+CONFIGURED = settings.parse(ENVIRONMENT)
+PUBLIC = set(public_resources(Operations(CONFIGURED, None, keys_of(CONFIGURED.tokens), {})))
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

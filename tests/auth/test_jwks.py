@@ -1,0 +1,268 @@
+"""Keys from the identity service, over real sockets: what floods, outages, rotations and garbage do to good tokens."""
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from broker.auth import jwks
+from broker.auth.jwks import COOLDOWN, LIFESPAN, JwksKeys
+from broker.auth.tokens import TokenVerifier
+from broker.core.jose import JwksLocation, TokenRules
+from broker.core.model import Principal
+from broker.errors import IdentityUnavailableError, UnauthenticatedError
+from tests.store.certificates import Authority
+from tests.store.wire import Act, Wire, answer, drips, endless, resets, says, silence, wire
+
+from .minting import NOW, P256, RSA, USER, bearer, document, es256, hs, jwk, mint, rs256
+
+USER_1 = Principal("u1")
+SET = answer(200, body=document(jwk(P256, "one")))
+
+
+def token(kid: Any = "one") -> str:
+    """A good token by the first key."""
+    return mint(sign=es256(P256), header={"alg": "ES256", "kid": kid})
+
+
+class Identity:
+    """A verifier of tokens, what it asks, and the clock that its keys age by."""
+
+    def __init__(self, server: Wire, url: str, max_stale: int = 86_400) -> None:
+        self.server = server
+        self.now = 1000.0
+        location = JwksLocation(url, max_stale=max_stale)
+        self.keys = JwksKeys(location, clock=lambda: self.now)
+        self.verifier = TokenVerifier(TokenRules(location), self.keys)
+
+    @property
+    def fetches(self) -> int:
+        """How often it asked."""
+        return len(self.server.requests)
+
+    async def who(self, given: str) -> Principal:
+        """Who sent it."""
+        return await self.verifier.authenticate(bearer(given), now=NOW)
+
+    async def refused(self, given: str) -> str:
+        """Why nobody did."""
+        with pytest.raises(UnauthenticatedError) as caught:
+            await self.who(given)
+        return caught.value.reason
+
+    async def settled(self) -> None:
+        """Once nothing is being fetched."""
+        while self.keys._flight:
+            await asyncio.wait([self.keys._flight])
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def identity(*acts: Act, max_stale: int = 86_400) -> AsyncIterator[Identity]:
+    """One over a server that acts so."""
+    async with wire(*acts) as server:
+        found = Identity(server, f"http://127.0.0.1:{server.port}/.well-known/jwks.json", max_stale)
+        yield found
+        if found.keys._flight:
+            found.keys._flight.cancel()
+
+
+async def test_a_token_is_verified_by_the_key_that_it_names() -> None:
+    async with identity(says(SET)) as service:
+        assert [await service.who(token()) for _ in range(3)] == [USER_1] * 3
+        assert service.fetches == 1
+        assert service.server.requests[0].startswith("GET /.well-known/jwks.json HTTP/1.1\r\n")
+
+
+async def test_a_token_by_another_key_is_refused() -> None:
+    forged = mint(sign=hs(b"x" * 32), header={"alg": "ES256", "kid": "one"})
+    async with identity(says(SET)) as service:
+        assert await service.refused(forged) == "the signature is wrong"
+        assert await service.refused(mint(header={"alg": "HS256", "kid": "one"})) == "the algorithm is not allowed"
+
+
+async def test_k01_random_names_cause_one_fetch_in_a_cooldown_and_good_tokens_go_on() -> None:
+    async with identity(says(SET)) as service:
+        assert await service.who(token()) == USER_1
+        for number in range(100):
+            assert await service.refused(token(f"random-{number}")) == "no key has the token's kid"
+            assert await service.who(token()) == USER_1
+        assert service.fetches == 1
+        service.now += COOLDOWN
+        await asyncio.gather(*(service.refused(token(f"more-{number}")) for number in range(50)))
+        assert service.fetches == 2
+
+
+@pytest.mark.parametrize("act", [says(answer(500)), resets(), says(b"")], ids=["500", "reset", "closed"])
+async def test_k02_failures_count_as_fetches(act: Act) -> None:
+    async with identity(act) as service:
+        for number in range(50):
+            with pytest.raises(IdentityUnavailableError):
+                await service.who(token(f"random-{number}"))
+        assert service.fetches == 1
+
+
+async def test_k03_k05_known_keys_are_good_while_the_service_hangs_until_a_bound() -> None:
+    async with identity(says(SET), silence, max_stale=3600) as service:
+        assert await service.who(token()) == USER_1
+        service.now += LIFESPAN + 1
+        began = time.monotonic()
+        assert [await service.who(token()) for _ in range(100)] == [USER_1] * 100
+        assert time.monotonic() - began < 1
+        assert service.fetches <= 2
+        service.now += 3600
+        assert not service.keys.is_loaded
+        with pytest.raises(IdentityUnavailableError):
+            service.verifier.principal(bearer(token()), now=NOW)
+
+
+async def test_k06_a_start_without_the_service_is_503_and_heals() -> None:
+    async with identity(says(answer(503)), says(SET)) as service:
+        assert not await service.keys.refresh()
+        with pytest.raises(IdentityUnavailableError) as caught:
+            await service.who(token())
+        assert caught.value.retry_after == COOLDOWN
+        service.now += COOLDOWN
+        assert await service.who(token()) == USER_1
+        assert service.keys.is_loaded
+
+
+GARBAGE = {
+    "html": says(answer(200, body=b"<html></html>")),
+    "empty": says(answer(200)),
+    "no UTF-8": says(answer(200, body=b"\xff\xfe\x00")),
+    "a list": says(answer(200, body=b"[]")),
+    "nested": says(answer(200, body=b"[" * 100_000)),
+    "torn": says(SET[:-10]),
+    "reset in the body": resets(SET[:-10]),
+    "K09 too large": endless(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536),
+    "K09 compressed": says(answer(200, {"Content-Encoding": "gzip"}, document(jwk(P256, "one")))),
+    "K10 redirect": says(answer(302, {"Location": "http://127.0.0.1:1/"})),
+    "K12 no keys": says(answer(200, body=document())),
+    "K12 null": says(answer(200, body=b'{"keys": null}')),
+    "K13 a secret": says(answer(200, body=document({"kty": "oct", "k": "c2VjcmV0", "kid": "one"}))),
+    "an error": says(answer(500)),
+}
+
+
+@pytest.mark.parametrize("act", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_k07_whatever_is_answered_the_known_keys_stay(act: Act, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broker.auth")
+    async with identity(says(SET), act) as service:
+        assert await service.who(token()) == USER_1
+        service.now += LIFESPAN + 1
+        assert not await service.keys.refresh()
+        assert await service.who(token()) == USER_1
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "broker.auth"]
+    assert [(line["event"], line["outcome"], line["known"]) for line in lines] == [
+        ("jwks", "loaded", 1),
+        ("jwks", "failed", 1),
+    ]
+    assert "127.0.0.1" not in lines[1]["reason"]
+
+
+async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "_TIMEOUT", aiohttp.ClientTimeout(total=0.4))
+    async with identity(drips(SET, 0.1)) as service:
+        began = time.monotonic()
+        assert not await service.keys.refresh()
+        assert time.monotonic() - began < 1.5
+
+
+async def test_k18_a_new_key_is_known_within_a_cooldown_and_the_old_one_is_dropped() -> None:
+    both = answer(200, body=document(jwk(P256, "one"), jwk(RSA, "two")))
+    second = mint(sign=rs256(RSA), header={"alg": "RS256", "kid": "two"})
+    async with identity(says(SET), says(both), says(answer(200, body=document(jwk(RSA, "two"))))) as service:
+        assert await service.who(token()) == USER_1
+        assert await service.refused(second) == "no key has the token's kid"
+        service.now += COOLDOWN
+        assert await service.who(second) == USER_1
+        assert await service.who(token()) == USER_1
+        service.now += LIFESPAN + 1
+        assert await service.who(second) == USER_1
+        await service.settled()
+        assert await service.refused(token()) == "no key has the token's kid"
+
+
+async def test_k19_another_key_under_the_same_name_is_known_after_the_lifespan() -> None:
+    replaced = mint(sign=rs256(RSA), header={"alg": "RS256", "kid": "one"})
+    async with identity(says(SET), says(answer(200, body=document(jwk(RSA, "one"))))) as service:
+        assert await service.who(token()) == USER_1
+        assert await service.refused(replaced) == "the algorithm is not allowed"
+        service.now += LIFESPAN + 1
+        await service.keys.refresh()
+        assert await service.who(replaced) == USER_1
+
+
+async def test_k20_all_who_come_at_a_cold_start_wait_for_one_fetch() -> None:
+    async with identity(says(SET)) as service:
+        assert await asyncio.gather(*(service.who(token()) for _ in range(200))) == [USER_1] * 200
+        assert service.fetches == 1
+
+
+async def test_a_token_that_expired_while_its_key_was_fetched_is_refused() -> None:
+    expired = mint({**USER, "exp": NOW - 600}, es256(P256), {"alg": "ES256", "kid": "one"})
+    async with identity(says(SET)) as service:
+        assert await service.refused(expired) == "the token has expired"
+
+
+@pytest.mark.parametrize("kid", [None, 5, [], {}])
+async def test_k21_a_token_that_names_no_key_asks_for_none(kid: Any) -> None:
+    nameless = mint(sign=es256(P256), header={"alg": "ES256"} if kid is None else {"alg": "ES256", "kid": kid})
+    async with identity(says(SET)) as service:
+        await service.refused(nameless)
+        assert service.fetches == 0
+
+
+async def test_t14_nothing_in_a_token_says_where_to_ask() -> None:
+    async with identity(says(SET)) as service, wire(says(SET)) as listener:
+        there = f"http://127.0.0.1:{listener.port}/"
+        for name in ("jku", "x5u", "iss"):
+            header = {"alg": "ES256", "kid": there, name: there}
+            await service.refused(mint({**USER, "iss": there}, es256(P256), header))
+        assert listener.connections == 0
+
+
+@pytest.mark.parametrize("fault", ["expired", "of another host", "of another authority"])
+async def test_k22_a_service_with_a_bad_certificate_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    authority = Authority(tmp_path)
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", authority.trust())
+    contexts: dict[str, ssl.SSLContext] = {
+        "expired": authority.server(days=-1),
+        "of another host": authority.server("127.0.0.2"),
+        "of another authority": Authority(tmp_path / "other").server(),
+    }
+    async with wire(says(SET), tls=contexts[fault]) as server:
+        assert not await Identity(server, f"https://127.0.0.1:{server.port}/").keys.refresh()
+    async with wire(says(SET), tls=authority.server()) as server:
+        assert await Identity(server, f"https://127.0.0.1:{server.port}/").keys.refresh()
+
+
+async def test_k23_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with identity(says(SET)) as service, wire(says(answer(500))) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert await service.keys.refresh()
+        assert proxy.connections == 0
+
+
+async def test_whoever_gives_up_waiting_leaves_the_fetch_to_the_others() -> None:
+    async with identity(drips(SET, 0.001)) as service:
+        first = asyncio.create_task(service.who(token()))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(service.who(token()))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        assert await second == USER_1
+        assert service.fetches == 1
