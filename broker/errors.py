@@ -151,8 +151,26 @@ class TooLargeError(BrokerError):
     code, status, title = "too_large", 413, "Too large"
 
 
+class TargetTooLongError(BrokerError):
+    """The request's target has more than ``limit`` bytes."""
+
+    code, status, title = "target_too_long", 414, "Target too long"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request target must have at most {limit} bytes.")
+
+
+class HeadTooLargeError(BrokerError):
+    """The request's header fields have more than ``limit`` bytes, or are too many."""
+
+    code, status, title = "head_too_large", 431, "Request header fields too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The header fields must be few and have at most {limit} bytes.")
+
+
 class RequestTimeoutError(BrokerError):
-    """The request's body did not arrive in time."""
+    """The request did not arrive in time."""
 
     code, status, title = "request_timeout", 408, "Request timeout"
 

@@ -16,7 +16,8 @@ SAME_FLOOR = {("auth", "store"), ("store", "auth")}
 
 ROOMS = {
     "starlette": ("web",),
-    "uvicorn": ("cli",),
+    "uvicorn": ("cli", "web/guard"),
+    "httptools": ("web/guard",),
     "aiohttp": ("store", "auth/jwks"),
     "boto3": ("store/admin", "cli"),
     "botocore": ("store/admin", "cli"),

@@ -1,5 +1,6 @@
 """``broker serve``: the service under uvicorn."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -38,7 +39,9 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
 def server_options() -> dict[str, Any]:
     """How uvicorn serves us, every choice written out."""
     return {
-        "http": "httptools",
+        "http": "broker.web.guard:GuardedProtocol",
+        "ws": "none",
+        "loop": "uvloop" if importlib.util.find_spec("uvloop") else "asyncio",
         "lifespan": "on",
         "access_log": False,  # ours is one JSON line a request, without the query
         "log_config": None,

@@ -13,7 +13,6 @@ _FOR_ALL_ORIGINS = {
     "Access-Control-Allow-Origin": "*",  # a module is imported with CORS, and there is nothing secret in it
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Cache-Control": "public, max-age=3600",
-    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -37,8 +37,6 @@ def page_routes(store_origin: str) -> list[BaseRoute]:
     )
     headers = {
         "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-cache",
     }
 

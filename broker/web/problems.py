@@ -10,6 +10,7 @@ from broker.errors import (
     IdentityUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
+    RequestTimeoutError,
     StorageNotConfiguredError,
     StorageUnavailableError,
     UnauthenticatedError,
@@ -47,6 +48,8 @@ def _fields(error: BrokerError) -> dict[str, str]:
     match error:
         case UnauthenticatedError():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750 section 3
+        case RequestTimeoutError():
+            return {"Connection": "close"}  # RFC 9110, section 15.5.9
         case MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
         case StorageUnavailableError() | StorageNotConfiguredError() | IdentityUnavailableError():

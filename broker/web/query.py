@@ -20,6 +20,8 @@ def parameters(request: Request, *known: str) -> dict[str, str]:
             raise refuse("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
         if name in found:
             raise refuse(name, "must be given once")
+        if "\ufffd" in value:  # what the decoder puts in the place of other bytes
+            raise refuse(name, "must be text in UTF-8")
         found[name] = value
     return found
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.errors import BrokerError
 
-from . import notes
+from . import notes, wire
 from .problems import respond
 
 access_log = logging.getLogger("broker.access")
@@ -43,7 +43,7 @@ class Telemetry:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 gathered["status"] = message["status"]
-                message["headers"].append((b"x-request-id", identity.encode()))
+                message["headers"] += ((b"x-request-id", identity.encode()), *wire.ALWAYS)
             await send(message)
 
         try:

@@ -6,7 +6,7 @@ Requests are closed: a field that is not listed is refused. Answers say times in
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -30,13 +30,11 @@ KEYS_MAX = 1000
 PARTS_MAX = 1000
 """Parts in one call."""
 
-NO_STORE = {
-    "Cache-Control": "no-store",
-    "Vary": "Authorization",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+NO_STORE = {"Cache-Control": "no-store", "Vary": "Authorization"}
 """What every answer carries that may hold a URL or what is one principal's (RFC 9111)."""
+
+ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+"""What every answer carries: it is of the type it says, and its URL is told to nobody."""
 
 _encode = msgspec.json.Encoder().encode
 

@@ -103,6 +103,13 @@ def test_answers_with_a_url_are_kept_by_no_cache() -> None:
     answer = client().post("/api/v1/uploads", json=FILE)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["vary"] == "Authorization"
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/openapi.yaml", "/static/broker-upload.js", "/nowhere", "/api/v1/uploads"]
+)
+def test_every_answer_is_of_the_type_it_says_and_tells_its_url_to_nobody(path: str) -> None:
+    answer = client().get(path)
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["x-content-type-options"] == "nosniff"
 

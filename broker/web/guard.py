@@ -1,0 +1,228 @@
+"""HTTP as it reaches us: limits on what may come before a request is known, and deadlines while it comes.
+
+Rules of this module
+- httptools parses: it refuses what h11 lets pass (bare line feeds, folded lines, a request behind a chunked body) at
+  less than half its cost. What httptools leaves to others stands here: the size of a head, one Host, no
+  Transfer-Encoding, no connection that is held by sending slowly or not at all.
+- A request that is refused here reaches no application, and its connection ends with the answer.
+- Deadlines are totals. A request whose head comes in one piece costs no timer.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import uuid
+from typing import Any, Final
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from broker.errors import (
+    BrokerError,
+    HeadTooLargeError,
+    LengthRequiredError,
+    MalformedRequestError,
+    RequestTimeoutError,
+    TargetTooLongError,
+)
+
+from . import wire
+
+access_log = logging.getLogger("broker.access")
+
+HEAD_MAX: Final = 16 * 1024
+"""Bytes of all header fields."""
+
+FIELDS_MAX: Final = 100
+"""Header fields of one request."""
+
+TARGET_MAX: Final = 8 * 1024
+"""Bytes of a request target."""
+
+KEPT_BODY_MAX: Final = 64 * 1024
+"""Bytes of a declared body, past which the connection ends with the answer."""
+
+HEAD_DEADLINE: Final = 10.0
+"""Seconds in which a head must have come, from the opening of the connection or from its first byte."""
+
+WRITE_DEADLINE: Final = 60.0
+"""Seconds in which a client must have taken an answer that fills the buffers."""
+
+STOPPING_IDLE: Final = 1.0
+"""Seconds that an idle connection is left to a request which is on its way, when the server stops."""
+
+_LINGER: Final = 2.0
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; nothing is made from it
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol within limits. Given to uvicorn as its ``http``."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._received = 0  # bytes of a head that came in pieces
+        self._field_bytes = self._hosts = self._body_length = 0
+        self._in_body = False
+        self._is_last = False
+        self._is_ending = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._arm(HEAD_DEADLINE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_ending:
+            return
+        if not self._in_body:
+            self._received += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserUpgrade:  # we offer no other protocol, so the request is a plain one: RFC 9110, 7.8
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, BrokerError) else MalformedRequestError("This is no HTTP request."))
+        except HeadTooLargeError as error:
+            self._refuse(error)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._field_bytes = self._hosts = self._body_length = 0
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        if len(self.url) > TARGET_MAX:
+            raise TargetTooLongError(TARGET_MAX)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._field_bytes += len(name) + len(value) + 4
+        if self._field_bytes > HEAD_MAX or len(self.headers) > FIELDS_MAX:
+            raise HeadTooLargeError(HEAD_MAX)
+        match self.headers[-1][0]:
+            case b"host":
+                self._hosts += 1 if _HOST.fullmatch(value) else 2
+            case b"content-length":
+                self._body_length = int(value)  # httptools lets only digits pass
+            case b"transfer-encoding":  # chunked bodies bring trailers, and two ways to say where a request ends
+                raise LengthRequiredError("A body must have a Content-Length and no Transfer-Encoding.")
+
+    def on_headers_complete(self) -> None:
+        self._check_head()
+        self._disarm()
+        self._received, self._in_body = 0, True
+        super().on_headers_complete()
+        if self._is_last:
+            self.cycle.keep_alive = False
+        if self._body_length > KEPT_BODY_MAX:
+            self.cycle.keep_alive = False
+            self.cycle.transport = _Lingering(self)  # type: ignore[assignment]  # what a cycle uses of one
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self._write_timer or self.loop.call_later(WRITE_DEADLINE, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._write_timer:
+            self._write_timer.cancel()
+            self._write_timer = None
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """The server stops: what is under way is answered, and what is on its way on an idle connection, too."""
+        self._is_last = True
+        if self._is_idle:
+            self._disarm()
+            self._arm(STOPPING_IDLE)
+        else:
+            self.cycle.keep_alive = False
+
+    def end(self) -> None:
+        """Send no more, and take for a moment what still comes: else a reset could overtake the answer.
+
+        RFC 9112, section 9.6.
+        """
+        self._disarm()
+        self._is_ending = True
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(_LINGER, self.transport.abort)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _check_head(self) -> None:
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise MalformedRequestError("The request must be HTTP/1.1.")
+        if self._hosts > 1 or self._hosts < (version == "1.1"):
+            raise MalformedRequestError("The request must have one valid Host.")  # RFC 9112, section 3.2
+
+    def _feed(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+        if self._received > HEAD_MAX:
+            raise HeadTooLargeError(HEAD_MAX)
+        if self._is_idle and self._timer is None:
+            self._arm(HEAD_DEADLINE)
+
+    def _arm(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self._is_late)
+
+    def _disarm(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _is_late(self) -> None:
+        if self._received:
+            self._refuse(RequestTimeoutError(f"The head must arrive within {HEAD_DEADLINE:.0f} seconds."))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: BrokerError) -> None:
+        """Answer what is no request to us, and end the connection.
+
+        Behind a request that is still under way there is no place for an answer: then that one is the last.
+        """
+        if self._is_idle:
+            self.transport.write(b"".join(_answer(error, self.server_state.default_headers)))
+            self.end()
+        else:
+            self._is_ending = True
+            self.cycle.keep_alive = False
+
+
+class _Lingering:
+    """What a request's cycle uses of a transport, for one whose body may still be coming when it is answered."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.end
+
+
+def _answer(error: BrokerError, fields: list[tuple[bytes, bytes]]) -> list[bytes]:
+    identity = uuid.uuid4().hex
+    body = msgspec.json.encode(wire.problem(error, identity))
+    access_log.info(json.dumps({"event": "refused", "requestId": identity, "status": error.status, "code": error.code}))
+    return [
+        STATUS_LINE[error.status],
+        *(b"%b: %b\r\n" % field for field in (*fields, *wire.ALWAYS)),
+        b"content-type: application/problem+json\r\ncache-control: no-store\r\n",
+        b"x-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (identity.encode(), len(body)),
+        body,
+    ]

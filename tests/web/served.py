@@ -1,0 +1,164 @@
+"""The application under uvicorn as ``broker serve`` runs it, in a thread, and a client that sends bytes as they are."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from broker import settings
+from broker.cli.serve import server_options
+from broker.web.app import create_app
+
+from .application import ENVIRONMENT, KEY, UnaskedStore, token
+
+GOOD_PATH = f"/api/v1/downloads/{KEY}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """The code of the problem."""
+        assert self.fields["content-type"] == "application/problem+json"
+        document = json.loads(self.body)
+        assert document["status"] == self.status
+        assert document["requestId"] == self.fields["x-request-id"]
+        return str(document["code"])
+
+
+class Connection:
+    """A connection to the server."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._buffer = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send, as far as the server lets us."""
+        with contextlib.suppress(ConnectionError):
+            self._socket.sendall(data)
+
+    def replies(self) -> list[Reply]:
+        """All answers until the server ends the connection."""
+        with contextlib.suppress(ConnectionError):
+            while data := self._socket.recv(1 << 16):
+                self._buffer += data
+        found = []
+        while self._buffer:
+            found.append(self._next())
+        return found
+
+    def reply(self) -> Reply:
+        """The next answer."""
+        while b"\r\n\r\n" not in self._buffer or not self._is_whole():
+            data = self._socket.recv(1 << 16)
+            assert data, "the server has closed"
+            self._buffer += data
+        return self._next()
+
+    def is_closed_within(self, seconds: float) -> bool:
+        """Whether the server ends the connection in time."""
+        self._socket.settimeout(seconds)
+        try:
+            return self._socket.recv(1) == b""
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
+
+    def _is_whole(self) -> bool:
+        head, _, rest = self._buffer.partition(b"\r\n\r\n")
+        return len(rest) >= int(_fields(head).get("content-length", 0))
+
+    def _next(self) -> Reply:
+        head, _, rest = self._buffer.partition(b"\r\n\r\n")
+        status = int(head.split(b" ", 2)[1])
+        fields = _fields(head)
+        length = int(fields.get("content-length", 0)) if status != 100 else 0
+        self._buffer = rest[length:]
+        return Reply(status, fields, rest[:length])
+
+
+class Served:
+    """The server, for as long as the block lasts."""
+
+    def __init__(self, app: ASGIApp | None = None, **options: Any) -> None:
+        unasked: Any = UnaskedStore()
+        app = app or create_app(settings.parse(ENVIRONMENT), store=unasked)
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = self._socket.getsockname()[1]
+        self.server = uvicorn.Server(uvicorn.Config(app, **{**server_options(), **options}))
+        self.thread = threading.Thread(target=self.server.run, args=([self._socket],))
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        while not self.server.started:
+            assert self.thread.is_alive()
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+    def connect(self) -> Connection:
+        """A new connection."""
+        return Connection(self.port)
+
+    def sends(self, data: bytes) -> list[Reply]:
+        """All answers to ``data`` until the connection ends."""
+        with self.connect() as connection:
+            connection.send(data)
+            return connection.replies()
+
+    def is_well(self) -> bool:
+        """Whether the next good request gets its answer."""
+        (reply,) = self.sends(request("GET", GOOD_PATH))
+        return reply.status == 200
+
+
+@contextlib.contextmanager
+def served(**options: Any) -> Iterator[Served]:
+    """A server that must be well at the end."""
+    with Served(**options) as server:
+        yield server
+        assert server.is_well()
+
+
+def request(method: str, target: str, *fields: str, body: bytes = b"", keep: bool = False) -> bytes:
+    """A good request with a user's token; the last on its connection unless it is to be kept."""
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        "Host: broker.example",
+        f"Authorization: Bearer {token()}",
+        *([] if keep else ["Connection: close"]),
+        *fields,
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode("latin-1") + body
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -1,0 +1,222 @@
+"""The deadlines of the HTTP edge, and how a connection ends: over sockets, with deadlines shortened."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from broker.web import body, guard
+
+from .served import GOOD_PATH, Served, request, served
+
+CREATE = "/api/v1/uploads"
+SHORT = 0.3
+LONG = 5.0  # far more than a shortened deadline, also on a busy machine
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short deadlines."""
+    monkeypatch.setattr(guard, "HEAD_DEADLINE", SHORT)
+    monkeypatch.setattr(body, "BODY_DEADLINE", SHORT)
+
+
+@pytest.fixture
+def server(hurried: None) -> Iterator[Served]:
+    """A server in a hurry, which must be well at the end."""
+    with served() as server:
+        yield server
+
+
+def json_head(length: int) -> bytes:
+    """The head of a create."""
+    return request("POST", CREATE, "Content-Type: application/json", f"Content-Length: {length}", keep=True)
+
+
+def test_h17_a_silent_connection_is_closed(server: Served) -> None:
+    with server.connect() as connection:
+        assert connection.is_closed_within(LONG)
+
+
+@pytest.mark.parametrize("start", [b"GET /healthz HTTP/1.1\r\nHost: a\r\n", b"G"])
+def test_h17_half_a_head_is_a_408_and_the_end(server: Served, start: bytes) -> None:
+    with server.connect() as connection:
+        connection.send(start)
+        (reply,) = connection.replies()
+    assert (reply.status, reply.code) == (408, "request_timeout")
+
+
+def test_h17_a_head_that_drips_gets_no_more_time(server: Served) -> None:
+    with server.connect() as connection:
+        stop = threading.Event()
+
+        def drip() -> None:
+            for byte in b"GET /healthz HTTP/1.1\r\nHost: " + b"a" * 200:
+                connection.send(bytes([byte]))
+                if stop.wait(SHORT / 10):
+                    return
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        (reply,) = connection.replies()
+        stop.set()
+        dripping.join()
+    assert reply.status == 408
+
+
+def test_h17_a_second_head_has_a_deadline_of_its_own(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(request("GET", GOOD_PATH, keep=True))
+        assert connection.reply().status == 200
+        connection.send(b"GET /healthz HT")
+        (reply,) = connection.replies()
+    assert reply.status == 408
+
+
+def test_h17_empty_lines_keep_no_connection(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(request("GET", GOOD_PATH, keep=True))
+        assert connection.reply().status == 200
+        connection.send(b"\r\n")
+        assert [reply.status for reply in connection.replies()] in ([], [408])
+
+
+def test_b03_a_body_that_stays_out_is_a_408_and_the_end(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(json_head(100) + b"{")
+        (reply,) = connection.replies()
+    assert (reply.status, reply.code) == (408, "request_timeout")
+    assert reply.fields["connection"] == "close"
+
+
+def test_b03_a_body_behind_its_answer_keeps_no_connection(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(request("GET", GOOD_PATH, "Content-Length: 100", keep=True))
+        assert connection.reply().status == 200
+        connection.send(b"a")
+        assert connection.is_closed_within(LONG)
+
+
+def test_b01_a_body_over_the_limit_is_refused_unread_and_the_answer_arrives(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(json_head(50_000_000) + b"a" * 5_000_000)
+        (reply,) = connection.replies()
+    assert (reply.status, reply.code) == (413, "too_large")
+    assert reply.fields["connection"] == "close"
+
+
+def test_b01_a_client_that_goes_on_sending_is_cut_off(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_LINGER", SHORT)
+    with server.connect() as connection:
+        connection.send(json_head(50_000_000))
+        assert connection.reply().status == 413
+        connection.send(b"a")
+        assert connection.is_closed_within(LONG)
+
+
+def test_b04_what_follows_a_body_is_a_request_of_its_own_and_none_of_ours(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(json_head(2) + b"{}" + b"a" * 5000)
+        replies = connection.replies()
+    assert [reply.status for reply in replies] in ([422], [422, 400])
+
+
+def test_a_refused_body_in_time_leaves_the_connection_open(server: Served) -> None:
+    with server.connect() as connection:
+        connection.send(json_head(2) + b"{}")
+        assert connection.reply().status == 422
+        connection.send(request("GET", GOOD_PATH))
+        assert connection.reply().status == 200
+
+
+async def large(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application with an answer larger than all buffers."""
+    if scope["type"] == "http":
+        await Response(b"a" * 30_000_000)(scope, receive, send)
+    else:
+        await lifespan(receive, send)
+
+
+async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that takes its time."""
+    if scope["type"] == "http":
+        await asyncio.sleep(SHORT)
+        await Response(b"done")(scope, receive, send)
+    else:
+        await lifespan(receive, send)
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    """Start and stop."""
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "WRITE_DEADLINE", SHORT)
+    with Served(large) as server, server.connect() as connection:
+        connection.send(request("GET", "/"))
+        time.sleep(3 * SHORT)
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while data := connection._socket.recv(1 << 20):
+                received += len(data)
+        assert received < 30_000_000
+
+
+def test_a_client_that_takes_a_large_answer_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Served(large) as server:
+        (reply,) = server.sends(request("GET", "/"))
+    assert len(reply.body) == 30_000_000
+
+
+def test_x01_when_the_server_stops_what_is_under_way_is_answered() -> None:
+    with Served(slow) as server, server.connect() as connection:
+        connection.send(request("GET", "/", keep=True))
+        time.sleep(SHORT / 3)
+        server.server.should_exit = True
+        (reply,) = connection.replies()
+    assert (reply.body, reply.fields["connection"]) == (b"done", "close")
+
+
+def test_x01_when_the_server_stops_a_kept_connection_has_one_more_request() -> None:
+    with Served() as server, server.connect() as connection:
+        connection.send(request("GET", GOOD_PATH, keep=True))
+        assert connection.reply().status == 200
+        server.server.should_exit = True
+        time.sleep(SHORT)
+        connection.send(request("GET", GOOD_PATH, keep=True))
+        (reply,) = connection.replies()
+    assert (reply.status, reply.fields["connection"]) == (200, "close")
+
+
+def test_x01_when_the_server_stops_an_idle_connection_is_closed_soon() -> None:
+    with Served() as server, server.connect() as connection:
+        connection.send(request("GET", GOOD_PATH, keep=True))
+        assert connection.reply().status == 200
+        server.server.should_exit = True
+        assert connection.is_closed_within(LONG)
+
+
+def test_h18_idle_connections_keep_nobody_out() -> None:
+    with served() as server:
+        idle = [server.connect() for _ in range(200)]
+        assert server.is_well()
+        for connection in idle:
+            connection.__exit__()
+
+
+def test_a_refusal_leaves_a_line_in_the_log_and_nothing_of_what_was_sent(
+    server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "broker.access"):
+        (reply,) = server.sends(b"NONSENSE canary\r\n\r\n")
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert reply.fields["x-request-id"] in line
+    assert "canary" not in line
