@@ -67,9 +67,16 @@ class R2ObjectStore:
         clock: Callable[[], float] = time.time,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         concurrency: int = 32,
+        long_calls: int = 32,
     ) -> None:
         self._timeouts = timeouts
-        self._transport = Transport(presigner, clock=clock, connect_timeout=timeouts.connect, concurrency=concurrency)
+        self._transport = Transport(
+            presigner,
+            clock=clock,
+            connect_timeout=timeouts.connect,
+            concurrency=concurrency,
+            long_calls=long_calls,
+        )
         self._ask = self._transport.ask
 
     async def head(self, ref: ObjectRef) -> StoredObject | None:
@@ -93,7 +100,9 @@ class R2ObjectStore:
             "x-amz-metadata-directive": "REPLACE",
             "cf-copy-destination-if-none-match": "*",  # R2's own: of two promotions one wins
         }
-        answer = await self._ask(Call("CopyObject", "PUT", target, _until(self._timeouts.copy), conditional))
+        answer = await self._ask(
+            Call("CopyObject", "PUT", target, _until(self._timeouts.copy), conditional, is_long=True)
+        )
         if answer.status == 412 or says_no_such_key(answer):
             return None
         return copied_object(answer)
@@ -158,7 +167,9 @@ class R2ObjectStore:
             "x-amz-copy-source-range": f"bytes={first_byte}-{first_byte + size - 1}",
         }
         query = {"partNumber": str(number), "uploadId": upload_id}
-        answer = await self._ask(Call("UploadPartCopy", "PUT", target, _until(self._timeouts.copy), headers, query))
+        answer = await self._ask(
+            Call("UploadPartCopy", "PUT", target, _until(self._timeouts.copy), headers, query, is_long=True)
+        )
         if says_no_such_upload(answer) or says_no_such_key(answer):
             return False
         check_copied_part(answer)
@@ -175,6 +186,7 @@ class R2ObjectStore:
                 headers,
                 {"uploadId": upload_id},
                 _complete_request(parts),
+                is_long=True,
             )
         )
         return None if says_no_such_upload(answer) else completed_object(answer)

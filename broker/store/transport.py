@@ -2,11 +2,16 @@
 
 Rules of this module
 - A call ends within its deadline: waiting for a slot, connecting, both attempts and reading are inside of it.
-- Every call may safely be sent twice, so what may pass is tried once more; every other answer is taken as it is.
+- Every call may safely be sent twice, so what may pass is tried once more while that is seldom; every other answer is
+  taken as it is. A store that does not answer is left alone for a while.
+- Long calls have places of their own: a few slow copies keep nobody from a quick look.
 - It speaks to the store alone: no redirect is followed, no cookie kept, no proxy or netrc read.
 """
 
 import asyncio
+import json
+import logging
+import math
 import random
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -19,6 +24,9 @@ from broker.core.sigv4 import EMPTY, Presigner
 from broker.errors import StorageUnavailableError
 
 from .answers import Answer
+from .breaker import CircuitBreaker, RetryBudget
+
+log = logging.getLogger("broker.store")
 
 _TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
 _FAILURES: Final = (aiohttp.ClientError, OSError)  # of which TimeoutError is one
@@ -32,7 +40,10 @@ _HEADERS: Final = {
 
 
 class Call(NamedTuple):
-    """One call: ``until`` is by the loop's clock, ``limit`` the bytes of a good answer's body that are read."""
+    """One call: ``until`` is by the loop's clock, ``limit`` the bytes of a good answer's body that are read.
+
+    ``is_long``: the store has much to do, and may take longer than a caller of other calls would wait.
+    """
 
     operation: str
     method: str
@@ -42,40 +53,81 @@ class Call(NamedTuple):
     query: Mapping[str, str] = EMPTY
     body: bytes | None = None
     limit: int = _XML_LIMIT
+    is_long: bool = False
 
 
 class Transport:
-    """At most ``concurrency`` calls at once; ``connect_timeout`` is the seconds one connection may take to be made."""
+    """At most ``concurrency`` quick calls at once, and ``long_calls`` long ones.
+
+    ``connect_timeout`` is the seconds one connection may take to be made.
+    """
 
     def __init__(
-        self, presigner: Presigner, *, clock: Callable[[], float], connect_timeout: float, concurrency: int
+        self,
+        presigner: Presigner,
+        *,
+        clock: Callable[[], float],
+        connect_timeout: float,
+        concurrency: int,
+        long_calls: int,
     ) -> None:
         self._presigner = presigner
         self._clock = clock
         self._connect_timeout = connect_timeout
         self._slots = asyncio.Semaphore(concurrency)
+        self._long_slots = asyncio.Semaphore(long_calls)
+        self._breaker = CircuitBreaker()
+        self._retries = RetryBudget()
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, call: Call) -> Answer:
         """The store's answer, whatever it says; raises ``StorageUnavailableError`` when there is none in time."""
+        slots = self._long_slots if call.is_long else self._slots
         try:
-            async with asyncio.timeout_at(call.until), self._slots:
-                return await self._attempts(call)
-        except _FAILURES as error:  # their texts hold the endpoint; their names do not
-            raise StorageUnavailableError(f"{call.operation} got no answer, {type(error).__name__}") from None
+            async with asyncio.timeout_at(call.until):
+                await slots.acquire()
+        except TimeoutError:
+            raise StorageUnavailableError(f"{call.operation} found no free place") from None
+        try:
+            return await self._watched(call)
+        finally:
+            slots.release()
 
     async def close(self) -> None:
         """Let go of connections."""
         if self._session:
             await self._session.close()
 
+    async def _watched(self, call: Call) -> Answer:
+        """The answer, with the breaker told how it went; a caller that goes away says nothing of the store."""
+        now = asyncio.get_running_loop().time
+        if wait := self._breaker.wait(now(), may_probe=not call.is_long):
+            raise StorageUnavailableError(f"{call.operation} was not asked for", retry_after=math.ceil(wait))
+        try:
+            async with asyncio.timeout_at(call.until):
+                answer = await self._attempts(call)
+        except _FAILURES as error:  # their texts hold the endpoint; their names do not
+            self._failed(now())
+            raise StorageUnavailableError(f"{call.operation} got no answer, {type(error).__name__}") from None
+        if answer.status in _TRANSIENT:
+            self._failed(now())
+        elif self._breaker.succeeded():
+            log.warning(json.dumps({"event": "store", "outcome": "back"}))
+        return answer
+
+    def _failed(self, now: float) -> None:
+        if self._breaker.failed(now):
+            log.warning(json.dumps({"event": "store", "outcome": "left alone"}))
+
     async def _attempts(self, call: Call) -> Answer:
+        self._retries.earn()
         try:
             answer = await self._attempt(call)
-            if answer.status not in _TRANSIENT:
+            if answer.status not in _TRANSIENT or not self._retries.spend():
                 return answer
         except _FAILURES:
-            pass
+            if not self._retries.spend():
+                raise
         await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311  # jitter is no secret
         return await self._attempt(call)
 

@@ -113,10 +113,10 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 
 
 @asynccontextmanager
-async def store_at(endpoint: str, timeouts: Timeouts = TIMEOUTS, concurrency: int = 32) -> AsyncIterator[R2ObjectStore]:
+async def store_at(endpoint: str, timeouts: Timeouts = TIMEOUTS, **limits: int) -> AsyncIterator[R2ObjectStore]:
     """The adapter over ``endpoint``, whose clock stands at ``NOW``."""
     presigner = Presigner(CREDENTIALS, endpoint)
-    store = R2ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, concurrency=concurrency)
+    store = R2ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, **limits)
     try:
         yield store
     finally:
@@ -130,9 +130,9 @@ def check_discreet(reason: str) -> None:
 
 
 @asynccontextmanager
-async def facing(*acts: Act, concurrency: int = 32) -> AsyncIterator[tuple[R2ObjectStore, Wire]]:
+async def facing(*acts: Act, **limits: int) -> AsyncIterator[tuple[R2ObjectStore, Wire]]:
     """The adapter over a server that acts so."""
-    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", concurrency=concurrency) as store:
+    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", TIMEOUTS, **limits) as store:
         yield store, server
 
 
