@@ -44,6 +44,7 @@ class JwksKeys:
         self._location = location
         self._clock = clock
         self._known: dict[str, SignatureChecks] = {}
+        self._loads = 0
         self._loaded_at = self._tried_at = float("-inf")
         self._flight: asyncio.Task[bool] | None = None
 
@@ -51,13 +52,16 @@ class JwksKeys:
     def is_loaded(self) -> bool:
         return bool(self._known) and self._age() <= self._location.max_stale
 
+    def version(self) -> int:
+        if self._known and self._age() > LIFESPAN:
+            self._begin()
+        return self._loads if self.is_loaded else 0
+
     def checks(self, kid: Any) -> SignatureChecks:
         if not isinstance(kid, str):
             raise UnauthenticatedError("the token names no key")
         if not self.is_loaded:
             raise IdentityUnavailableError("there are no keys", retry_after=self._wait())
-        if self._age() > LIFESPAN:
-            self._begin()
         if kid not in self._known:
             raise UnknownKeyError("no key has the token's kid")
         return self._known[kid]
@@ -85,6 +89,7 @@ class JwksKeys:
             return False
         self._known = {kid: signature_checks(key) for kid, key in keys.items()}
         self._loaded_at = self._clock()
+        self._loads += 1
         log.info(json.dumps({"event": "jwks", "outcome": "loaded", "known": len(self._known)}))
         return True
 

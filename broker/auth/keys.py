@@ -19,6 +19,9 @@ class Keys(Protocol):
     def is_loaded(self) -> bool:
         """Whether there is any key."""
 
+    def version(self) -> int:
+        """A number that changes whenever the keys do. Keys that have grown old are asked for in the background."""
+
     def checks(self, kid: Any) -> SignatureChecks:
         """The checks of the key that a token names; asks nobody.
 
@@ -36,6 +39,10 @@ class ConfiguredKey:
 
     def __init__(self, key: VerificationKey) -> None:
         self._checks = signature_checks(key)
+
+    def version(self) -> int:
+        """Always the same."""
+        return 0
 
     def checks(self, kid: Any) -> SignatureChecks:  # noqa: ARG002  # the port's
         """The key's."""

@@ -23,6 +23,7 @@ from broker.errors import IdentityUnavailableError, MalformedRequestError, Unaut
 from .jwks import JwksKeys
 from .keys import ConfiguredKey, Keys, UnknownKeyError
 from .signatures import LIBRARY_ERRORS, SignatureCheck
+from .verified import VerifiedTokens
 
 VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 """Claims under a good signature. Their values were not validated yet."""
@@ -44,15 +45,24 @@ class TokenVerifier:
     def __init__(self, rules: TokenRules, keys: Keys | None = None) -> None:
         self._rules = rules
         self.keys = keys or keys_of(rules)
+        self._known = VerifiedTokens()
 
     async def authenticate(self, authorization: Sequence[str], *, now: int) -> Principal:
-        """Like ``principal``; a token that names an unknown key is worth asking the identity service for it."""
+        """Like ``principal``, with two differences.
+
+        A token that was verified a moment ago is not verified again. For one that names an unknown key, the identity
+        service is asked.
+        """
+        if len(authorization) == 1 and len(authorization[0]) <= AUTHORIZATION_MAX:
+            known = self._known.find(authorization[0], now=now, keys_version=self.keys.version())
+            if known:
+                return known
         try:
-            return self.principal(authorization, now=now)
+            return self._verified(authorization, now)
         except (UnknownKeyError, IdentityUnavailableError):
             if not await self.keys.refresh():
                 raise
-        return self.principal(authorization, now=now)
+        return self._verified(authorization, now)
 
     def principal(self, authorization: Sequence[str], *, now: int) -> Principal:
         """Who sent a request with these Authorization fields; raises ``UnauthenticatedError``.
@@ -60,10 +70,23 @@ class TokenVerifier:
         Asks nobody: raises ``IdentityUnavailableError`` when there is no key to verify with. More than one field is
         a malformed request (RFC 9110 section 5.3): ``MalformedRequestError``.
         """
+        return self._principal(self._valid_claims(authorization, now))
+
+    def _verified(self, authorization: Sequence[str], now: int) -> Principal:
+        """Like ``principal``, and the token is known from now on."""
+        claims = self._valid_claims(authorization, now)
+        principal = self._principal(claims)
+        self._known.keep(authorization[0], principal, now=now, until=int(claims["exp"]) + self._rules.leeway)
+        return principal
+
+    def _valid_claims(self, authorization: Sequence[str], now: int) -> VerifiedClaims:
         claims = self._verify(_compact(authorization))
         _validate_times(claims, self._rules, now)
         _validate_issuer(claims, self._rules.issuer)
         _validate_audience(claims, self._rules.audience)
+        return claims
+
+    def _principal(self, claims: VerifiedClaims) -> Principal:
         return Principal(_subject(claims, self._rules.subject_claim), _has_scope(claims, self._rules.service_scope))
 
     def _verify(self, token: re.Match[str]) -> VerifiedClaims:
