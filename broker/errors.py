@@ -175,6 +175,16 @@ class RequestTimeoutError(BrokerError):
     code, status, title = "request_timeout", 408, "Request timeout"
 
 
+class RateLimitedError(BrokerError):
+    """The user asks for too much. ``retry_after`` is in seconds."""
+
+    code, status, title = "rate_limited", 429, "Rate limited"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("This is too much in a minute. Nothing was changed; try again later.")
+        self.retry_after = retry_after
+
+
 class StorageUnavailableError(BrokerError):
     """The store did not answer, or its answer made no sense: neither a yes nor a no.
 

@@ -10,6 +10,7 @@ from broker.core.tickets import Tickets
 from broker.settings import Settings, StoreSettings
 from broker.store.port import ObjectStore
 
+from .allowance import Allowance
 from .confirmation import Confirmer
 from .downloads import Downloads
 from .multipart import Multiparts
@@ -25,6 +26,7 @@ class Services:
     uploads: Uploads
     objects: Objects
     downloads: Downloads
+    allowance: Allowance
 
 
 def build(
@@ -60,7 +62,7 @@ def build(
         policy=settings.downloads,
         clock=clock,
     )
-    return Services(uploads, objects, downloads)
+    return Services(uploads, objects, downloads, Allowance(settings.rate_limit))
 
 
 __all__ = ["Services", "build"]

@@ -57,6 +57,7 @@ class Settings:
     downloads: DownloadPolicy
     issuer: str
     cors_origins: tuple[str, ...]
+    rate_limit: int
     secrets: tuple[bytes, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
@@ -74,6 +75,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
         downloads=_downloads(env),
         issuer=env.text("BROKER_ISSUER", "r2-upload-broker"),
         cors_origins=_origins(env),
+        rate_limit=env.number("BROKER_RATE_LIMIT", 3000, least=0, most=10**9),
         secrets=_secrets(env, store),
     )
     if env.faults or tokens is None:

@@ -14,9 +14,11 @@ from typing import TypeVar
 
 _UNITS = {
     "size": {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9},
+    "number": {"": 1},
     "duration": {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400},
 }
-_EXAMPLES = {"size": "64MiB", "duration": "15m"}
+_EXAMPLES = {"size": "64MiB", "number": "3000", "duration": "15m"}
+_NAMES = {"size": " bytes", "number": "", "duration": " seconds"}
 _QUANTITY = re.compile(r"([0-9]{1,15})[ ]?([A-Za-z]*)", re.ASCII)
 
 T = TypeVar("T")
@@ -79,6 +81,10 @@ class Environment:
         """Bytes: a whole number with or without a unit (``64MiB``)."""
         return self._quantity("size", name, default, least, most)
 
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        """A whole number."""
+        return self._quantity("number", name, default, least, most)
+
     def duration(self, name: str, default: int, *, least: int, most: int) -> int:
         """Seconds: a whole number with or without a unit (``15m``)."""
         return self._quantity("duration", name, default, least, most)
@@ -107,6 +113,6 @@ class Environment:
             return default
         quantity = int(match[1]) * units[match[2]]
         if not least <= quantity <= most:
-            self.fault(name, f"must be between {least} and {most} {'bytes' if kind == 'size' else 'seconds'}")
+            self.fault(name, f"must be between {least} and {most}{_NAMES[kind]}")
             return default
         return quantity

@@ -62,6 +62,7 @@ async def download_many(services: Services, request: Request, principal: Princip
     """Signed links to many objects."""
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), wire.LinksIn)
+    services.allowance.spend(principal, len(wanted.keys) - 1)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return wire.answer({"downloads": [wire.link(link) for link in links]})

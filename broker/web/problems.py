@@ -10,6 +10,7 @@ from broker.errors import (
     IdentityUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
+    RateLimitedError,
     RequestTimeoutError,
     StorageNotConfiguredError,
     StorageUnavailableError,
@@ -52,6 +53,6 @@ def _fields(error: BrokerError) -> dict[str, str]:
             return {"Connection": "close"}  # RFC 9110, section 15.5.9
         case MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
-        case StorageUnavailableError() | StorageNotConfiguredError() | IdentityUnavailableError():
+        case StorageUnavailableError() | StorageNotConfiguredError() | IdentityUnavailableError() | RateLimitedError():
             return {"Retry-After": str(error.retry_after)}
     return {}

@@ -91,6 +91,7 @@ class Gate:
             notes.note(request.scope, sub=principal.subject)
             if self.services is None:
                 raise StorageNotConfiguredError(self.missing)
+            self.services.allowance.spend(principal)
             return await handler(self.services, request, principal)
 
         return enter

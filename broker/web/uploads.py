@@ -20,6 +20,7 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     document = await read_json(request)
     batch = isinstance(document, dict) and "files" in document
     files = convert(document, wire.FilesIn).files if batch else [convert(document, wire.FileIn)]
+    services.allowance.spend(principal, len(files) - 1)  # the gate took the first
     uploads = await services.uploads.create(
         principal, [file.declaration() for file in files], batch=batch, idempotency_key=key
     )
@@ -69,6 +70,7 @@ async def confirm_many(services: Services, request: Request, principal: Principa
     """Confirm each of several uploads; each has its own answer or problem."""
     parameters(request)
     tickets = convert(await read_json(request, limit=CONFIRMS_BODY_MAX), wire.ConfirmsIn).upload_ids
+    services.allowance.spend(principal, len(tickets) - 1)
     outcomes = await services.uploads.confirm_many(principal, tickets)
     identity = notes.request_id(request.scope)
     return wire.answer(

@@ -119,14 +119,14 @@ def test_every_answer_names_its_request_and_says_who_may_keep_it() -> None:
     for path, method, status, answer in answers():
         wanted = {"X-Request-Id", "Cache-Control"}
         wanted |= {"WWW-Authenticate"} if status == 401 else set()
-        wanted |= {"Retry-After"} if status == 202 or (status == 503 and path != "/readyz") else set()
+        wanted |= {"Retry-After"} if status in (202, 429) or (status == 503 and path != "/readyz") else set()
         wanted |= {"Location"} if status in (201, 307) else set()
         assert set(answer["headers"]) == wanted, (path, method, status)
 
 
 def test_every_resource_that_needs_a_token_may_answer_what_its_gate_does() -> None:
     """Two tokens are malformed, none is unauthenticated, an unknown parameter invalid; there may be no store."""
-    gate = {400, 401, 422, 500, 503}
+    gate = {400, 401, 422, 429, 500, 503}
     for path, method, operation in operations():
         if path not in PUBLIC:
             assert gate <= set(map(int, operation["responses"])), (path, method)
