@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,9 @@ def inherited() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
 
 
+BROKER = (sys.executable, "-m", "broker")
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
@@ -36,18 +39,32 @@ def free_port() -> int:
 
 
 class Broker:
-    """``broker serve`` with exactly the given environment, ready when entered."""
+    """``broker serve`` with exactly the given environment, ready when entered.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *options: str) -> None:
+    ``command`` runs the package otherwise, ``log`` is where its output goes; without ``counted`` its lines do not
+    count as covered.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        *options: str,
+        command: Sequence[str] = BROKER,
+        log: Path | None = None,
+        counted: bool = True,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._log = folder / f"broker-{self.port}.log"
-        self._environment = {**inherited(), "JWT_SECRET": JWT_SECRET, **environment}
+        self._log = log or folder / f"broker-{self.port}.log"
+        self._command = command
+        path = {"PATH": os.environ["PATH"]}
+        self._environment = {**(inherited() if counted else path), **environment, "JWT_SECRET": JWT_SECRET}
         self._options = options
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "broker", "serve", "--port", str(self.port), *self._options]
+        command = [*self._command, "serve", "--port", str(self.port), *self._options]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=self._folder, env=self._environment, stdout=log, stderr=subprocess.STDOUT

@@ -1,0 +1,53 @@
+"""Steady load on a broker: as many requests as some clients can make, and what became of each."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from tests.web.application import KEY
+
+from .processes import token
+
+
+@dataclass
+class Load:
+    """Statuses of all answers, and the moments at which there was none."""
+
+    statuses: list[int] = field(default_factory=list)
+    lost: list[float] = field(default_factory=list)
+
+    @property
+    def lost_for(self) -> float:
+        """Seconds from the first request that was lost to the last."""
+        return self.lost[-1] - self.lost[0] if self.lost else 0.0
+
+
+@contextlib.asynccontextmanager
+async def load(url: str, clients: int = 16) -> AsyncIterator[Load]:
+    """Each client asks for links on a kept connection, and opens a new one when that ended."""
+    found = Load()
+    headers = {"Authorization": f"Bearer {token(scope='broker:service')}"}
+    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
+        session._retry_connection = False  # a request that is lost is to be seen
+
+        async def ask() -> None:
+            while True:
+                try:
+                    async with session.get(f"{url}/api/v1/downloads/{KEY}") as answer:
+                        await answer.read()
+                        found.statuses.append(answer.status)
+                except aiohttp.ClientError:
+                    found.lost.append(time.monotonic())
+                    await asyncio.sleep(0.01)
+
+        tasks = [asyncio.create_task(ask()) for _ in range(clients)]
+        try:
+            yield found
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,240 @@
+"""What happens to requests when ``broker serve`` is stopped, killed, restarted or starved."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from broker.cli.serve import GRACEFUL_STOP, server_options
+from tests.store.wire import silence, silence_then, wire
+from tests.web.application import ENVIRONMENT, KEY
+from tests.web.served import Connection
+
+from .load import load
+from .processes import BROKER, Broker, token
+
+NOWHERE = {**ENVIRONMENT, "R2_ENDPOINT": "http://127.0.0.1:9"}
+HOST = b"Host: broker.example\r\n"
+OBJECT = f"/api/v1/objects/{KEY}"
+
+
+def workers(broker: Broker) -> set[int]:
+    """The processes that serve."""
+    children = Path(f"/proc/{broker.process.pid}/task/{broker.process.pid}/children").read_text(encoding="ascii")
+    commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children.split()}
+    return {child for child, command in commands.items() if b"spawn_main" in command}
+
+
+async def becomes(true: Callable[[], bool], within: float = 10) -> None:
+    """Waits at most ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def all_workers(broker: Broker, but: Collection[int] = ()) -> set[int]:
+    """Both workers, when neither of them is of ``but``."""
+    await becomes(lambda: len(workers(broker).difference(but)) == 2)
+    return workers(broker).difference(but)
+
+
+def rss(pid: int) -> int:
+    """Bytes that a process has in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def request(method: str, path: str, *fields: str, body: bytes = b"") -> bytes:
+    """A request with a token of these brokers."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Authorization: Bearer {token()}", *fields, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@contextlib.contextmanager
+def connections(port: int, count: int) -> Iterator[list[Connection]]:
+    """Open connections."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Connection(port)) for _ in range(count)]
+
+
+async def test_x01_sigterm_loses_none_of_the_requests_in_flight(tmp_path: Path) -> None:
+    """20 requests that wait for the store are all answered, and new connections are refused."""
+    async with wire(silence_then(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as store:
+        environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
+        with Broker(tmp_path, environment) as broker, connections(broker.port, 20) as clients:
+            for client in clients:
+                client.send(request("GET", OBJECT))
+            await becomes(lambda: len(store.requests) == 20)
+            began = time.monotonic()
+            broker.process.send_signal(signal.SIGTERM)
+            replies = await asyncio.gather(*(asyncio.to_thread(client.replies) for client in clients))
+            assert await asyncio.to_thread(broker.process.wait, 10) in (0, -signal.SIGTERM)
+            assert time.monotonic() - began < 5
+            assert [reply.status for (reply,) in replies] == [404] * 20
+            with pytest.raises(ConnectionRefusedError):
+                Connection(broker.port)
+
+
+async def test_x01_sigterm_under_load_loses_nothing_that_was_sent(tmp_path: Path) -> None:
+    """A client whose connection is kept has its next answer with ``Connection: close``, not a closed connection."""
+    with Broker(tmp_path, NOWHERE) as broker, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Connection(broker.port)) for _ in range(20)]
+        answered = 0
+
+        def go_on(client: Connection) -> int:
+            count = 0
+            while True:
+                client.send(request("GET", f"/api/v1/downloads/{KEY}"))
+                reply = client.reply()
+                assert reply.status == 200
+                count += 1
+                if reply.fields.get("connection") == "close":
+                    return count
+
+        running = asyncio.gather(*(asyncio.to_thread(go_on, client) for client in clients))
+        await asyncio.sleep(0.5)
+        broker.process.send_signal(signal.SIGTERM)
+        answered = sum(await running)
+        assert answered > 20
+
+
+async def test_x02_what_is_stuck_ends_with_the_time_that_a_stop_may_take(tmp_path: Path) -> None:
+    async with wire(silence) as store:
+        environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
+        with Broker(tmp_path, environment) as broker, connections(broker.port, 2) as (stuck, stalled):
+            stuck.send(request("GET", OBJECT))
+            stalled.send(request("POST", "/api/v1/uploads", "Content-Type: application/json", "Content-Length: 100"))
+            await asyncio.sleep(0.2)
+            began = time.monotonic()
+            broker.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(stuck.reply)
+            await asyncio.to_thread(broker.process.wait, 20)
+            assert time.monotonic() - began < GRACEFUL_STOP + 5
+
+
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT], [signal.SIGINT, signal.SIGTERM]]
+)
+def test_x03_a_signal_ends_it_once_and_cleanly(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    with Broker(tmp_path, NOWHERE) as broker:
+        for number in signals:
+            broker.process.send_signal(number)
+        assert broker.process.wait(10) in (0, *(-number for number in signals))
+        assert not [line for line in broker.lines() if line.get("level") == "error"]
+
+
+async def test_x04_kill_9_of_one_of_two_workers_is_hardly_seen(tmp_path: Path) -> None:
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        before = await all_workers(broker)
+        async with load(broker.url) as found:
+            await asyncio.sleep(1)
+            os.kill(min(before), signal.SIGKILL)
+            await becomes(lambda: bool(workers(broker) - before), within=5)
+            await asyncio.sleep(2)
+        assert set(found.statuses) == {200}
+        assert len(found.lost) <= len(found.statuses) / 100
+        assert found.lost_for <= 1
+
+
+def test_x05_after_kill_9_a_new_process_is_ready_soon(tmp_path: Path) -> None:
+    with Broker(tmp_path, NOWHERE) as broker:
+        broker.kill()
+    with Broker(tmp_path, NOWHERE) as another, another.client() as client:
+        assert client.get(f"/downloads/{KEY}").status_code == 200
+
+
+def test_x06_out_of_file_descriptors_it_recovers_and_its_log_stays_small(tmp_path: Path) -> None:
+    limited = [sys.executable, "-c", LIMITED]
+    with Broker(tmp_path, NOWHERE, command=limited) as broker:
+        with connections(broker.port, 150) as clients:
+            time.sleep(2)
+            lines = len(broker.lines())
+            assert clients
+        time.sleep(2)
+        assert lines <= 20 + 10
+        with broker.client() as client:
+            assert client.get(f"/downloads/{KEY}").status_code == 200
+
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+runpy.run_module("broker", run_name="__main__", alter_sys=True)
+"""
+
+WRITES_NOTHING = """
+import os, runpy, sys
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and not arguments[0].startswith("/dev/"):
+        writes = (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if writes and "__pycache__" not in arguments[0]:
+            os.write(2, f"writes {arguments[0]}".encode())
+            os._exit(70)
+    if event in ("os.mkdir", "os.rename", "tempfile.mkstemp", "tempfile.mkdtemp", "subprocess.Popen"):
+        os.write(2, f"does {event}".encode())
+        os._exit(71)
+sys.addaudithook(watch)
+sys.dont_write_bytecode = True
+runpy.run_module("broker", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_x07_it_needs_no_home_and_writes_no_file(tmp_path: Path) -> None:
+    """So it runs below a read-only root, as any user."""
+    command = [sys.executable, "-c", WRITES_NOTHING]
+    with Broker(tmp_path, NOWHERE, command=command, counted=False) as broker, broker.client() as client:
+        created = client.post("/uploads", json={"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10})
+        assert created.status_code == 201
+        assert client.post(f"/uploads/{created.json()['uploadId']}/confirm").status_code == 503
+        assert broker.process.poll() is None
+
+
+WITHOUT_OUTPUT = ("sh", "-c", 'exec "$@" >&- 2>&-', "sh", *BROKER)
+
+
+@pytest.mark.parametrize(("command", "log"), [(BROKER, Path("/dev/full")), (WITHOUT_OUTPUT, None)])
+def test_x08_a_log_that_takes_nothing_stops_no_answer(tmp_path: Path, command: Sequence[str], log: Path | None) -> None:
+    with Broker(tmp_path, NOWHERE, command=command, log=log) as broker, broker.client() as client:
+        for _ in range(10):
+            assert client.get(f"/downloads/{KEY}").status_code == 200
+
+
+def test_x09_the_largest_inputs_on_500_connections_fit_into_256_mib(tmp_path: Path) -> None:
+    """H17: and a good client is answered meanwhile."""
+    head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-Large: " + b"a" * (15 * 1024)
+    body = request("POST", "/api/v1/uploads", "Content-Type: application/json", f"Content-Length: {64 * 1024}")
+    with Broker(tmp_path, NOWHERE) as broker, connections(broker.port, 500) as clients, broker.client() as good:
+        for index, client in enumerate(clients):
+            client.send(head if index % 2 else body + b"a" * (64 * 1024 - 1))
+        time.sleep(1)
+        assert rss(broker.process.pid) < 256 * 2**20
+        began = time.monotonic()
+        assert good.get(f"/downloads/{KEY}").status_code == 200
+        assert time.monotonic() - began < 2
+
+
+async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        now = await all_workers(broker)
+        async with load(broker.url) as found:
+            for _ in range(3):
+                broker.process.send_signal(signal.SIGHUP)
+                now = await all_workers(broker, but=now)
+                await asyncio.sleep(0.5)
+        assert (set(found.statuses), found.lost) == ({200}, [])
+
+
+def test_x14_what_is_installed_beside_us_changes_no_parser_and_no_loop() -> None:
+    options = server_options()
+    assert (options["http"], options["loop"], options["ws"]) == (
+        "broker.web.guard:GuardedProtocol",
+        "uvloop",
+        "none",
+    )
