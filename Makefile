@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+FUZZ_READY := .venv/.fuzz-ready
+REQUESTS ?= 100000
+SECONDS ?= 600
 
-.PHONY: demo test browser large lint serve bench clean lock
+.PHONY: demo test browser large fuzz lint serve bench clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -16,6 +19,10 @@ browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get in
 
 large: $(READY)  ## an upload of 5.5 GiB; needs 12 GiB below the temporary folder
 	$(BIN)/python -m pytest -m large
+
+fuzz: $(FUZZ_READY)  ## hostile input for an hour: REQUESTS over HTTP, then SECONDS of coverage-guided fuzzing for each parser
+	$(BIN)/python -m tests.fuzz.campaign --requests $(REQUESTS)
+	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
 
 lint: $(READY)  ## style, import order, strict types
 	$(BIN)/ruff check .
@@ -33,7 +40,9 @@ lock: $(READY)  ## write the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
 	  pyproject.toml --output-file deploy/requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --all-extras pyproject.toml --output-file tests/requirements.lock
+	  --extra demo --extra test --extra lint pyproject.toml --output-file tests/requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
+	  --extra fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
@@ -42,5 +51,9 @@ $(READY): tests/requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/fuzz/requirements.lock
+	@touch $@
+
 clean:
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz build dist

@@ -40,6 +40,8 @@ def clean_name(name: str) -> str:
     kept = unicodedata.normalize("NFC", last.translate(_DECEPTIVE)).strip()
     if all(character == "." or character.isspace() for character in kept):
         raise ValueError("must name a file")
+    if len(kept) > NAME_MAX:  # NFC makes three characters of some
+        raise ValueError(f"must have at most {NAME_MAX} characters in NFC")
     return kept
 
 

@@ -1,6 +1,7 @@
 """Reads a request's JSON body: bounded in bytes and in time, in one media type, with one meaning."""
 
 import asyncio
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +28,9 @@ BODY_DEADLINE = 10.0
 """Seconds in which a body must have arrived."""
 
 T = TypeVar("T")
+
+# msgspec's words. A name that a client gave stands between back-quotes and may look like a place itself.
+_WORDS = re.compile(r"(Object [a-z ]+ field `.*?`|.*?)(?: - at `\$([\w.\[\]]*)`)?", re.DOTALL | re.ASCII)
 
 
 async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
@@ -91,12 +95,14 @@ async def _read(request: Request, limit: int) -> bytes:
 
 def _fault(message: str) -> Fault:
     """The pointer and the rule in msgspec's words: ``RULE - at `$.a[0].b``` or ``... field `x` - at `$.a```."""
-    rule, _, path = message.partition(" - at `")
-    pointer = path.rstrip("`").removeprefix("$").replace("[", "/").replace("]", "").replace(".", "/")
+    rule, path = _WORDS.fullmatch(message).groups("")  # type: ignore[union-attr]  # it matches every text
+    pointer = path.replace("[", "/").replace("]", "").replace(".", "/")
     if rule.startswith("Object missing required field"):
         return Fault(f"{pointer}/{_quoted(rule)}", "is required")
     if rule.startswith("Object contains unknown field"):
         return Fault(f"{pointer}/{_quoted(rule)}", "is not a known field")
+    if rule.startswith("Invalid enum value"):
+        return Fault(pointer, "is none of the values there are")  # msgspec would quote the client's
     return Fault(pointer, rule[:1].lower() + rule[1:].replace("`", ""))
 
 

@@ -48,6 +48,7 @@ def test_a_name_is_kept_without_what_deceives(given_name: str, kept: str) -> Non
         ("a\u2029b", "line separators"),
         ("a\ud800", "surrogates"),
         ("a" * (NAME_MAX + 1), "at most 255"),
+        ("\U0001d160" * (NAME_MAX // 3 + 1), "at most 255 characters in NFC"),  # which makes three of one
     ],
 )
 def test_a_name_that_cannot_be_kept_is_refused_with_its_rule(name: str, rule: str) -> None:

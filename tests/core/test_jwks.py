@@ -11,7 +11,7 @@ from broker.core.jwks import BYTES_MAX, KEYS_MAX, parse
 from tests.auth.minting import ED25519, P256, RSA, document, jwk
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )

@@ -125,6 +125,22 @@ def test_an_unknown_field_is_refused_by_its_name(path: str, good: dict[str, Any]
     check()
 
 
+@pytest.mark.parametrize("name", ["x - at `$.evil", "` - at `$.evil[0]", "a.b[0]~/"])
+def test_an_unknown_field_whose_name_looks_like_a_place_is_named_where_it_is(name: str) -> None:
+    token_of_pointer = name.replace("~", "~0").replace("/", "~1")
+    refused(post(USER, "/uploads", {"files": [FILE, {**FILE, name: 1}]}), f"/files/1/{token_of_pointer}")
+
+
+def test_an_unknown_field_of_the_body_itself_is_named_whatever_its_name_looks_like() -> None:
+    refused(post(USER, "/uploads", {**FILE, "x - at `$.evil": 1}), "/x - at `$.evil")
+
+
+def test_a_refusal_does_not_repeat_the_value_that_it_refuses() -> None:
+    answer = post(USER, "/downloads", {"keys": [KEY], "disposition": "https://evil.test/'x"})
+    refused(answer, "/disposition")
+    assert "evil" not in answer.text
+
+
 @pytest.mark.parametrize("name", ["filename", "contentType", "size"])
 def test_a_missing_field_is_named(name: str) -> None:
     refused(post(USER, "/uploads", {k: v for k, v in FILE.items() if k != name}), f"/{name}")

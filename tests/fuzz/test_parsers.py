@@ -1,0 +1,36 @@
+"""What the coverage-guided fuzzer runs for hours holds for a few hundred inputs each time, with nothing installed."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from .parsers import PARSERS, Parser
+
+
+def mutated(parser: Parser) -> st.SearchStrategy[bytes]:
+    """A seed with something put in the place of a piece of it."""
+
+    def splice(seed: bytes, word: bytes, start: int, length: int) -> bytes:
+        at = start % (len(seed) + 1)
+        return seed[:at] + word + seed[at + length :]
+
+    words = st.sampled_from(parser.words) | st.binary(max_size=8)
+    return st.builds(splice, st.sampled_from(parser.seeds), words, st.integers(0, 2000), st.integers(0, 12))
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS.keys())
+def test_every_seed_keeps_the_rules(parser: Parser) -> None:
+    parser.check(b"")
+    for seed in parser.seeds:
+        assert len(seed) <= parser.longest
+        parser.check(seed)
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS.keys())
+def test_no_bytes_break_the_rules(parser: Parser) -> None:
+    @given(st.binary(max_size=300) | mutated(parser))
+    @settings(max_examples=400, deadline=None)
+    def check(data: bytes) -> None:
+        parser.check(data)
+
+    check()
