@@ -75,12 +75,13 @@ def _check_header(header: str, kind: Disposition, name: str) -> None:
     assert match[1] == kind
     assert len(match[2]) == len(name)
     assert unquote_to_bytes(match[3]).decode() == name
-    assert _read(f'{kind}; filename="{match[2]}"') == (kind, match[2])
-    assert _read(f"{kind}; filename*=UTF-8''{match[3]}") == (kind, name)
+    assert _read(f'{kind}; filename="{match[2]}"').get_param("filename", header="Content-Disposition") == match[2]
+    exact = _read(f"{kind}; filename*=UTF-8''{match[3]}")
+    assert (exact.get_content_disposition(), exact.get_filename()) == (kind, name)
 
 
-def _read(header: str) -> tuple[str | None, str | None]:
-    """The disposition and the name as the standard library reads them, which takes one spelling of the name at once."""
+def _read(header: str) -> Message:
+    """The header in the standard library's hands, which takes one spelling of the name at once."""
     message = Message()
     message["Content-Disposition"] = header
-    return message.get_content_disposition(), message.get_filename()
+    return message
