@@ -1,11 +1,14 @@
 """Files that are served as they are: the browser client, and whatever page a command adds."""
 
+import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+
+from .routes import Resource
 
 STATIC = Path(__file__).with_name("static")
 
@@ -16,14 +19,15 @@ _FOR_ALL_ORIGINS = {
 }
 
 
-def file_route(path: str, headers: Mapping[str, str]) -> BaseRoute:
-    """``GET path``: the static file of its name."""
-    file = STATIC / path.rpartition("/")[2]
+def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -> BaseRoute:
+    """``GET path``: the static file ``name``, by default the path's last segment. It is never cut: no ``Range``."""
+    file = STATIC / (name or path.rpartition("/")[2])
+    content, (kind, _) = file.read_bytes(), mimetypes.guess_type(file.name)
 
     async def serve(_request: Request) -> Response:
-        return FileResponse(file, headers=headers)
+        return Response(content, headers=headers, media_type=kind)
 
-    return Route(path, serve)
+    return Route(path, Resource({"GET": serve}))
 
 
 def client_routes() -> list[BaseRoute]:

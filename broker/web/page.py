@@ -1,10 +1,8 @@
 """The demo's page: plain files, served with a policy that lets them talk to the broker and the store alone."""
 
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from .assets import STATIC, file_route
+from .assets import file_route
 
 PARTS = (
     "demo.css",
@@ -40,7 +38,4 @@ def page_routes(store_origin: str) -> list[BaseRoute]:
         "Cache-Control": "no-cache",
     }
 
-    async def page(_request: Request) -> Response:
-        return FileResponse(STATIC / "demo.html", headers=headers)
-
-    return [Route("/demo", page), *(file_route(f"/static/{name}", headers) for name in PARTS)]
+    return [file_route("/demo", headers, "demo.html"), *(file_route(f"/static/{name}", headers) for name in PARTS)]

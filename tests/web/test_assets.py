@@ -18,6 +18,24 @@ def test_any_page_may_import_it(name: str) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_served_whole_whatever_part_is_asked_for(name: str) -> None:
+    answers = [
+        client().get(f"/static/{name}", headers={"Range": value}) for value in ("bytes=0-1", "bytes=x", "bytes=9-")
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.content for answer in answers} == {(STATIC / name).read_bytes()}
+
+
+def test_another_method_is_a_405_like_every_other() -> None:
+    answer = client().post("/static/broker-upload.js")
+    assert (answer.status_code, answer.json()["code"], answer.headers["allow"]) == (
+        405,
+        "method_not_allowed",
+        "GET, HEAD",
+    )
+
+
 def test_it_is_javascript_to_a_browser() -> None:
     assert client().get("/static/broker-upload.js").headers["content-type"].startswith("text/javascript")
 

@@ -1,0 +1,100 @@
+"""The long fuzzing over HTTP: a broker, a real store behind it, and many requests: ``python -m tests.fuzz.campaign``.
+
+It goes in rounds, each with a seed of its own, which is printed with what was found: ``--seed`` begins there again.
+"""
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.e2e.processes import Broker, free_port
+from tests.stores import seaweedfs
+
+from . import properties, schemathesis_run
+from .conftest import environment
+from .journal import findings, memory
+from .known import Known, made
+from .properties import PROPERTIES, Target
+from .verdict import Verdict
+from .wire import Wire
+
+ROUND = {"strangers": 2000, "paths": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
+"""Examples of a round. Most are sent in the name of a user and of a service."""
+
+AWAY = {"paths": 150, "bodies": 100}
+"""Examples while the store is away, where many wait for a second attempt."""
+
+
+def main() -> int:
+    """Send so many requests, and say how many were answered how; 1 with the first finding."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--requests", type=int, default=100_000)
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    given = arguments.parse_args()
+    names = ("hypothesis", "schemathesis", "starlette", "uvicorn", "httptools")
+    print(f"Python {platform.python_version()},", ", ".join(f"{name} {version(name)}" for name in names), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        tally = with_store(Path(folder), given.requests, given.seed) + without_store(Path(folder), given.seed)
+    report("all", tally)
+    return 0
+
+
+def with_store(folder: Path, wanted: int, seed: int) -> Counter[str]:
+    """Schemathesis, then rounds of all properties until there were as many requests as wanted."""
+    (folder / "store").mkdir()
+    with seaweedfs.running(folder / "store") as store, served(folder, environment(store)) as broker:
+        tally = schemathesis_run.tally(broker, folder, seed)
+        report("schemathesis", tally)
+        while tally.total() < wanted:
+            tally += one_round(broker, made(broker), ROUND, seed)
+            report(f"with the store, round of seed {seed}, {memory(broker)}", tally)
+            seed += 1
+    return tally
+
+
+def without_store(folder: Path, seed: int) -> Counter[str]:
+    """One small round with nobody at the store's address."""
+    nowhere = {
+        "R2_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "R2_ACCESS_KEY_ID": "AKNOWHERE",
+        "R2_SECRET_ACCESS_KEY": "a secret access key of the tests",
+        "R2_BUCKET_NAME": "songs",
+    }
+    with served(folder, nowhere) as broker:
+        tally = one_round(broker, Known(), AWAY, seed, away=True)
+    report("without the store", tally)
+    return tally
+
+
+@contextmanager
+def served(folder: Path, settings: dict[str, str]) -> Iterator[Broker]:
+    """A broker whose log is in order at the end."""
+    with Broker(folder, settings) as broker:
+        yield broker
+        assert findings(broker) == []
+
+
+def one_round(broker: Broker, known: Known, examples: dict[str, int], seed: int, *, away: bool = False) -> Counter[str]:
+    """Every property with so many examples."""
+    with Wire(broker.port) as wire:
+        target = Target(wire, Verdict(away=away), known)
+        for name in PROPERTIES.keys() & examples.keys():
+            properties.run(name, target, examples[name], seed)
+        return wire.tally
+
+
+def report(title: str, tally: Counter[str]) -> None:
+    """How many requests were sent so far, by the status of the answer."""
+    counts = ", ".join(f"{status}: {count}" for status, count in sorted(tally.items()))
+    print(f"{title}: {tally.total()} requests ({counts})", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

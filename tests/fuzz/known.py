@@ -1,0 +1,36 @@
+"""What is really there for the fuzzer to be wrong about: uploads and objects of two users, and good tokens."""
+
+import time
+from dataclasses import dataclass
+
+from tests.e2e.processes import Broker, token
+from tests.e2e.steps import create, mp3, ready, uploaded
+
+LONG = 86_400
+"""Seconds that a token is good: longer than a run takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Upload ids and keys."""
+
+    tickets: tuple[str, ...] = ("x" * 120,)
+    keys: tuple[str, ...] = ("media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3",)
+
+
+def made(broker: Broker) -> Known:
+    """Uploads that wait, that have their bytes, that are ready and that come in parts; a user's and another's."""
+    tickets, keys = [], []
+    for subject in ("user-1", "user-2"):
+        with broker.client(subject) as client:
+            tickets.append(create(client, mp3())["uploadId"])
+            tickets.append(uploaded(client, mp3())["uploadId"])
+            tickets.append(create(client, mp3(), multipart=True)["uploadId"])
+            keys.append(ready(client, mp3())["key"])
+    return Known(tuple(tickets), tuple(keys))
+
+
+def principals() -> tuple[str, str]:
+    """The Authorization fields of a user and of a service."""
+    until = int(time.time()) + LONG
+    return f"Bearer {token(exp=until)}", f"Bearer {token('backend', scope='broker:service', exp=until)}"

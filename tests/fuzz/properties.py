@@ -1,0 +1,123 @@
+"""What is asked of a running broker, and how often: every property is a strategy and what must hold of its examples."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+
+from . import hostile
+from .bursts import bursts
+from .known import Known, principals
+from .parsers.body import FILE
+from .verdict import Verdict
+from .wire import Answer, Sent, Wire
+
+PUBLIC = ("/healthz", "/readyz", "/openapi.yaml", "/.well-known/jwks.json", "/api/v1/uploads/status", "/static/")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A broker under fuzzing."""
+
+    wire: Wire
+    verdict: Verdict
+    known: Known
+    principals: tuple[str, ...] = field(default_factory=principals)
+
+    def judged(self, sent: Sent) -> Answer:
+        """The answer to a request, once it was found to keep the rules."""
+        hypothesis.note(repr(sent)[:2000])
+        answer = self.wire.ask(sent)
+        self.verdict.of(sent, answer)
+        return answer
+
+    def for_all(self, sent: Sent) -> None:
+        """The request in every principal's name."""
+        for good in self.principals:
+            self.judged(sent.with_fields(("Authorization", good)))
+
+
+Property = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
+
+
+def strangers(target: Target) -> Property:
+    """Who has no good token learns nothing but which resources and methods there are."""
+
+    def check(drawn: tuple[Sent, tuple[str, ...]]) -> None:
+        sent, wrong = drawn
+        answer = target.judged(sent.with_fields(*(("Authorization", value) for value in wrong)))
+        if not unquote(sent.target).startswith(PUBLIC):
+            assert answer.status in (400, 401, 404, 405), answer
+
+    asked = requests(target.known) | hostile.posts(target.known)
+    return st.tuples(asked, hostile.wrong_fields()), check
+
+
+def paths(target: Target) -> Property:
+    """Any method on any path with any query."""
+    return requests(target.known), target.for_all
+
+
+def bodies(target: Target) -> Property:
+    """Any body where one is taken."""
+    return hostile.posts(target.known), target.for_all
+
+
+def creates(target: Target) -> Property:
+    """A good create among any header fields."""
+
+    def check(fields: tuple[tuple[str, str], ...]) -> None:
+        kind = [] if "Content-Type" in dict(fields) else [("Content-Type", "application/json")]
+        target.for_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD))
+
+    return hostile.fields(), check
+
+
+def raw(target: Target) -> Property:
+    """Bytes that may be no request at all."""
+
+    def check(burst: bytes) -> None:
+        hypothesis.note(repr(burst)[:2000])
+        for answer in target.wire.shout(burst):
+            target.verdict.of_raw(answer)
+
+    return bursts(), check
+
+
+GOOD = json.dumps(FILE).encode()
+PROPERTIES: Mapping[str, Callable[[Target], Property]] = {
+    "strangers": strangers,
+    "paths": paths,
+    "bodies": bodies,
+    "creates": creates,
+    "raw": raw,
+}
+
+
+def requests(known: Known) -> st.SearchStrategy[Sent]:
+    """Requests without a body, or with one where none is wanted."""
+    some_body = st.none() | st.none() | st.sampled_from([b"", b"{}", b"\xff" * 99])
+    return st.builds(Sent, hostile.methods, hostile.targets(known), hostile.fields(), some_body)
+
+
+def run(name: str, target: Target, examples: int, seed: int | None = None) -> None:
+    """Try one property; raises what its first failing example raises, made as small as it gets."""
+    strategy, check = PROPERTIES[name](target)
+
+    @hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @hypothesis.given(strategy)
+    def try_one(example: Any) -> None:
+        check(example)
+
+    (try_one if seed is None else hypothesis.seed(seed)(try_one))()

@@ -1,0 +1,19 @@
+"""A short run of the fuzzing over HTTP; ``make fuzz`` is the long one."""
+
+import pytest
+
+from tests.e2e.processes import Broker
+
+from . import properties
+from .journal import findings
+from .properties import PROPERTIES, Target
+
+EXAMPLES = {"strangers": 600, "paths": 400, "bodies": 400, "creates": 200, "raw": 200}
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_no_request_gets_an_answer_that_breaks_the_rules(name: str, target: Target, broker: Broker) -> None:
+    before = target.wire.sent
+    properties.run(name, target, EXAMPLES[name])
+    assert target.wire.sent >= before + EXAMPLES[name] // 2
+    assert findings(broker) == []
