@@ -20,15 +20,15 @@ from tests.stores import seaweedfs
 from . import properties, schemathesis_run
 from .conftest import environment
 from .journal import findings, memory
-from .known import Known, made
+from .known import Known, made, promised
 from .properties import PROPERTIES, Target
 from .verdict import Verdict
 from .wire import Wire
 
-ROUND = {"strangers": 2000, "paths": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
+ROUND = {"strangers": 2000, "paths": 1000, "questions": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
 """Examples of a round. Most are sent in the name of a user and of a service."""
 
-AWAY = {"paths": 150, "bodies": 100}
+AWAY = {"paths": 150, "questions": 100, "bodies": 200}
 """Examples while the store is away, where many wait for a second attempt."""
 
 
@@ -68,7 +68,7 @@ def without_store(folder: Path, seed: int) -> Counter[str]:
         "R2_BUCKET_NAME": "songs",
     }
     with served(folder, nowhere) as broker:
-        tally = one_round(broker, Known(), AWAY, seed, away=True)
+        tally = one_round(broker, promised(broker), AWAY, seed, away=True)
     report("without the store", tally)
     return tally
 

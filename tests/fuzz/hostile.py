@@ -12,6 +12,7 @@ from tests.e2e.processes import JWT_SECRET, token
 
 from .known import LONG, Known
 from .parsers import body as body_parser
+from .parsers import key as key_parser
 from .parsers import token as token_parser
 from .wire import Sent
 
@@ -61,6 +62,7 @@ PIECES = [
     *("%2f", "%2F", "%00", "%0a", "%0d%0a", "%ff", "%c0%af", "%25", "%252f", "%", "%zz", "%u0041", "..", "/../", "//"),
     *("/", ";", ";x=1", "\\", "?", "&", "=", "+", "#", "~", "'", '"', "<", "{id}", "media/", "incoming/", ".mp3", "=="),
 ]
+key_pieces = [word.decode("utf-8", "surrogateescape") for word in key_parser.WORDS]
 NAMES = ["expiresIn", "filename", "disposition", "redirect", "url", "versionId", "X-Amz-Signature", ""]
 VALUES = [
     *(
@@ -102,6 +104,20 @@ def targets(known: Known) -> st.SearchStrategy[str]:
     )
     paths = filled | st.sampled_from(PLAIN) | altered(filled, st.sampled_from(PIECES))
     return st.builds(lambda path, query: path + (f"?{query}" if query else ""), paths, st.just("") | queries())
+
+
+def questions(known: Known) -> st.SearchStrategy[str]:
+    """Targets that answer a GET of whoever may ask, with hostile queries."""
+    paths = [*("/downloads/{key}",) * 3, "/objects/{key}", "/uploads/{id}"]
+    asked = st.builds(
+        lambda path, ticket, key, query: API + path.format(id=ticket, key=key) + query,
+        st.sampled_from(paths),
+        st.sampled_from(known.tickets),
+        st.sampled_from(known.keys),
+        st.just("") | queries().map(lambda query: f"?{query}"),
+    )
+    urls = altered(st.sampled_from(known.urls), st.sampled_from([*PIECES, *key_pieces]) | st.text(max_size=5))
+    return asked | urls.map(lambda url: f"{API}/keys?url={quote(url.encode(errors='surrogatepass'), safe='')}")
 
 
 def queries() -> st.SearchStrategy[str]:
@@ -146,22 +162,22 @@ words = st.sampled_from([word.decode("latin-1") for word in body_parser.WORDS])
 def routes(known: Known) -> list[tuple[str, dict[str, Any]]]:
     """What takes a body, and a good one."""
     file = {**body_parser.FILE, "sha256": "0" * 64, "md5": None}
-    ids = [f"{API}/uploads/{ticket}" for ticket in known.tickets]
     return [
-        *((f"{API}/uploads", document) for document in (file, {"files": [file, body_parser.FILE]}, body_parser.FILE)),
-        *((f"{path}/parts", {"partNumbers": [1, 2]}) for path in ids),
-        *((f"{path}/parts", {"from": 1, "to": 2}) for path in ids),
-        *((f"{path}/confirm", {}) for path in ids),
-        (f"{API}/uploads/confirm", {"uploadIds": [*known.tickets]}),
-        (f"{API}/downloads", {"keys": [*known.keys], "expiresIn": 60, "disposition": "inline"}),
-        (f"{API}/objects/delete", {"keys": ["media/00000000-0000-0000-0000-000000000000.mp3"]}),
+        *(("/uploads", document) for document in (file, body_parser.FILE, {"files": [file, body_parser.FILE]})),
+        ("/uploads/{id}/parts", {"partNumbers": [1]}),
+        ("/uploads/{id}/parts", {"from": 1, "to": 1}),
+        ("/uploads/{id}/confirm", {}),
+        ("/uploads/confirm", {"uploadIds": [*known.tickets]}),
+        ("/downloads", {"keys": [*known.keys], "expiresIn": 60, "disposition": "inline"}),
+        ("/objects/delete", {"keys": ["media/00000000-0000-0000-0000-000000000000.mp3"]}),
     ]
 
 
 @st.composite
 def posts(draw: st.DrawFn, known: Known) -> Sent:
     """A POST of a good body that something was done to, or of any."""
-    path, good = draw(st.sampled_from(routes(known)))
+    template, good = draw(st.sampled_from(routes(known)))
+    path = API + template.format(id=draw(st.sampled_from(known.tickets)))
     document: Any = dict(good)
     for _ in range(draw(st.integers(0, 2))):
         document[draw(st.sampled_from([*good, "files", "x"]) | st.text(max_size=6))] = draw(documents)
@@ -242,4 +258,5 @@ def wrong_fields() -> st.SearchStrategy[tuple[str, ...]]:
         st.sampled_from([1, 2, 4]),
     )
     one = st.sampled_from(wrong) | spoiled.map(str.strip) | st.text(printable, max_size=30).map(str.strip)
-    return st.tuples() | one.map(lambda field: (field.strip(),)) | st.just((f"Bearer {good}", f"Bearer {good}"))
+    single, none, two = st.tuples(one), st.tuples(), st.just((f"Bearer {good}", f"Bearer {good}"))
+    return st.sampled_from([single] * 8 + [none, two]).flatmap(lambda strategy: strategy)

@@ -1,7 +1,7 @@
 """What is really there for the fuzzer to be wrong about: uploads and objects of two users, and good tokens."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.e2e.processes import Broker, token
 from tests.e2e.steps import create, mp3, ready, uploaded
@@ -12,22 +12,30 @@ LONG = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Upload ids and keys."""
+    """Upload ids, keys, and URLs that hold keys."""
 
     tickets: tuple[str, ...] = ("x" * 120,)
     keys: tuple[str, ...] = ("media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3",)
+    urls: tuple[str, ...] = ("https://cdn.example/media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3",)
 
 
 def made(broker: Broker) -> Known:
     """Uploads that wait, that have their bytes, that are ready and that come in parts; a user's and another's."""
-    tickets, keys = [], []
+    tickets, keys, urls = [], [], []
     for subject in ("user-1", "user-2"):
         with broker.client(subject) as client:
             tickets.append(create(client, mp3())["uploadId"])
             tickets.append(uploaded(client, mp3())["uploadId"])
             tickets.append(create(client, mp3(), multipart=True)["uploadId"])
             keys.append(ready(client, mp3())["key"])
-    return Known(tuple(tickets), tuple(keys))
+            urls.append(client.get(f"/downloads/{keys[-1]}").json()["url"])
+    return Known(tuple(tickets), tuple(keys), (*urls, *(url.partition("?")[0] for url in urls)))
+
+
+def promised(broker: Broker) -> Known:
+    """Uploads that were signed while there was no store to ask; the key is of no object."""
+    with broker.client() as client:
+        return replace(Known(), tickets=tuple(create(client, mp3())["uploadId"] for _ in range(3)))
 
 
 def principals() -> tuple[str, str]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
@@ -14,6 +14,7 @@ from . import hostile
 from .bursts import bursts
 from .known import Known, principals
 from .parsers.body import FILE
+from .parsers.disposition import HEADER, KINDS
 from .verdict import Verdict
 from .wire import Answer, Sent, Wire
 
@@ -63,6 +64,28 @@ def paths(target: Target) -> Property:
     return requests(target.known), target.for_all
 
 
+def questions(target: Target) -> Property:
+    """What is mostly there, asked for with hostile queries: a link is to what was asked for, its file name contained."""
+
+    def check(sent: Sent) -> None:
+        for good in target.principals:
+            answer = target.judged(sent.with_fields(("Authorization", good)))
+            if (sent.method, answer.status) == ("GET", 200) and sent.target.startswith("/api/v1/downloads/"):
+                check_link(sent, json.loads(answer.body))
+
+    methods = st.sampled_from(["GET", "GET", "HEAD"])
+    return st.builds(Sent, methods, hostile.questions(target.known), st.just(()), st.none()), check
+
+
+def check_link(sent: Sent, link: dict[str, Any]) -> None:
+    """The URL is of the key in the path, and signs no disposition but a good one."""
+    url = urlsplit(link["url"])
+    assert link["key"] == sent.target.partition("?")[0].removeprefix("/api/v1/downloads/")
+    assert url.path.endswith(f"/{link['key']}")
+    disposition = dict(parse_qsl(url.query)).get("response-content-disposition", "inline")
+    assert disposition in KINDS or HEADER.fullmatch(disposition), disposition
+
+
 def bodies(target: Target) -> Property:
     """Any body where one is taken."""
     return hostile.posts(target.known), target.for_all
@@ -93,6 +116,7 @@ GOOD = json.dumps(FILE).encode()
 PROPERTIES: Mapping[str, Callable[[Target], Property]] = {
     "strangers": strangers,
     "paths": paths,
+    "questions": questions,
     "bodies": bodies,
     "creates": creates,
     "raw": raw,

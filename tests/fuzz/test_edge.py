@@ -8,7 +8,7 @@ from . import properties
 from .journal import findings
 from .properties import PROPERTIES, Target
 
-EXAMPLES = {"strangers": 600, "paths": 400, "bodies": 400, "creates": 200, "raw": 200}
+EXAMPLES = {"strangers": 600, "paths": 400, "questions": 300, "bodies": 400, "creates": 200, "raw": 200}
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
