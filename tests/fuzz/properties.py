@@ -65,7 +65,7 @@ def paths(target: Target) -> Property:
 
 
 def questions(target: Target) -> Property:
-    """What is mostly there, asked for with hostile queries: a link is to what was asked for, its file name contained."""
+    """What is mostly there, asked for with hostile queries: a link is to what was asked for."""
 
     def check(sent: Sent) -> None:
         for good in target.principals:
