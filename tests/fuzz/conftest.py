@@ -20,6 +20,7 @@ def environment(store: Place) -> dict[str, str]:
         "R2_ACCESS_KEY_ID": store.credentials.access_key_id,
         "R2_SECRET_ACCESS_KEY": store.credentials.secret_access_key,
         "R2_BUCKET_NAME": store.bucket,
+        "BROKER_RATE_LIMIT": "0",
     }
 
 
