@@ -28,8 +28,14 @@ OBJECT = f"/api/v1/objects/{KEY}"
 def workers(broker: Broker) -> set[int]:
     """The processes that serve."""
     children = Path(f"/proc/{broker.process.pid}/task/{broker.process.pid}/children").read_text(encoding="ascii")
-    commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children.split()}
-    return {child for child, command in commands.items() if b"spawn_main" in command}
+    return {int(child) for child in children.split() if b"spawn_main" in _command(child)}
+
+
+def _command(process: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return b""
 
 
 async def becomes(true: Callable[[], bool], within: float = 10) -> None:
