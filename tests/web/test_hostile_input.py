@@ -1,6 +1,5 @@
 """Every field of every endpoint under hostile values: a 4xx that names the field, no URL, no call to the store."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +12,11 @@ from starlette.testclient import TestClient
 from broker.core.media import media_type
 
 from .application import KEY, client, token
+from .refusals import FILE, post, refused
 
 USER = client()
 SERVICE = client(bearer=token("backend", scope="broker:service"))
 
-FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 CONTROLS = "\x00\x01\t\n\r\x1b\x7f\x85\u2028\u2029"
 
 scalars = st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
@@ -31,27 +30,6 @@ bad_types = st.text(max_size=80).filter(lambda text: media_type(text) is None)
 bad_sizes = st.integers(max_value=0) | st.integers(min_value=5 * 2**30 + 1)
 bad_digests = st.text(max_size=70).filter(lambda text: len(text) not in (24, 32, 44, 64))
 bad_keys = st.text(max_size=60) | st.just(f"incoming/{KEY[6:]}") | st.just("../" + KEY)
-
-
-def refused(answer: httpx2.Response, *pointers: str) -> None:
-    """The rules for every refusal; ``pointers`` are the fields that may be named, any if there are none."""
-    assert 400 <= answer.status_code < 500, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["status"] == answer.status_code
-    assert problem["type"].endswith(problem["code"])
-    assert problem["requestId"] == answer.headers["x-request-id"]
-    assert "X-Amz" not in answer.text
-    if pointers:
-        named = {fault["pointer"] for fault in problem["errors"]}
-        assert named
-        assert all(any(name == p or name.startswith(p + "/") for p in pointers) for name in named), named
-
-
-def post(to: TestClient, path: str, document: Any) -> httpx2.Response:
-    """A POST of JSON that may hold what the client library would refuse to write."""
-    body = json.dumps(document).encode()
-    return to.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
 
 
 BODY_FIELDS: list[tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[Any]]] = [
@@ -151,126 +129,6 @@ def test_one_bad_file_among_a_hundred_is_named_by_its_index() -> None:
     refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": 0}]}), "/files/99/size")
 
 
-PATHS_WITH_BODY = [
-    "/uploads",
-    "/uploads/confirm",
-    "/uploads/x/confirm",
-    "/uploads/x/parts",
-    "/downloads",
-    "/objects/delete",
-]
-MALFORMED: dict[str, bytes] = {
-    "B07-open": b'{"a":',
-    "B07-trailing-comma": b'{"size": 1,}',
-    "B07-comment": b'{"size": 1 /* x */}',
-    "B07-single-quotes": b"{'size': 1}",
-    "B07-two-documents": b"{} {}",
-    "B07-blank": b"   ",
-    "B08-invalid-utf-8": b'{"filename": "\xff\xfe"}',
-    "B08-overlong": b'{"filename": "\xc0\xaf"}',
-    "B08-utf-16": '{"size": 1}'.encode("utf-16"),
-    "B08-utf-32": '{"size": 1}'.encode("utf-32"),
-    "B08-bom": b'\xef\xbb\xbf{"size": 1}',
-    "B09-surrogate-in-a-value": b'{"filename": "a\\ud800"}',
-    "B09-surrogate-in-a-name": b'{"\\udfff": 1}',
-    "B10-raw-control": b'{"filename": "a\nb"}',
-    "B12-duplicate": b'{"size": 1, "size": 9000000000}',
-    "B12-duplicate-inside": b'{"files": [{"size": 1, "size": 2}]}',
-    "B12-duplicate-escaped": b'{"size": 1, "s\\u0069ze": 2}',
-    "B13-nan": b'{"size": NaN}',
-    "B13-infinity": b'{"size": -Infinity}',
-    "B13-overflow": b'{"size": 1e400}',
-    "B13-five-thousand-digits": b'{"size": ' + b"9" * 5000 + b"}",
-    "B13-leading-zero": b'{"size": 010}',
-    "B18-deep-arrays": b"[" * 30_000,
-    "B18-deep-objects": b'{"a":' * 10_000,
-    "B18-seventeen-levels": b'{"a":' + b"[" * 17 + b"]" * 17 + b"}",
-}
-
-
-@pytest.mark.parametrize("path", PATHS_WITH_BODY)
-@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_document_is_a_400(path: str, body: bytes) -> None:
-    answer = SERVICE.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
-
-
-@pytest.mark.parametrize("number", [b"1.0", b"1e2", b"-0", b"-0.0", b"9007199254740993", b"18446744073709551616"])
-def test_a_size_that_is_no_plain_integer_in_range_is_a_refusal(number: bytes) -> None:
-    """B13: a number beyond 2^53 is exact here and far over any limit."""
-    body = b'{"filename": "a", "contentType": "audio/mpeg", "size": ' + number + b"}"
-    refused(USER.post("/api/v1/uploads", content=body, headers={"Content-Type": "application/json"}), "/size")
-
-
-@pytest.mark.parametrize("path", PATHS_WITH_BODY)
-@pytest.mark.parametrize("document", [[], "x", 5, None, True, [{}]], ids=str)
-def test_another_top_level_than_an_object_is_refused(path: str, document: Any) -> None:
-    """B19."""
-    refused(post(SERVICE, path, document))
-
-
-@pytest.mark.parametrize("path", PATHS_WITH_BODY)
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        "text/plain",
-        "multipart/form-data; boundary=x",
-        "application/json;charset=utf-16",
-        "application/json, text/html",
-        "",
-    ],
-)
-def test_another_media_type_of_the_body_is_a_415(path: str, content_type: str) -> None:
-    """B06."""
-    headers = {"Content-Type": content_type} if content_type else {}
-    answer = SERVICE.post(f"/api/v1{path}", content=b'{"a": 1}', headers=headers)
-    refused(answer)
-    assert answer.status_code == 415
-
-
-@pytest.mark.parametrize("content_type", ["application/JSON", "application/json; charset=UTF-8"])
-def test_every_spelling_of_json_passes(content_type: str) -> None:
-    answer = USER.post("/api/v1/uploads", content=json.dumps(FILE), headers={"Content-Type": content_type})
-    assert answer.status_code == 201
-
-
-@pytest.mark.parametrize("coding", ["gzip", "br", "deflate"])
-def test_a_compressed_body_is_a_415_and_never_inflated(coding: str) -> None:
-    """B05."""
-    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
-    assert USER.post("/api/v1/uploads", content=b"\x1f\x8b", headers=headers).status_code == 415
-
-
-def test_a_body_over_the_limit_is_a_413() -> None:
-    """B01."""
-    answer = post(USER, "/uploads", {**FILE, "filename": "x" * 65_536})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
-
-
-@pytest.mark.parametrize("length", ["9" * 30, "99999999"])
-def test_a_declared_length_over_the_limit_is_a_413_without_a_look_at_the_body(length: str) -> None:
-    headers = {"Content-Type": "application/json", "Content-Length": length}
-    assert USER.post("/api/v1/uploads", content=b"{}", headers=headers).status_code == 413
-
-
-@pytest.mark.parametrize("length", ["abc", "-1", "+2", "1_0", " ", "0x2", "\u00b2"])
-def test_a_length_that_is_no_whole_number_is_a_400(length: str) -> None:
-    """H07: most servers refuse these before us."""
-    headers = {b"Content-Type": b"application/json", b"Content-Length": length.encode("latin-1")}
-    answer = USER.post("/api/v1/uploads", content=b"{}", headers=headers)
-    refused(answer)
-    assert answer.status_code == 400
-
-
-def test_a_body_without_a_length_is_a_411() -> None:
-    """B02."""
-    answer = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
-
-
 QUERIES: list[tuple[str, str, st.SearchStrategy[str]]] = [
     (
         f"/downloads/{KEY}",
@@ -351,10 +209,3 @@ def test_a_path_that_is_no_key_and_no_upload_is_a_404(ask: Callable[[str], httpx
     answer = ask(path)
     refused(answer)
     assert answer.status_code in (404, 405)
-
-
-@pytest.mark.parametrize("value", ["", "x" * 256, "x" * 10_000, "a\tb", "é"], ids=lambda v: v[:3])
-def test_a_hostile_idempotency_key_is_refused_by_its_name(value: str) -> None:
-    """B24."""
-    headers = {b"Idempotency-Key": value.encode("latin-1")}
-    refused(USER.post("/api/v1/uploads", json=FILE, headers=headers), "/Idempotency-Key")
