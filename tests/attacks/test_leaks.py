@@ -1,0 +1,83 @@
+"""What must not be told, in answers, headers and the log: a test for each row of the catalogue.
+
+The canary of a whole run at DEBUG is an end-to-end test.
+"""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from broker.auth.jwks import JwksKeys
+from broker.core.jose import JwksLocation, jwk_key
+from broker.core.model import ObjectRef
+from broker.errors import StorageUnavailableError
+from tests.auth.minting import P256, RSA, document, jwk
+from tests.store.calls import store_at
+from tests.store.wire import answer, says, wire
+from tests.web.application import ENVIRONMENT, KEY, client
+from tests.web.served import GOOD_PATH, Served, request
+
+HIDDEN = (
+    "/docs /redoc /debug /.env /.git/config /metrics /server-status /console /openapi.json /admin /static/../app.py"
+)
+
+
+@pytest.mark.parametrize("path", HIDDEN.split())
+def test_l09_there_is_no_debug_surface(path: str) -> None:
+    found = client().get(path)
+    assert (found.status_code, found.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("query", ["debug=1", "DEBUG=true", "trace=1"])
+def test_l09_no_parameter_makes_an_answer_say_more(query: str) -> None:
+    accident = client().get(f"/api/v1/objects/{KEY}?{query}")
+    assert accident.status_code == 422
+
+
+@pytest.mark.parametrize("path", [GOOD_PATH, "/healthz", "/nowhere"])
+def test_l10_no_answer_names_the_server(path: str) -> None:
+    with Served() as server:
+        for data in (request("GET", path), b"nonsense\r\n\r\n"):
+            (reply,) = server.sends(data)
+            assert not reply.fields.keys() & {"server", "x-powered-by", "via"}
+
+
+SPOILED: list[dict[str, Any]] = [
+    {**jwk(RSA, "one"), "d": "Y2FuYXJ5", "alg": "nonsense"},
+    {"kty": "oct", "kid": "one", "k": "Y2FuYXJ5"},
+    {"kid": "one", "d": "Y2FuYXJ5"},
+    {**jwk(P256, "one"), "d": "Y2FuYXJ5"},
+]
+
+
+@pytest.mark.parametrize("spoiled", SPOILED, ids=["private", "secret", "no kind", "private curve"])
+async def test_l05_what_is_in_a_bad_key_is_written_nowhere(
+    spoiled: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(ValueError) as caught:
+        jwk_key(spoiled)
+    assert "Y2FuYXJ5" not in repr(caught.value)
+    async with wire(says(answer(200, body=document(spoiled)))) as server:
+        keys = JwksKeys(JwksLocation(f"http://127.0.0.1:{server.port}/"))
+        assert not await keys.refresh()
+    assert caplog.records
+    assert "Y2FuYXJ5" not in caplog.text
+
+
+async def test_l06_a_store_that_fails_is_not_described_to_who_asks() -> None:
+    async with store_at("http://127.0.0.1:9") as store:
+        with pytest.raises(StorageUnavailableError) as caught:
+            await store.head(ObjectRef("bucket-canary", "incoming/key-canary.mp3"))
+    said = json.dumps([str(caught.value), caught.value.title, caught.value.code])
+    for hidden in ("127.0.0.1", "bucket-canary", "key-canary", "AKCANARY", "X-Amz"):
+        assert hidden not in said
+
+
+def test_l12_neither_settings_nor_application_show_a_secret_when_they_are_printed() -> None:
+    app: Any = client().app
+    shown = repr(app) + repr(vars(app))
+    for name in ("R2_SECRET_ACCESS_KEY", "JWT_SECRET"):
+        assert ENVIRONMENT[name] not in shown
