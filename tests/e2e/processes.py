@@ -91,9 +91,13 @@ class Broker:
         headers = {"Authorization": f"Bearer {token(subject, **claims)}"}
         return httpx2.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=15, trust_env=False)
 
+    def written(self) -> str:
+        """All that it wrote."""
+        return self._log.read_text(encoding="utf-8")
+
     def lines(self) -> list[dict[str, Any]]:
         """What it logged; every line is JSON."""
-        whole, _, _ = self._log.read_text(encoding="utf-8").rpartition("\n")  # what follows is still being written
+        whole, _, _ = self.written().rpartition("\n")  # what follows is still being written
         return [json.loads(line) for line in whole.splitlines()]
 
     def requests(self, request_id: str, count: int) -> list[dict[str, Any]]:

@@ -1,0 +1,101 @@
+"""A canary in every secret: none is in anything that a broker writes, with every logger of the process at DEBUG."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from .processes import JWT_SECRET, Broker, free_port, token
+from .steps import confirm, create, mp3, ready, uploaded
+
+AT_DEBUG = """
+import logging, runpy
+logging.basicConfig(level=logging.DEBUG)
+set_level = logging.Logger.setLevel
+logging.Logger.setLevel = lambda self, _level: set_level(self, logging.DEBUG)
+logging.getLogger("aiohttp.client").debug("this level is heard")
+runpy.run_module("broker", run_name="__main__", alter_sys=True)
+"""
+FORGED = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnktc3ViamVjdCJ9.Y2FuYXJ5LXNpZ25hdHVyZQ"
+
+
+@pytest.fixture
+def loud(tmp_path: Path, environment: dict[str, str]) -> Iterator[Broker]:
+    """A broker whose every logger says all it knows, asyncio's own debugging included."""
+    command = (sys.executable, "-X", "dev", "-c", AT_DEBUG)
+    with Broker(tmp_path, environment, command=command) as running:
+        yield running
+
+
+def secrets_of(url: str) -> set[str]:
+    """What makes a signed URL a capability."""
+    query = parse_qs(urlsplit(url).query)
+    return {query["X-Amz-Signature"][0], query["X-Amz-Credential"][0]}
+
+
+def test_l01_no_secret_is_written_while_all_goes_well_and_while_all_goes_wrong(
+    loud: Broker, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    bearer = token()
+    headers = {"Authorization": f"Bearer {bearer}"}
+    with loud.client() as client:
+        client.headers.update(headers)
+        upload = uploaded(client, mp3())
+        track = confirm(client, upload).json()
+        link = client.get(f"/downloads/{track['key']}?filename=canary-name.mp3").json()["url"]
+        parts = create(client, mp3(), multipart=True)
+        signed = client.post(f"/uploads/{parts['uploadId']}/parts", json={"partNumbers": [1]}).json()
+        part = signed["parts"][0]["url"]
+        client.get(f"/objects/{track['key']}")
+        client.delete(f"/uploads/{parts['uploadId']}")
+        client.post("/uploads", content=b'{"filename": "canary-body"')
+        client.get("/keys", params={"url": link})
+        client.get("/keys", headers={"Authorization": f"Bearer {FORGED}"})
+        client.get("/keys", headers={"Authorization": f"Bearer {bearer[:-2]}"})
+    hidden = {bearer, FORGED, JWT_SECRET, environment["R2_SECRET_ACCESS_KEY"], upload["uploadId"], parts["uploadId"]}
+    for url in (upload["url"], link, part):
+        hidden |= secrets_of(url)
+    hidden |= {"canary-name", "canary-body", "canary-signature", track["receipt"]}
+    written = loud.written()
+    assert "this level is heard" in written
+    assert '"event": "request"' in written
+    assert {secret for secret in hidden if secret in written} == set()
+    assert not re.search(r"X-Amz-(Signature|Credential)=|Bearer |eyJ", written)
+
+
+def test_l06_a_store_that_is_away_is_described_to_nobody(tmp_path: Path, environment: dict[str, str]) -> None:
+    away = {**environment, "R2_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    with Broker(tmp_path, away) as broker, broker.client() as client:
+        answer = confirm(client, create(client, mp3()))
+    assert answer.status_code == 503
+    told = answer.text + repr(answer.headers)
+    for hidden in (away["R2_ENDPOINT"], away["R2_ACCESS_KEY_ID"], away["R2_BUCKET_NAME"], "incoming/"):
+        assert hidden not in told
+
+
+UNSIGNED = {
+    "Content-Encoding": "gzip",
+    "Content-Disposition": "inline",
+    "Content-Language": "xx",
+    "Cache-Control": "public, max-age=999999",
+    "Expires": "Thu, 01 Jan 2099 00:00:00 GMT",
+}
+
+
+def test_p15_what_a_client_adds_to_its_put_does_not_reach_the_ready_object(broker: Broker) -> None:
+    with broker.client() as client:
+        upload = create(client, mp3())
+        sent = httpx2.put(upload["url"], content=mp3(), headers={**upload["headers"], **UNSIGNED}, trust_env=False)
+        assert sent.status_code == 200
+        key = confirm(client, upload).json()["key"]
+        link = client.get(f"/downloads/{key}").json()["url"]
+        plain = ready(client, mp3())["key"]
+        other = client.get(f"/downloads/{plain}").json()["url"]
+    names = [name.lower() for name in UNSIGNED]
+    served, usual = (httpx2.get(url, trust_env=False).headers for url in (link, other))
+    assert served["content-type"] == "audio/mpeg"
+    assert {name: served.get(name) for name in names} == {name: usual.get(name) for name in names}
