@@ -154,6 +154,7 @@ async def test_p20_a_thousand_confirms_at_once_are_one() -> None:
 
 
 async def test_p21_a_refused_confirm_changes_nothing_and_a_good_one_may_be_repeated() -> None:
+    """S19 too: who was too early asks again."""
     deployment = Deployment()
     created = await deployment.create()
     with pytest.raises(NotUploadedError):

@@ -1,6 +1,7 @@
 """Keys from the identity service, over real sockets: what floods, outages, rotations and garbage do to good tokens."""
 
 import asyncio
+import inspect
 import json
 import logging
 import ssl
@@ -122,6 +123,22 @@ async def test_k03_k05_known_keys_are_good_while_the_service_hangs_until_a_bound
         assert not service.keys.is_loaded
         with pytest.raises(IdentityUnavailableError):
             service.verifier.principal(bearer(token()), now=NOW)
+
+
+async def test_k04_who_needs_no_keys_waits_for_none() -> None:
+    async with identity(silence) as service:
+        waiting = asyncio.create_task(service.keys.refresh())
+        began = time.monotonic()
+        for _ in range(20):
+            await asyncio.sleep(0)
+            assert await service.refused(mint(sign=es256(P256), header={"alg": "ES256"}))
+        assert time.monotonic() - began < 1
+        assert not waiting.done()
+        waiting.cancel()
+
+
+def test_k24_keys_age_by_a_clock_that_nobody_sets() -> None:
+    assert inspect.signature(JwksKeys).parameters["clock"].default is time.monotonic
 
 
 async def test_k06_a_start_without_the_service_is_503_and_heals() -> None:

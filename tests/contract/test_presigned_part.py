@@ -181,7 +181,7 @@ async def test_a_part_that_comes_after_completion_changes_nothing(place: Place) 
 
 
 async def test_a_copy_source_that_was_not_signed_makes_no_part_of_anothers_object(place: Place) -> None:
-    """Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
+    """P14. Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
     async with begun(place) as secret, begun(place) as part:
         assert await secret.joined(secret.put(OTHER)) == OTHER
         sent = part.put()

@@ -97,6 +97,7 @@ ALTERED: dict[str, Callable[[Upload], Reply]] = {
 def test_a_put_that_was_not_signed_is_refused_and_nothing_is_stored(
     place: Place, alter: Callable[[Upload], Reply]
 ) -> None:
+    """P08, P13."""
     upload = Upload(place)
 
     assert alter(upload).status in (400, 403, 411)
@@ -106,6 +107,7 @@ def test_a_put_that_was_not_signed_is_refused_and_nothing_is_stored(
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_the_url_of_a_put_is_good_for_no_other_method(place: Place, method: str) -> None:
+    """P07."""
     upload = Upload(place)
     upload.put()
 
@@ -131,6 +133,7 @@ def test_an_expired_url_whose_expiry_was_stretched_is_refused(place: Place) -> N
 
 
 def test_a_second_put_with_the_same_url_meets_412_and_changes_nothing(place: Place) -> None:
+    """P11."""
     upload = Upload(place)
     upload.put()
 
@@ -170,7 +173,7 @@ def test_a_header_of_amazon_that_was_not_signed_is_refused(place: Place, name: s
 
 
 def test_a_copy_source_that_was_not_signed_makes_no_copy_of_anothers_object(place: Place) -> None:
-    """Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
+    """P14. Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
     secret, upload = Upload(place), Upload(place)
     secret.put()
     refuses = REFUSES_UNSIGNED_AMZ_HEADERS not in LACKS[place.name]

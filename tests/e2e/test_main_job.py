@@ -86,6 +86,7 @@ def test_the_store_refuses_other_headers_than_were_signed(broker: Broker, what: 
 
 @pytest.mark.parametrize("change", [lambda b: b + b"x", lambda b: b[:-1]], ids=["larger", "smaller"])
 def test_the_store_refuses_another_size(broker: Broker, change: Any) -> None:
+    """P13."""
     with broker.client() as client:
         upload = create(client, mp3())
         assert put(upload, change(mp3())).status_code == 403
@@ -104,6 +105,7 @@ def test_the_store_refuses_other_bytes_than_the_checksum_promises(broker: Broker
 
 
 def test_the_store_refuses_another_key_method_or_expiry(broker: Broker) -> None:
+    """P07, P08."""
     with broker.client() as client:
         upload = create(client, mp3())
         other = create(client, mp3())
@@ -117,6 +119,7 @@ def test_the_store_refuses_another_key_method_or_expiry(broker: Broker) -> None:
 
 
 def test_a_second_put_with_the_same_url_is_refused_and_changes_nothing(broker: Broker) -> None:
+    """P11."""
     first, second = SAMPLES["image/png"](), SAMPLES["image/png"]()[:-1] + b"x"
     with broker.client() as client:
         upload = uploaded(client, first, "image/png")
@@ -127,6 +130,7 @@ def test_a_second_put_with_the_same_url_is_refused_and_changes_nothing(broker: B
 
 
 def test_a_put_url_used_again_after_the_staged_object_is_gone_changes_nothing_that_is_served(broker: Broker) -> None:
+    """P11, P12."""
     first, second = SAMPLES["image/png"](), SAMPLES["image/png"]()[:-1] + b"x"
     with broker.client() as client:
         upload = uploaded(client, first, "image/png")
@@ -176,6 +180,7 @@ def test_an_object_with_another_md5_than_promised_is_not_confirmed(broker: Broke
 
 @pytest.mark.parametrize("method_and_path", ["GET ", "DELETE ", "POST /confirm"])
 def test_anothers_upload_answers_exactly_as_an_unknown_one(broker: Broker, method_and_path: str) -> None:
+    """P01."""
     method, path = method_and_path.split(" ")
     with broker.client("user-1") as owner, broker.client("user-2") as other:
         mine = uploaded(owner, mp3())["uploadId"]

@@ -120,6 +120,7 @@ async def test_nothing_uploaded_and_not_in_time_are_told_apart() -> None:
 
 
 async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothing() -> None:
+    """L11, P01: so the answers take the same time, too."""
     deployment = Deployment()
     ticket = (await deployment.create()).ticket
     uploads = deployment.services.uploads
@@ -178,6 +179,7 @@ class TwoFacedStore(MemoryObjectStore):
 
 
 async def test_two_looks_at_different_versions_are_no_confirmation() -> None:
+    """P12."""
     deployment = Deployment(store=TwoFacedStore())
     created = await deployment.create()
     deployment.put(created)

@@ -208,11 +208,17 @@ def test_readiness_asks_the_store_once_for_all_who_ask_at_once() -> None:
     assert store.is_closed
 
 
-def test_readiness_says_which_part_is_missing() -> None:
+def test_readiness_says_which_part_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S17: from the moment on at which the store takes the credentials no more, and until it does again."""
+    monkeypatch.setattr("broker.web.operations._LOOK_FOR", 0)
     store = MemoryObjectStore()
-    store.failing.add("ping")
-    answer = client(store).get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")
+    with client(store) as app:
+        assert app.get("/readyz").status_code == 200
+        store.failing.add("ping")
+        answer = app.get("/readyz")
+        assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")
+        store.failing.clear()
+        assert app.get("/readyz").status_code == 200
 
 
 def test_without_a_store_the_edge_stands_and_says_what_to_set() -> None:

@@ -1,0 +1,26 @@
+"""The catalogue is whole, and every row's test carries its id."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| ([A-Z]\d\d) \| .+ \| (.+) \|$", PAGE, re.MULTILINE)
+GROUPS = {"T": 33, "K": 24, "B": 24, "H": 29, "P": 26, "S": 19, "X": 14, "L": 13}
+
+
+def test_no_row_is_left_out() -> None:
+    assert [row for row, _ in ROWS] == [
+        f"{group}{number:02}" for group, count in GROUPS.items() for number in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize(("row", "held_by"), ROWS, ids=[row for row, _ in ROWS])
+def test_a_row_is_held_by_a_test_of_its_id_or_says_why_there_is_none(row: str, held_by: str) -> None:
+    if held_by.startswith("does not apply"):
+        assert ": " in held_by
+        return
+    text = (ROOT / held_by).read_text(encoding="utf-8")
+    assert re.search(rf"\b{row}\b|_{row.lower()}_", text), f"{held_by} does not name {row}"
