@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from broker import service, settings
 from broker.auth.tokens import TokenVerifier
@@ -22,8 +21,7 @@ from broker.store.r2 import R2ObjectStore
 
 from .assets import client_routes
 from .operations import Operations
-from .problems import unrouted
-from .routes import Gate, routes
+from .routes import Gate, Table, routes
 from .telemetry import Telemetry, configure_logging
 
 log = logging.getLogger("broker.web")
@@ -34,8 +32,8 @@ def create_app(
     *,
     store: ObjectStore | None = None,
     clock: Callable[[], float] = time.time,
-    extra_routes: Sequence[BaseRoute] = (),
-) -> Starlette:
+    extra_routes: Sequence[Route] = (),
+) -> ASGIApp:
     """The application of one process.
 
     ``store`` stands in for the configured one; ``extra_routes`` are pages that a command adds to the API.
@@ -52,7 +50,7 @@ def create_app(
     verifier = TokenVerifier(configured.tokens)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: ASGIApp) -> AsyncIterator[None]:
         for warning in configured.warnings:
             log.warning(json.dumps({"event": "warning", "message": warning}))
         warming = asyncio.create_task(verifier.keys.refresh())  # the start does not wait for the identity service
@@ -63,33 +61,25 @@ def create_app(
 
     gate = Gate(verifier, services, configured.missing, clock)
     operations = Operations(configured, store, verifier.keys, receipts.jwks if receipts else {"keys": []})
-    app = Starlette(
-        routes=[*routes(gate, operations), *client_routes(), *extra_routes],
-        middleware=[Middleware(Telemetry), *_cors(configured.cors_origins)],
-        exception_handlers={404: unrouted},
-        lifespan=lifespan,
-    )
-    app.router.redirect_slashes = False  # it would answer with a Location made from the Host header
-    return app
+    table = Table([*routes(gate, operations), *client_routes(), *extra_routes], lifespan)
+    return Telemetry(_cors(table, configured.cors_origins))
 
 
-def from_environment() -> Starlette:
+def from_environment() -> ASGIApp:
     """The application of a worker process."""
     configure_logging()
     return create_app(settings.from_environment())
 
 
-def _cors(origins: Sequence[str]) -> list[Middleware]:
+def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """CORS of the API itself; the bucket has rules of its own for the PUT and the GET."""
     if not origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
-            expose_headers=["Location", "Retry-After", "X-Request-Id"],
-            max_age=600,
-        )
-    ]
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=list(origins),
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+        expose_headers=["Location", "Retry-After", "X-Request-Id"],
+        max_age=600,
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from .routes import Resource
 
@@ -19,7 +19,7 @@ _FOR_ALL_ORIGINS = {
 }
 
 
-def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -> BaseRoute:
+def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -> Route:
     """``GET path``: the static file ``name``, by default the path's last segment. It is never cut: no ``Range``."""
     file = STATIC / (name or path.rpartition("/")[2])
     content, (kind, _) = file.read_bytes(), mimetypes.guess_type(file.name)
@@ -30,7 +30,7 @@ def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -
     return Route(path, Resource({"GET": serve}))
 
 
-def client_routes() -> list[BaseRoute]:
+def client_routes() -> list[Route]:
     """The browser client and its types."""
     names = ("broker-upload.js", "broker-upload.d.ts")
     return [file_route(f"/static/{name}", _FOR_ALL_ORIGINS) for name in names]

@@ -1,6 +1,6 @@
 """The demo's page: plain files, served with a policy that lets them talk to the broker and the store alone."""
 
-from starlette.routing import BaseRoute
+from starlette.routing import Route
 
 from .assets import file_route
 
@@ -17,7 +17,7 @@ PARTS = (
 )
 
 
-def page_routes(store_origin: str) -> list[BaseRoute]:
+def page_routes(store_origin: str) -> list[Route]:
     """The page at ``/demo`` and what it is made of. ``store_origin`` is where its uploads go."""
     policy = "; ".join(
         [

@@ -1,9 +1,8 @@
 """Refusals and accidents as answers: RFC 9457 problem documents, one place for all of them."""
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from broker.errors import (
     BrokerError,
@@ -28,9 +27,9 @@ def refused(scope: Scope, error: BrokerError) -> Response:
     return respond(error, notes.request_id(scope))
 
 
-async def unrouted(request: Request, _error: Exception) -> Response:
-    """The answer when no route fits: the router's 404, in our words."""
-    return refused(request.scope, NotFoundError("There is no such resource."))
+async def unrouted(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application for whatever no route fits."""
+    await refused(scope, NotFoundError("There is no such resource."))(scope, receive, send)
 
 
 def respond(error: BrokerError, request_id: str) -> Response:

@@ -1,12 +1,12 @@
 """The table of resources. ``openapi.yaml`` says the same, and a test holds the two together."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from broker.auth.tokens import TokenVerifier
 from broker.core.model import Principal
@@ -15,7 +15,7 @@ from broker.service import Services
 
 from . import notes, objects, uploads
 from .operations import Operations
-from .problems import refused
+from .problems import refused, unrouted
 
 Handler = Callable[[Services, Request, Principal], Awaitable[Response]]
 PublicHandler = Callable[[Request], Awaitable[Response]]
@@ -97,8 +97,33 @@ class Gate:
         return enter
 
 
+class Table:
+    """The application of all routes: paths without parameters by one look-up, the others by starlette's router.
+
+    Nothing is redirected to a path with another slash: the Location would be made from the Host field.
+    """
+
+    def __init__(self, listed: Sequence[Route], lifespan: Lifespan[Router]) -> None:
+        self._exact = {route.path: route for route in listed if not route.param_convertors}
+        self._router = Router(
+            [route for route in listed if route.param_convertors],
+            redirect_slashes=False,
+            default=unrouted,
+            lifespan=lifespan,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the process's lifespan."""
+        route = self._exact.get(scope.get("path", ""))
+        if route is None:
+            await self._router(scope, receive, send)
+        else:
+            scope["route"] = route
+            await route.app(scope, receive, send)
+
+
 def routes(gate: Gate, operations: Operations) -> list[Route]:
-    """Every route; those without parameters come first, so that no parameter swallows them."""
+    """Every route."""
     public = {path: {"GET": handler} for path, handler in public_resources(operations).items()}
     guarded = {
         path: {method: gate.guarded(handler) for method, handler in methods.items()}
