@@ -53,7 +53,7 @@ class Tickets:
         file, multipart = upload.file, upload.multipart
         payload = _encode(
             _Payload(
-                uuid.UUID(upload.id).bytes,
+                bytes.fromhex(upload.id.replace("-", "")),
                 upload.owner,
                 file.filename,
                 file.content_type,

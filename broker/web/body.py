@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,14 +30,18 @@ BODY_DEADLINE = 10.0
 
 T = TypeVar("T")
 
+_IN_UTF_8 = (b"", b"charset=utf-8", b'charset="utf-8"')
+
 # msgspec's words. A name that a client gave stands between back-quotes and may look like a place itself.
 _WORDS = re.compile(r"(Object [a-z ]+ field `.*?`|.*?)(?: - at `\$([\w.\[\]]*)`)?", re.DOTALL | re.ASCII)
 
 
 async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
     """The body's JSON document; raises the refusal of the first broken rule."""
-    _check_headers(request)
-    data = await _read(request, limit)
+    fields = dict(request.scope["headers"])
+    _check_form(fields)
+    _check_length(fields[b"content-length"], limit)
+    data = await _read(request)
     try:
         return strict_json.parse(data)
     except ValueError as error:
@@ -45,7 +50,8 @@ async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
 
 async def read_optional_json(request: Request) -> Any:
     """Like ``read_json``, and an empty object when the request has no body."""
-    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+    fields = dict(request.scope["headers"])
+    if fields.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in fields:
         return {}
     return await read_json(request)
 
@@ -59,27 +65,24 @@ def convert(document: Any, kind: type[T]) -> T:
     raise about(InvalidRequestError, fault)
 
 
-def _check_headers(request: Request) -> None:
-    headers = request.headers
-    if "transfer-encoding" in headers or "content-length" not in headers:
+def _check_form(fields: Mapping[bytes, bytes]) -> None:
+    if b"transfer-encoding" in fields or b"content-length" not in fields:
         raise LengthRequiredError("The request must have a Content-Length.")
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedBodyError("The body must not be compressed.")
-    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
-    if kind.strip() != "application/json" or parameters.strip() not in (
-        "",
-        "charset=utf-8",
-        'charset="utf-8"',
-    ):
+    kind, _, parameters = fields.get(b"content-type", b"").lower().partition(b";")
+    if kind.strip() != b"application/json" or parameters.strip() not in _IN_UTF_8:
         raise UnsupportedBodyError("The body must be application/json in UTF-8.")
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    length = request.headers["content-length"]
-    if not (length.isascii() and length.isdigit()):  # int() would take signs, blanks and underscores, too
+def _check_length(length: bytes, limit: int) -> None:
+    if not length.isdigit():  # int() would take signs, blanks and underscores, too
         raise MalformedRequestError("The Content-Length must be a whole number.")
     if len(length) > 9 or int(length) > limit:
         raise TooLargeError(f"The body must have at most {limit} bytes.")
+
+
+async def _read(request: Request) -> bytes:
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_DEADLINE):

@@ -1,7 +1,7 @@
 """What a request gathers for its line in the log, kept in its ASGI scope."""
 
+import os
 import re
-import uuid
 from typing import Any
 
 from starlette.types import Scope
@@ -36,4 +36,4 @@ def _identity(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
             return str(text)
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()

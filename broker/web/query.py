@@ -1,6 +1,7 @@
 """A request's query parameters and header fields, as strictly read as its body."""
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 
@@ -15,6 +16,8 @@ def refuse(name: str, rule: str) -> BrokerError:
 def parameters(request: Request, *known: str) -> dict[str, str]:
     """The parameters by name; unknown and repeated ones are refused."""
     found: dict[str, str] = {}
+    if not request.scope["query_string"]:
+        return found
     for name, value in request.query_params.multi_items():
         if name not in known:
             raise refuse("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
@@ -26,9 +29,14 @@ def parameters(request: Request, *known: str) -> dict[str, str]:
     return found
 
 
+def field_values(scope: Scope, name: bytes) -> list[str]:
+    """What each header field of this name says."""
+    return [value.decode("latin-1") for each, value in scope["headers"] if each == name]
+
+
 def idempotency_key(request: Request) -> str | None:
     """The Idempotency-Key, if there is one (draft-ietf-httpapi-idempotency-key-header)."""
-    values = request.headers.getlist("idempotency-key")
+    values = field_values(request.scope, b"idempotency-key")
     if not values:
         return None
     value = values[0]

@@ -16,6 +16,7 @@ from broker.service import Services
 from . import notes, objects, uploads
 from .operations import Operations
 from .problems import refused, unrouted
+from .query import field_values
 
 Handler = Callable[[Services, Request, Principal], Awaitable[Response]]
 PublicHandler = Callable[[Request], Awaitable[Response]]
@@ -86,7 +87,7 @@ class Gate:
         """The handler behind the gate."""
 
         async def enter(request: Request) -> Response:
-            fields = request.headers.getlist("authorization")
+            fields = field_values(request.scope, b"authorization")
             principal = await self.verifier.authenticate(fields, now=int(self.clock()))
             notes.note(request.scope, sub=principal.subject)
             if self.services is None:

@@ -27,7 +27,7 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     answers = [wire.created(upload) for upload in uploads]
     if batch:
         return wire.answer({"uploads": answers}, 201)
-    return wire.answer(answers[0], 201, {"Location": f"{request.url.path}/{uploads[0].ticket}"})
+    return wire.answer(answers[0], 201, {"Location": f"{request.scope['path']}/{uploads[0].ticket}"})
 
 
 async def parts(services: Services, request: Request, principal: Principal) -> Response:

@@ -221,7 +221,7 @@ def deleted(outcomes: dict[str, bool]) -> dict[str, Any]:
 
 def instant(epoch: int) -> str:
     """RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(epoch, UTC).isoformat()[:19]}Z"
 
 
 def problem(error: BrokerError, request_id: str) -> dict[str, Any]:
