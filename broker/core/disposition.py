@@ -33,16 +33,21 @@ def clean_name(name: str) -> str:
     """
     if len(name) > NAME_MAX:
         raise ValueError(f"must have at most {NAME_MAX} characters")
-    for character in name:
-        if kind := _REFUSED.get(unicodedata.category(character)):
-            raise ValueError(f"must not contain {kind}")
     last = name.replace("\\", "/").rpartition("/")[2]
-    kept = unicodedata.normalize("NFC", last.translate(_DECEPTIVE)).strip()
+    is_plain = name.isascii() and name.isprintable()
+    kept = last.strip() if is_plain else _honest(name, last).strip()
     if all(character == "." or character.isspace() for character in kept):
         raise ValueError("must name a file")
     if len(kept) > NAME_MAX:  # NFC makes three characters of some
         raise ValueError(f"must have at most {NAME_MAX} characters in NFC")
     return kept
+
+
+def _honest(name: str, last: str) -> str:
+    for character in name:
+        if kind := _REFUSED.get(unicodedata.category(character)):
+            raise ValueError(f"must not contain {kind}")
+    return unicodedata.normalize("NFC", last.translate(_DECEPTIVE))
 
 
 def content_disposition(disposition: Disposition, name: str | None) -> str:

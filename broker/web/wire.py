@@ -4,7 +4,7 @@ Requests are closed: a field that is not listed is refused. Answers say times in
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from broker.core.disposition import Disposition
 from broker.core.model import Upload, UploadStatus
 from broker.core.policy import Declaration
+from broker.core.sigv4 import EMPTY
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
@@ -32,6 +33,9 @@ PARTS_MAX = 1000
 
 NO_STORE = {"Cache-Control": "no-store", "Vary": "Authorization"}
 """What every answer carries that may hold a URL or what is one principal's (RFC 9111)."""
+
+_NO_STORE = {name.lower().encode(): value.encode() for name, value in NO_STORE.items()}
+_JSON: Final = (b"content-type", b"application/json")
 
 ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 """What every answer carries: it is of the type it says, and its URL is told to nobody."""
@@ -114,9 +118,18 @@ class LinksIn(_Request, frozen=True):
     disposition: Disposition | None = None
 
 
-def answer(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+class _JsonAnswer(Response):
+    """A response whose header fields are bytes from the start."""
+
+    def __init__(self, body: bytes, status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        self.body, self.status_code, self.background = body, status, None
+        self.raw_headers = [_JSON, (b"content-length", b"%d" % len(body)), *fields]
+
+
+def answer(document: Any, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Response:
     """A JSON answer that no cache keeps, unless ``headers`` say otherwise."""
-    return Response(_encode(document), status, {**NO_STORE, **(headers or {})}, "application/json")
+    fields = {**_NO_STORE, **{name.lower().encode(): value.encode("latin-1") for name, value in headers.items()}}
+    return _JsonAnswer(_encode(document), status, [*fields.items()])
 
 
 def created(made: CreatedUpload) -> dict[str, Any]:
