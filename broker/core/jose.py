@@ -178,5 +178,17 @@ def _judged(key: object) -> tuple[PublicKey, tuple[str, ...]]:
         case EllipticCurvePublicKey() if key.curve.name in _ECDSA:
             return key, _ECDSA[key.curve.name]
         case Ed25519PublicKey() | Ed448PublicKey():
+            _require(not _is_of_small_order(key), "must not be of small order: anybody could sign for it")
             return key, ("EdDSA",)
     raise ValueError("must be one public key in PEM or JWK form: RSA, P-256, P-384, P-521, Ed25519 or Ed448")
+
+
+def _is_of_small_order(key: Ed25519PublicKey | Ed448PublicKey) -> bool:
+    """Whether the point is one of the 8, or 4, whose order divides the cofactor (RFC 8725 section 3.4)."""
+    y = int.from_bytes(key.public_bytes_raw(), "little")
+    if isinstance(key, Ed448PublicKey):
+        y %= 2**455  # without the sign of x
+        return y * (y * y - 1) % (2**448 - 2**224 - 1) == 0  # of order 4, or 2 and 1
+    y %= 2**255
+    order_8 = 121665 * y**4 - 243332 * y * y + 121666  # RFC 8032 section 5.1: where doubling makes y zero
+    return y * (y * y - 1) * order_8 % (2**255 - 19) == 0

@@ -47,12 +47,13 @@ SHORT_FOR_HASH = "must have at least 48 bytes for HS384 and 64 for HS512"
 NOT_PUBLIC = "must be a public key, not a secret one"
 NO_KEY = "must be one public key in PEM or JWK form: RSA, P-256, P-384, P-521, Ed25519 or Ed448"
 BITS = "must have 2048 to 8192 bits"
+SMALL_ORDER = "must not be of small order: anybody could sign for it"
 OPERATIONS = "must have verify among its key_ops"
 USE = "must have sig as its use"
 NO_JSON = "must be one JSON document in UTF-8"
 TWICE = "must not have a member twice"
 RULES = {TOO_SHORT, IS_KEY, REPEATS, FEW, EXAMPLE, NOT_TEXT, SHORT_FOR_HASH, NOT_PUBLIC, NO_KEY, BITS}
-RULES |= {OPERATIONS, USE, NO_JSON, TWICE}
+RULES |= {SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
 
 
 def pem(key: PrivateKey) -> str:
@@ -372,6 +373,37 @@ def test_any_other_key_is_refused_by_its_rule(text: str, rule: str) -> None:
 def test_an_rsa_key_of_a_weak_exponent_is_refused(exponent: int) -> None:
     """By the library, however the key is written; this holds it to that."""
     assert refusal(public_key, der_rsa(MODULUS, exponent)) == NO_KEY
+
+
+P25519 = 2**255 - 19
+P448 = 2**448 - 2**224 - 1
+ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL = {
+    "Ed25519": {"0": 0, "1": 1, "-1": P25519 - 1, "p": P25519, "p+1": P25519 + 1, "8": ORDER_8, "-8": P25519 - ORDER_8},
+    "Ed448": {"0": 0, "1": 1, "-1": P448 - 1},
+}
+"""What y is at the points whose order divides the cofactor, with the two that Ed25519 can spell twice."""
+
+
+def okp(curve: str, encoded: int) -> str:
+    """An Edwards key of any bytes."""
+    x = encoded.to_bytes(32 if curve == "Ed25519" else 57, "little")
+    return json.dumps({"kty": "OKP", "crv": curve, "x": base64.urlsafe_b64encode(x).decode().rstrip("=")})
+
+
+@pytest.mark.parametrize(
+    ("curve", "y"),
+    [pytest.param(curve, y, id=f"{curve} {name}") for curve in SMALL for name, y in SMALL[curve].items()],
+)
+def test_an_edwards_key_that_anybody_can_sign_for_is_refused(curve: str, y: int) -> None:
+    """Whatever the sign of its x."""
+    sign = 1 << (255 if curve == "Ed25519" else 455)
+    assert refusal(public_key, okp(curve, y)) == refusal(public_key, okp(curve, y | sign)) == SMALL_ORDER
+
+
+@pytest.mark.parametrize("curve", SMALL)
+def test_the_points_beside_those_are_keys(curve: str) -> None:
+    assert public_key(okp(curve, 3)).algorithms == public_key(okp(curve, 4)).algorithms == ("EdDSA",)
 
 
 # Nothing of a value is told
