@@ -7,13 +7,11 @@ fault is meant for one request: it is used up by the first that fits. Everything
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-T = TypeVar("T")
+from .threaded import ThreadedServer
 
 CHUNK = 64 * 1024
 _GONE = (asyncio.IncompleteReadError, ConnectionError, OSError)
@@ -53,36 +51,16 @@ class Fault:
     happened: threading.Event = field(default_factory=threading.Event)
 
 
-class FaultProxy:
+class FaultProxy(ThreadedServer):
     """A proxy to ``host:port`` of a store."""
 
     def __init__(self, host: str, port: int) -> None:
+        super().__init__()
         self._upstream = (host, port)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._connections: set[asyncio.Task[None]] = set()
         self._faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
         self.pause = 0.0
         """Seconds before each 64 KiB of a body."""
-        self.port = 0
-
-    @property
-    def endpoint(self) -> str:
-        """The URL under which the store is now reached."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._server = self._run(asyncio.start_server(self._accepted, "127.0.0.1", 0))
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
     def next(self, fault: Fault) -> Fault:
         """Let ``fault`` happen to the next request that fits."""
@@ -93,20 +71,6 @@ class FaultProxy:
         """Upload id and number of each part that the store took, as often as it took it."""
         done = [exchange for exchange in self.exchanges if exchange.part and exchange.status == 200]
         return [(exchange.query["uploadId"], exchange.part or 0) for exchange in done]
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    async def _close(self) -> None:
-        self._server.close()
-        for connection in list(self._connections):
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client, with one to the store for as long as both last."""

@@ -1,0 +1,135 @@
+"""The proxy whose fault lasts: what a client sees of each, on new connections and on those it kept."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.store.wire import answer, keeps, wire
+
+from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Refused, Reset, StandingProxy, s3_error
+
+WHOLE = answer(200, body=b"whole")
+
+
+@asynccontextmanager
+async def proxy() -> AsyncIterator[StandingProxy]:
+    """One before a server that always answers the same."""
+    async with wire(keeps(WHOLE)) as there:
+        with StandingProxy("127.0.0.1", there.port) as running:
+            yield running
+            running.stand(NONE)
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def ask(self, method: str = "GET", within: float = 1.0) -> bytes:
+        """What is said within so many seconds, up to the length of a whole answer."""
+        self._writer.write(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        said = bytearray()
+        try:
+            async with asyncio.timeout(within):
+                while len(said) < len(WHOLE) and (chunk := await self._reader.read(1024)):
+                    said += chunk
+        except TimeoutError:
+            pass
+        return bytes(said)
+
+
+@asynccontextmanager
+async def connected(proxy: StandingProxy) -> AsyncIterator[Client]:
+    """A client's connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def asked(proxy: StandingProxy) -> bytes:
+    """What is said on a connection of its own."""
+    async with connected(proxy) as client:
+        return await client.ask()
+
+
+async def test_without_a_fault_all_passes_request_after_request() -> None:
+    async with proxy() as running, connected(running) as client:
+        assert [await client.ask() for _ in range(3)] == [WHOLE] * 3
+        assert running.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [
+        (Cut(12), WHOLE[:12]),
+        (BlackHole(), b""),
+        (s3_error(503, "SlowDown"), s3_error(503, "SlowDown").instead(b"GET ")),
+    ],
+    ids=["cut", "black hole", "status"],
+)
+async def test_a_fault_meets_kept_and_new_connections_until_it_ends(fault: Fault, seen: bytes) -> None:
+    async with proxy() as running, connected(running) as kept, connected(running) as new:
+        assert await kept.ask() == WHOLE
+        running.stand(fault)
+        assert await kept.ask(within=0.2) == seen[: max(len(WHOLE), len(seen))]
+        assert await new.ask(within=0.2) == seen
+        running.stand(NONE)
+        assert await asked(running) == WHOLE
+
+
+async def test_an_answer_is_late() -> None:
+    async with proxy() as running, connected(running) as client:
+        running.stand(Latency(0.2))
+        began = time.monotonic()
+        assert await client.ask() == WHOLE
+        assert time.monotonic() - began >= 0.2
+
+
+async def test_an_answer_drips() -> None:
+    async with proxy() as running, connected(running) as client:
+        running.stand(Drip(0.02))
+        said = await client.ask(within=0.2)
+        assert WHOLE.startswith(said)
+        assert 1 <= len(said) <= 10
+
+
+async def test_garbage_is_no_http() -> None:
+    async with proxy() as running, connected(running) as client:
+        running.stand(Garbage())
+        said = await client.ask()
+        assert said
+        assert not said.startswith(b"HTTP")
+
+
+async def test_an_answer_to_a_head_has_no_body() -> None:
+    async with proxy() as running, connected(running) as client:
+        running.stand(s3_error(403, "AccessDenied"))
+        assert (await client.ask("HEAD")).endswith(b"\r\n\r\n")
+
+
+async def test_connections_are_reset() -> None:
+    async with proxy() as running, connected(running) as kept:
+        assert await kept.ask() == WHOLE
+        running.stand(Reset())
+        with pytest.raises(ConnectionResetError):
+            await kept.ask()
+        with pytest.raises(ConnectionResetError):
+            await asked(running)
+
+
+async def test_connections_are_refused_and_the_port_is_kept() -> None:
+    async with proxy() as running, connected(running) as kept:
+        assert await kept.ask() == WHOLE
+        running.stand(Refused())
+        with pytest.raises(ConnectionResetError):
+            await kept.ask()
+        with pytest.raises(ConnectionRefusedError):
+            await asked(running)
+        running.stand(NONE)
+        assert await asked(running) == WHOLE
