@@ -45,7 +45,7 @@ class Promotion:
     ) -> CopiedObject | Promoting | None:
         """Copy exactly ``staged`` with new ``headers``; ``None`` when it is gone, or another promoted it first."""
         if staged.size <= PUT_MAX:
-            return await self._store.copy(source, target, if_match=staged.etag, headers=headers)
+            return await self._store.copy(source, target, if_match=staged.etag, headers=headers, size=staged.size)
         known = await self._store.open_multiparts(target)
         upload_id = known[0] if known else await self._store.create_multipart(target, headers=headers)
         ranges = plan(staged.size, RANGE)

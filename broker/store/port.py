@@ -10,6 +10,7 @@ Contract, which one suite in ``tests/contract`` holds every implementation to
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from broker.core.limits import PUT_MAX
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 
 
@@ -25,11 +26,12 @@ class ObjectVerbs(Protocol):
         ...
 
     async def copy(
-        self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str]
+        self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str], size: int = PUT_MAX
     ) -> CopiedObject | None:
         """CopyObject of exactly the version whose ETag is ``if_match``, with ``headers`` as the new metadata.
 
-        ``None`` when the source is gone or changed, or the target exists and the store can refuse to replace it.
+        ``None`` when the source is gone or changed, or the target exists and the store can refuse to replace it. It may
+        take longer the larger the ``size``, in bytes, is.
         """
         ...
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.sigv4 import Presigner
 
@@ -37,15 +38,18 @@ from .transport import Call, Transport
 PROBE_KEY: Final = ".broker-ping"
 """Never written: a bucket that says it has no such key is a bucket that can be read."""
 
+COPIED_A_SECOND: Final = 4 * MIB
+"""Bytes that a store copies in a second at the least: who confirms a small file waits for no copy that hangs."""
+
 _LISTING_LIMIT: Final = 1024 * 1024  # bytes of a thousand keys or parts
 _XMLNS: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. ``connect``: one connection. ``copy``: a whole copy, or the joining of parts. ``listing``: all pages.
+    """Seconds. ``connect``: one connection. ``copy``: a large copy, or the joining of parts. ``listing``: all pages.
 
-    ``total``: any other whole call.
+    ``total``: any other whole call. A smaller copy has that, and a second more for each ``COPIED_A_SECOND`` bytes.
     """
 
     connect: float = 1.0
@@ -91,7 +95,7 @@ class R2ObjectStore:
         return None if says_no_such_key(answer) else beginning(answer)
 
     async def copy(
-        self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str]
+        self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str], size: int = PUT_MAX
     ) -> CopiedObject | None:
         conditional = {
             **headers,
@@ -100,9 +104,7 @@ class R2ObjectStore:
             "x-amz-metadata-directive": "REPLACE",
             "cf-copy-destination-if-none-match": "*",  # R2's own: of two promotions one wins
         }
-        answer = await self._ask(
-            Call("CopyObject", "PUT", target, _until(self._timeouts.copy), conditional, is_long=True)
-        )
+        answer = await self._ask(Call("CopyObject", "PUT", target, self._until_copied(size), conditional, is_long=True))
         if answer.status == 412 or says_no_such_key(answer):
             return None
         return copied_object(answer)
@@ -168,7 +170,7 @@ class R2ObjectStore:
         }
         query = {"partNumber": str(number), "uploadId": upload_id}
         answer = await self._ask(
-            Call("UploadPartCopy", "PUT", target, _until(self._timeouts.copy), headers, query, is_long=True)
+            Call("UploadPartCopy", "PUT", target, self._until_copied(size), headers, query, is_long=True)
         )
         if says_no_such_upload(answer) or says_no_such_key(answer):
             return False
@@ -206,6 +208,9 @@ class R2ObjectStore:
     async def _head(self, ref: ObjectRef, until: float) -> StoredObject | None:
         answer = await self._ask(Call("HeadObject", "HEAD", ref, until))
         return None if answer.status == 404 else stored_object(answer)
+
+    def _until_copied(self, size: int) -> float:
+        return _until(min(self._timeouts.copy, self._timeouts.total + size / COPIED_A_SECOND))
 
     async def _empty(self, ref: ObjectRef, until: float, refusal: Answer) -> tuple[str, bytes] | None:
         """An empty object has no first byte, and the store's refusal to send it no ETag."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from broker.core.limits import PART_MIN
+from broker.core.limits import PART_MIN, PUT_MAX
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.errors import StorageUnavailableError
 from broker.store.answers import METADATA_PREFIX
@@ -68,7 +68,13 @@ class MemoryObjectStore:
         return (found[0].etag, found[1][:count]) if found else None
 
     async def copy(
-        self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str]
+        self,
+        source: ObjectRef,
+        target: ObjectRef,
+        *,
+        if_match: str,
+        headers: Mapping[str, str],
+        size: int = PUT_MAX,  # noqa: ARG002  # a copy takes no time
     ) -> CopiedObject | None:
         self._count("copy", source.bucket, target.bucket)
         found = self.objects.get(source)
