@@ -87,6 +87,16 @@ class BlackHole(Fault):
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Mute(Fault):
+    """Requests of one ``method`` are never answered; all others are."""
+
+    method: str
+
+    def instead(self, request: bytes) -> bytes | None:
+        return b"" if request.startswith(f"{self.method} ".encode()) else None
+
+
 class Garbage(Fault):
     """Noise is answered that is no HTTP."""
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from tests.stores.place import Place
 
 from .journal import Journal, accidents, said
-from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Refused, Reset, StandingProxy, s3_error
+from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Mute, Refused, Reset, StandingProxy, s3_error
 from .steady import Load, Seen
 from .table import Signing, signing, statuses
 
@@ -23,6 +23,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "connection ends after 40 bytes of an answer": Cut(40),
         "connections are reset": Reset(),
         BLACK_HOLE: BlackHole(),
+        "only copies are never answered": Mute("PUT"),
         "answers are garbage": Garbage(),
         "answers 500": s3_error(500, "InternalError"),
         "answers 503 SlowDown": s3_error(503, "SlowDown"),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.store.wire import answer, keeps, wire
 
-from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Refused, Reset, StandingProxy, s3_error
+from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Mute, Refused, Reset, StandingProxy, s3_error
 
 WHOLE = answer(200, body=b"whole")
 
@@ -97,6 +97,14 @@ async def test_an_answer_drips() -> None:
         said = await client.ask(within=0.2)
         assert WHOLE.startswith(said)
         assert 1 <= len(said) <= 10
+
+
+async def test_one_method_alone_is_not_answered() -> None:
+    async with proxy() as running, connected(running) as client, connected(running) as other:
+        running.stand(Mute("PUT"))
+        assert await client.ask("GET") == WHOLE
+        assert await other.ask("PUT", within=0.2) == b""
+        assert await client.ask("DELETE") == WHOLE
 
 
 async def test_garbage_is_no_http() -> None:
