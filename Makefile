@@ -6,7 +6,7 @@ FUZZ_READY := .venv/.fuzz-ready
 REQUESTS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz lint serve bench clean lock
+.PHONY: demo test browser large fuzz faults soak lint serve bench clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -23,6 +23,12 @@ large: $(READY)  ## an upload of 5.5 GiB; needs 12 GiB below the temporary folde
 fuzz: $(FUZZ_READY)  ## hostile input for an hour: REQUESTS over HTTP, then SECONDS of coverage-guided fuzzing for each parser
 	$(BIN)/python -m tests.fuzz.campaign --requests $(REQUESTS)
 	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
+
+faults: $(READY)  ## every fault of the store and of the identity service under load, and what clients saw; six minutes
+	$(BIN)/python -m tests.faults.campaign
+
+soak: $(READY)  ## SECONDS of load while faults come and go by chance, and what the broker's process held meanwhile
+	$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
 
 lint: $(READY)  ## style, import order, strict types
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from tests.e2e.processes import Broker
 from tests.stores import seaweedfs
 from tests.stores.place import Place
 
+from .identity_table import identity_table
 from .journal import Journal
 from .standing import NONE, StandingProxy
 from .steady import steady
@@ -59,11 +60,13 @@ def main() -> int:
     """Print what was seen; 1 when a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=FAULT, help="for which each fault of the store stands")
-    arguments.add_argument("--only", default="", help="the faults that have this in their names")
+    arguments.add_argument("--only", default="", help="the store's faults that have this in their names")
     given = arguments.parse_args()
     print(versions(), flush=True)
     with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as there:
         broken = asyncio.run(store_table(there, given.seconds, given.only))
+        if not given.only:
+            broken += identity_table(Path(folder))
     print("\n".join(broken or ["no rule is broken"]))
     return 1 if broken else 0
 

@@ -34,7 +34,7 @@ def said(lines: list[dict[str, Any]]) -> str:
     told = Counter(_words(line) for line in lines if line["event"] in ("store", "jwks"))
     reasons = Counter(_reason(line) for line in lines if line.get("status") == 503)
     parts = [f"{words}{f', {count} times' if count > 1 else ''}" for words, count in told.items()]
-    parts += [f"{count} refused: {reason}" for reason, count in reasons.most_common(3)]
+    parts += [f"503 because {reason}, {count} times" for reason, count in reasons.most_common(3)]
     return "; ".join(parts) or "nothing"
 
 

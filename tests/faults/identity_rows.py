@@ -1,0 +1,214 @@
+"""Faults of the identity service, one after the other, while users with good tokens ask for links."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from uuid import uuid4
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from broker.auth.jwks import COOLDOWN
+from tests.auth.minting import document, jwk
+from tests.e2e.processes import Broker
+from tests.web.application import KEY
+
+from .journal import Journal, accidents, said
+from .standing import Fault, Says, StandingProxy
+from .steady import Client, Load, Seen, paced
+from .table import Signing, signing, statuses
+
+FIRST, SECOND, STRANGER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+ONE_KEY = Says(200, document(jwk(FIRST, "first")))
+TWO_KEYS = Says(200, document(jwk(FIRST, "first"), jwk(SECOND, "second")))
+
+GOOD_TOKENS = 100
+"""A second; each is a new one, so that its signature is verified."""
+
+STRANGERS = 5
+"""Tokens a second that name unknown keys: each would be a reason to ask the identity service."""
+
+FLOOD, FLOOD_FOR = 1000, 4.0
+"""Such tokens, and seconds in which they come."""
+
+SLOWEST = 50.0
+"""Milliseconds that the 99th percentile of good tokens may take whatever the identity service does."""
+
+HEAD = (
+    "what the identity service does",
+    "good tokens",
+    "p50",
+    "p99",
+    "others",
+    "fetches",
+    "back after",
+    "the broker's log",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What clients saw. ``recovered`` is in seconds: until new keys, or any, were known; ``None`` when that is moot."""
+
+    name: str
+    seconds: float
+    good: Signing
+    others: str
+    fetches: int
+    log: str
+    wrong: Sequence[str]
+    recovered: float | None = None
+    without_keys: bool = False
+    """There are none to verify a token with, so no token can be good."""
+
+    def cells(self) -> list[str]:
+        """As a line of the table."""
+        return [
+            self.name,
+            f"{self.good.available:.2%} of {self.good.count}",
+            f"{self.good.p50:.1f} ms",
+            f"{self.good.p99:.1f} ms",
+            self.others,
+            f"{self.fetches} in {self.seconds:.0f} s",
+            "-" if self.recovered is None else f"{self.recovered:.1f} s",
+            self.log,
+        ]
+
+    def broken(self) -> list[str]:
+        """The rules it breaks."""
+        rules = {
+            "good tokens were refused": self.without_keys or self.good.available == 1,
+            f"the 99th percentile is over {SLOWEST:.0f} ms": self.good.p99 <= SLOWEST,
+            "more than a fetch in 30 s": self.fetches <= 1 + math.floor(self.seconds / COOLDOWN),
+            "not back in time": self.recovered is None or self.recovered <= COOLDOWN + 2,
+        }
+        return [f"{self.name}: {rule}" for rule in (*(name for name, kept in rules.items() if not kept), *self.wrong)]
+
+
+@dataclass
+class Runner:
+    """Lets the identity service have faults, and watches one broker that asks it."""
+
+    service: StandingProxy
+    client: Client
+    load: Load
+    journal: Journal
+    _numbers: "count[int]" = field(default_factory=count)
+
+    async def row(
+        self,
+        name: str,
+        fault: Fault,
+        seconds: float,
+        strangers: float = 0,
+        *,
+        statuses_of_good: Collection[int] = (200,),
+    ) -> Row:
+        """Let ``fault`` stand so long, with so many strangers a second."""
+        watch = self._watch()
+        self.service.stand(fault)
+        paces = [(partial(self._ask, "stranger", STRANGER, None), strangers)] if strangers else []
+        async with paced(self.load, *paces):
+            await asyncio.sleep(seconds)
+            until = time.monotonic()
+            await self.load.all_answered(until)
+        return watch.row(name, until, statuses_of_good)
+
+    async def rotation(self) -> Row:
+        """Publish a second key and use it at once, until a token by it is good and some seconds longer."""
+        watch = self._watch()
+        self.service.stand(TWO_KEYS)
+        async with paced(self.load, (partial(self._ask, "rotated", SECOND, "second"), STRANGERS)):
+            recovered = await self._first("rotated", watch.began)
+            await asyncio.sleep(2)
+        return watch.row("publishes a second key, whose tokens come at once", time.monotonic(), (200,), recovered)
+
+    async def recovery(self, since: float) -> float:
+        """Seconds until a good token was answered well."""
+        return await self._first("good", since)
+
+    async def good_token(self) -> None:
+        """One request by a user."""
+        await self._ask("good", FIRST, "first")
+
+    async def _first(self, kind: str, since: float) -> float:
+        deadline = since + 2 * COOLDOWN
+        while time.monotonic() < deadline:
+            if good := [one.ended for one in self.load.of(kind, since=since) if one.status == 200]:
+                return min(good) - since
+            await asyncio.sleep(0.05)
+        return math.inf
+
+    async def _ask(self, kind: str, key: ec.EllipticCurvePrivateKey, kid: str | None) -> None:
+        claims = {"sub": f"user-{next(self._numbers)}", "exp": int(time.time()) + 600}
+        token = jwt.encode(claims, key, "ES256", {"kid": kid or str(uuid4())})
+        await self.client.ask(kind, "GET", f"/downloads/{KEY}", {"Authorization": f"Bearer {token}"})
+
+    def _watch(self) -> "_Watch":
+        self.journal.news()
+        return _Watch(self, time.monotonic(), self.service.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What was there when a row began."""
+
+    runner: Runner
+    began: float
+    asked: int
+
+    def row(self, name: str, until: float, good_is: Collection[int], recovered: float | None = None) -> Row:
+        """What was seen since then."""
+        load = self.runner.load
+        good, strangers, rotated = (
+            load.of(kind, since=self.began, until=until) for kind in ("good", "stranger", "rotated")
+        )
+        lines = self.runner.journal.news()
+        wrong = [*accidents(lines), *load.accidents]
+        for seen, expected in ((good, good_is), (strangers, (401,)), (rotated, (401, 200))):
+            wrong += [f"unexpected answers: {statuses([one])}" for one in seen if one.status not in expected]
+        return Row(
+            name,
+            until - self.began,
+            signing(good),
+            _answers(strangers + rotated),
+            self.runner.service.asked - self.asked,
+            said(lines),
+            wrong,
+            recovered,
+            503 in good_is,
+        )
+
+
+def _answers(seen: Sequence[Seen]) -> str:
+    longest = max((one.seconds for one in seen), default=0.0)
+    return f"{statuses(seen)}; longest {longest:.1f} s" if seen else "-"
+
+
+@contextlib.asynccontextmanager
+async def watched(service: StandingProxy, broker: Broker) -> AsyncIterator[Runner]:
+    """Good tokens come at their rate."""
+    load = Load()
+    client = Client(broker.url, broker.url, load)
+    runner = Runner(service, client, load, Journal(broker))
+    async with paced(load, (runner.good_token, GOOD_TOKENS)):
+        yield runner
+    await client.close()
+
+
+def settings(service: StandingProxy) -> dict[str, str]:
+    """Those of a broker that asks ``service`` for keys. It needs no store to sign links."""
+    return {
+        "R2_ENDPOINT": "http://127.0.0.1:9",
+        "R2_ACCESS_KEY_ID": "AKNOWHERE",
+        "R2_SECRET_ACCESS_KEY": "a secret access key of the tests",
+        "R2_BUCKET_NAME": "songs",
+        "BROKER_RATE_LIMIT": "0",
+        "JWT_SECRET": "",
+        "JWT_JWKS_URL": f"{service.endpoint}/keys",
+    }

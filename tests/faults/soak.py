@@ -1,0 +1,147 @@
+"""Minutes of load while the store's faults come and go by chance: ``python -m tests.faults.soak``.
+
+Prints what the broker's process held meanwhile, and 1 when it grew, or an answer or a line of the log was not to be
+expected. ``--seed`` brings the same faults in the same order.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .campaign import Bench, bench, versions
+from .journal import Journal, accidents
+from .process import Sample, quarters, slope, watch
+from .standing import NONE
+from .steady import Load, steady
+from .store_rows import FAULTS, unexpected
+from .table import markdown, signing, statuses
+
+WARM_UP = 60.0
+EVERY = 5.0
+STANDS = (4.0, 8.0)
+PAUSES = (18.0, 26.0)
+AFTER = 10.0
+"""Seconds after a fault in which the broker may still answer 503: 5 between two looks at the store, 3 for one look."""
+
+GROWS_BY = 1.0  # MiB a minute
+LARGER = 1.05  # the last quarter's memory, by the first's
+MORE = 5  # file descriptors and threads of the last quarter, beyond the first's
+
+
+@dataclass
+class Stood:
+    """A fault, from when until when it stood."""
+
+    name: str
+    began: float
+    ended: float = float("inf")
+
+
+@dataclass
+class Faults:
+    """Those that stood, and whether all is quiet."""
+
+    stood: list[Stood] = field(default_factory=list)
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def come_and_go(self, there: Bench, chance: random.Random) -> None:
+        """By chance, for ever."""
+        while True:
+            self.quiet.set()
+            await asyncio.sleep(chance.uniform(*PAUSES) - AFTER)
+            self.quiet.clear()
+            now = Stood(chance.choice(sorted(FAULTS)), time.monotonic())
+            self.stood.append(now)
+            there.proxy.stand(FAULTS[now.name])
+            await asyncio.sleep(chance.uniform(*STANDS))
+            there.proxy.stand(NONE)
+            now.ended = time.monotonic()
+            await asyncio.sleep(AFTER)
+
+    def explain(self, began: float, ended: float) -> bool:
+        """Whether a request of that time may have met one."""
+        return any(began < fault.ended + AFTER and ended > fault.began for fault in self.stood)
+
+
+def main() -> int:
+    """Print what was seen; 1 when a rule is broken."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seconds", type=float, default=600, help="120 at the least")
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    given = arguments.parse_args()
+    print(versions(), f"seed {given.seed}, {given.seconds:.0f} s", sep="\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as there:
+        broken = asyncio.run(soak(there, given.seconds, random.Random(given.seed)))
+    print("\n".join(broken or ["no rule is broken"]))
+    return 1 if broken else 0
+
+
+async def soak(there: Bench, seconds: float, chance: random.Random) -> list[str]:
+    """Load and faults for so long; the rules that were broken."""
+    faults, samples, journal = Faults(), list[Sample](), Journal(there.broker)
+    async with steady(there.broker.url, there.store.endpoint) as load:
+        began = time.monotonic()
+        tasks = [
+            asyncio.create_task(faults.come_and_go(there, chance)),
+            asyncio.create_task(watch(there.broker.process.pid, EVERY, samples, faults.quiet)),
+        ]
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        wrong = [f"the soak failed: {task.exception()!r}" for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        there.proxy.stand(NONE)
+        await load.all_answered(time.monotonic())
+        ended = time.monotonic()
+    warm = [one for one in samples if one.at >= began + min(WARM_UP, seconds / 4)]
+    show(load, faults, warm)
+    return wrong + of_answers(load, faults, ended) + of_process(warm) + accidents(journal.news()) + load.accidents
+
+
+def show(load: Load, faults: Faults, samples: Sequence[Sample]) -> None:
+    """What was asked and answered, which faults stood, what the process held."""
+    signed = signing(load.of("create", "download"))
+    print(f"creates and downloads: {signed.available:.3%} of {signed.count}, p50 {signed.p50:.1f} ms, ", end="")
+    print(f"p99 {signed.p99:.1f} ms; confirms: {statuses(load.of('confirm'))}")
+    stood = Counter(fault.name for fault in faults.stood)
+    print(f"{stood.total()} faults:", ", ".join(f"{name} ({count})" for name, count in stood.most_common()))
+    rows = [[what, *(f"{value:.1f}" for value in quarters(_of(samples, what), name))] for what, name in HELD.items()]
+    print("\n" + markdown(("median of each quarter", "first", "second", "third", "last"), rows))
+    print(f"\nmemory grows by {slope(samples):+.2f} MiB a minute", flush=True)
+
+
+HELD = {"memory, MiB": "rss", "open file descriptors, without a fault": "fds", "threads, without a fault": "threads"}
+
+
+def _of(samples: Sequence[Sample], what: str) -> list[Sample]:
+    """Without a fault, what waits for the store is none of what stays."""
+    return [one for one in samples if one.quiet or "without" not in what]
+
+
+def of_answers(load: Load, faults: Faults, until: float) -> list[str]:
+    """Rules on answers: those that were to be expected, and 503 only because of a fault."""
+    refused = [one for one in load.of("confirm", until=until) if one.status == 503]
+    unexplained = sum(not faults.explain(one.began, one.ended) for one in refused)
+    return unexpected(load.seen) + ([f"{unexplained} refusals without a fault"] if unexplained else [])
+
+
+def of_process(samples: Sequence[Sample]) -> list[str]:
+    """Rules on what the process holds."""
+    memory = quarters(samples, "rss")
+    rules = {f"memory grows by more than {GROWS_BY} MiB a minute": slope(samples) < GROWS_BY}
+    rules["memory of the last quarter is larger than the first's"] = memory[-1] <= LARGER * memory[0]
+    for what, name in HELD.items():
+        if name != "rss":
+            held = quarters(_of(samples, what), name)
+            rules[f"{name} grow"] = held[-1] <= held[0] + MORE
+    return [rule for rule, kept in rules.items() if not kept]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

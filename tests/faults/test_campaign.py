@@ -1,0 +1,61 @@
+"""A short slice of the long runs: statuses and availability, but no times, because tests run beside each other."""
+
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.processes import Broker
+from tests.stores.place import Place
+
+from . import identity_rows
+from .identity_rows import ONE_KEY, watched
+from .journal import Journal
+from .standing import StandingProxy
+from .steady import Seen, steady
+from .store_rows import BLACK_HOLE, FAULTS, Runner, settings
+from .table import percentile, signing, statuses
+
+
+@pytest.fixture
+def proxy(seaweedfs: Place) -> Iterator[StandingProxy]:
+    """A proxy before a real store."""
+    address = urlsplit(seaweedfs.endpoint)
+    with StandingProxy(address.hostname or "", address.port or 0) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", [BLACK_HOLE, "only copies are never answered"])
+async def test_while_the_store_says_nothing_signing_goes_on_and_confirms_answer_503(
+    name: str, tmp_path_factory: pytest.TempPathFactory, seaweedfs: Place, proxy: StandingProxy
+) -> None:
+    with Broker(tmp_path_factory.mktemp("broker"), settings(seaweedfs, proxy.endpoint)) as broker:
+        async with steady(broker.url, seaweedfs.endpoint, signings=20, confirms=4) as load:
+            row = await Runner(proxy, Journal(broker), load).row(name, FAULTS[name], 3.5)
+    assert row.signing.available == 1
+    assert row.signing.count >= 20
+    assert 503 in {one.status for one in row.confirms}
+    assert row.recovered is not None
+    assert row.wrong == []
+
+
+async def test_a_flood_of_unknown_keys_refuses_no_good_token(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("broker")
+    with StandingProxy(fault=ONE_KEY) as service, Broker(folder, identity_rows.settings(service)) as broker:
+        async with watched(service, broker) as runner:
+            await runner.recovery(time.monotonic())
+            row = await runner.row("flood", ONE_KEY, 2, 50)
+    assert row.good.available == 1
+    assert row.fetches <= 1
+    assert row.others.startswith("401: ")
+    assert row.wrong == []
+
+
+def test_what_was_seen_is_counted() -> None:
+    seen = [Seen("create", 0, 0.001 * number, 201) for number in range(1, 100)] + [Seen("create", 0, 9, 0)]
+    found = signing(seen)
+    assert (found.count, found.available) == (100, 0.99)
+    assert (found.p50, found.p99) == pytest.approx((50, 99))
+    assert percentile([1.0], 99) == 1.0
+    assert statuses(seen) == "201: 99, none: 1"
