@@ -83,13 +83,15 @@ class Transport:
     async def ask(self, call: Call) -> Answer:
         """The store's answer, whatever it says; raises ``StorageUnavailableError`` when there is none in time."""
         slots = self._long_slots if call.is_long else self._slots
+        now = asyncio.get_running_loop().time
+        half = (now() + call.until) / 2
         try:
             async with asyncio.timeout_at(call.until):
                 await slots.acquire()
         except TimeoutError:
             raise StorageUnavailableError(f"{call.operation} found no free place") from None
         try:
-            return await self._watched(call)
+            return await self._watched(call, is_late=now() > half)
         finally:
             slots.release()
 
@@ -98,8 +100,12 @@ class Transport:
         if self._session:
             await self._session.close()
 
-    async def _watched(self, call: Call) -> Answer:
-        """The answer, with the breaker told how it went; a caller that goes away says nothing of the store."""
+    async def _watched(self, call: Call, *, is_late: bool) -> Answer:
+        """The answer, with the breaker told how it went.
+
+        Neither a caller that goes away says anything of the store, nor the deadline of a call that ``is_late``: it
+        waited for a place, behind our own calls, for most of its time.
+        """
         now = asyncio.get_running_loop().time
         if wait := self._breaker.wait(now(), may_probe=not call.is_long):
             raise StorageUnavailableError(f"{call.operation} was not asked for", retry_after=math.ceil(wait))
@@ -107,7 +113,8 @@ class Transport:
             async with asyncio.timeout_at(call.until):
                 answer = await self._attempts(call)
         except _FAILURES as error:  # their texts hold the endpoint; their names do not
-            self._failed(now())
+            if not (is_late and type(error) is TimeoutError):
+                self._failed(now())
             raise StorageUnavailableError(f"{call.operation} got no answer, {type(error).__name__}") from None
         if answer.status in _TRANSIENT:
             self._failed(now())

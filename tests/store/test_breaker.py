@@ -139,6 +139,20 @@ async def test_s04_troubles_are_not_doubled(acts: tuple[Act, ...], monkeypatch: 
         assert 100 <= len(server.requests) <= 131
 
 
+async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -> None:
+    """The last of them had a place so late that no store could have answered in time."""
+
+    async def in_a_moment(request: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(TIMEOUTS.total * 0.3)
+        await says(HEAD.good)(request, writer)
+
+    async with facing(in_a_moment, concurrency=2 * FAILURES) as (store, _):
+        crowd = await asyncio.gather(*(store.head(REF) for _ in range(10 * FAILURES)), return_exceptions=True)
+        failed = [str(one.reason) for one in crowd if isinstance(one, StorageUnavailableError)]
+        assert len([reason for reason in failed if "got no answer" in reason]) >= FAILURES
+        assert await store.head(REF) == HEAD.result
+
+
 async def test_s16_slow_copies_keep_nobody_from_a_quick_look() -> None:
     async with facing(silence, long_calls=2) as (store, server):
         copies = [asyncio.create_task(store.copy(REF, TARGET, if_match="a", headers={})) for _ in range(50)]
