@@ -33,9 +33,13 @@ def said(lines: list[dict[str, Any]]) -> str:
     """Its own words on the store and the identity service, and the most frequent reasons of refusals."""
     told = Counter(_words(line) for line in lines if line["event"] in ("store", "jwks"))
     reasons = Counter(_reason(line) for line in lines if line.get("status") == 503)
-    parts = [f"{words}{f', {count} times' if count > 1 else ''}" for words, count in told.items()]
-    parts += [f"503 because {reason}, {count} times" for reason, count in reasons.most_common(3)]
+    parts = [words + _times(count) for words, count in told.items()]
+    parts += [f"503 because {reason}{_times(count)}" for reason, count in reasons.most_common(2)]
     return "; ".join(parts) or "nothing"
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""
 
 
 def _words(line: dict[str, Any]) -> str:
