@@ -16,14 +16,14 @@ import pytest
 
 from broker.auth import jwks
 from broker.auth.jwks import COOLDOWN, LIFESPAN, JwksKeys
-from broker.auth.tokens import TokenVerifier
+from broker.auth.tokens import TokenVerifier, keys_of
 from broker.core.jose import JwksLocation, TokenRules
 from broker.core.model import Principal
 from broker.errors import IdentityUnavailableError, UnauthenticatedError
 from tests.store.certificates import Authority
 from tests.store.wire import Act, Wire, answer, drips, endless, resets, says, silence, wire
 
-from .minting import NOW, P256, RSA, USER, bearer, document, es256, hs, jwk, mint, rs256
+from .minting import NOW, P256, RSA, USER, bearer, document, es256, hs, jwk, mint, rs256, verifier
 
 USER_1 = Principal("u1")
 SET = answer(200, body=document(jwk(P256, "one")))
@@ -162,7 +162,7 @@ GARBAGE = {
     "reset in the body": resets(SET[:-10]),
     "K09 too large": endless(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536),
     "K09 compressed": says(answer(200, {"Content-Encoding": "gzip"}, document(jwk(P256, "one")))),
-    "K10 redirect": says(answer(302, {"Location": "http://127.0.0.1:1/"})),
+    "K10 redirect": says(answer(302, {"Location": "/elsewhere"})),
     "K12 no keys": says(answer(200, body=document())),
     "K12 null": says(answer(200, body=b'{"keys": null}')),
     "K13 a secret": says(answer(200, body=document({"kty": "oct", "k": "c2VjcmV0", "kid": "one"}))),
@@ -184,6 +184,95 @@ async def test_k07_whatever_is_answered_the_known_keys_stay(act: Act, caplog: py
         ("jwks", "failed", 1),
     ]
     assert "127.0.0.1" not in lines[1]["reason"]
+
+
+async def test_k10_a_redirect_is_not_followed_and_the_keys_there_are_not_taken() -> None:
+    async with wire(says(SET)) as elsewhere:
+        there = {"Location": f"http://127.0.0.1:{elsewhere.port}/"}
+        async with identity(says(answer(307, there, document(jwk(P256, "one"))))) as service:
+            assert not await service.keys.refresh()
+            assert service.fetches == 1
+        assert elsewhere.connections == 0
+
+
+REASONS = {
+    "has no usable key": says(answer(200, body=document())),
+    "is no list of at most 100 keys": says(answer(200, body=b"{}")),
+    "was answered with 503, or compressed": says(answer(503)),
+    "was answered with 200, or compressed": says(answer(200, {"Content-Encoding": "br"}, document(jwk(P256, "one")))),
+    "ServerDisconnectedError": says(b""),
+}
+
+
+@pytest.mark.parametrize(("reason", "act"), REASONS.items())
+async def test_the_log_says_why_there_are_no_keys(reason: str, act: Act, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broker.auth")
+    async with identity(act) as service:
+        assert not await service.keys.refresh()
+    assert json.loads(caplog.messages[-1])["reason"] == reason
+
+
+async def test_keys_are_asked_for_in_the_name_of_the_broker_and_without_compression() -> None:
+    async with identity(says(SET)) as service:
+        await service.keys.refresh()
+        (asked,) = service.server.requests
+    assert "Accept-Encoding: identity\r\n" in asked
+    assert "User-Agent: r2-upload-broker\r\n" in asked
+    assert "Accept: application/json\r\n" in asked
+
+
+async def test_the_deployment_narrows_the_algorithms_of_published_keys() -> None:
+    async with identity(says(answer(200, body=document(jwk(RSA, "one"))))) as service:
+        service.keys._location = JwksLocation(service.keys._location.url, algorithms=("PS256",))
+        assert await service.keys.refresh()
+        assert tuple(service.keys.checks("one")) == ("PS256",)
+
+
+async def test_the_version_of_the_keys_changes_with_them_alone() -> None:
+    async with identity(says(SET), max_stale=3600) as service:
+        assert service.keys.version() == 0
+        await service.keys.refresh()
+        assert [service.keys.version() for _ in range(3)] == [1, 1, 1]
+        service.now += LIFESPAN
+        assert (service.keys.version(), service.keys._flight) == (1, None)
+        service.now += 1
+        assert (service.keys.version(), service.fetches) == (1, 1)
+        await service.settled()
+        assert (service.keys.version(), service.fetches) == (2, 2)
+        service.now += 3601
+        assert service.keys.version() == 0
+
+
+async def test_what_cannot_be_known_yet_says_when_to_ask_again() -> None:
+    async with identity(says(answer(500))) as service:
+        waits = []
+        for later in (0, 0, 10, 19.9):
+            service.now += later
+            with pytest.raises(IdentityUnavailableError) as caught:
+                service.keys.checks("one")
+            waits.append(caught.value.retry_after)
+            if not service.fetches:
+                assert not await service.keys.refresh()
+        assert waits == [1, 30, 20, 1]
+        assert caught.value.reason == "there are no keys"
+        assert not await service.keys.refresh()
+        assert service.fetches == 1
+        with pytest.raises(UnauthenticatedError) as refused:
+            service.keys.checks(None)
+        assert refused.value.reason == "the token names no key"
+
+
+async def test_one_configured_key_is_always_the_same_and_there_is_nobody_to_ask() -> None:
+    key = keys_of(verifier(P256)._rules)
+    assert (key.version(), await key.refresh(), key.is_loaded) == (0, False, True)
+    assert tuple(key.checks(None)) == ("ES256",)
+
+
+def test_where_the_keys_are_decides_who_finds_them() -> None:
+    location = JwksLocation("https://id.example/keys")
+    found = keys_of(TokenRules(location))
+    assert isinstance(found, JwksKeys)
+    assert found._location is location
 
 
 async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

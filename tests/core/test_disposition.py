@@ -90,3 +90,10 @@ def test_without_a_name_the_header_is_the_disposition_alone() -> None:
 def test_the_plain_name_cannot_end_its_own_quotes() -> None:
     value = content_disposition("attachment", 'a"; x="é%22')
     assert value == "attachment; filename=\"a_; x=___22\"; filename*=UTF-8''a%22%3B%20x%3D%22%C3%A9%2522"
+
+
+def test_every_other_letter_stays_in_the_plain_name() -> None:
+    kept = "!#$&+^`|~ ABCXYZ xyz 019 ,;:()[]{}<>@?=*'._-/"
+    value = content_disposition("inline", kept)
+    assert value.startswith(f'inline; filename="{kept}"; ')
+    assert value.endswith("''!#$&+^`|~%20ABCXYZ%20xyz%20019%20%2C%3B%3A%28%29%5B%5D%7B%7D%3C%3E%40%3F%3D%2A%27._-%2F")

@@ -27,6 +27,9 @@ def test_urls_and_keys_lead_to_each_other() -> None:
     key = f"media/{ID}.flac"
     assert PUBLIC.url(key) == f"https://cdn.example/{key}"
     assert PUBLIC.key_in(f"https://cdn.example/{key}") == key
+    assert PRIVATE.key_in(f"https://r2.example/songs/{key}") == key
+    assert PRIVATE.key_in(f"https://songs.r2.example/{key}") == key
+    assert PRIVATE.key_in(f"https://r2.example/inbox/{key}") is None
 
 
 def test_an_upload_of_no_known_type_has_no_place() -> None:

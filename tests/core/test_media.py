@@ -48,6 +48,12 @@ def test_every_other_type_is_unknown(declared: str) -> None:
     assert media_type(declared) is None
 
 
+def test_a_declared_type_has_at_most_160_characters() -> None:
+    longest = "audio/webm;codecs=" + "x" * 64
+    assert media_type(longest.ljust(160)) is not None
+    assert media_type(longest.ljust(161)) is None
+
+
 def test_no_name_and_no_extension_stands_for_two_types() -> None:
     names = [name for media in MEDIA_TYPES for name in (media.name, *media.aliases)]
     assert len(names) == len(set(names))
@@ -72,6 +78,43 @@ def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) ->
     found = media_type(declared)
     assert found is not None
     assert not found.begins(other)
+
+
+@pytest.mark.parametrize(
+    ("declared", "head", "begins"),
+    [
+        ("audio/mpeg", "494433", True),
+        ("audio/mpeg", "fffb90", True),  # MPEG-1, layer III
+        ("audio/mpeg", "fffb91", True),
+        ("audio/mpeg", "fff340", True),  # MPEG-2
+        ("audio/mpeg", "ffe340", True),  # MPEG-2.5
+        ("audio/mpeg", "ffea40", False),  # a version that there is not
+        ("audio/mpeg", "fffd90", False),  # layer II
+        ("audio/mpeg", "ffff90", False),  # layer I
+        ("audio/mpeg", "fff990", False),  # ADTS
+        ("audio/mpeg", "fffbf0", False),  # a bit rate that there is not
+        ("audio/mpeg", "fefb90", False),
+        ("audio/mpeg", "ff1b90", False),
+        ("audio/mpeg", "fffb", False),
+        ("audio/mpeg", "000000fffb90", False),
+        ("audio/aac", "494433", True),
+        ("audio/aac", "fff1", True),  # MPEG-4
+        ("audio/aac", "fff9", True),  # MPEG-2
+        ("audio/aac", "fff3", False),  # layer III
+        ("audio/aac", "ffe1", False),
+        ("audio/aac", "fef1", False),
+        ("audio/aac", "ff", False),
+        ("audio/wav", "52494646" + "00" * 4 + "57415645", True),
+        ("audio/wav", "52494646" + "00" * 4 + "57454250", False),  # an image in the same container
+        ("audio/wav", "00000000" + "00" * 4 + "57415645", False),
+        ("image/gif", "474946383961", True),
+        ("image/gif", "474946383861", False),
+    ],
+)
+def test_a_beginning_is_judged_by_its_bits(declared: str, head: str, begins: bool) -> None:
+    found = media_type(declared)
+    assert found is not None
+    assert found.begins(bytes.fromhex(head)) is begins
 
 
 @given(st.binary(max_size=SNIFF_BYTES))

@@ -82,6 +82,30 @@ def test_a_broken_rule_is_named_with_its_field(declared: Declaration, error: typ
     assert refused.value.detail.startswith(pointer[1:])
 
 
+def test_every_rule_is_said_in_words() -> None:
+    bad = Declaration("a\n", "text/html", 0, "x")
+    with pytest.raises(InvalidRequestError) as refused:
+        accept([bad, replace(GOOD, size=1001), replace(GOOD, filename="..")], POLICY, batch=True)
+    assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
+        ("/files/0/filename", "must not contain control characters"),
+        ("/files/0/contentType", "must be an accepted audio, video or image type"),
+        ("/files/0/size", "must be at least 1 byte"),
+        ("/files/0/sha256", "must be 32 bytes in base64 or hex"),
+        ("/files/1/size", "must be at most 1000 bytes"),
+        ("/files/2/filename", "must name a file"),
+    ]
+
+
+def test_what_parts_cannot_do_is_said_in_words() -> None:
+    files = [replace(GOOD, multipart=True, sha256="00" * 32), replace(GOOD, size=PUT_MAX + 1, multipart=False)]
+    with pytest.raises(InvalidRequestError) as refused:
+        accept(files, LARGE, batch=True)
+    assert [fault.detail for fault in refused.value.faults] == [
+        "cannot be checked by the store of a file in parts; leave it out",
+        f"must not be false for more than {PUT_MAX} bytes",
+    ]
+
+
 def test_all_broken_fields_are_named_at_once() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         accept([Declaration("", "text/html", 0, "x", "y")], POLICY, batch=False)
@@ -99,6 +123,13 @@ def test_one_bad_file_refuses_the_batch_and_names_its_index() -> None:
 def test_a_checksum_may_be_in_hex_or_base64(data: bytes) -> None:
     for text in (data.hex(), data.hex().upper(), base64.b64encode(data).decode()):
         assert digest(text, 32) == data
+
+
+@pytest.mark.parametrize("junk", ["!", "\n", " ", "\x00"])
+def test_a_checksum_with_anything_between_is_none(junk: str) -> None:
+    text = base64.b64encode(bytes(32)).decode()
+    with pytest.raises(ValueError, match="must be 32 bytes"):
+        digest(text[:9] + junk + text[9:], 32)
 
 
 @given(st.text(max_size=100))

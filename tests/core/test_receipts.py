@@ -67,3 +67,15 @@ def test_the_published_keys_are_public_and_named_by_their_thumbprint() -> None:
     (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
     assert set(key) == {"kty", "crv", "x", "kid", "use", "alg"}
     assert len(key["kid"]) == 43
+
+
+def test_a_secret_gives_the_same_keys_in_every_release() -> None:
+    (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
+    assert key == {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": "T9OG5dHXUFh1po3HiO4kfkpaAoffltI1CX_4cHl-5T0",
+        "kid": "KLLZjICI6pBoj4iIijoWiANJ1dfl_l7OXFH0oZ91tyo",
+        "use": "sig",
+        "alg": "EdDSA",
+    }

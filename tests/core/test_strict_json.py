@@ -54,12 +54,13 @@ def test_no_bytes_make_it_fail_otherwise_than_by_a_rule(data: bytes) -> None:
     ],
 )
 def test_what_has_no_one_meaning_is_refused_by_its_rule(data: bytes, rule: str) -> None:
-    with pytest.raises(ValueError, match=rule):
+    with pytest.raises(ValueError, match=f"^{rule}$"):
         parse(data)
 
 
 def test_as_many_levels_as_are_allowed_and_any_number_of_brackets_in_strings_pass() -> None:
     parse(b"[" * DEPTH_MAX + b"]" * DEPTH_MAX)
+    parse(b"[{}, " + b"[" * (DEPTH_MAX - 1) + b"]" * DEPTH_MAX)
     assert parse(json.dumps("[{" * 100).encode()) == "[{" * 100
 
 

@@ -114,3 +114,11 @@ def test_another_owner_key_place_file_or_secret_gets_another_id() -> None:
         Tickets([OLD]).derived_id("user-1", "key-1", 0, FILE),
     ]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_secret_gives_the_same_ids_in_every_release() -> None:
+    """Uploads that were promised before an update are confirmed after it."""
+    file = FileSpec("a.mp3", "audio/mpeg", 9)
+    ticket = "vcPKdW2J6YuWQgYp2L42-JrEEAucilJtDkx7nB8vH2o-nVWmdXNlci0xpWEubXAzqmF1ZGlvL21wZWcJzmtJ0gDAwMAA"
+    assert Tickets([NEW]).seal(Upload(UPLOAD.id, "user-1", file, 1_800_000_000)) == ticket
+    assert Tickets([NEW]).derived_id("user-1", "retry-1", 0, file) == "d344ba2e-ac95-4f33-9289-52010398efe8"
