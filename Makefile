@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 FUZZ_READY := .venv/.fuzz-ready
+MUTANTS_READY := .venv/.mutants-ready
 REQUESTS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz faults soak lint serve bench clean lock
+.PHONY: demo test browser large fuzz mutants faults soak lint serve bench clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -23,6 +24,10 @@ large: $(READY)  ## an upload of 5.5 GiB; needs 12 GiB below the temporary folde
 fuzz: $(FUZZ_READY)  ## hostile input for an hour: REQUESTS over HTTP, then SECONDS of coverage-guided fuzzing for each parser
 	$(BIN)/python -m tests.fuzz.campaign --requests $(REQUESTS)
 	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
+
+mutants: $(MUTANTS_READY)  ## change core and auth in every small way, and see that a test notices; ten minutes
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/python -m tests.mutants.score
 
 faults: $(READY)  ## every fault of the store and of the identity service under load, and what clients saw; six minutes
 	$(BIN)/python -m tests.faults.campaign
@@ -49,6 +54,8 @@ lock: $(READY)  ## write the lock files anew from pyproject.toml
 	  --extra demo --extra test --extra lint pyproject.toml --output-file tests/requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
 	  --extra fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
+	  --extra mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
@@ -61,5 +68,9 @@ $(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/fuzz/requirements.lock
 	@touch $@
 
+$(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/mutants/requirements.lock
+	@touch $@
+
 clean:
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz build dist
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist

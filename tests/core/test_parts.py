@@ -66,6 +66,7 @@ def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
     with pytest.raises(PartsMissingError) as refused:
         complete(parts, [part for part in stored(parts) if part.number not in missing])
     assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{number}" for number in sorted(missing)]
+    assert {fault.detail for fault in refused.value.faults} == {"is missing"}
     assert refused.value.detail == f"Of {parts.count} parts these are missing: {listed(sorted(missing))}."
 
 
@@ -93,6 +94,7 @@ def test_parts_beyond_the_plan_are_named(parts: PartPlan, beyond: set[int]) -> N
     with pytest.raises(SizeMismatchError) as refused:
         complete(parts, [*stored(parts), *extra])
     assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{parts.count + n}" for n in sorted(beyond)]
+    assert {fault.detail for fault in refused.value.faults} == {"is none of the upload's parts"}
 
 
 def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:

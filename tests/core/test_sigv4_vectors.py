@@ -80,6 +80,12 @@ def test_the_published_canonical_headers() -> None:
     assert (signed.listed, canonical_headers(signed, {})) == ("host", f"host:{S3_HOST}\n")
 
 
+def test_of_a_field_value_blanks_are_trimmed_and_no_letter_is() -> None:
+    signed = signed_headers("a.example", ("x-a",))
+
+    assert canonical_headers(signed, {"x-a": " \tX a  b X\t "}) == "host:a.example\nx-a:X a b X\n"
+
+
 def test_the_published_canonical_request() -> None:
     request = canonical_request("GET", "/test.txt", QUERY, f"host:{S3_HOST}\n", "host")
 
