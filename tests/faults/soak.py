@@ -24,6 +24,7 @@ from .store_rows import FAULTS, unexpected
 from .table import markdown, signing, statuses
 
 WARM_UP = 60.0
+"""Seconds before memory is judged: it grows once with the number of calls that wait at a time."""
 EVERY = 5.0
 STANDS = (4.0, 8.0)
 PAUSES = (18.0, 26.0)
@@ -51,19 +52,24 @@ class Faults:
     stood: list[Stood] = field(default_factory=list)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def come_and_go(self, there: Bench, chance: random.Random) -> None:
-        """By chance, for ever."""
+    async def come_and_go(self, there: Bench, chance: random.Random, warm_up: float) -> None:
+        """Each once, so that the process has met them all; then by chance, for ever."""
+        for name in FAULTS:
+            await self._stand(there, name, warm_up / len(FAULTS))
         while True:
+            await asyncio.sleep(AFTER)
             self.quiet.set()
             await asyncio.sleep(chance.uniform(*PAUSES) - AFTER)
             self.quiet.clear()
-            now = Stood(chance.choice(sorted(FAULTS)), time.monotonic())
-            self.stood.append(now)
-            there.proxy.stand(FAULTS[now.name])
-            await asyncio.sleep(chance.uniform(*STANDS))
-            there.proxy.stand(NONE)
-            now.ended = time.monotonic()
-            await asyncio.sleep(AFTER)
+            await self._stand(there, chance.choice(sorted(FAULTS)), chance.uniform(*STANDS))
+
+    async def _stand(self, there: Bench, name: str, seconds: float) -> None:
+        now = Stood(name, time.monotonic())
+        self.stood.append(now)
+        there.proxy.stand(FAULTS[name])
+        await asyncio.sleep(seconds)
+        there.proxy.stand(NONE)
+        now.ended = time.monotonic()
 
     def explain(self, began: float, ended: float) -> bool:
         """Whether a request of that time may have met one."""
@@ -86,10 +92,11 @@ def main() -> int:
 async def soak(there: Bench, seconds: float, chance: random.Random) -> list[str]:
     """Load and faults for so long; the rules that were broken."""
     faults, samples, journal = Faults(), list[Sample](), Journal(there.broker)
+    warm_up = min(WARM_UP, seconds / 4)
     async with steady(there.broker.url, there.store.endpoint) as load:
         began = time.monotonic()
         tasks = [
-            asyncio.create_task(faults.come_and_go(there, chance)),
+            asyncio.create_task(faults.come_and_go(there, chance, warm_up)),
             asyncio.create_task(watch(there.broker.process.pid, EVERY, samples, faults.quiet)),
         ]
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
@@ -99,7 +106,7 @@ async def soak(there: Bench, seconds: float, chance: random.Random) -> list[str]
         there.proxy.stand(NONE)
         await load.all_answered(time.monotonic())
         ended = time.monotonic()
-    warm = [one for one in samples if one.at >= began + min(WARM_UP, seconds / 4)]
+    warm = [one for one in samples if one.at >= began + warm_up]
     show(load, faults, warm)
     return wrong + of_answers(load, faults, ended) + of_process(warm) + accidents(journal.news()) + load.accidents
 
