@@ -39,7 +39,9 @@ def free_port() -> int:
 
 
 class Broker:
-    """``broker serve`` with exactly the given environment, ready when entered.
+    """``broker serve`` with exactly the given environment and our secret, ready when entered.
+
+    Without the secret when the environment says where keys are published.
 
     ``command`` runs the package otherwise, ``log`` is where its output goes; without ``counted`` its lines do not
     count as covered.
@@ -60,7 +62,8 @@ class Broker:
         self._log = log or folder / f"broker-{self.port}.log"
         self._command = command
         path = {"PATH": os.environ["PATH"]}
-        self._environment = {**(inherited() if counted else path), "JWT_SECRET": JWT_SECRET, **environment}
+        secret = {} if "JWT_JWKS_URL" in environment else {"JWT_SECRET": JWT_SECRET}
+        self._environment = {**(inherited() if counted else path), **environment, **secret}
         self._options = options
 
     def __enter__(self) -> Self:

@@ -209,6 +209,5 @@ def settings(service: StandingProxy) -> dict[str, str]:
         "R2_SECRET_ACCESS_KEY": "a secret access key of the tests",
         "R2_BUCKET_NAME": "songs",
         "BROKER_RATE_LIMIT": "0",
-        "JWT_SECRET": "",
         "JWT_JWKS_URL": f"{service.endpoint}/keys",
     }
