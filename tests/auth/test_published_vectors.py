@@ -1,4 +1,4 @@
-"""Vectors of others: what Wycheproof and the RFCs say of a key, a signature or a token, this verifier says too.
+"""T28, vectors of others: what Wycheproof and the RFCs say of a key, a signature or a token, this verifier says too.
 
 Each is read where its package was installed, none is copied. Where the verdict is another, or theirs is open, a row
 says why; a row without a vector is an error, and so is a set that has become smaller.

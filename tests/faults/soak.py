@@ -1,4 +1,4 @@
-"""Minutes of load while the store's faults come and go by chance: ``python -m tests.faults.soak``.
+"""X11, minutes of load while the store's faults come and go by chance: ``python -m tests.faults.soak``.
 
 Prints what the broker's process held meanwhile, and 1 when it grew, or an answer or a line of the log was not to be
 expected. ``--seed`` brings the same faults in the same order.

@@ -14,9 +14,9 @@ FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 @pytest.mark.parametrize(
     ("path", "document"),
     [
-        ("/api/v1/uploads", {"files": [FILE] * 51}),
-        ("/api/v1/downloads", {"keys": [KEY] * 51}),
-        ("/api/v1/uploads/confirm", {"uploadIds": ["x"] * 51}),
+        ("/api/v1/uploads", {"files": [FILE] * 90}),
+        ("/api/v1/downloads", {"keys": [KEY] * 90}),
+        ("/api/v1/uploads/confirm", {"uploadIds": ["x"] * 90}),
     ],
 )
 def test_what_a_batch_names_is_counted(path: str, document: object) -> None:
@@ -30,8 +30,11 @@ def test_what_a_batch_names_is_counted(path: str, document: object) -> None:
 
 def test_requests_are_counted_and_others_have_their_own() -> None:
     with client(environment=LIMITED) as app:
-        statuses = [app.get(f"/api/v1/downloads/{KEY}").status_code for _ in range(101)]
-        assert statuses == [200] * 100 + [429]
+        passed = 0
+        while (answer := app.get(f"/api/v1/downloads/{KEY}")).status_code == 200:
+            passed += 1
+        assert answer.status_code == 429
+        assert 100 <= passed < 150  # the bucket fills meanwhile
         other = {"Authorization": f"Bearer {token('user-2')}"}
         assert app.get(f"/api/v1/downloads/{KEY}", headers=other).status_code == 200
         service = {"Authorization": f"Bearer {token(scope='broker:service')}"}
