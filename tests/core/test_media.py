@@ -89,10 +89,12 @@ def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) ->
         ("audio/mpeg", "fff340", True),  # MPEG-2
         ("audio/mpeg", "ffe340", True),  # MPEG-2.5
         ("audio/mpeg", "ffea40", False),  # a version that there is not
+        ("audio/mpeg", "ffeb40", False),
         ("audio/mpeg", "fffd90", False),  # layer II
         ("audio/mpeg", "ffff90", False),  # layer I
         ("audio/mpeg", "fff990", False),  # ADTS
         ("audio/mpeg", "fffbf0", False),  # a bit rate that there is not
+        ("audio/mpeg", "fffbf1", False),
         ("audio/mpeg", "fefb90", False),
         ("audio/mpeg", "ff1b90", False),
         ("audio/mpeg", "fffb", False),
