@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 _IN_UTF_8 = (b"", b"charset=utf-8", b'charset="utf-8"')
 
-# msgspec's words. A name that a client gave stands between back-quotes and may look like a place itself.
-_WORDS = re.compile(r"(Object [a-z ]+ field `.*?`|.*?)(?: - at `\$([\w.\[\]]*)`)?", re.DOTALL | re.ASCII)
+_WORDS = re.compile(r"(.*?)(?: - at `\$([\w.\[\]]*)`)?", re.DOTALL | re.ASCII)
+_UNKNOWN = "Object contains unknown field `"
 
 
 async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
@@ -61,7 +61,7 @@ def convert(document: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        fault = _fault(str(error))
+        fault = _fault(str(error), document)
     raise about(InvalidRequestError, fault)
 
 
@@ -96,13 +96,15 @@ async def _read(request: Request) -> bytes:
     return bytes(data)
 
 
-def _fault(message: str) -> Fault:
+def _fault(message: str, document: Any) -> Fault:
     """The pointer and the rule in msgspec's words: ``RULE - at `$.a[0].b``` or ``... field `x` - at `$.a```."""
     rule, path = _WORDS.fullmatch(message).groups("")  # type: ignore[union-attr]  # it matches every text
+    if message.startswith(_UNKNOWN) and message[len(_UNKNOWN) : -1] in document:
+        rule, path = message, ""  # a name may look like the words for a place: `x` - at `$.files[0]`
     pointer = path.replace("[", "/").replace("]", "").replace(".", "/")
     if rule.startswith("Object missing required field"):
         return Fault(f"{pointer}/{_quoted(rule)}", "is required")
-    if rule.startswith("Object contains unknown field"):
+    if rule.startswith(_UNKNOWN):
         return Fault(f"{pointer}/{_quoted(rule)}", "is not a known field")
     if rule.startswith("Invalid enum value"):
         return Fault(pointer, "is none of the values there are")  # msgspec would quote the client's

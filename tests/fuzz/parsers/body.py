@@ -46,6 +46,7 @@ SEEDS = [
     b'\x00{"size":-0.0,"md5":NaN}',
     b'\x00{"filename":"\\ud800\\u0000"}',
     b'\x00{"x - at `$.y":1}',
+    b'\x03{"x` - at `$.y":1}',
     b'\x01{"files":[{"~/":1}]}',
     b'\x07{"keys":["a"],"disposition":"https://x.example/"}',
     b"\x04" + b"[" * 17 + b"]" * 17,
