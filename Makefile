@@ -4,6 +4,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 FUZZ_READY := .venv/.fuzz-ready
 MUTANTS_READY := .venv/.mutants-ready
+# A lock holds everything. Let pip resolve, and before 24 it takes the newest `coverage[toml]` beside a locked coverage
+# and refuses its hash: https://github.com/pypa/pip/issues/9644
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
 REQUESTS ?= 100000
 SECONDS ?= 600
 
@@ -60,16 +63,16 @@ lock: $(READY)  ## write the lock files anew from pyproject.toml
 $(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.lock
+	$(INSTALL) tests/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/fuzz/requirements.lock
+	$(INSTALL) tests/fuzz/requirements.lock
 	@touch $@
 
 $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/mutants/requirements.lock
+	$(INSTALL) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
