@@ -44,7 +44,8 @@ def run(port: int, data: Path | None) -> int:
         )
         return 1
     port = listener.getsockname()[1]
-    signal.signal(signal.SIGTERM, _interrupt)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, _interrupt)
     try:
         with listener, _data_folder(data) as folder, _store(Path(folder), port) as store:
             secret = secrets.token_hex(32)
@@ -63,7 +64,10 @@ def run(port: int, data: Path | None) -> int:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """A SIGTERM ends the demo as Ctrl-C does: the store is stopped and its data removed."""
+    """Both signals end the demo: the store is stopped and its data removed.
+
+    SIGINT too, for Python leaves it ignored where a shell started the demo with ``&``, and only until uvicorn runs.
+    """
     raise KeyboardInterrupt
 
 

@@ -82,6 +82,12 @@ def test_a_named_folder_keeps_the_data(tmp_path: Path) -> None:
     assert any(folder.iterdir())
 
 
-def test_ctrl_c_ends_it_while_the_store_is_starting_too() -> None:
-    with demo(until="Starting the store"):
-        pass
+@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
+def test_ctrl_c_ends_it_while_the_store_is_starting_too(inherited: signal.Handlers) -> None:
+    """Also where the shell that started it in the background had the signal ignored."""
+    before = signal.signal(signal.SIGINT, inherited)
+    try:
+        with demo(until="Starting the store"):
+            pass
+    finally:
+        signal.signal(signal.SIGINT, before)
