@@ -16,7 +16,7 @@ SAME_FLOOR = {("auth", "store"), ("store", "auth")}
 
 ROOMS = {
     "starlette": ("web",),
-    "uvicorn": ("cli", "web/guard"),
+    "uvicorn": ("cli", "web/guard", "web/exchange"),
     "httptools": ("web/guard",),
     "aiohttp": ("store", "auth/jwks"),
     "boto3": ("store/admin", "cli"),

@@ -22,8 +22,8 @@ from broker.core.sigv4 import Credentials
 from broker.settings import Settings
 from broker.store import admin
 from broker.web.app import create_app
+from broker.web.lines import configure_logging
 from broker.web.page import page_routes
-from broker.web.telemetry import configure_logging
 
 from .seaweedfs import SeaweedFS, SeaweedFSError
 from .serve import server_options

@@ -10,7 +10,7 @@ import uvicorn
 from dotenv import dotenv_values
 
 from broker import settings
-from broker.web.telemetry import configure_logging
+from broker.web.lines import configure_logging
 
 GRACEFUL_STOP = 15
 """Seconds in which requests in flight may end after a SIGTERM."""

@@ -20,9 +20,10 @@ from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore
 
 from .assets import client_routes
+from .lines import configure_logging
 from .operations import Operations
 from .routes import Gate, Table, routes
-from .telemetry import Telemetry, configure_logging
+from .telemetry import Telemetry, access_log
 
 log = logging.getLogger("broker.web")
 
@@ -33,10 +34,12 @@ def create_app(
     store: ObjectStore | None = None,
     clock: Callable[[], float] = time.time,
     extra_routes: Sequence[Route] = (),
+    write_line: Callable[[str], object] = access_log.info,
 ) -> ASGIApp:
     """The application of one process.
 
     ``store`` stands in for the configured one; ``extra_routes`` are pages that a command adds to the API.
+    ``write_line`` takes the line of each request.
     """
     receipts = Receipts(configured.secrets, issuer=configured.issuer) if configured.secrets else None
     place = configured.store
@@ -62,13 +65,13 @@ def create_app(
     gate = Gate(verifier, services, configured.missing, clock)
     operations = Operations(configured, store, verifier.keys, receipts.jwks if receipts else {"keys": []})
     table = Table([*routes(gate, operations), *client_routes(), *extra_routes], lifespan)
-    return Telemetry(_cors(table, configured.cors_origins))
+    return Telemetry(_cors(table, configured.cors_origins), write_line)
 
 
 def from_environment() -> ASGIApp:
     """The application of a worker process."""
-    configure_logging()
-    return create_app(settings.from_environment())
+    lines = configure_logging()
+    return create_app(settings.from_environment(), write_line=lines.write)
 
 
 def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

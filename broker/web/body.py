@@ -1,12 +1,11 @@
-"""Reads a request's JSON body: bounded in bytes and in time, in one media type, with one meaning."""
+"""Reads a request's JSON body: bounded in bytes, in one media type, with one meaning."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from broker.core import strict_json
 from broker.errors import (
@@ -14,7 +13,6 @@ from broker.errors import (
     InvalidRequestError,
     LengthRequiredError,
     MalformedRequestError,
-    RequestTimeoutError,
     TooLargeError,
     UnsupportedBodyError,
     about,
@@ -24,9 +22,6 @@ from . import notes
 
 BODY_MAX = 64 * 1024
 """Bytes of a body."""
-
-BODY_DEADLINE = 10.0
-"""Seconds in which a body must have arrived."""
 
 T = TypeVar("T")
 
@@ -83,15 +78,13 @@ def _check_length(length: bytes, limit: int) -> None:
 
 
 async def _read(request: Request) -> bytes:
-    data = bytearray()
-    try:
-        async with asyncio.timeout(BODY_DEADLINE):
-            async for chunk in request.stream():
-                data += chunk
-    except TimeoutError:
-        raise RequestTimeoutError(f"The body must arrive within {BODY_DEADLINE:.0f} seconds.") from None
-    except ClientDisconnect:
-        raise MalformedRequestError("The body ended early.") from None
+    data, more = bytearray(), True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedRequestError("The body ended early.")
+        data += message.get("body", b"")
+        more = message.get("more_body", False)
     notes.note(request.scope, requestBytes=len(data))
     return bytes(data)
 

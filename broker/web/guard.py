@@ -14,6 +14,7 @@ import logging
 import re
 import uuid
 from typing import Any, Final
+from urllib.parse import unquote
 
 import httptools
 import msgspec
@@ -29,6 +30,7 @@ from broker.errors import (
 )
 
 from . import wire
+from .exchange import Exchange
 
 access_log = logging.getLogger("broker.access")
 
@@ -118,15 +120,17 @@ class GuardedProtocol(HttpToolsProtocol):
                 raise LengthRequiredError("A body must have a Content-Length and no Transfer-Encoding.")
 
     def on_headers_complete(self) -> None:
-        self._check_head()
+        version = self.parser.get_http_version()
+        self._check_head(version)
         self._disarm()
         self._received, self._in_body = 0, True
-        super().on_headers_complete()
-        if self._is_last:
-            self.cycle.keep_alive = False
-        if self._body_length > KEPT_BODY_MAX:
-            self.cycle.keep_alive = False
-            self.cycle.transport = _Lingering(self)  # type: ignore[assignment]  # what a cycle uses of one
+        self._describe(version)
+        before, self.cycle = self.cycle, self._exchange(version)
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # one answer at a time, and in order: RFC 9112, section 9.3.2
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -165,8 +169,33 @@ class GuardedProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _check_head(self) -> None:
-        version = self.parser.get_http_version()
+    def _describe(self, version: str) -> None:
+        """Complete the scope, which uvicorn began."""
+        target, scope = httptools.parse_url(self.url), self.scope
+        path = target.path.decode("ascii")
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = target.path
+        scope["query_string"] = target.query or b""
+
+    def _exchange(self, version: str) -> Exchange:
+        is_long = self._body_length > KEPT_BODY_MAX
+        return Exchange(
+            scope=self.scope,
+            transport=_Lingering(self) if is_long else self.transport,  # type: ignore[arg-type]  # what one uses of it
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version == "1.1" and self.parser.should_keep_alive() and not (is_long or self._is_last),
+            on_response=self.on_response_complete,
+        )
+
+    def _check_head(self, version: str) -> None:
         if version not in ("1.1", "1.0"):
             raise MalformedRequestError("The request must be HTTP/1.1.")
         if self._hosts > 1 or self._hosts < (version == "1.1"):

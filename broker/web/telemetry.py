@@ -9,9 +9,9 @@ Rules of this module
 
 import json
 import logging
-import sys
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -29,10 +29,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Telemetry:
-    """The outermost layer of the application."""
+    """The outermost layer of the application. ``write`` takes each request's line."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, write: Callable[[str], object] = access_log.info) -> None:
         self._app = app
+        self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and write its line."""
@@ -43,11 +44,11 @@ class Telemetry:
         gathered = notes.begin(scope)
         identity = notes.request_id(scope)
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 gathered["status"] = message["status"]
                 message["headers"] += ((b"x-request-id", identity.encode()), *wire.ALWAYS)
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
@@ -58,7 +59,7 @@ class Telemetry:
                 response = respond(BrokerError("Something went wrong on our side."), identity)
                 await response(scope, receive, send_with_id)
         finally:
-            access_log.info(_line(scope, gathered, time.perf_counter() - began))
+            self._write(_line(scope, gathered, time.perf_counter() - began))
 
 
 def _line(scope: Scope, gathered: dict[str, Any], seconds: float) -> str:
@@ -79,29 +80,3 @@ def _accident(error: Exception, identity: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
     return json.dumps({"event": "accident", "requestId": identity, "type": type(error).__name__, "where": where})
-
-
-def configure_logging() -> None:
-    """One JSON line a record on standard output, for our loggers and uvicorn's alike."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_JsonLines())
-    # What no line of ours has need not be found out (docs.python.org/3/howto/logging.html#optimization)
-    logging._srcfile = None  # noqa: SLF001
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    for name in ("broker", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
-
-
-class _JsonLines(logging.Formatter):
-    """Our own records are JSON already; others' become the ``message`` of one."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
-        if text.startswith('{"event":'):
-            return text
-        line: dict[str, Any] = {"event": "log", "level": record.levelname.lower(), "logger": record.name}
-        if record.exc_info and record.exc_info[0]:
-            line["type"] = record.exc_info[0].__name__
-        return json.dumps({**line, "message": text})

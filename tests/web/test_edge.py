@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from broker.web.telemetry import Telemetry, configure_logging
+from broker.web.lines import configure_logging
+from broker.web.telemetry import Telemetry
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, KEY, client, token
@@ -268,14 +269,6 @@ async def exchange(app: Any, *received: dict[str, Any], sent: list[dict[str, Any
         sent.append(message)
 
     await app(scope, receive, send)
-
-
-async def test_a_body_that_does_not_arrive_in_time_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    """B03."""
-    monkeypatch.setattr("broker.web.body.BODY_DEADLINE", 0.05)
-    sent: list[dict[str, Any]] = []
-    await exchange(client().app, {"type": "http.request", "body": b"{", "more_body": True}, sent=sent)
-    assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (408, "request_timeout")
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_accident(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from broker.web import body, guard
+from broker.web import exchange, guard
 
 from .served import GOOD_PATH, Served, request, served
 
@@ -23,7 +23,7 @@ LONG = 5.0  # far more than a shortened deadline, also on a busy machine
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short deadlines."""
     monkeypatch.setattr(guard, "HEAD_DEADLINE", SHORT)
-    monkeypatch.setattr(body, "BODY_DEADLINE", SHORT)
+    monkeypatch.setattr(exchange, "BODY_DEADLINE", SHORT)
 
 
 @pytest.fixture
