@@ -36,7 +36,7 @@ def clean_name(name: str) -> str:
     last = name.replace("\\", "/").rpartition("/")[2]
     is_plain = name.isascii() and name.isprintable()
     kept = last.strip() if is_plain else _honest(name, last).strip()
-    if all(character == "." or character.isspace() for character in kept):
+    if not kept.replace(".", "").strip():
         raise ValueError("must name a file")
     if len(kept) > NAME_MAX:  # NFC makes three characters of some
         raise ValueError(f"must have at most {NAME_MAX} characters in NFC")

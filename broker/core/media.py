@@ -88,6 +88,8 @@ _MEDIA_TYPE = re.compile(
 
 def media_type(declared: str) -> MediaType | None:
     """The accepted type that ``declared`` names, in any case and by any alias; ``None`` for every other text."""
+    if declared in _BY_NAME:
+        return _BY_NAME[declared]
     if len(declared) > 160:
         return None
     match = _MEDIA_TYPE.fullmatch(declared.strip(" \t").lower())

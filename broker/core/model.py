@@ -1,6 +1,7 @@
 """The vocabulary: values that the layers hand each other. No behaviour beyond what a value knows of itself.
 
-Sizes are bytes; instants are integer seconds since the Unix epoch (UTC); durations are seconds.
+Sizes are bytes; instants are integer seconds since the Unix epoch (UTC); durations are seconds. What every request
+makes is a msgspec Struct: a frozen dataclass takes ten times as long to make.
 """
 
 from collections.abc import Mapping
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+
+class Principal(Struct, frozen=True):
     """Who acts: the subject of a verified token. A service acts on everybody's objects."""
 
     subject: str
@@ -38,8 +40,7 @@ class UploadStatus(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class FileSpec:
+class FileSpec(Struct, frozen=True):
     """What a client declared, after every rule was checked and every form made canonical.
 
     ``sha256`` and ``md5`` are raw digests; ``content_type`` is the canonical media type.
@@ -52,16 +53,14 @@ class FileSpec:
     md5: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Multipart:
+class Multipart(Struct, frozen=True):
     """An upload in parts: the store's own id of it, and the bytes of every part but the last."""
 
     upload_id: str
     part_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """One upload as its ticket carries it: what was promised, by whom, until when, and whether it comes in parts."""
 
     id: str
@@ -84,8 +83,7 @@ class Part:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class PresignedRequest:
+class PresignedRequest(Struct, frozen=True):
     """A request that whoever holds it may send to the store until ``expires_at``."""
 
     method: str

@@ -5,7 +5,9 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from msgspec import Struct
 
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError, about
 
@@ -16,6 +18,7 @@ from .model import FileSpec, Principal
 from .parts import PartPlan, plan
 
 T = TypeVar("T")
+Broken = list[tuple[type[BrokerError], Fault]]
 
 
 class DownloadAccess(StrEnum):
@@ -48,9 +51,8 @@ class DownloadPolicy:
     window: int = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What a client says of a file it wants to upload, as it came over the wire.
+class Declaration(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """What a client says of a file it wants to upload, as it comes over the wire.
 
     ``multipart`` is whether it wants to send parts; ``None`` leaves that to the policy.
     """
@@ -95,17 +97,9 @@ def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
     raise about(kind, *(fault for _, fault in refusals))
 
 
-def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | list[tuple[type[BrokerError], Fault]]:
-    broken: list[tuple[type[BrokerError], Fault]] = []
-
-    def checked(pointer: str, rule: Callable[[], T]) -> T | None:
-        try:
-            return rule()
-        except ValueError as error:
-            broken.append((InvalidRequestError, Fault(pointer, str(error))))
-            return None
-
-    name = checked("/filename", lambda: clean_name(declared.filename))
+def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
+    broken: Broken = []
+    name = _checked(broken, "/filename", clean_name, declared.filename)
     media = media_type(declared.content_type)
     if media is None:
         broken.append((UnsupportedTypeError, Fault("/contentType", "must be an accepted audio, video or image type")))
@@ -114,13 +108,22 @@ def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | list[tuple
     elif declared.size > policy.max_bytes:
         broken.append((TooLargeError, Fault("/size", f"must be at most {policy.max_bytes} bytes")))
     in_parts = _in_parts(declared, policy)
-    broken += [(InvalidRequestError, fault) for fault in _against_parts(declared, in_parts=in_parts)]
-    sha256 = checked("/sha256", lambda: digest(declared.sha256, 32))
-    md5 = checked("/md5", lambda: digest(declared.md5, 16))
+    if in_parts or declared.size > PUT_MAX:
+        broken += [(InvalidRequestError, fault) for fault in _against_parts(declared, in_parts=in_parts)]
+    sha256 = _checked(broken, "/sha256", digest, declared.sha256, 32)
+    md5 = _checked(broken, "/md5", digest, declared.md5, 16)
     if broken or name is None or media is None:
         return broken
     file = FileSpec(name, media.name, declared.size, sha256, md5)
     return Accepted(file, plan(file.size) if in_parts else None)
+
+
+def _checked(broken: Broken, pointer: str, rule: Callable[..., T], *value: Any) -> T | None:
+    try:
+        return rule(*value)
+    except ValueError as error:
+        broken.append((InvalidRequestError, Fault(pointer, str(error))))
+        return None
 
 
 def _in_parts(declared: Declaration, policy: UploadPolicy) -> bool:
@@ -133,8 +136,7 @@ def _in_parts(declared: Declaration, policy: UploadPolicy) -> bool:
 
 def _against_parts(declared: Declaration, *, in_parts: bool) -> list[Fault]:
     if not in_parts:
-        fits = declared.size <= PUT_MAX
-        return [] if fits else [Fault("/multipart", f"must not be false for more than {PUT_MAX} bytes")]
+        return [Fault("/multipart", f"must not be false for more than {PUT_MAX} bytes")]
     checksums = {"/sha256": declared.sha256, "/md5": declared.md5}
     return [
         Fault(pointer, "cannot be checked by the store of a file in parts; leave it out")

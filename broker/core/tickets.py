@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .keying import b64url, b64url_decode, derive
+from .keying import b64url, b64url_decode, derive, mac
 from .model import FileSpec, Multipart, Upload
 
 TICKET_MAX = 4096
@@ -45,7 +45,7 @@ class Tickets:
     """Seals and opens upload ids, and derives the ids of retried creates."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._keys = [derive(secret, "upload ticket v1") for secret in secrets]
+        self._macs = [mac(derive(secret, "upload ticket v1")) for secret in secrets]
         self._idempotency = derive(secrets[0], "idempotency key v1")
 
     def seal(self, upload: Upload) -> str:
@@ -64,7 +64,7 @@ class Tickets:
                 *((multipart.upload_id, multipart.part_size) if multipart else ()),
             )
         )
-        return b64url(_tag(self._keys[0], payload) + payload)
+        return b64url(self._macs[0](payload)[:_TAG] + payload)
 
     def open(self, ticket: str) -> Upload | None:
         """The upload of ``ticket``, expired or not; ``None`` when no secret of ours sealed it."""
@@ -75,7 +75,7 @@ class Tickets:
         except ValueError:
             return None
         tag, payload = data[:_TAG], data[_TAG:]
-        if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
+        if not any(hmac.compare_digest(tag, tag_of(payload)[:_TAG]) for tag_of in self._macs):
             return None
         return _upload(_decode(payload))
 
@@ -87,10 +87,6 @@ class Tickets:
         """
         name = _encode((owner, idempotency_key, index, file))
         return str(uuid.UUID(bytes=hmac.digest(self._idempotency, name, "sha256")[:16], version=4))
-
-
-def _tag(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, "sha256")[:_TAG]
 
 
 def _upload(payload: _Payload) -> Upload:

@@ -5,9 +5,11 @@ sent again until the parts are joined.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from broker.core.layout import Layout
 from broker.core.model import Multipart, Part, Upload
@@ -23,8 +25,7 @@ MAX_CONCURRENCY: Final = 3
 """Parts that a client should have in flight at once. R2 answers 5xx to some that send more of one upload."""
 
 
-@dataclass(frozen=True, slots=True)
-class PresignedPart:
+class PresignedPart(NamedTuple):
     """A part that may be sent: a PUT of exactly ``size`` bytes."""
 
     number: int

@@ -33,10 +33,19 @@ _UNKNOWN = "Object contains unknown field `"
 
 async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
     """The body's JSON document; raises the refusal of the first broken rule."""
+    return parse(await read(request, limit=limit))
+
+
+async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
+    """The body, of the form and the length that we take."""
     fields = dict(request.scope["headers"])
     _check_form(fields)
     _check_length(fields[b"content-length"], limit)
-    data = await _read(request)
+    return await _read(request)
+
+
+def parse(data: bytes) -> Any:
+    """The JSON document in ``data``."""
     try:
         return strict_json.parse(data)
     except ValueError as error:

@@ -56,6 +56,7 @@ STOPPING_IDLE: Final = 1.0
 """Seconds that an idle connection is left to a request which is on its way, when the server stops."""
 
 _LINGER: Final = 2.0
+_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; nothing is made from it
 
 
@@ -107,11 +108,18 @@ class GuardedProtocol(HttpToolsProtocol):
             raise TargetTooLongError(TARGET_MAX)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        name = name.lower()
+        self.headers.append((name, value))
         self._field_bytes += len(name) + len(value) + 4
         if self._field_bytes > HEAD_MAX or len(self.headers) > FIELDS_MAX:
             raise HeadTooLargeError(HEAD_MAX)
-        match self.headers[-1][0]:
+        if name in _FRAMING:
+            self._frame(name, value)
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        match name:
+            case b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
             case b"host":
                 self._hosts += 1 if _HOST.fullmatch(value) else 2
             case b"content-length":

@@ -1,33 +1,47 @@
 """The uploads of the API: ``/api/v1/uploads`` and below (create, look, confirm, abort)."""
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.model import Principal
+from broker.core.policy import Declaration
+from broker.core.strict_json import decode_plain
 from broker.errors import BrokerError
 from broker.service import Services
 from broker.service.promotion import Promoting
 
 from . import notes, wire
-from .body import convert, read_json, read_optional_json
+from .body import convert, parse, read, read_json, read_optional_json
 from .query import idempotency_key, parameters
+
+_FILE, _FILES = msgspec.json.Decoder(Declaration), msgspec.json.Decoder(wire.FilesIn)
 
 
 async def create(services: Services, request: Request, principal: Principal) -> Response:
     """Sign a PUT for one file, or for each of several; begin those that come in parts."""
     parameters(request)
     key = idempotency_key(request)
-    document = await read_json(request)
-    batch = isinstance(document, dict) and "files" in document
-    files = convert(document, wire.FilesIn).files if batch else [convert(document, wire.FileIn)]
-    services.allowance.spend(principal, len(files) - 1)  # the gate took the first
-    uploads = await services.uploads.create(
-        principal, [file.declaration() for file in files], batch=batch, idempotency_key=key
-    )
+    files, batch = _declared(await read(request))
+    if batch:
+        services.allowance.spend(principal, len(files) - 1)  # the gate took the first
+    uploads = await services.uploads.create(principal, files, batch=batch, idempotency_key=key)
     answers = [wire.created(upload) for upload in uploads]
     if batch:
         return wire.answer({"uploads": answers}, 201)
     return wire.answer(answers[0], 201, {"Location": f"{request.scope['path']}/{uploads[0].ticket}"})
+
+
+def _declared(data: bytes) -> tuple[list[Declaration], bool]:
+    """The files in the body of a create, and whether they are a batch."""
+    if file := decode_plain(data, _FILE):
+        return [file], False
+    if files := decode_plain(data, _FILES):
+        return files.files, True
+    document = parse(data)
+    if isinstance(document, dict) and "files" in document:
+        return convert(document, wire.FilesIn).files, True
+    return [convert(document, Declaration)], False
 
 
 async def parts(services: Services, request: Request, principal: Principal) -> Response:

@@ -6,10 +6,12 @@ Requests are closed: a field that is not listed is refused. Answers say times in
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from broker.core.disposition import Disposition
 from broker.core.model import Upload, UploadStatus
@@ -50,25 +52,10 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True, rename="camel", froze
     """The base of all request documents."""
 
 
-class FileIn(_Request, frozen=True):
-    """One file that a client wants to upload."""
-
-    filename: str
-    content_type: str
-    size: int
-    sha256: str | None = None
-    md5: str | None = None
-    multipart: bool | None = None
-
-    def declaration(self) -> Declaration:
-        """The same in the words of the policy."""
-        return Declaration(self.filename, self.content_type, self.size, self.sha256, self.md5, self.multipart)
-
-
 class FilesIn(_Request, frozen=True):
     """Several files at once."""
 
-    files: Annotated[list[FileIn], msgspec.Meta(min_length=1, max_length=BATCH_MAX)]
+    files: Annotated[list[Declaration], msgspec.Meta(min_length=1, max_length=BATCH_MAX)]
 
 
 class PartsIn(_Request, frozen=True):
@@ -124,6 +111,11 @@ class _JsonAnswer(Response):
     def __init__(self, body: bytes, status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
         self.body, self.status_code, self.background = body, status, None
         self.raw_headers = [_JSON, (b"content-length", b"%d" % len(body)), *fields]
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Response:
@@ -232,6 +224,7 @@ def deleted(outcomes: dict[str, bool]) -> dict[str, Any]:
     return {"results": [{"key": key, "status": "deleted" if gone else "failed"} for key, gone in outcomes.items()]}
 
 
+@lru_cache(maxsize=8)
 def instant(epoch: int) -> str:
     """RFC 3339 in UTC, to the second."""
     return f"{datetime.fromtimestamp(epoch, UTC).isoformat()[:19]}Z"

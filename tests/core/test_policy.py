@@ -1,11 +1,11 @@
 """What may be uploaded, and how a refusal names the field and the rule."""
 
 import base64
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
 from broker.core.model import FileSpec, Principal

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from broker.core.model import FileSpec, Principal, StoredObject, Upload
 from broker.core.verification import check
@@ -22,7 +23,7 @@ STORED = StoredObject(100, "audio/mpeg", MD5.hex(), 0, {})
 HEAD = (MD5.hex(), b"ID3\x04")
 
 
-@pytest.mark.parametrize("file", [FILE, replace(FILE, md5=MD5)])
+@pytest.mark.parametrize("file", [FILE, structs.replace(FILE, md5=MD5)])
 def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
     assert check(file, STORED, HEAD) is STORED
 
@@ -35,7 +36,7 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
         (FILE, replace(STORED, size=99), HEAD, SizeMismatchError, "100 bytes were promised and 99 are stored."),
         (FILE, replace(STORED, size=101), HEAD, SizeMismatchError, "100 bytes were promised and 101 are stored."),
         (FILE, replace(STORED, content_type="text/html"), HEAD, TypeMismatchError, "audio/mpeg was promised and"),
-        (replace(FILE, md5=b"x" * 16), STORED, HEAD, ChecksumMismatchError, "The stored object's MD5 is not"),
+        (structs.replace(FILE, md5=b"x" * 16), STORED, HEAD, ChecksumMismatchError, "The stored object's MD5 is not"),
         (FILE, STORED, ("another", HEAD[1]), StorageUnavailableError, ""),
         (FILE, STORED, (HEAD[0], b"<html>"), ContentMismatchError, "The stored bytes do not begin as audio/mpeg does."),
     ],

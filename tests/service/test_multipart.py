@@ -1,10 +1,10 @@
 """Uploads in parts: begun once, signed exactly, joined from the store's own list, mended, given up."""
 
 import asyncio
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from broker.core.limits import MIB
 from broker.core.model import UploadStatus

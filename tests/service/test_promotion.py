@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from broker.core.limits import GIB, OBJECT_MAX, PUT_MAX
 from broker.core.model import ObjectRef
@@ -32,7 +33,7 @@ async def staged(deployment: Deployment) -> CreatedUpload:
 
 async def upload(deployment: Deployment, size: int) -> CreatedUpload:
     """An upload of ``size`` bytes that are nearly all left out, ready to be confirmed."""
-    created = await deployment.create(replace(DECLARED, size=size))
+    created = await deployment.create(structs.replace(DECLARED, size=size))
     assert created.upload.multipart
     parts = plan(size)
     for number in parts.numbers():

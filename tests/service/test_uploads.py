@@ -1,10 +1,10 @@
 """Promise, check, promote: every way a confirm can end, and that each leaves the store as it should be."""
 
 import hashlib
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from broker.core.model import ObjectRef, PresignedRequest, UploadStatus
 from broker.core.policy import Declaration

@@ -19,7 +19,7 @@ from broker.core import keys
 from broker.core.disposition import NAME_MAX, clean_name
 from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES, media_type
-from broker.core.policy import DownloadPolicy, UploadPolicy, digest
+from broker.core.policy import Declaration, DownloadPolicy, UploadPolicy, digest
 from broker.core.tickets import TICKET_MAX
 from broker.web import wire
 from broker.web.operations import Operations
@@ -161,7 +161,7 @@ def test_every_refusal_has_an_example_that_says_what_the_code_does() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("File", wire.FileIn),
+        ("File", Declaration),
         ("Files", wire.FilesIn),
         ("PartNumbers", wire.PartsIn),
         ("PartRange", wire.PartRangeIn),

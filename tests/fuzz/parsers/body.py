@@ -8,15 +8,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from broker.core.disposition import clean_name
-from broker.core.policy import UploadPolicy, accept
-from broker.core.strict_json import DEPTH_MAX, parse
+from broker.core.policy import Declaration, UploadPolicy, accept
+from broker.core.strict_json import DEPTH_MAX, decode_plain, parse
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError
 from broker.web import wire
 from broker.web.body import convert
 
 KINDS: tuple[type[Any], ...] = (
-    wire.FileIn,
+    Declaration,
     wire.FilesIn,
     wire.PartsIn,
     wire.PartRangeIn,
@@ -25,6 +27,7 @@ KINDS: tuple[type[Any], ...] = (
     wire.KeysIn,
     wire.LinksIn,
 )
+PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, wire.FilesIn)}
 POLICY = UploadPolicy()
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
@@ -63,9 +66,11 @@ WORDS = [
 def check(data: bytes) -> None:
     """What must hold of any body of any request."""
     kind, text = KINDS[data[0] % len(KINDS) if data else 0], data[1:]
+    plain = decode_plain(text, PLAIN[kind]) if kind in PLAIN else None
     try:
         document = parse(text)
     except ValueError as error:
+        assert plain is None
         assert re.fullmatch(r"must [\w() -]+", str(error)), error
         assert error.__context__ is None
         return
@@ -73,9 +78,11 @@ def check(data: bytes) -> None:
     try:
         made = convert(document, kind)
     except InvalidRequestError as error:
+        assert plain is None
         _check_faults(document, error)
         return
-    if isinstance(made, wire.FileIn | wire.FilesIn):
+    assert plain in (None, made)
+    if isinstance(made, Declaration | wire.FilesIn):
         _check_create(document, made)
     elif isinstance(made, wire.PartRangeIn):
         _check_range(made)
@@ -100,11 +107,11 @@ def _depth(document: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _check_create(document: dict[str, Any], made: wire.FileIn | wire.FilesIn) -> None:
+def _check_create(document: dict[str, Any], made: Declaration | wire.FilesIn) -> None:
     batch = isinstance(made, wire.FilesIn)
     files = made.files if isinstance(made, wire.FilesIn) else [made]
     try:
-        accepted = accept([file.declaration() for file in files], POLICY, batch=batch)
+        accepted = accept(files, POLICY, batch=batch)
     except (InvalidRequestError, TooLargeError, UnsupportedTypeError) as error:
         _check_faults(document, error)
         return
