@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hash
 REQUESTS ?= 100000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz mutants faults soak lint serve bench clean lock
+.PHONY: demo test browser large fuzz mutants faults soak lint serve bench bench-quick clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -46,8 +46,11 @@ lint: $(READY)  ## style, import order, strict types
 serve: $(READY)  ## the service, with the settings in .env
 	$(BIN)/broker serve
 
-bench: $(READY)  ## signing, ours beside boto3
-	$(BIN)/python bench/presign.py
+bench: $(READY)  ## what it costs beside others, a quarter of an hour (apt-get install wrk)
+	$(BIN)/python -m bench
+
+bench-quick: $(READY)  ## the same in fewer and shorter rounds, three minutes
+	$(BIN)/python -m bench --quick
 
 lock: $(READY)  ## write the lock files anew from pyproject.toml
 	$(BIN)/pip install --quiet uv
@@ -59,6 +62,8 @@ lock: $(READY)  ## write the lock files anew from pyproject.toml
 	  --extra fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
 	  --extra mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
+	  --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
@@ -76,4 +81,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules

@@ -1,0 +1,1 @@
+"""What the service costs, beside others that do the same, in one run: ``python -m bench``."""

@@ -1,0 +1,132 @@
+"""Requests a second of one process, ours beside others (F4 to F7, F10), its latency at half its peak (F14), and of two
+workers beside one (F15).
+
+wrk sends, with 64 connections and one thread, on the same machine. Each pair is measured one after the other. Counted:
+all of a request, from the socket to the socket. Ours does all that it does for a user's request; the peers' files say
+what they do. Not counted: connecting, TLS, and the first seconds of each server, which warm it up.
+
+Where a row's target speaks of microseconds, they are CPU time of the server's process.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from . import ours
+from .figures import Effort, Figure, Spread, Target, at_least, at_most, compared
+from .identity import Identity
+from .peers import servers
+from .processes import Server, free_port, serving
+from .wrk import Load, Request, load
+
+BARE = "bare Starlette route"
+USERS = 1_000
+BATCH = 100
+
+
+def figures(effort: Effort) -> Iterator[Figure]:
+    """All rows of this module."""
+    bearer = ours.token()
+    create, link = ours.create(bearer), ours.link(bearer)
+    with ours.broker() as broker, bare() as other:
+        yield versus(effort, "F4", "create, HS256", at_least(0.65), (broker, [create]), (other, [of_bare(create)]))
+        yield versus(effort, "F7", "download link", at_least(0.65), (broker, [link]), (other, [of_bare(link)]))
+        yield batch(effort, broker, bearer)
+        yield tail(effort, broker, create)
+        for peer, target in peers(bearer):
+            with serving(peer.command(port := free_port()), port, peer.environment) as server:
+                yield versus(effort, "F6", "create, HS256", target, (broker, [create]), (server, [peer.request]), peer)
+    with published() as (environment, tokens), ours.broker(environment) as broker, bare() as other:
+        creates = [ours.create(each) for each in tokens]
+        pair = (broker, creates), (other, [of_bare(each) for each in creates])
+        yield versus(effort, "F5", f"create, ES256 by JWKS, {USERS} users", at_least(0.55), *pair)
+    yield workers(effort, create)
+
+
+def peers(bearer: str) -> list[tuple[servers.Peer, Target]]:
+    return [
+        (servers.tutorial(ours.JWT_SECRET, bearer), at_least(9)),
+        (servers.companion(), at_least(12)),
+        (servers.better_upload(ours.JWT_SECRET, bearer), at_least(2.5)),
+    ]
+
+
+@contextlib.contextmanager
+def bare() -> Iterator[Server]:
+    """The route that does nothing."""
+    port = free_port()
+    with serving(ours.module("bench.bare", str(port)), port, ours.HERE) as server:
+        yield server
+
+
+def of_bare(request: Request) -> Request:
+    """The same request, to the route that does nothing."""
+    return Request(request.path.removeprefix("/api/v1"), request.method, request.headers, request.body)
+
+
+@contextlib.contextmanager
+def published() -> Iterator[tuple[Mapping[str, str], Sequence[str]]]:
+    """The environment of a broker whose keys an identity service publishes, and tokens of its users."""
+    with TemporaryDirectory() as folder:
+        identity = Identity(Path(folder))
+        port = free_port()
+        command = ours.module("http.server", str(port), "--bind", "127.0.0.1", "--directory", folder)
+        with serving(command, port, {}) as server:
+            kept = {name: value for name, value in ours.ENVIRONMENT.items() if name != "JWT_SECRET"}
+            yield {**kept, "JWT_JWKS_URL": f"{server.url}/{identity.name}"}, identity.tokens(USERS)
+
+
+Side = tuple[Server, Sequence[Request]]
+
+
+def versus(
+    effort: Effort, row: str, measure: str, target: Target, mine: Side, theirs: Side, peer: servers.Peer | None = None
+) -> Figure:
+    """Requests a second of ours and of another, in turns."""
+    for server, requests in (mine, theirs):
+        load(server.url, requests, effort.seconds)
+    pairs = [(rate(effort, *mine), rate(effort, *theirs)) for _ in range(effort.rounds)]
+    name = peer.name if peer else BARE
+    return compared(row, f"{measure}: ours / {name}", target, "requests/s", pairs, name, ours_above=True)
+
+
+def rate(effort: Effort, server: Server, requests: Sequence[Request]) -> float:
+    return load(server.url, requests, effort.seconds).rate
+
+
+def cpu(effort: Effort, server: Server, requests: Sequence[Request], *, connections: int = 64) -> float:
+    """CPU microseconds of the server's by request."""
+    before = server.cpu()
+    done = load(server.url, requests, effort.seconds, connections=connections)
+    return (server.cpu() - before) / done.requests * 1e6
+
+
+def batch(effort: Effort, broker: Server, bearer: str) -> Figure:
+    """A hundred files in one call."""
+    requests = [ours.create(bearer, files=BATCH)]
+    files = Spread.of([cpu(effort, broker, requests, connections=4) / BATCH for _ in range(effort.rounds)])
+    return Figure("F10", f"batch of {BATCH}: CPU of each file", at_most(15), files, "µs", files)
+
+
+def tail(effort: Effort, broker: Server, create: Request) -> Figure:
+    """The slowest hundredth beside the middle, at half of the load that one process can take."""
+    found = [at_half(effort, broker, create) for _ in range(effort.rounds)]
+    ratio = Spread.of([each.p99 / each.p50 for each in found])
+    slow, middle = Spread.of([each.p99 for each in found]), Spread.of([each.p50 for each in found])
+    return Figure("F14", "create at half the peak: p99 / p50", at_most(5), ratio, "ms", slow, middle, "p50")
+
+
+def at_half(effort: Effort, broker: Server, create: Request) -> Load:
+    """64 connections that rest as long as they wait."""
+    peak = load(broker.url, [create], effort.seconds)
+    return load(broker.url, [create], effort.seconds, pause=64 / peak.rate * 2 * 1e3)
+
+
+def workers(effort: Effort, create: Request) -> Figure:
+    """Two workers beside one."""
+    with ours.broker(options=("--workers", "2")) as two, ours.broker(options=("--workers", "1")) as one:
+        time.sleep(1)  # both workers have started by then
+        row = versus(effort, "F15", "create", at_least(1.5), (two, [create]), (one, [create]))
+    return Figure("F15", "create: two workers / one", row.target, row.value, row.unit, row.ours, row.peer, "one worker")

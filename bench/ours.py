@@ -1,0 +1,62 @@
+"""The broker as ``broker serve`` runs it, with all that it does: token, rules, metrics, request id, log line, guard.
+
+The log goes to a file. One user's allowance is as high as the load needs: its rule is asked, and never refuses.
+"""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import jwt
+
+from .peers.servers import FILENAME, SIZE, STORE, TYPE
+from .processes import Server, free_port, serving
+from .wrk import Request
+
+JWT_SECRET = "a secret of the benchmark, long enough for HS256"
+KEY = "media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3"
+HERE: Mapping[str, str] = {"PYTHONPATH": str(Path(__file__).parents[1])}
+ENVIRONMENT: Mapping[str, str] = {**STORE, "JWT_SECRET": JWT_SECRET, "BROKER_RATE_LIMIT": "1000000000"}
+
+
+@contextlib.contextmanager
+def broker(environment: Mapping[str, str] = ENVIRONMENT, options: Sequence[str] = ()) -> Iterator[Server]:
+    """One, that answers."""
+    port = free_port()
+    with serving(command(port, options), port, environment) as server:
+        yield server
+
+
+def command(port: int, options: Sequence[str] = ()) -> list[str]:
+    """How it is started."""
+    return module("broker", "serve", "--port", str(port), *options)
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    """How a module runs by itself."""
+    return [sys.executable, "-m", name, *arguments]
+
+
+def token(subject: str = "user-1") -> str:
+    """A token that is good for the whole benchmark."""
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + 86_400}, JWT_SECRET, algorithm="HS256")
+
+
+def create(bearer: str, *, files: int = 0) -> Request:
+    """One upload, or a batch of ``files``."""
+    file = {"filename": FILENAME, "contentType": TYPE, "size": SIZE}
+    return post("/api/v1/uploads", bearer, {"files": [file] * files} if files else file)
+
+
+def post(path: str, bearer: str, document: object) -> Request:
+    """A call with a document."""
+    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+    return Request(path, "POST", headers, json.dumps(document))
+
+
+def link(bearer: str) -> Request:
+    """One download link."""
+    return Request(f"/api/v1/downloads/{KEY}", headers={"Authorization": f"Bearer {bearer}"})

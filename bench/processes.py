@@ -1,0 +1,85 @@
+"""Servers as child processes, and what they used of the machine. Linux alone: it is read from ``/proc``."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_START_WITHIN = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process, with those that it started, that answers at ``port``."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its root."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it used so far, in user mode and in the kernel."""
+        return sum(sum(map(int, _stat(pid)[11:13])) for pid in self._all()) / _TICK
+
+    def resident(self) -> int:
+        """Bytes of memory that are resident."""
+        return sum(int(_stat(pid)[21]) for pid in self._all()) * os.sysconf("SC_PAGE_SIZE")
+
+    def _all(self) -> list[int]:
+        """The process and all below it."""
+        found = [self.pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+        return found
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5) from the third on: the second holds the name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[Server]:
+    """The server that ``command`` starts, once it takes connections; what it writes goes to a file."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, env={"PATH": os.environ["PATH"], **environment}, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait(process, port)
+            yield Server(process.pid, port)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _START_WITHIN
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} does not answer")
+        time.sleep(0.002)

@@ -1,0 +1,84 @@
+"""A store that answers at once, or so many milliseconds later: ``python -m bench.store PORT DELAY_MS``.
+
+It speaks as much S3 as a confirm needs, by answers that were made before the first request. Every staged object is
+there, and every ready one is not; it stores nothing, and looks at no signature, date or condition. Who is measured
+against it is measured alone: it takes few microseconds, in a process of its own, and they count for nobody.
+"""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+import httptools
+import uvloop
+
+from .peers.servers import SIZE, TYPE
+
+CHANGED = datetime.now(UTC).replace(microsecond=0)
+DATE = f"{CHANGED:%a, %d %b %Y %H:%M:%S GMT}"
+ETAG = '"9b2cf535f27731c974343645a3985328"'
+FIRST_BYTES = b"ID3".ljust(512, b"\0")  # as many as the broker asks for
+XML = {"Content-Type": "application/xml"}
+MISSING = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
+COPIED = (
+    f"<CopyObjectResult><ETag>{ETAG}</ETag><LastModified>{CHANGED:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
+    "</CopyObjectResult>"
+)
+
+
+def answer(status: str, headers: dict[str, str], body: bytes = b"", length: int | None = None) -> bytes:
+    """The bytes of an answer; ``length`` is declared instead of that of ``body``."""
+    declared = len(body) if length is None else length
+    fields = {"Date": DATE, "Content-Length": str(declared), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+OBJECT = {"Content-Type": TYPE, "ETag": ETAG, "Last-Modified": DATE, "Accept-Ranges": "bytes"}
+RANGE = {"Content-Range": f"bytes 0-{len(FIRST_BYTES) - 1}/{SIZE}"}
+NO_SUCH_KEY = answer("404 Not Found", XML, MISSING)
+ANSWERS = {
+    (b"HEAD", b"incoming"): answer("200 OK", OBJECT, length=SIZE),
+    (b"GET", b"incoming"): answer("206 Partial Content", {**OBJECT, **RANGE}, FIRST_BYTES),
+    (b"HEAD", b"media"): answer("404 Not Found", XML),
+    (b"PUT", b"media"): answer("200 OK", XML, COPIED.encode()),
+}
+
+
+class Store(asyncio.Protocol):
+    """One connection; requests on it may follow each other without waiting. httptools calls ``on_...``."""
+
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+        self._parser = httptools.HttpRequestParser(self)
+        self._path = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self._path = b""
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url
+
+    def on_message_complete(self) -> None:
+        found = ANSWERS.get((self._parser.get_method(), self._path.split(b"/")[2]), NO_SUCH_KEY)
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._delay, self._transport.write, found)
+        else:
+            self._transport.write(found)
+
+
+async def serve(port: int, delay: float) -> None:
+    """Until the process ends."""
+    server = await asyncio.get_running_loop().create_server(lambda: Store(delay), "127.0.0.1", port)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(int(sys.argv[1]), float(sys.argv[2]) / 1_000))
