@@ -16,8 +16,9 @@ SAME_FLOOR = {("auth", "store"), ("store", "auth")}
 
 ROOMS = {
     "starlette": ("web",),
-    "uvicorn": ("cli", "web/guard", "web/exchange"),
+    "uvicorn": ("cli", "web/guard", "web/exchange", "web/scraping"),
     "httptools": ("web/guard",),
+    "prometheus_client": ("web/metrics",),
     "aiohttp": ("store", "auth/jwks"),
     "boto3": ("store/admin", "cli"),
     "botocore": ("store/admin", "cli"),

@@ -20,7 +20,7 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
     """Serve until told to stop; 2 when the configuration is wrong, with every fault on standard error."""
     try:
         load_env_file(env_file)
-        settings.from_environment()
+        _check_ports(settings.from_environment().metrics, port, workers)
     except settings.SettingsError as error:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return 2
@@ -34,6 +34,15 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
         **server_options(),
     )
     return 0
+
+
+def _check_ports(metrics: settings.MetricsSettings | None, port: int, workers: int) -> None:
+    if metrics and port in metrics.ports:
+        raise settings.SettingsError(["BROKER_METRICS_PORT must not have the service's own --port in it"])
+    if metrics and len(metrics.ports) < workers:
+        first = metrics.ports.start
+        example = f"{first}-{first + workers - 1}"
+        raise settings.SettingsError([f"BROKER_METRICS_PORT must have a port for each of --workers, such as {example}"])
 
 
 def server_options() -> dict[str, Any]:

@@ -27,6 +27,7 @@ from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
 from .endpoint import jwks_url, origin, public_base, store_endpoint
 from .environment import Environment, SettingsError
+from .metrics import MetricsSettings, metrics_place
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 
@@ -48,7 +49,7 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a broker process is told. ``store`` is ``None`` when a part of it is missing."""
+    """All that a broker process is told. ``store`` is ``None`` when a part of it is missing, ``metrics`` when unset."""
 
     store: StoreSettings | None
     missing: tuple[str, ...]
@@ -58,6 +59,7 @@ class Settings:
     issuer: str
     cors_origins: tuple[str, ...]
     rate_limit: int
+    metrics: MetricsSettings | None
     secrets: tuple[bytes, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
@@ -76,6 +78,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
         issuer=env.text("BROKER_ISSUER", "r2-upload-broker"),
         cors_origins=_origins(env),
         rate_limit=env.number("BROKER_RATE_LIMIT", 3000, least=0, most=10**9),
+        metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_place),
         secrets=_secrets(env, store),
     )
     if env.faults or tokens is None:
@@ -205,4 +208,4 @@ def _secrets(env: Environment, store: StoreSettings | None) -> tuple[bytes, ...]
     return tuple(item.encode() for item in given) or derived
 
 
-__all__ = ["Settings", "SettingsError", "StoreSettings", "from_environment", "parse"]
+__all__ = ["MetricsSettings", "Settings", "SettingsError", "StoreSettings", "from_environment", "parse"]

@@ -1,11 +1,13 @@
-"""The composition root: settings in, ASGI application out. Importing it loads no boto3."""
+"""The composition root: settings in, ASGI application out. Importing it loads no boto3, and nothing of metrics."""
 
 import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -15,7 +17,7 @@ from broker import service, settings
 from broker.auth.tokens import TokenVerifier
 from broker.core.receipts import Receipts
 from broker.core.sigv4 import Presigner
-from broker.settings import Settings
+from broker.settings import MetricsSettings, Settings
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore
 
@@ -23,7 +25,7 @@ from .assets import client_routes
 from .lines import configure_logging
 from .operations import Operations
 from .routes import Gate, Table, routes
-from .telemetry import Telemetry, access_log
+from .telemetry import Count, Telemetry, access_log
 
 log = logging.getLogger("broker.web")
 
@@ -51,27 +53,38 @@ def create_app(
         store = None
 
     verifier = TokenVerifier(configured.tokens)
+    count, scraped = _metrics(configured.metrics) if configured.metrics else (None, None)
 
     @asynccontextmanager
     async def lifespan(_app: ASGIApp) -> AsyncIterator[None]:
         for warning in configured.warnings:
             log.warning(json.dumps({"event": "warning", "message": warning}))
-        warming = asyncio.create_task(verifier.keys.refresh())  # the start does not wait for the identity service
+        # The start waits neither for the identity service nor for a port of the metrics
+        beside = [asyncio.create_task(verifier.keys.refresh()), *([asyncio.create_task(scraped())] if scraped else ())]
         yield
-        warming.cancel()
+        for task in beside:
+            task.cancel()
         if store:
             await store.close()
 
     gate = Gate(verifier, services, configured.missing, clock)
     operations = Operations(configured, store, verifier.keys, receipts.jwks if receipts else {"keys": []})
     table = Table([*routes(gate, operations), *client_routes(), *extra_routes], lifespan)
-    return Telemetry(_cors(table, configured.cors_origins), write_line)
+    return Telemetry(_cors(table, configured.cors_origins), write_line, count)
 
 
 def from_environment() -> ASGIApp:
     """The application of a worker process."""
     lines = configure_logging()
     return create_app(settings.from_environment(), write_line=lines.write)
+
+
+def _metrics(place: MetricsSettings) -> tuple[Count, Callable[[], Coroutine[Any, Any, None]]]:
+    """What counts a request, and what lets the counts be scraped until it is cancelled."""
+    from . import metrics, scraping  # noqa: PLC0415  who asks for no metrics is to pay nothing for them
+
+    requests = metrics.RequestMetrics()
+    return requests.count, partial(scraping.serve, metrics.metrics_app(requests), place)
 
 
 def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

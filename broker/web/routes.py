@@ -104,7 +104,7 @@ class Table:
     Nothing is redirected to a path with another slash: the Location would be made from the Host field.
     """
 
-    def __init__(self, listed: Sequence[Route], lifespan: Lifespan[Router]) -> None:
+    def __init__(self, listed: Sequence[Route], lifespan: Lifespan[Router] | None = None) -> None:
         self._exact = {route.path: route for route in listed if not route.param_convertors}
         self._router = Router(
             [route for route in listed if route.param_convertors],

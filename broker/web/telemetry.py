@@ -25,15 +25,24 @@ from .problems import respond
 access_log = logging.getLogger("broker.access")
 error_log = logging.getLogger("broker.web")
 
+Count = Callable[[Scope, int, float], object]
+"""Takes a request's scope, its status (0 if it got no answer) and its seconds."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Telemetry:
-    """The outermost layer of the application. ``write`` takes each request's line."""
+    """The outermost layer of the application. ``write`` takes each request's line, ``count`` what is measured of it."""
 
-    def __init__(self, app: ASGIApp, write: Callable[[str], object] = access_log.info) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        write: Callable[[str], object] = access_log.info,
+        count: Count | None = None,
+    ) -> None:
         self._app = app
         self._write = write
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and write its line."""
@@ -59,7 +68,10 @@ class Telemetry:
                 response = respond(BrokerError("Something went wrong on our side."), identity)
                 await response(scope, receive, send_with_id)
         finally:
-            self._write(_line(scope, gathered, time.perf_counter() - began))
+            seconds = time.perf_counter() - began
+            self._write(_line(scope, gathered, seconds))
+            if self._count:
+                self._count(scope, gathered["status"], seconds)
 
 
 def _line(scope: Scope, gathered: dict[str, Any], seconds: float) -> str:

@@ -5,23 +5,29 @@ The canary of a whole run at DEBUG is an end-to-end test.
 
 import json
 import logging
+import uuid
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from broker.auth.jwks import JwksKeys
 from broker.core.jose import JwksLocation, jwk_key
 from broker.core.model import ObjectRef
 from broker.errors import StorageUnavailableError
+from broker.web.metrics import METHODS, NO_ROUTE, OTHER_METHOD
+from broker.web.routes import RESOURCES
 from tests.auth.minting import P256, RSA, document, jwk
 from tests.store.calls import store_at
 from tests.store.wire import answer, says, wire
-from tests.web.application import ENVIRONMENT, KEY, client
+from tests.web.application import ENVIRONMENT, KEY, client, token
+from tests.web.scrapes import free_ports, requests, samples, scrape
 from tests.web.served import GOOD_PATH, Served, request
 
 HIDDEN = (
     "/docs /redoc /debug /.env /.git/config /metrics /server-status /console /openapi.json /admin /static/../app.py"
 )
+HIDDEN_SETTINGS = ("R2_SECRET_ACCESS_KEY", "JWT_SECRET")
 
 
 @pytest.mark.parametrize("path", HIDDEN.split())
@@ -76,8 +82,39 @@ async def test_l06_a_store_that_fails_is_not_described_to_who_asks() -> None:
         assert hidden not in said
 
 
+def hostile(app: TestClient, count: int) -> None:
+    """Requests with a canary in all that a client may choose, each another."""
+    for index in range(count):
+        canary = f"canary-{index}"
+        bearer = {"Authorization": f"Bearer {token(canary)}", "X-Request-Id": canary}
+        app.get(f"/api/v1/downloads/media/{uuid.uuid4()}.mp3?filename={canary}", headers=bearer)
+        app.get(f"/api/v1/uploads/{canary}", headers=bearer)
+        app.get(f"/api/v1/objects/{canary}", headers={"Authorization": f"Bearer {canary}"})
+        app.get(f"/{canary}/%22,route=%22{canary}", headers={"Host": canary, "User-Agent": canary})
+        app.request(f"CANARY{index}", "/api/v1/uploads", headers=bearer)
+        app.request(f"CANARY{index}", f"/{canary}", headers=bearer)
+
+
+def test_l07_no_label_is_of_a_clients_choice_and_no_request_makes_more_of_them() -> None:
+    port = free_ports(1)
+    with client(environment={**ENVIRONMENT, "BROKER_METRICS_PORT": str(port)}) as app:
+        hostile(app, 2)
+        before = scrape(port)
+        hostile(app, 50)
+        after = scrape(port)
+    assert samples(before).keys() == samples(after).keys()
+    assert sum(requests(samples(after)).values()) == 6 * 52
+    templates = {*RESOURCES, NO_ROUTE}
+    for route, method, status in requests(samples(after)):
+        assert route in templates
+        assert method in METHODS | {OTHER_METHOD}
+        assert 200 <= int(status) < 600
+    for hidden in ("canary", "media/", "Bearer", "eyJ", *(ENVIRONMENT[name] for name in HIDDEN_SETTINGS)):
+        assert hidden.lower() not in after.lower()
+
+
 def test_l12_neither_settings_nor_application_show_a_secret_when_they_are_printed() -> None:
     app: Any = client().app
     shown = repr(app) + repr(vars(app))
-    for name in ("R2_SECRET_ACCESS_KEY", "JWT_SECRET"):
+    for name in HIDDEN_SETTINGS:
         assert ENVIRONMENT[name] not in shown

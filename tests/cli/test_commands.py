@@ -35,6 +35,20 @@ def test_a_wrong_configuration_stops_the_start_and_names_every_fault_but_no_valu
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("ports", "rule"),
+    [
+        ("8999-9000", "must not have the service's own --port in it"),
+        ("9100-9101", "must have a port for each of --workers, such as 9100-9102"),
+    ],
+)
+def test_ports_of_metrics_that_cannot_do_stop_the_start(tmp_path: Path, ports: str, rule: str) -> None:
+    environment = {"JWT_SECRET": SECRET, "BROKER_METRICS_PORT": ports}
+    done = broker(tmp_path, "serve", "--port", "9000", "--workers", "3", environment=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"BROKER_METRICS_PORT {rule}" in done.stderr
+
+
 def test_a_missing_env_file_stops_the_start(tmp_path: Path) -> None:
     done = broker(tmp_path, "serve", "--env-file", "nowhere")
     assert (done.returncode, "--env-file" in done.stderr) == (2, True)

@@ -117,6 +117,7 @@ def test_every_fault_is_named_at_once() -> None:
         "JWT_LEEWAY": "1h",
         "BROKER_SECRET": "short",
         "BROKER_CORS_ORIGINS": "https://ok.example, https://no.example/",
+        "BROKER_METRICS_PORT": "metrics",
         "UPLOAD_MAX_BYTES": "5TiB",
         "UPLOAD_URL_LIFETIME": "soon",
         "DOWNLOAD_ACCESS": "all",

@@ -1,0 +1,62 @@
+"""``broker serve`` as Prometheus sees it: a target for each worker, at the same ports whatever becomes of them."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from tests.web.application import KEY
+from tests.web.scrapes import Samples, free_ports, named, requests, samples, scrape
+
+from .processes import Broker
+from .test_process import NOWHERE, all_workers, becomes, workers
+
+LINK = ("/api/v1/downloads/{key:path}", "GET", "200")
+STARTED = named("process_start_time_seconds")
+
+
+def target(port: int) -> Samples:
+    """What the worker at ``port`` tells."""
+    return samples(scrape(port, within=30))
+
+
+def test_the_only_process_counts_and_stays_silent_about_scrapes(tmp_path: Path) -> None:
+    port = free_ports(1)
+    with Broker(tmp_path, {**NOWHERE, "BROKER_METRICS_PORT": str(port)}) as broker, broker.client() as client:
+        for _ in range(5):
+            assert client.get(f"/downloads/{KEY}").status_code == 200
+        assert requests(target(port))[LINK] == 5
+        lines = [line for line in broker.lines() if line.get("route") in ("/metrics", None)]
+        assert [line["port"] for line in lines if line["event"] == "metrics"] == [port]
+        assert not [line for line in lines if line["event"] == "request"]
+
+
+async def test_two_workers_are_two_targets_and_so_are_those_that_take_their_places(tmp_path: Path) -> None:
+    first = free_ports(2)
+    ports = (first, first + 1)
+    environment = {**NOWHERE, "BROKER_METRICS_PORT": f"{first}-{first + 1}"}
+
+    async def targets() -> list[Samples]:
+        return [await asyncio.to_thread(target, port) for port in ports]
+
+    async def started() -> set[float]:
+        return {found[STARTED] for found in await targets()}
+
+    with Broker(tmp_path, environment, "--workers", "2") as broker:
+        now = await all_workers(broker)
+        before = await started()
+        for _ in range(20):  # each on a connection of its own, which any worker may take
+            with broker.client() as client:
+                assert client.get(f"/downloads/{KEY}").status_code == 200
+        assert sum(requests(found).get(LINK, 0) for found in await targets()) == 20
+        os.kill(min(now), signal.SIGKILL)
+        await becomes(lambda: min(now) not in workers(broker))
+        now = await all_workers(broker)
+        after = await started()
+        assert after - before
+        broker.process.send_signal(signal.SIGHUP)
+        await all_workers(broker, but=now)
+        async with asyncio.timeout(30):
+            while after & await started():
+                pass
+        assert not [line for line in broker.lines() if line.get("event") == "warning"]

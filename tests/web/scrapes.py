@@ -1,0 +1,60 @@
+"""Reads a broker's metrics as Prometheus does: over HTTP, with the library's own parser."""
+
+import contextlib
+import secrets
+import socket
+import time
+
+import httpx2
+from prometheus_client.parser import text_string_to_metric_families
+
+Labels = frozenset[tuple[str, str]]
+Samples = dict[tuple[str, Labels], float]
+
+
+def samples(text: str) -> Samples:
+    """Each value by its name and labels."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def named(name: str, **labels: str) -> tuple[str, Labels]:
+    """What a value stands under."""
+    return name, frozenset(labels.items())
+
+
+def requests(found: Samples) -> dict[tuple[str, str, str], float]:
+    """The requests by route, method and status."""
+    return {
+        (labels["route"], labels["method"], labels["status"]): value
+        for (name, pairs), value in found.items()
+        if name == "broker_requests_total" and (labels := dict(pairs))
+    }
+
+
+def scrape(port: int, within: float = 10) -> str:
+    """The metrics at ``port``, which is waited for."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False)
+        except httpx2.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            return answer.text
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that were free a moment ago, from where the system gives out none itself."""
+    while True:
+        first = 20_000 + secrets.randbelow(12_000)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first

@@ -1,0 +1,110 @@
+"""What is counted of requests, in the form that Prometheus reads."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from starlette.testclient import TestClient
+
+from broker.web.metrics import BOUNDS, RequestMetrics, metrics_app
+
+from .application import ENVIRONMENT, KEY, client
+from .scrapes import Samples, free_ports, named, requests, samples, scrape
+
+
+def scope(route: str | None, method: str = "GET") -> dict[str, Any]:
+    """What the table leaves in a request's scope."""
+    return {"method": method, **({"route": SimpleNamespace(path=route)} if route else {})}
+
+
+def read(metrics: RequestMetrics) -> Samples:
+    """All that it says."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    return samples(generate_latest(registry).decode())
+
+
+def buckets(found: Samples, route: str) -> list[float]:
+    """The histogram of one route, up to the bucket without a bound."""
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    return [found[named("broker_request_seconds_bucket", route=route, le=bound)] for bound in bounds]
+
+
+def test_requests_are_counted_by_route_method_and_status() -> None:
+    metrics = RequestMetrics()
+    ended = [("/a", "GET", 200), ("/a", "GET", 404), ("/a", "DELETE", 200), ("/a", "GET", 200), (None, "GET", 404)]
+    for route, method, status in ended:
+        metrics.count(scope(route, method), status, 0.1)
+    assert requests(read(metrics)) == {
+        ("/a", "GET", "200"): 2,
+        ("/a", "DELETE", "200"): 1,
+        ("/a", "GET", "404"): 1,
+        ("none", "GET", "404"): 1,
+    }
+
+
+def test_the_histogram_adds_up_over_all_methods_and_statuses_of_a_route() -> None:
+    metrics = RequestMetrics()
+    times = [0.0, 0.001, 0.0011, 0.3, 0.5, 10.0, 10.1, 1000.0]
+    for index, seconds in enumerate(times):
+        metrics.count(scope("/a", "GET" if index % 2 else "POST"), 200 + index % 3, seconds)
+    metrics.count(scope("/b"), 200, 0.02)
+    found = read(metrics)
+    assert buckets(found, "/a") == [sum(seconds <= bound for seconds in times) for bound in (*BOUNDS, float("inf"))]
+    assert buckets(found, "/b") == [0] * 4 + [1] * 10
+    assert found[named("broker_request_seconds_count", route="/a")] == len(times)
+    assert found[named("broker_request_seconds_sum", route="/a")] == pytest.approx(sum(times))
+
+
+def test_before_the_first_request_there_is_nothing_to_tell() -> None:
+    assert read(RequestMetrics()) == {}
+
+
+def test_methods_of_no_standard_are_one_and_open_no_series_of_their_own() -> None:
+    metrics = RequestMetrics()
+    for index in range(1000):
+        metrics.count(scope("/a", f"METHOD{index}"), 405, 0.1)
+    assert requests(read(metrics)) == {("/a", "other", "405"): 1000}
+
+
+def test_the_port_has_metrics_of_requests_and_of_the_process_and_nothing_else() -> None:
+    here = TestClient(metrics_app(RequestMetrics()))
+    assert "process_resident_memory_bytes" in here.get("/metrics").text
+    assert here.head("/metrics").status_code == 200
+    assert here.post("/metrics").status_code == 405
+    assert [here.get(path).status_code for path in ("/", "/metrics/", "/healthz", "/api/v1/uploads")] == [404] * 4
+
+
+def test_every_request_of_the_application_is_counted_by_its_template() -> None:
+    port = free_ports(1)
+    environment = {**ENVIRONMENT, "BROKER_METRICS_PORT": str(port), "BROKER_CORS_ORIGINS": "https://app.example"}
+    with client(environment=environment) as app:
+        app.get("/healthz")
+        app.get(f"/api/v1/downloads/{KEY}?filename=a.mp3")
+        app.get(f"/api/v1/downloads/{KEY}")
+        app.get(f"/api/v1/objects/{KEY}")  # the unasked store raises
+        app.get("/nowhere")
+        app.get("/metrics")
+        app.options("/healthz", headers={"Origin": "https://app.example", "Access-Control-Request-Method": "GET"})
+        app.request("PROPFIND", "/api/v1/uploads/x")
+        assert requests(samples(scrape(port))) == {
+            ("/healthz", "GET", "200"): 1,
+            ("/api/v1/downloads/{key:path}", "GET", "200"): 2,
+            ("/api/v1/objects/{key:path}", "GET", "500"): 1,
+            ("none", "GET", "404"): 2,
+            ("none", "OPTIONS", "200"): 1,
+            ("/api/v1/uploads/{upload_id}", "other", "405"): 1,
+        }
+
+
+def test_who_asks_for_no_metrics_loads_nothing_for_them() -> None:
+    program = (
+        "import sys; from broker import settings; from broker.web.app import create_app;"
+        f"create_app(settings.parse({ENVIRONMENT!r}));"
+        "print({'prometheus_client', 'broker.web.metrics', 'broker.web.scraping'} & set(sys.modules))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert loaded.strip() == "set()"
