@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from . import answering, confirming, growing, signing, starting
 from .chart import chart
@@ -69,7 +70,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 def write(folder: Path, figures: Sequence[Figure], series: Sequence[Series]) -> None:
     folder.mkdir(exist_ok=True)
-    document = {
+    document: dict[str, Any] = {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in VERSIONS},

@@ -26,8 +26,15 @@ ENVIRONMENT: Mapping[str, str] = {**STORE, "JWT_SECRET": JWT_SECRET, "BROKER_RAT
 def broker(environment: Mapping[str, str] = ENVIRONMENT, options: Sequence[str] = ()) -> Iterator[Server]:
     """One, that answers."""
     port = free_port()
-    with serving(command(port, options), port, environment) as server:
+    scraped = {"BROKER_METRICS_PORT": metrics_ports()}
+    with serving(command(port, options), port, {**environment, **scraped}) as server:
         yield server
+
+
+def metrics_ports() -> str:
+    """Two, for there may be two workers: free a moment ago, as far as one look can tell."""
+    first = free_port()
+    return f"{first}-{first + 1}"
 
 
 def command(port: int, options: Sequence[str] = ()) -> list[str]:

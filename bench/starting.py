@@ -39,7 +39,8 @@ def figures(effort: Effort) -> Iterator[Figure]:
 
 def of_ours() -> float:
     port = free_port()
-    return started(ours.command(port), port, ours.ENVIRONMENT, "/healthz")
+    environment = {**ours.ENVIRONMENT, "BROKER_METRICS_PORT": ours.metrics_ports()}
+    return started(ours.command(port), port, environment, "/healthz")
 
 
 def of_other() -> float:
