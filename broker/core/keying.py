@@ -18,17 +18,17 @@ def derive(secret: bytes, label: str) -> bytes:
     return hmac.digest(extracted, label.encode() + b"\x01", "sha256")
 
 
-def mac(key: bytes) -> Callable[[bytes], bytes]:
+def mac(key: bytes) -> Callable[[bytes], "hashlib._Hash"]:
     """HMAC-SHA-256 under a key of at most 64 bytes, both pads hashed once (RFC 2104, section 4): twice as fast."""
     block = key.ljust(64, b"\0")
     inner_pad = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
     outer_pad = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
-    def tag(data: bytes) -> bytes:
+    def tag(data: bytes) -> "hashlib._Hash":
         inner, outer = inner_pad.copy(), outer_pad.copy()
         inner.update(data)
         outer.update(inner.digest())
-        return outer.digest()
+        return outer
 
     return tag
 

@@ -112,14 +112,13 @@ class Presigner:
         whole = canonical_request(method, path, f"{before}\0{after}", lines, listed)
         head, _, tail = whole.partition("\0")  # which nothing in a canonical request is
         shared, rest = sha256(head.encode()), tail.encode()
-        start = f"{self._endpoint}{path}?{before}"
+        start, end = f"{self._endpoint}{path}?{before}", f"{after}&X-Amz-Signature="
+        sign, signed = day.sign, string_to_sign(timestamp, day.scope, "")
         urls = []
         for value in values:
             part, digest = uri_encode(value), shared.copy()
-            digest.update(part.encode())
-            digest.update(rest)
-            proof = day.sign(string_to_sign(timestamp, day.scope, digest.hexdigest()))
-            urls.append(f"{start}{part}{after}&X-Amz-Signature={proof}")
+            digest.update(part.encode() + rest)
+            urls.append(f"{start}{part}{end}{sign(signed + digest.hexdigest())}")
         return urls
 
     def _begun(
@@ -194,7 +193,19 @@ def signed_headers(host: str, names: tuple[str, ...]) -> SignedHeaders:
 
 
 def canonical_headers(signed: SignedHeaders, headers: Mapping[str, str]) -> str:
-    return signed.template % tuple([field_value(name, headers[name]) for name in signed.order])
+    values = [headers[name] for name in signed.order]
+    if not _are_plain(values):
+        values = [field_value(name, headers[name]) for name in signed.order]
+    return signed.template % tuple(values)
+
+
+def _are_plain(values: list[str]) -> bool:
+    """Whether ``field_value`` would leave them as they are: one look at all of them."""
+    try:
+        joined = "".join(values)
+    except TypeError:
+        return False
+    return joined.isascii() and joined.isprintable() and " " not in joined
 
 
 def field_value(name: str, value: str) -> str:
@@ -231,4 +242,4 @@ def signing_key(secret: str, date: str, region: str, *, service: str = "s3") -> 
 def signature(key: bytes) -> Callable[[str], str]:
     """Signs strings to sign under a derived key."""
     tag = mac(key)
-    return lambda text: tag(text.encode()).hex()
+    return lambda text: tag(text.encode()).hexdigest()

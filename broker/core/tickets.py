@@ -64,7 +64,7 @@ class Tickets:
                 *((multipart.upload_id, multipart.part_size) if multipart else ()),
             )
         )
-        return b64url(self._macs[0](payload)[:_TAG] + payload)
+        return b64url(self._macs[0](payload).digest()[:_TAG] + payload)
 
     def open(self, ticket: str) -> Upload | None:
         """The upload of ``ticket``, expired or not; ``None`` when no secret of ours sealed it."""
@@ -75,7 +75,7 @@ class Tickets:
         except ValueError:
             return None
         tag, payload = data[:_TAG], data[_TAG:]
-        if not any(hmac.compare_digest(tag, tag_of(payload)[:_TAG]) for tag_of in self._macs):
+        if not any(hmac.compare_digest(tag, tag_of(payload).digest()[:_TAG]) for tag_of in self._macs):
             return None
         return _upload(_decode(payload))
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -91,6 +90,8 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """CORS of the API itself; the bucket has rules of its own for the PUT and the GET."""
     if not origins:
         return app
+    from starlette.middleware.cors import CORSMiddleware  # noqa: PLC0415  seldom needed, and slow to load
+
     return CORSMiddleware(
         app,
         allow_origins=list(origins),
