@@ -6,7 +6,7 @@ window get the same URL, so caches hit, and no link lives shorter than was asked
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.core import keys
 from broker.core.disposition import Disposition, content_disposition
@@ -20,8 +20,7 @@ from broker.errors import ForbiddenError, NotFoundError
 from .objects import Objects, check_keys
 
 
-@dataclass(frozen=True, slots=True)
-class LinkOptions:
+class LinkOptions(NamedTuple):
     """What is asked of a link. ``expires_in`` is in seconds, ``None`` for the deployment's own lifetime."""
 
     expires_in: int | None = None
@@ -29,8 +28,7 @@ class LinkOptions:
     filename: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A signed download link. ``stable_for`` is the seconds until the same request gets another URL."""
 
     key: str

@@ -69,6 +69,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
         self._received = 0  # bytes of a head that came in pieces
         self._field_bytes = self._hosts = self._body_length = 0
+        self._idle_since = 0.0  # by the loop's clock
         self._in_body = False
         self._is_last = False
         self._is_ending = False
@@ -79,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._unset_keepalive_if_required()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -87,7 +89,6 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if not self._in_body:
             self._received += len(data)
-        self._unset_keepalive_if_required()
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade:  # we offer no other protocol, so the request is a plain one: RFC 9110, 7.8
@@ -124,7 +125,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._hosts += 1 if _HOST.fullmatch(value) else 2
             case b"content-length":
                 self._body_length = int(value)  # httptools lets only digits pass
-            case b"transfer-encoding":  # chunked bodies bring trailers, and two ways to say where a request ends
+            case _:  # Transfer-Encoding: chunked bodies bring trailers, and two ways to say where a request ends
                 raise LengthRequiredError("A body must have a Content-Length and no Transfer-Encoding.")
 
     def on_headers_complete(self) -> None:
@@ -143,6 +144,32 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_body = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but a timer once in a keep-alive's time, not one for every request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_idleness(self.timeout_keep_alive)
+
+    def _await_idleness(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        """Close the connection if nothing came since its last answer, for long enough."""
+        self.timeout_keep_alive_task = None
+        if self._is_idle and not self._received:
+            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+            if left > 0:
+                self._await_idleness(left)
+            else:
+                self.timeout_keep_alive_handler()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -23,7 +23,8 @@ PublicHandler = Callable[[Request], Awaitable[Response]]
 
 API = "/api/v1"
 
-RESOURCES: Mapping[str, Mapping[str, Handler]] = {
+RESOURCES: Mapping[str, Mapping[str, Handler]] = {  # those with parameters are tried in this order: often asked, first
+    f"{API}/downloads/{{key:path}}": {"GET": objects.download},
     f"{API}/uploads": {"POST": uploads.create},
     f"{API}/uploads/confirm": {"POST": uploads.confirm_many},
     f"{API}/uploads/{{upload_id}}": {"GET": uploads.look, "DELETE": uploads.abort},
@@ -33,7 +34,6 @@ RESOURCES: Mapping[str, Mapping[str, Handler]] = {
     f"{API}/objects/{{key:path}}": {"GET": objects.look, "DELETE": objects.delete},
     f"{API}/keys": {"GET": objects.key_in_url},
     f"{API}/downloads": {"POST": objects.download_many},
-    f"{API}/downloads/{{key:path}}": {"GET": objects.download},
 }
 
 

@@ -120,7 +120,9 @@ class _JsonAnswer(Response):
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Response:
     """A JSON answer that no cache keeps, unless ``headers`` say otherwise."""
-    fields = {**_NO_STORE, **{name.lower().encode(): value.encode("latin-1") for name, value in headers.items()}}
+    fields = _NO_STORE
+    if headers:
+        fields = {**fields, **{name.lower().encode(): value.encode("latin-1") for name, value in headers.items()}}
     return _JsonAnswer(_encode(document), status, [*fields.items()])
 
 

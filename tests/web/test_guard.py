@@ -220,3 +220,40 @@ def test_a_refusal_leaves_a_line_in_the_log_and_nothing_of_what_was_sent(
     (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
     assert reply.fields["x-request-id"] in line
     assert "canary" not in line
+
+
+def test_h17_a_kept_connection_that_is_idle_is_closed_and_one_that_is_not_stays() -> None:
+    with served(timeout_keep_alive=1) as server, server.connect() as idle, server.connect() as busy:
+        for connection in (idle, busy):
+            connection.send(request("GET", GOOD_PATH, keep=True))
+            assert connection.reply().status == 200
+        for _ in range(4):
+            time.sleep(0.5)
+            busy.send(request("GET", GOOD_PATH, keep=True))
+            assert busy.reply().status == 200
+        assert idle.is_closed_within(0.5)
+        assert busy.is_closed_within(LONG)
+
+
+def test_a_head_that_has_begun_is_not_idle() -> None:
+    head = request("GET", GOOD_PATH, keep=True)
+    with served(timeout_keep_alive=1) as server, server.connect() as connection:
+        connection.send(head)
+        assert connection.reply().status == 200
+        time.sleep(0.7)
+        connection.send(head[:20])
+        time.sleep(0.7)
+        connection.send(head[20:])
+        assert connection.reply().status == 200
+
+
+def test_an_answer_that_takes_longer_than_a_keep_alive_is_waited_for() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await asyncio.sleep(1.5 if scope["path"] == "/slow" else 0)
+            await Response("well")(scope, receive, send)
+
+    with Served(slow, timeout_keep_alive=1, lifespan="off") as server, server.connect() as connection:
+        for path in ("/", "/slow", "/"):
+            connection.send(request("GET", path, keep=True))
+            assert connection.reply().body == b"well"
