@@ -110,8 +110,8 @@ def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
     in_parts = _in_parts(declared, policy)
     if in_parts or declared.size > PUT_MAX:
         broken += [(InvalidRequestError, fault) for fault in _against_parts(declared, in_parts=in_parts)]
-    sha256 = _checked(broken, "/sha256", digest, declared.sha256, 32)
-    md5 = _checked(broken, "/md5", digest, declared.md5, 16)
+    sha256 = None if declared.sha256 is None else _checked(broken, "/sha256", digest, declared.sha256, 32)
+    md5 = None if declared.md5 is None else _checked(broken, "/md5", digest, declared.md5, 16)
     if broken or name is None or media is None:
         return broken
     file = FileSpec(name, media.name, declared.size, sha256, md5)
@@ -145,10 +145,8 @@ def _against_parts(declared: Declaration, *, in_parts: bool) -> list[Fault]:
     ]
 
 
-def digest(text: str | None, length: int) -> bytes | None:
+def digest(text: str, length: int) -> bytes:
     """The ``length`` bytes of a checksum written in hex or in base64; raises ``ValueError`` naming the rule."""
-    if text is None:
-        return None
     try:
         data = bytes.fromhex(text) if len(text) == 2 * length else base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, ValueError):

@@ -1,0 +1,51 @@
+"""What the benchmark makes of its rounds: ratios by pair, verdicts, a table and a chart."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bench.__main__ import table
+from bench.chart import chart
+from bench.figures import Figure, Series, Spread, Target, at_least, at_most, compared
+
+PAIRS = [(1.0, 4.0), (2.0, 6.0), (10.0, 20.0)]
+
+
+def figure(target: Target, *, ours_above: bool) -> Figure:
+    """Of rounds in which the machine became slower."""
+    return compared("F1", "sign <a> & b", target, "µs", PAIRS, "peer", ours_above=ours_above)
+
+
+@pytest.mark.parametrize(("ours_above", "expected"), [(False, 3.0), (True, 1 / 3)])
+def test_a_ratio_is_taken_of_each_pair(ours_above: bool, expected: float) -> None:
+    assert figure(at_least(1), ours_above=ours_above).value.median == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_met"), [(at_least(3), True), (at_least(3.01), False), (at_most(3), True), (at_most(2.99), False)]
+)
+def test_a_target_is_met_by_the_median(target: Target, is_met: bool) -> None:
+    assert figure(target, ours_above=False).is_met is is_met
+
+
+def test_one_round_has_no_spread() -> None:
+    assert Spread.of([2.0]) == Spread(2.0, 2.0, 2.0)
+
+
+def test_the_table_says_what_was_missed_and_what_stands_beside() -> None:
+    rows = table([figure(at_least(9), ours_above=False), figure(at_least(1), ours_above=False)]).splitlines()[2:]
+    assert ["**missed**" in row for row in rows] == [True, False]
+    assert all("peer: 6 µs" in row for row in rows)
+
+
+def test_the_chart_is_one_document_with_a_bar_for_each_figure_and_a_line_for_each_series() -> None:
+    figures = [figure(at_least(9), ours_above=False), figure(at_most(9), ours_above=False)]
+    series = [
+        Series("F12", "a create", "creates", "µs", [(1.0, 2.0), (1e6, 3.0)]),
+        Series("F7", "one", "x", "y", [(1.0, 1.0)]),
+    ]
+    root = ET.fromstring(chart(figures, series, "today"))
+    names = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert names.count("polyline") == len(series)
+    assert [element.get("class") for element in root.iter() if element.tag.endswith("rect")] == [None, "missed", "met"]
+    assert "sign <a> & b" in {element.text for element in root.iter()}
