@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from . import ours
 from .figures import Effort, Figure, Spread, Target, at_least, at_most, compared
@@ -37,7 +38,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
         yield tail(effort, broker, create)
         for peer, target in peers(bearer):
             with serving(peer.command(port := free_port()), port, peer.environment) as server:
-                yield versus(effort, "F6", "create, HS256", target, (broker, [create]), (server, [peer.request]), peer)
+                yield from both(effort, target, (broker, [create]), (server, [peer.request]), peer)
     with published() as (environment, tokens), ours.broker(environment) as broker, bare() as other:
         creates = [ours.create(each) for each in tokens]
         pair = (broker, creates), (other, [of_bare(each) for each in creates])
@@ -81,26 +82,45 @@ def published() -> Iterator[tuple[Mapping[str, str], Sequence[str]]]:
 Side = tuple[Server, Sequence[Request]]
 
 
-def versus(
-    effort: Effort, row: str, measure: str, target: Target, mine: Side, theirs: Side, peer: servers.Peer | None = None
-) -> Figure:
-    """Requests a second of ours and of another, in turns."""
-    for server, requests in (mine, theirs):
-        load(server.url, requests, effort.seconds)
-    pairs = [(rate(effort, *mine), rate(effort, *theirs)) for _ in range(effort.rounds)]
-    name = peer.name if peer else BARE
-    return compared(row, f"{measure}: ours / {name}", target, "requests/s", pairs, name, ours_above=True)
+def versus(effort: Effort, row: str, measure: str, target: Target, mine: Side, theirs: Side) -> Figure:
+    """Requests a second of ours and of the bare route, in turns."""
+    rates = [(one.rate, other.rate) for one, other in rounds(effort, mine, theirs)]
+    return compared(row, f"{measure}: ours / {BARE}", target, "requests/s", rates, BARE, ours_above=True)
 
 
-def rate(effort: Effort, server: Server, requests: Sequence[Request]) -> float:
-    return load(server.url, requests, effort.seconds).rate
+def both(effort: Effort, target: Target, mine: Side, theirs: Side, peer: servers.Peer) -> Iterator[Figure]:
+    """Requests a second, and CPU time of one: a peer with threads of its own uses a second core for the first."""
+    found = rounds(effort, mine, theirs)
+    rates, costs = [(a.rate, b.rate) for a, b in found], [(a.cpu, b.cpu) for a, b in found]
+    measure = f"create, HS256: ours / {peer.name}"
+    yield compared("F6", measure, target, "requests/s", rates, peer.name, ours_above=True)
+    measure = f"CPU of a create: {peer.name} / ours"
+    yield compared("F6", measure, target, "µs", costs, peer.name, ours_above=False)
+
+
+class Round(NamedTuple):
+    """What a load found: requests a second, and the server's CPU microseconds for each."""
+
+    rate: float
+    cpu: float
+
+
+def rounds(effort: Effort, mine: Side, theirs: Side) -> list[tuple[Round, Round]]:
+    """Of both in turns, after one that warms them up."""
+    for side in (mine, theirs):
+        once(effort, *side)
+    return [(once(effort, *mine), once(effort, *theirs)) for _ in range(effort.rounds)]
+
+
+def once(effort: Effort, server: Server, requests: Sequence[Request], *, connections: int = 64) -> Round:
+    before = server.cpu()
+    done = load(server.url, requests, effort.seconds, connections=connections)
+    return Round(done.rate, (server.cpu() - before) / done.requests * 1e6)
 
 
 def cpu(effort: Effort, server: Server, requests: Sequence[Request], *, connections: int = 64) -> float:
     """CPU microseconds of the server's by request."""
-    before = server.cpu()
-    done = load(server.url, requests, effort.seconds, connections=connections)
-    return (server.cpu() - before) / done.requests * 1e6
+    return once(effort, server, requests, connections=connections).cpu
 
 
 def batch(effort: Effort, broker: Server, other: Server, bearer: str) -> Iterator[Figure]:
