@@ -4,11 +4,12 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.strict_json import DEPTH_MAX, parse, parse_object
+from broker.core.strict_json import DEPTH_MAX, decode_plain, parse, parse_object
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(st.characters(codec="utf-8"), max_size=10)
@@ -83,3 +84,49 @@ def test_a_refusal_carries_nothing_of_the_document() -> None:
     with pytest.raises(ValueError, match="must be") as refused:
         parse(b'{"d": "canary"')
     assert refused.value.__context__ is None
+
+
+class Note(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A closed document."""
+
+    text: str
+    more: list["Note"] = []
+    number: int | None = None
+
+
+NOTES = msgspec.json.Decoder(Note)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"text":"a"}', b' {"number": 1,\n "text": "\xc3\xa9"} ', b'{"text":"","more":[{"text":"b"}]}']
+)
+def test_a_plain_document_is_decoded_as_it_is_parsed(data: bytes) -> None:
+    assert decode_plain(data, NOTES) == msgspec.convert(parse(data), Note)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"text":"a","text":"a"}',
+        b'{"text":"a","number":null,"number":null}',
+        b'{"text":"a","more":[{"text":"b"},{"text":"b","text":"b"}]}',
+        b'{"text":"a","more":[{"text":"b","text":"b"}],"more":[]}',
+        b'{"text":"\\u0061"}',
+        b'{"text":"\\ud800"}',
+        b'{"text":"\xff"}',
+        b'\xef\xbb\xbf{"text":"a"}',
+        b'{"text":"a","other":1}',
+        b'{"text":1}',
+        b'{"text":"a"}{}',
+        b"[" * 5000,
+    ],
+)
+def test_what_may_have_another_meaning_is_left_to_the_strict_reader(data: bytes) -> None:
+    """A member twice, an escape, other bytes than UTF-8, another shape."""
+    assert decode_plain(data, NOTES) is None
+
+
+@given(st.text('{}[]"textmornub:,1 \\\n', max_size=60))
+def test_a_plain_document_never_means_two_things(text: str) -> None:
+    document = decode_plain(text.encode(), NOTES)
+    assert document is None or document == msgspec.convert(parse(text.encode()), Note)

@@ -1,6 +1,7 @@
 """Promise, check, promote: every way a confirm can end, and that each leaves the store as it should be."""
 
 import hashlib
+import uuid
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -232,3 +233,10 @@ async def test_a_retried_create_gets_the_same_key_and_another_file_another_one()
     paths = [urlsplit(presigned(created).url).path for created in (*first, *again)]
     assert paths[:3] == paths[3:]
     assert len(set(paths)) == 3
+
+
+async def test_a_new_upload_has_a_random_uuid_of_its_own() -> None:
+    made = [(await Deployment().create()).upload.id for _ in range(200)]
+    assert len(set(made)) == len(made)
+    parsed = [uuid.UUID(each) for each in made]
+    assert {(each.version, each.variant, str(each)) for each in parsed} == {(4, uuid.RFC_4122, each) for each in made}
