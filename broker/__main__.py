@@ -2,6 +2,6 @@
 
 import sys
 
-from broker.cli.main import main
+from broker.cli.entry import main
 
 sys.exit(main())  # no guard: a worker that is spawned never imports a package's __main__

@@ -1,6 +1,7 @@
 """The ``broker`` command: its words, and where they lead."""
 
 import argparse
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case _:
             from . import demo  # noqa: PLC0415  it brings boto3, which a serving process must not carry
 
+            gc.enable()
             return demo.run(given.port, given.data)
 
 

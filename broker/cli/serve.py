@@ -1,5 +1,6 @@
 """``broker serve``: the service under uvicorn."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -25,6 +26,8 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return 2
     configure_logging()
+    if workers > 1:
+        gc.enable()  # for a process that only watches; who serves turns it on with the application
     uvicorn.run(
         "broker.web.app:from_environment",
         factory=True,

@@ -1,6 +1,7 @@
 """The composition root: settings in, ASGI application out. Importing it loads no boto3, and nothing of metrics."""
 
 import asyncio
+import gc
 import json
 import logging
 import time
@@ -75,7 +76,10 @@ def create_app(
 def from_environment() -> ASGIApp:
     """The application of a worker process."""
     lines = configure_logging()
-    return create_app(settings.from_environment(), write_line=lines.write)
+    app = create_app(settings.from_environment(), write_line=lines.write)
+    gc.freeze()  # what a process starts with stays as long as it does
+    gc.enable()
+    return app
 
 
 def _metrics(place: MetricsSettings) -> tuple[Count, Callable[[], Coroutine[Any, Any, None]]]:
