@@ -94,13 +94,20 @@ class PresignedRequest(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What HeadObject says of an object. ``etag`` is without its quotes; metadata names are lower case."""
+    """What a store says of an object. ``etag`` is without its quotes; metadata names are lower case."""
 
     size: int
     content_type: str
     etag: str
     last_modified: int
     metadata: Mapping[str, str]
+
+
+class Beginning(NamedTuple):
+    """One look at an object: what is stored, and its first bytes."""
+
+    stored: StoredObject
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,30 +5,24 @@ from broker.errors import (
     ContentMismatchError,
     NotUploadedError,
     SizeMismatchError,
-    StorageUnavailableError,
     TypeMismatchError,
 )
 
 from .media import canonical
-from .model import FileSpec, StoredObject
+from .model import Beginning, FileSpec, StoredObject
 
 
-def check(file: FileSpec, staged: StoredObject | None, beginning: tuple[str, bytes] | None) -> StoredObject:
-    """The staged object, when it is what was promised; else raises what is wrong with it.
-
-    ``beginning`` is its ETag and its first bytes, read apart from ``staged``.
-    """
-    if staged is None or beginning is None:
+def check(file: FileSpec, beginning: Beginning | None) -> StoredObject:
+    """The staged object, when it is what was promised; else raises what is wrong with it."""
+    if beginning is None:
         raise NotUploadedError("Nothing was uploaded yet. Send the bytes to the upload's URL, then confirm.")
+    staged, head = beginning
     if staged.size != file.size:
         raise SizeMismatchError(f"{file.size} bytes were promised and {staged.size} are stored.")
     if staged.content_type != file.content_type:
         raise TypeMismatchError(f"{file.content_type} was promised and another type is stored.")
     if file.md5 and staged.etag != file.md5.hex():
         raise ChecksumMismatchError("The stored object's MD5 is not the promised one.")
-    etag, head = beginning
-    if etag != staged.etag:
-        raise StorageUnavailableError("the staged object changed between two looks")
     if not canonical(file.content_type).begins(head):
         raise ContentMismatchError(f"The stored bytes do not begin as {file.content_type} does.")
     return staged

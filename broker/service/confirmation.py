@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from broker.core.layout import Layout
 from broker.core.media import SNIFF_BYTES
-from broker.core.model import StoredObject, TrackReady, Upload
+from broker.core.model import Beginning, TrackReady, Upload
 from broker.core.receipts import Receipts
 from broker.core.verification import check
 from broker.errors import StorageUnavailableError, UploadExpiredError
@@ -52,16 +52,14 @@ class Confirmer:
 
     async def confirm(self, upload: Upload) -> Confirmation:
         source, target = self._layout.staged(upload), self._layout.ready(upload)
-        ready, staged, beginning = await asyncio.gather(
-            self._store.head(target), self._store.head(source), self._store.first_bytes(source, SNIFF_BYTES)
-        )
+        ready, staged = await asyncio.gather(self._store.head(target), self._store.first_bytes(source, SNIFF_BYTES))
         if ready:
             return self._confirmed(upload, ready.etag, ready.last_modified)
         if upload.is_expired(self._clock()):
             raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
         if staged is None and upload.multipart:
-            staged, beginning = await self._joined(upload)
-        checked = check(upload.file, staged, beginning)
+            staged = await self._joined(upload)
+        checked = check(upload.file, staged)
         promoted = await self._promotion.promote(source, checked, target, self._ready_headers(upload))
         if isinstance(promoted, Promoting):
             return promoted
@@ -69,14 +67,13 @@ class Confirmer:
             return self._confirmed(upload, promoted.etag, promoted.last_modified)
         return await self._confirmed_by_another(upload)
 
-    async def _joined(self, upload: Upload) -> tuple[StoredObject, tuple[str, bytes] | None]:
+    async def _joined(self, upload: Upload) -> Beginning:
         """What is staged once the parts are joined, by us or by another process."""
-        source = self._layout.staged(upload)
         await self._multiparts.join(upload)
-        staged, beginning = await asyncio.gather(self._store.head(source), self._store.first_bytes(source, SNIFF_BYTES))
+        staged = await self._store.first_bytes(self._layout.staged(upload), SNIFF_BYTES)
         if staged is None:
             raise UploadExpiredError("The upload was given up. Start a new one.")
-        return staged, beginning
+        return staged
 
     async def _confirmed_by_another(self, upload: Upload) -> ConfirmedUpload:
         """The copy's conditions failed: another process was first, or the staged object is gone or changed."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from broker.core.model import CopiedObject, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, Part, StoredObject
 from broker.errors import StorageUnavailableError
 
 METADATA_PREFIX: Final = "x-amz-meta-"
@@ -23,6 +23,7 @@ MAX_SKEW: Final = 900  # seconds between clocks, past which S3 refuses a request
 _ETAG: Final = re.compile(r'"([!#-~]+)"')
 _XML_ETAG: Final = re.compile(r'"?([!#-~]+)"?')
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
+_FIRST_RANGE: Final = re.compile(r"bytes 0-([0-9]{1,19})/([0-9]{1,19})")
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 _TRACE: Final = re.compile(r"[0-9A-Za-z+/=_-]{1,64}")
 _UPLOAD_ID: Final = re.compile(r"[!-~]{1,1024}")
@@ -75,20 +76,20 @@ def stored_object(answer: Answer) -> StoredObject:
     """What a HeadObject of an object that is there says of it."""
     if answer.status != 200:
         raise answer.unclear()
-    return StoredObject(
-        size=_size(answer),
-        content_type=_text(answer.headers.get("content-type", "")),
-        etag=_etag(answer),
-        last_modified=_modified(answer, _http_date(answer.headers.get("last-modified", ""))),
-        metadata=_metadata(answer.headers),
-    )
+    return _described(answer, _size(answer))
 
 
-def beginning(answer: Answer) -> tuple[str, bytes]:
-    """The ETag and the bytes of a ranged GetObject from byte 0; a store may also send all from there."""
-    if answer.status != 200 and not _is_first_range(answer):
+def beginning(answer: Answer, count: int) -> Beginning:
+    """What a GetObject of the first ``count`` bytes says; a store may also send all, with a 200.
+
+    Bytes that are more or fewer than the answer itself says there are make no sense, and are judged by nobody.
+    """
+    if answer.status not in (200, 206):
         raise answer.unclear()
-    return _etag(answer), answer.body
+    size = _size(answer) if answer.status == 200 else _size_by_range(answer)
+    if len(answer.body) != min(count, size):
+        raise answer.unclear(f"{len(answer.body)} first bytes of {size}")
+    return Beginning(_described(answer, size), answer.body)
 
 
 def copied_object(answer: Answer) -> CopiedObject:
@@ -150,6 +151,16 @@ def completed_object(answer: Answer) -> str:
     return _xml_etag(answer, _document(answer, "CompleteMultipartUploadResult"))
 
 
+def _described(answer: Answer, size: int) -> StoredObject:
+    return StoredObject(
+        size=size,
+        content_type=_text(answer.headers.get("content-type", "")),
+        etag=_etag(answer),
+        last_modified=_modified(answer, _http_date(answer.headers.get("last-modified", ""))),
+        metadata=_metadata(answer.headers),
+    )
+
+
 def _part(answer: Answer, element: ET.Element) -> Part:
     number, size = (element.findtext(name, "") for name in ("{*}PartNumber", "{*}Size"))
     if not (_DIGITS.fullmatch(number) and _DIGITS.fullmatch(size)):
@@ -159,10 +170,6 @@ def _part(answer: Answer, element: ET.Element) -> Part:
 
 def _xml_etag(answer: Answer, element: ET.Element) -> str:
     return _unquoted(answer, _XML_ETAG.fullmatch(element.findtext("{*}ETag", "")))
-
-
-def _is_first_range(answer: Answer) -> bool:
-    return answer.status == 206 and answer.headers.get("content-range", "").startswith("bytes 0-")
 
 
 def _document(answer: Answer, name: str) -> ET.Element:
@@ -203,6 +210,14 @@ def _size(answer: Answer) -> int:
     if not _DIGITS.fullmatch(length):
         raise answer.unclear("no Content-Length")
     return int(length)
+
+
+def _size_by_range(answer: Answer) -> int:
+    """The size of the whole that the Content-Range of its first bytes says (RFC 9110, section 14.4)."""
+    match = _FIRST_RANGE.fullmatch(answer.headers.get("content-range", ""))
+    if match is None or int(match[1]) + 1 != len(answer.body):
+        raise answer.unclear("no Content-Range of these bytes")
+    return int(match[2])
 
 
 def _modified(answer: Answer, moment: int | None) -> int:

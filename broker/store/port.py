@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from broker.core.limits import PUT_MAX
-from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
 
 
 class ObjectVerbs(Protocol):
@@ -21,8 +21,11 @@ class ObjectVerbs(Protocol):
         """HeadObject; ``None`` when the store says that there is no such object."""
         ...
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> tuple[str, bytes] | None:
-        """ETag and the first ``count`` bytes at most (ranged GetObject); ``None`` when there is no such object."""
+    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
+        """What HeadObject says, and the first ``count`` bytes, fewer only of an object that has no more.
+
+        One look at one version (ranged GetObject); ``None`` when there is no such object.
+        """
         ...
 
     async def copy(

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from broker.core.limits import MIB, PUT_MAX
-from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.sigv4 import Presigner
 
 from .answers import (
@@ -86,13 +86,13 @@ class R2ObjectStore:
     async def head(self, ref: ObjectRef) -> StoredObject | None:
         return await self._head(ref, _until(self._timeouts.total))
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> tuple[str, bytes] | None:
+    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
         until = _until(self._timeouts.total)
         ranged = {"range": f"bytes=0-{count - 1}"}
         answer = await self._ask(Call("GetObject", "GET", ref, until, ranged, limit=count))
         if answer.status == 416:
             return await self._empty(ref, until, answer)
-        return None if says_no_such_key(answer) else beginning(answer)
+        return None if says_no_such_key(answer) else beginning(answer, count)
 
     async def copy(
         self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str], size: int = PUT_MAX
@@ -212,12 +212,12 @@ class R2ObjectStore:
     def _until_copied(self, size: int) -> float:
         return _until(min(self._timeouts.copy, self._timeouts.total + size / COPIED_A_SECOND))
 
-    async def _empty(self, ref: ObjectRef, until: float, refusal: Answer) -> tuple[str, bytes] | None:
-        """An empty object has no first byte, and the store's refusal to send it no ETag."""
+    async def _empty(self, ref: ObjectRef, until: float, refusal: Answer) -> Beginning | None:
+        """An empty object has no first byte, and the store's refusal to send it says nothing else of it."""
         found = await self._head(ref, until)
         if found and found.size:
             raise refusal.unclear()
-        return (found.etag, b"") if found else None
+        return Beginning(found, b"") if found else None
 
 
 def _until(seconds: float) -> float:

@@ -101,16 +101,25 @@ async def test_head_of_an_object_of_several_chunks_has_the_md5_as_etag(subject: 
 
 
 @pytest.mark.parametrize("count", [1, 64, len(BODY) - 1, len(BODY), len(BODY) + 1])
-async def test_first_bytes_are_the_etag_and_as_many_bytes_as_there_are(subject: Subject, count: int) -> None:
+async def test_first_bytes_are_all_that_head_says_and_as_many_bytes_as_there_are(subject: Subject, count: int) -> None:
     ref = put(subject)
 
-    assert await subject.store.first_bytes(ref, count) == (ETAG, BODY[:count])
+    found = await head(subject, ref)
+
+    assert found == StoredObject(len(BODY), "audio/mpeg", ETAG, found.last_modified, METADATA)
+    assert await subject.store.first_bytes(ref, count) == (found, BODY[:count])
 
 
-async def test_first_bytes_of_an_empty_object_are_its_etag_and_nothing(subject: Subject) -> None:
+async def test_first_bytes_of_an_object_of_several_chunks_tell_its_whole_size(subject: Subject) -> None:
+    ref = put(subject, body=BODY * 5000)  # 10 MB
+
+    assert await subject.store.first_bytes(ref, 512) == (await head(subject, ref), BODY[:512])
+
+
+async def test_first_bytes_of_an_empty_object_are_what_head_says_and_nothing(subject: Subject) -> None:
     ref = put(subject, body=b"")
 
-    assert await subject.store.first_bytes(ref, 64) == (hashlib.md5(b"").hexdigest(), b"")
+    assert await subject.store.first_bytes(ref, 64) == (await head(subject, ref), b"")
 
 
 async def test_first_bytes_of_what_is_not_there_are_none(subject: Subject) -> None:
@@ -125,7 +134,7 @@ async def test_a_copy_has_the_bytes_and_etag_of_its_source_and_the_headers_it_wa
     found = await head(subject, target)
     assert copied == CopiedObject(found.etag, found.last_modified)
     assert found == StoredObject(len(BODY), "audio/ogg", ETAG, found.last_modified, {"owner": "another%20owner"})
-    assert await subject.store.first_bytes(target, len(BODY)) == (ETAG, BODY)
+    assert await subject.store.first_bytes(target, len(BODY)) == (found, BODY)
 
 
 async def test_a_copy_of_several_chunks_has_the_etag_of_its_source(subject: Subject) -> None:

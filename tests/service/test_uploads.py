@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
-from broker.core.model import ObjectRef, PresignedRequest, UploadStatus
+from broker.core.model import Beginning, ObjectRef, PresignedRequest, UploadStatus
 from broker.core.policy import Declaration
 from broker.errors import (
     BrokerError,
@@ -170,22 +170,32 @@ async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_y
         await deployment.confirm(created.ticket, USER)
 
 
-class TwoFacedStore(MemoryObjectStore):
-    """The object changes between the HEAD and the look at its first bytes."""
+class ChangingStore(MemoryObjectStore):
+    """The object is replaced right after it was looked at."""
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> tuple[str, bytes] | None:
-        """Another version's."""
+    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
+        """The version that was."""
         found = await super().first_bytes(ref, count)
-        return ("another etag", found[1]) if found else None
+        self.put(ref, b"<html>")
+        return found
 
 
-async def test_two_looks_at_different_versions_are_no_confirmation() -> None:
+async def test_another_version_than_was_looked_at_is_never_promoted() -> None:
     """P12."""
-    deployment = Deployment(store=TwoFacedStore())
+    deployment = Deployment(store=ChangingStore())
     created = await deployment.create()
-    deployment.put(created)
+    staged = deployment.put(created)
     with pytest.raises(StorageUnavailableError):
         await deployment.confirm(created.ticket, USER)
+    assert set(deployment.store.objects) == {staged}
+
+
+async def test_a_confirm_looks_once_at_each_place_and_copies() -> None:
+    deployment = Deployment()
+    created = await deployment.create()
+    deployment.put(created)
+    await deployment.confirm(created.ticket, USER)
+    assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
 
 async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> None:

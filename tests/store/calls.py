@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.sigv4 import Credentials, Presigner
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
@@ -69,7 +69,7 @@ VERBS = {
     "first_bytes": Verb(
         lambda store: store.first_bytes(REF, 4),
         answer(206, {**OBJECT, "Content-Range": "bytes 0-3/11"}, b"ID3\x04"),
-        ("abc", b"ID3\x04"),
+        Beginning(StoredObject(11, "audio/mpeg", "abc", NOW, {}), b"ID3\x04"),
     ),
     "copy": Verb(
         lambda store: store.copy(REF, TARGET, if_match="abc", headers={"content-type": "audio/mpeg"}),

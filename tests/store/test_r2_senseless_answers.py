@@ -17,6 +17,7 @@ from .calls import (
     CREATED,
     DATE,
     DELETED,
+    NOW,
     OBJECT,
     OPEN,
     VERBS,
@@ -69,14 +70,39 @@ async def test_s08_a_head_that_makes_no_sense_confirms_nothing(said: bytes) -> N
         await unavailable(store, VERBS["head"])
 
 
+DATED = {"Last-Modified": DATE}
+
+
+def range_of(headers: dict[str, str], content_range: str, body: bytes = b"ID3\x04") -> bytes:
+    """The answer to the wish for the first four bytes."""
+    return answer(206, {**headers, "Content-Range": content_range}, body)
+
+
 @pytest.mark.parametrize(
     "said",
     [
-        pytest.param(answer(206, {"Content-Range": "bytes 0-3/11"}, b"ID3\x04"), id="no ETag"),
-        pytest.param(answer(206, {**OBJECT, "Content-Range": "bytes 7-10/11"}, b"ID3\x04"), id="another range"),
+        pytest.param(range_of(DATED, "bytes 0-3/11"), id="no ETag"),
+        pytest.param(range_of({**DATED, "ETag": 'W/"abc"'}, "bytes 0-3/11"), id="S14 weak ETag of a range"),
+        pytest.param(range_of({"ETag": '"abc"'}, "bytes 0-3/11"), id="no Last-Modified"),
         pytest.param(answer(206, OBJECT, b"ID3\x04"), id="no Content-Range"),
+        pytest.param(range_of(OBJECT, "bytes 7-10/11"), id="another range"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/*"), id="a range of who knows what"),
+        pytest.param(range_of(OBJECT, "bytes 0-3"), id="a range of nothing"),
+        pytest.param(range_of(OBJECT, "bytes */11"), id="no range"),
+        pytest.param(range_of(OBJECT, "items 0-3/11"), id="a range of other units"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/-11"), id="a range of a negative size"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/1_1"), id="a size with an underscore"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/" + "1" * 20), id="a size of 20 digits"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/11, bytes 0-3/12"), id="two ranges"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/3"), id="a size smaller than what came"),
+        pytest.param(range_of(OBJECT, "bytes 0-3/0"), id="a size of nothing, and bytes"),
+        pytest.param(range_of(OBJECT, "bytes 0-9/11"), id="fewer bytes than the range has"),
+        pytest.param(range_of(OBJECT, "bytes 0-1/11"), id="more bytes than the range has"),
+        pytest.param(range_of(OBJECT, "bytes 0-1/11", b"ID"), id="a smaller range than was asked for"),
+        pytest.param(range_of(OBJECT, "bytes 0-0/0", b""), id="a range, and nothing in it"),
+        pytest.param(answer(200, OBJECT)[:-2].replace(b"Length: 0", b"Size: 0") + b"\r\nID3\x04", id="200, no length"),
         pytest.param(answer(204, OBJECT), id="204"),
-        pytest.param(answer(200, {"ETag": 'W/"abc"'}, b"ID3\x04"), id="S14 weak ETag"),
+        pytest.param(answer(200, {**DATED, "ETag": 'W/"abc"'}, b"ID3\x04"), id="S14 weak ETag"),
     ],
 )
 async def test_s08_a_range_that_makes_no_sense_is_no_answer(said: bytes) -> None:
@@ -87,17 +113,29 @@ async def test_s08_a_range_that_makes_no_sense_is_no_answer(said: bytes) -> None
 async def test_s08_a_whole_object_in_place_of_a_range_is_cut_and_its_connection_closed() -> None:
     head = answer(200, {**OBJECT, "Content-Length": str(10**12)})
     async with facing(endless(head, b"ID3\x04" * 4096)) as (store, server):
-        assert await VERBS["first_bytes"].call(store) == ("abc", b"ID3\x04")
+        found = await VERBS["first_bytes"].call(store)
+        assert found == (StoredObject(10**12, "audio/mpeg", "abc", NOW, {}), b"ID3\x04")
         deadline = time.monotonic() + 5
         while server.open:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
 
 
-async def test_an_empty_object_has_the_etag_that_head_says() -> None:
+async def test_an_empty_object_is_what_head_says() -> None:
     empty = answer(200, OBJECT)
     async with facing(says(error(416, "InvalidRange")), says(empty)) as (store, _):
-        assert await VERBS["first_bytes"].call(store) == ("abc", b"")
+        found = await VERBS["first_bytes"].call(store)
+        assert found == (StoredObject(0, "audio/mpeg", "abc", NOW, {}), b"")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 4])
+async def test_a_small_object_comes_whole(size: int) -> None:
+    body, content_range = b"ID3\x04"[:size], {"Content-Range": f"bytes 0-{size - 1}/{size}"}
+    ways = [answer(200, OBJECT, body), answer(206, {**OBJECT, **content_range}, body)]
+    for said in ways if size else ways[:1]:
+        async with facing(says(said)) as (store, _):
+            found = await VERBS["first_bytes"].call(store)
+            assert found == (StoredObject(size, "audio/mpeg", "abc", NOW, {}), body)
 
 
 async def test_an_empty_object_that_is_gone_by_the_second_look_is_none() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from broker.core.limits import PART_MIN, PUT_MAX
-from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
 from broker.errors import StorageUnavailableError
 from broker.store.answers import METADATA_PREFIX
 
@@ -62,10 +62,10 @@ class MemoryObjectStore:
         found = self.objects.get(ref)
         return found[0] if found else None
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> tuple[str, bytes] | None:
+    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
         self._count("first_bytes", ref.bucket)
         found = self.objects.get(ref)
-        return (found[0].etag, found[1][:count]) if found else None
+        return Beginning(found[0], found[1][:count]) if found else None
 
     async def copy(
         self,
