@@ -11,15 +11,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "broker"
 
-FLOORS = ("errors", "core", "settings", "auth", "store", "service", "web", "cli")
+FLOORS = ("errors", "http1", "core", "settings", "auth", "store", "service", "web", "cli")
 SAME_FLOOR = {("auth", "store"), ("store", "auth")}
 
 ROOMS = {
     "starlette": ("web",),
     "uvicorn": ("cli", "web/guard", "web/exchange", "web/scraping"),
-    "httptools": ("web/guard",),
+    "httptools": ("web/guard", "http1/message"),
     "prometheus_client": ("web/metrics",),
-    "aiohttp": ("store", "auth/jwks"),
+    "aiohappyeyeballs": ("http1/origin",),
+    "aiohttp": (),
     "boto3": ("store/admin", "cli"),
     "botocore": ("store/admin", "cli"),
     "dotenv": ("cli",),
@@ -76,6 +77,11 @@ def test_the_core_knows_no_clock_environment_or_socket(path: Path) -> None:
     assert not {imported.split(".")[0] for imported in imports(path)} & forbidden
 
 
+@pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith("http1")], ids=name_of)
+def test_the_client_knows_nothing_of_the_broker(path: Path) -> None:
+    assert {i.split(".")[1] for i in imports(path) if i.startswith("broker.")} <= {"http1"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_pyjwt_is_used_for_signatures_alone_and_in_one_place(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
@@ -88,7 +94,7 @@ def test_a_file_is_small(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["broker.web.app", "broker.cli.main"])
-def test_a_serving_process_loads_no_boto3(module: str) -> None:
-    program = f"import sys, {module}; print({{'boto3', 'botocore'}} & set(sys.modules))"
+def test_a_serving_process_loads_neither_aiohttp_nor_boto3(module: str) -> None:
+    program = f"import sys, {module}; print({{'aiohttp', 'boto3', 'botocore'}} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert loaded.strip() == "set()"

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import aiohttp
-
 from broker.core import jwks
 from broker.core.jose import JwksLocation
 from broker.errors import IdentityUnavailableError, UnauthenticatedError
+from broker.http1.errors import HttpError
+from broker.http1.message import Request
+from broker.http1.origin import Origin
 
 from .keys import UnknownKeyError
 from .signatures import SignatureChecks, signature_checks
@@ -33,8 +34,8 @@ COOLDOWN: Final = 30.0
 LIFESPAN: Final = 300.0
 """Seconds after which keys are asked for again."""
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
-_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "r2-upload-broker"}
+_TIMEOUT: Final = 5.0
+_FIELDS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "r2-upload-broker"}
 
 
 class JwksKeys:
@@ -83,7 +84,7 @@ class JwksKeys:
     async def _load(self) -> bool:
         try:
             keys = jwks.parse(await self._fetch(), self._location.algorithms)
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # their texts may quote a key; ours are rules
+        except (HttpError, OSError, ValueError) as error:  # their texts may quote a key; ours are rules
             rule = str(error) if type(error) is ValueError else type(error).__name__
             log.warning(json.dumps({"event": "jwks", "outcome": "failed", "reason": rule, "known": len(self._known)}))
             return False
@@ -95,15 +96,15 @@ class JwksKeys:
 
     async def _fetch(self) -> bytes:
         """The document; no more is read of it than one may have."""
-        session = aiohttp.ClientSession(headers=_HEADERS, timeout=_TIMEOUT, auto_decompress=False, trust_env=False)
-        session._retry_connection = False  # noqa: SLF001  # no public switch; a fetch is one request
-        async with session, session.get(self._location.url, allow_redirects=False) as answer:
-            if answer.status != 200 or answer.headers.get("Content-Encoding", "identity") != "identity":
-                raise ValueError(f"was answered with {answer.status}, or compressed")
-            body = bytearray()
-            while len(body) <= jwks.BYTES_MAX and (chunk := await answer.content.read(jwks.BYTES_MAX)):
-                body += chunk
-            return bytes(body)
+        origin = Origin(self._location.url, connect_timeout=_TIMEOUT, fields=_FIELDS)
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                answer = await origin.ask(Request("GET", origin.path, limit=jwks.BYTES_MAX + 1))
+        finally:
+            await origin.close()
+        if answer.status != 200 or answer.fields.get("content-encoding", "identity") != "identity":
+            raise ValueError(f"was answered with {answer.status}, or compressed")
+        return answer.body
 
     def _age(self) -> float:
         return self._clock() - self._loaded_at

@@ -67,7 +67,7 @@ class Presigner:
             raise ValueError("the endpoint must be https://host[:port] and nothing more")
         token = credentials.session_token
         self._credentials = credentials
-        self._endpoint = endpoint
+        self.endpoint: Final = endpoint
         self._host = match[2].lower().removesuffix(":443" if match[1] == "https" else ":80")  # as clients send it
         self._region = region
         self._token = "" if token is None else f"&X-Amz-Security-Token={uri_encode(token)}"
@@ -88,7 +88,7 @@ class Presigner:
         parameters = canonical_query(query, auth) if query else auth
         digest = sha256(canonical_request(method, path, parameters, lines, listed).encode()).hexdigest()
         proof = day.sign(string_to_sign(timestamp, day.scope, digest))
-        return f"{self._endpoint}{path}?{parameters}&X-Amz-Signature={proof}"
+        return f"{self.endpoint}{path}?{parameters}&X-Amz-Signature={proof}"
 
     def presign_each(
         self,
@@ -112,7 +112,7 @@ class Presigner:
         whole = canonical_request(method, path, f"{before}\0{after}", lines, listed)
         head, _, tail = whole.partition("\0")  # which nothing in a canonical request is
         shared, rest = sha256(head.encode()), tail.encode()
-        start, end = f"{self._endpoint}{path}?{before}", f"{after}&X-Amz-Signature="
+        start, end = f"{self.endpoint}{path}?{before}", f"{after}&X-Amz-Signature="
         sign, signed = day.sign, string_to_sign(timestamp, day.scope, "")
         urls = []
         for value in values:

@@ -32,7 +32,7 @@ _TRACE_HEADERS: Final = ("cf-ray", "x-amz-request-id")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: ``headers`` ignore case, ``body`` may be cut, ``received_at`` is by our clock."""
+    """One answer: the names of ``headers`` are in lower case, ``body`` may be cut, ``received_at`` is by our clock."""
 
     operation: str
     status: int
@@ -244,9 +244,10 @@ def _iso_date(text: str) -> int | None:
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    lowered = ((name.lower(), value) for name, value in headers.items())
     return {
-        name.removeprefix(METADATA_PREFIX): _text(value) for name, value in lowered if name.startswith(METADATA_PREFIX)
+        name.removeprefix(METADATA_PREFIX): _text(value)
+        for name, value in headers.items()
+        if name.startswith(METADATA_PREFIX)
     }
 
 

@@ -1,11 +1,11 @@
-"""Calls to the store over HTTP: every one is a URL that our own signer presigned, sent by aiohttp.
+"""Calls to the store over HTTP: every one is a URL that our own signer presigned, sent by our own client.
 
 Rules of this module
 - A call ends within its deadline: waiting for a slot, connecting, both attempts and reading are inside of it.
 - Every call may safely be sent twice, so what may pass is tried once more while that is seldom; every other answer is
   taken as it is. A store that does not answer is left alone for a while.
 - Long calls have places of their own: a few slow copies keep nobody from a quick look.
-- It speaks to the store alone: no redirect is followed, no cookie kept, no proxy or netrc read.
+- It speaks to the store alone.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-import aiohttp
-from yarl import URL
-
 from broker.core.model import ObjectRef
 from broker.core.sigv4 import EMPTY, Presigner
 from broker.errors import StorageUnavailableError
+from broker.http1.errors import HttpError
+from broker.http1.message import Request
+from broker.http1.origin import Origin
 
 from .answers import Answer
 from .breaker import CircuitBreaker, RetryBudget
@@ -29,11 +29,10 @@ from .breaker import CircuitBreaker, RetryBudget
 log = logging.getLogger("broker.store")
 
 _TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
-_FAILURES: Final = (aiohttp.ClientError, OSError)  # of which TimeoutError is one
+_FAILURES: Final = (HttpError, OSError)  # of which TimeoutError is one
 _PAUSE: Final = (0.05, 0.25)
 _EXPIRES_IN: Final = 300  # these URLs go to the store alone: as long as a clock some minutes slow needs
-_XML_LIMIT: Final = 64 * 1024
-_HEADERS: Final = {
+_FIELDS: Final = {
     "Accept-Encoding": "identity",  # for anything else Cloudflare may drop the Content-Length
     "User-Agent": "r2-upload-broker",
 }
@@ -52,7 +51,7 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = EMPTY
     query: Mapping[str, str] = EMPTY
     body: bytes | None = None
-    limit: int = _XML_LIMIT
+    limit: int = 64 * 1024
     is_long: bool = False
 
 
@@ -73,23 +72,21 @@ class Transport:
     ) -> None:
         self._presigner = presigner
         self._clock = clock
-        self._connect_timeout = connect_timeout
         self._slots = asyncio.Semaphore(concurrency)
         self._long_slots = asyncio.Semaphore(long_calls)
         self._breaker = CircuitBreaker()
         self._retries = RetryBudget()
-        self._session: aiohttp.ClientSession | None = None
+        self._origin = Origin(presigner.endpoint, connect_timeout=connect_timeout, fields=_FIELDS)
 
     async def ask(self, call: Call) -> Answer:
         """The store's answer, whatever it says; raises ``StorageUnavailableError`` when there is none in time."""
         slots = self._long_slots if call.is_long else self._slots
         now = asyncio.get_running_loop().time
         half = (now() + call.until) / 2
-        try:
-            async with asyncio.timeout_at(call.until):
-                await slots.acquire()
-        except TimeoutError:
-            raise StorageUnavailableError(f"{call.operation} found no free place") from None
+        if slots.locked():
+            await self._wait_for(slots, call)
+        else:
+            await slots.acquire()  # which waits for nothing
         try:
             return await self._watched(call, is_late=now() > half)
         finally:
@@ -97,8 +94,14 @@ class Transport:
 
     async def close(self) -> None:
         """Let go of connections."""
-        if self._session:
-            await self._session.close()
+        await self._origin.close()
+
+    async def _wait_for(self, slots: asyncio.Semaphore, call: Call) -> None:
+        try:
+            async with asyncio.timeout_at(call.until):
+                await slots.acquire()
+        except TimeoutError:
+            raise StorageUnavailableError(f"{call.operation} found no free place") from None
 
     async def _watched(self, call: Call, *, is_late: bool) -> Answer:
         """The answer, with the breaker told how it went.
@@ -147,32 +150,7 @@ class Transport:
             headers=call.headers,
             query=call.query,
         )
-        exact = URL(url, encoded=True)  # the bytes that were signed
-        request = self._http().request(call.method, exact, headers=call.headers, data=call.body, allow_redirects=False)
-        async with request as response:
-            limit = call.limit if response.ok else _XML_LIMIT
-            body = await _read(response.content, limit)
-            return Answer(call.operation, response.status, response.headers, body, self._clock())
-
-    def _http(self) -> aiohttp.ClientSession:
-        """The session, made by the first call because it belongs to the running loop."""
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
-                skip_auto_headers=("Accept", "Content-Type"),
-                timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout),
-                auto_decompress=False,
-                trust_env=False,
-            )
-            self._session._retry_connection = False  # noqa: SLF001  # no public switch; both attempts are ours to make
-        return self._session
-
-
-async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
-    """No more than ``limit`` bytes; the connection of a body that goes on is closed."""
-    body = bytearray()
-    while len(body) < limit and (chunk := await content.read(limit - len(body))):
-        body += chunk
-    return bytes(body)
+        target = url[len(self._presigner.endpoint) :]  # the bytes that were signed
+        request = Request(call.method, target, call.headers, call.body, call.limit)
+        response = await self._origin.ask(request)
+        return Answer(call.operation, response.status, response.fields, response.body, self._clock())

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from broker.auth import jwks
@@ -276,7 +275,7 @@ def test_where_the_keys_are_decides_who_finds_them() -> None:
 
 
 async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "_TIMEOUT", aiohttp.ClientTimeout(total=0.4))
+    monkeypatch.setattr(jwks, "_TIMEOUT", 0.4)
     async with identity(drips(SET, 0.1)) as service:
         began = time.monotonic()
         assert not await service.keys.refresh()
@@ -343,7 +342,7 @@ async def test_k22_a_service_with_a_bad_certificate_is_not_believed(
 ) -> None:
     (tmp_path / "other").mkdir()
     authority = Authority(tmp_path)
-    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", authority.trust())
+    monkeypatch.setattr("broker.http1.origin.trusted", authority.trust)
     contexts: dict[str, ssl.SSLContext] = {
         "expired": authority.server(days=-1),
         "of another host": authority.server("127.0.0.2"),

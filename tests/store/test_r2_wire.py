@@ -170,7 +170,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 async def over_tls(server: Wire, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> object:
     """The result of a HEAD over TLS by a client with this trust."""
-    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trust)
+    monkeypatch.setattr("broker.http1.origin.trusted", lambda: trust)
     async with store_at(f"https://127.0.0.1:{server.port}") as store:
         return await store.head(REF)
 

@@ -1,0 +1,20 @@
+"""Why there is no answer. The texts may go to a log as the names may: neither holds an address.
+
+What the system says (refused, reset, no such name, a certificate that is none) stays the ``OSError`` that it is.
+"""
+
+
+class HttpError(Exception):
+    """The other side answered nothing that is an answer."""
+
+
+class MalformedResponseError(HttpError):
+    """What came is no HTTP/1.1, or more of it than anybody needs."""
+
+
+class ServerDisconnectedError(HttpError):
+    """The connection ended before the answer did (RFC 9112, section 8)."""
+
+
+class ConnectionTimeoutError(TimeoutError):
+    """No connection was made in time."""
