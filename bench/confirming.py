@@ -1,7 +1,7 @@
 """What it costs to confirm an upload, beside boto3 in threads (F8), and how long it takes, beside the store (F9).
 
-The store is ``bench.store``: it has every staged object, and no ready one. Ours asks it four things for a confirm
-(whether the object is ready, what is staged, how it begins, and the copy), boto3's confirm two.
+The store is ``bench.store``: it has every staged object, and no ready one. Ours asks it three things for a confirm
+(whether the object is ready, what is staged and how it begins, and the copy), boto3's confirm two.
 
 F8 is the CPU time of the serving process, all of its threads, by confirm: wrk sends with 16 connections, each confirm
 for another upload than the others under way. Not counted: the store, wrk, connecting, and the first second, which warms

@@ -31,7 +31,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """The system's authorities; certificates and names are checked. Made late, because it takes long."""
+    """The system's authorities; certificates and names are checked. Made late, and beside the loop: it takes long."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
@@ -112,12 +112,13 @@ class Origin:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout):
+                context = await asyncio.to_thread(trusted) if self._is_tls else None
                 addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
                 connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1)
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop, self._open.discard),
                     sock=connected,
-                    ssl=trusted() if self._is_tls else None,
+                    ssl=context,
                     server_hostname=self._host if self._is_tls else None,
                 )
         except TimeoutError:
