@@ -57,10 +57,7 @@ def broker(of: Server) -> contextlib.AbstractContextManager[Server]:
 def threads(of: Server) -> Iterator[Server]:
     """boto3's, at this store."""
     port = free_port()
-    options = ["--app-dir", str(servers.HERE), "--loop", "uvloop", "--http", "httptools"]
-    quiet = ["--no-access-log", "--log-level", "error"]
-    command = [str(servers.PYTHON), "-m", "uvicorn", "confirming:app", "--port", str(port), *options, *quiet]
-    with serving(command, port, {**ours.ENVIRONMENT, "R2_ENDPOINT": of.url}) as server:
+    with serving(servers.uvicorn("confirming:app", port), port, {**ours.ENVIRONMENT, "R2_ENDPOINT": of.url}) as server:
         yield server
 
 

@@ -45,11 +45,9 @@ class Peer:
 
 def tutorial(secret: str, token: str) -> Peer:
     """FastAPI, pydantic, PyJWT and boto3. The token must have ``sub``, and no ``aud``, which PyJWT would refuse."""
-    options = ["--app-dir", str(HERE), "--loop", "uvloop", "--http", "httptools"]
-    quiet = ["--no-access-log", "--log-level", "error"]
     return Peer(
         "FastAPI + boto3 tutorial",
-        lambda port: [str(PYTHON), "-m", "uvicorn", "tutorial:app", "--port", str(port), *options, *quiet],
+        lambda port: uvicorn("tutorial:app", port),
         {**STORE, "JWT_SECRET": secret},
         _post("/uploads", token, {"filename": FILENAME, "contentType": TYPE, "size": SIZE}),
     )
@@ -70,6 +68,13 @@ def better_upload(secret: str, token: str) -> Peer:
         {**PRODUCTION, "JWT_SECRET": secret},
         _post("/api/upload", token, {"route": "songs", "files": files}),
     )
+
+
+def uvicorn(app: str, port: int) -> list[str]:
+    """How an application of this folder is started."""
+    options = ["--app-dir", str(HERE), "--loop", "uvloop", "--http", "httptools"]
+    quiet = ["--no-access-log", "--log-level", "error"]
+    return [str(PYTHON), "-m", "uvicorn", app, "--port", str(port), *options, *quiet]
 
 
 def set_up() -> None:
