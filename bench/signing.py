@@ -1,9 +1,10 @@
 """What it costs to presign a URL: ours beside boto3's ``generate_presigned_url`` (F1, F3) and obstore's ``sign`` (F2).
 
 Counted: the process's CPU time for one call that turns bucket, key, headers and query into a whole URL, the reading of
-the clock included, with a key and a checksum that were never signed before. For the thousand parts of an upload: all
-that the use case does for them, from the upload to the list of parts, by part. Ours and boto3 sign the same: before
-anything is measured, requests are presigned by both under one frozen clock, and the signatures must be equal.
+the clock included, with a key, a length and a checksum that were never signed before. For the thousand parts of an
+upload: all that the use case does for them, from the upload to the list of parts, by part. Ours and boto3 sign the
+same: before anything is measured, requests are presigned by both under one frozen clock, and the signatures must be
+equal.
 
 Not counted: making the clients, deriving the first signing key of the day, building the arguments, and all that a
 server does around a signature.
@@ -29,6 +30,7 @@ from botocore.config import Config
 
 from broker.core.layout import Layout
 from broker.core.model import FileSpec, Multipart, ObjectRef, Upload
+from broker.core.object_signer import ObjectSigner
 from broker.core.policy import UploadPolicy
 from broker.core.sigv4 import Credentials, Presigner
 from broker.service.multipart import Multiparts, plan_of
@@ -59,11 +61,12 @@ class Put:
 def figures(effort: Effort) -> Iterator[Figure]:
     """F1, F2 and F3."""
     presigner, client = Presigner(credentials(), ENDPOINT), boto3_client()
-    check(presigner, client)
+    signer = ObjectSigner(presigner, "PUT", BUCKET)
+    check(presigner, signer, client)
     puts = [put(number) for number in range(OUR_CALLS)]
 
     def ours() -> float:
-        return cpu_per_call(lambda put: presign(presigner, put), [fresh(each) for each in puts])
+        return cpu_per_call(lambda put: presign(signer, put), [fresh(each) for each in puts])
 
     def theirs() -> float:
         return cpu_per_call(lambda put: boto3_url(client, put.params), [fresh(each) for each in puts[:BOTO_CALLS]])
@@ -102,8 +105,8 @@ def put(number: int) -> Put:
     checksum = base64.b64encode(hashlib.sha256(os.urandom(8)).digest()).decode()
     ref, size = ObjectRef(BUCKET, f"incoming/{uuid.uuid4()}.mp3"), 1_000_000 + number
     headers = {
-        "Content-Type": "audio/mpeg",
         "Content-Length": str(size),
+        "Content-Type": "audio/mpeg",
         "If-None-Match": "*",
         "x-amz-checksum-sha256": checksum,
     }
@@ -123,9 +126,9 @@ def fresh(earlier: Put) -> Put:
     return put(int(earlier.headers["Content-Length"]) - 1_000_000)
 
 
-def presign(presigner: Presigner, put: Put, now: int | None = None) -> str:
-    return presigner.presign(
-        "PUT", put.ref, now=int(time.time()) if now is None else now, expires_in=EXPIRES_IN, headers=put.headers
+def presign(signer: ObjectSigner, put: Put, now: int | None = None) -> str:
+    return signer.presign(
+        put.ref.key, now=int(time.time()) if now is None else now, expires_in=EXPIRES_IN, headers=put.headers
     )
 
 
@@ -183,13 +186,13 @@ def theirs_of_parts(client: "S3Client", number: int) -> float:
     return (time.process_time_ns() - start) / len(params) / 1_000
 
 
-def check(presigner: Presigner, client: "S3Client") -> None:
+def check(presigner: Presigner, signer: ObjectSigner, client: "S3Client") -> None:
     """End when the two sign different things."""
     puts, upload = [put(number) for number in range(BOTO_CALLS)], in_parts(5)
     signed = multiparts(presigner, INSTANT).sign(upload, range(1, PARTS + 1)).parts
     with mock.patch.object(auth, "get_current_datetime", return_value=_instant()):
         for each in puts:
-            _ensure_same(presign(presigner, each, INSTANT), boto3_url(client, each.params))
+            _ensure_same(presign(signer, each, INSTANT), boto3_url(client, each.params))
         for part in (signed[0], signed[1], signed[-2], signed[-1]):
             _ensure_same(part.url, boto3_url(client, part_params(upload, part.number), "upload_part"))
 

@@ -23,7 +23,7 @@ class Principal(Struct, frozen=True):
         return self.is_service or self.subject == owner
 
 
-class ObjectRef(NamedTuple):
+class ObjectRef(Struct, frozen=True):
     """Where an object is: a bucket and a key in it."""
 
     bucket: str

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -65,7 +65,7 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     multipart: bool | None = None
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, frozen=True):
     """A file that may be uploaded: in the parts of ``parts``, or in one PUT when there is no plan."""
 
     file: FileSpec

@@ -49,6 +49,20 @@ class SignedHeaders(NamedTuple):
     order: tuple[str, ...]
 
 
+class Template(NamedTuple):
+    """Requests that differ in their key and their headers' values alone.
+
+    ``around`` is the canonical request: what stands before, between and behind the key and the values, sorted by name.
+    A URL is ``start``, the key, ``end``, and what ``sign`` makes of ``to_sign`` and the request's SHA-256 in hex.
+    """
+
+    sign: Callable[[str], str]
+    to_sign: str
+    around: list[str]
+    start: str
+    end: str
+
+
 class _Day(NamedTuple):
     """What all URLs signed on one date have in common."""
 
@@ -120,6 +134,20 @@ class Presigner:
             digest.update(part.encode() + rest)
             urls.append(f"{start}{part}{end}{sign(signed + digest.hexdigest())}")
         return urls
+
+    def template(self, method: str, bucket: str, names: Iterable[str], *, now: int, expires_in: int) -> Template:
+        """What ``presign`` gives for any key and values of these headers that need no encoding."""
+        day, timestamp, path, auth, lines, listed = self._begun(
+            method, ObjectRef(bucket, ""), now, expires_in, dict.fromkeys(names, "{}")
+        )
+        request = canonical_request(method, f"{path}/{{}}", auth, lines, listed)
+        return Template(
+            day.sign,
+            string_to_sign(timestamp, day.scope, ""),
+            request.split("{}"),  # there are no other braces: all but values is encoded, or a token
+            f"{self.endpoint}{path}/",
+            f"?{auth}&X-Amz-Signature=",
+        )
 
     def _begun(
         self, method: str, ref: ObjectRef, now: int, expires_in: int, headers: Mapping[str, str]
@@ -193,13 +221,13 @@ def signed_headers(host: str, names: tuple[str, ...]) -> SignedHeaders:
 
 
 def canonical_headers(signed: SignedHeaders, headers: Mapping[str, str]) -> str:
-    values = [headers[name] for name in signed.order]
+    values = tuple(map(headers.__getitem__, signed.order))
     if not _are_plain(values):
-        values = [field_value(name, headers[name]) for name in signed.order]
-    return signed.template % tuple(values)
+        values = tuple([field_value(name, headers[name]) for name in signed.order])
+    return signed.template % values
 
 
-def _are_plain(values: list[str]) -> bool:
+def _are_plain(values: tuple[str, ...]) -> bool:
     """Whether ``field_value`` would leave them as they are: one look at all of them."""
     try:
         joined = "".join(values)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.core.layout import Layout
+from broker.core.object_signer import ObjectSigner
 from broker.core.receipts import Receipts
 from broker.core.sigv4 import Presigner
 from broker.core.tickets import Tickets
@@ -50,15 +51,14 @@ def build(
         confirmer=Confirmer(
             store=store, layout=layout, multiparts=multiparts, promotion=promotion, receipts=receipts, clock=clock
         ),
-        presigner=presigner,
+        signer=ObjectSigner(presigner, "PUT", place.staging_bucket),
         tickets=Tickets(settings.secrets),
         policy=settings.uploads,
         clock=clock,
     )
     downloads = Downloads(
         objects=objects,
-        layout=layout,
-        presigner=Presigner(place.credentials, place.endpoint),
+        signer=ObjectSigner(Presigner(place.credentials, place.endpoint), "GET", place.bucket),
         policy=settings.downloads,
         clock=clock,
     )

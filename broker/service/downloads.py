@@ -6,21 +6,21 @@ window get the same URL, so caches hit, and no link lives shorter than was asked
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from broker.core import keys
 from broker.core.disposition import Disposition, content_disposition
-from broker.core.layout import Layout
 from broker.core.media import is_media_extension
 from broker.core.model import Principal
+from broker.core.object_signer import ObjectSigner
 from broker.core.policy import DownloadPolicy, may_download
-from broker.core.sigv4 import Presigner
 from broker.errors import ForbiddenError, NotFoundError
 
 from .objects import Objects, check_keys
 
 
-class LinkOptions(NamedTuple):
+class LinkOptions(Struct, frozen=True):
     """What is asked of a link. ``expires_in`` is in seconds, ``None`` for the deployment's own lifetime."""
 
     expires_in: int | None = None
@@ -28,7 +28,7 @@ class LinkOptions(NamedTuple):
     filename: str | None = None
 
 
-class Link(NamedTuple):
+class Link(Struct, frozen=True):
     """A signed download link. ``stable_for`` is the seconds until the same request gets another URL."""
 
     key: str
@@ -44,14 +44,12 @@ class Downloads:
         self,
         *,
         objects: Objects,
-        layout: Layout,
-        presigner: Presigner,
+        signer: ObjectSigner,
         policy: DownloadPolicy,
         clock: Callable[[], float],
     ) -> None:
         self._objects = objects
-        self._layout = layout
-        self._presigner = presigner
+        self._signer = signer
         self.policy = policy
         self._clock = clock
 
@@ -83,9 +81,7 @@ class Downloads:
         window = self.policy.window
         start = now - now % window if window else now
         lifetime = (options.expires_in or self.policy.url_lifetime) + window
-        url = self._presigner.presign(
-            "GET", self._layout.object(key), now=start, expires_in=lifetime, query=_overrides(key, options)
-        )
+        url = self._signer.presign(key, now=start, expires_in=lifetime, query=_overrides(key, options))
         return Link(key, url, start + lifetime, start + window - now)
 
 

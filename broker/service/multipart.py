@@ -7,8 +7,9 @@ sent again until the parts are joined.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from broker.core.layout import Layout
@@ -25,7 +26,7 @@ MAX_CONCURRENCY: Final = 3
 """Parts that a client should have in flight at once. R2 answers 5xx to some that send more of one upload."""
 
 
-class PresignedPart(NamedTuple):
+class PresignedPart(Struct, frozen=True):
     """A part that may be sent: a PUT of exactly ``size`` bytes."""
 
     number: int
@@ -74,7 +75,8 @@ class Multiparts:
         Raises ``UploadExpiredError``, or ``InvalidRequestError`` naming the numbers that are none of the upload's.
         """
         plan, upload_id = plan_of(upload)
-        unknown = sorted({number for number in numbers if not plan.has(number)})
+        every = plan.numbers()
+        unknown = sorted({number for number in numbers if number not in every})
         if unknown:
             raise InvalidRequestError(f"Part numbers must be 1 to {plan.count}; there is no part {listed(unknown)}.")
         now = int(self._clock())
@@ -83,10 +85,10 @@ class Multiparts:
         lifetime = min(self._policy.url_lifetime, upload.expires_at - now)
         ref = self._layout.staged(upload)
 
-        urls: dict[int, str] = {}
+        signed: dict[int, PresignedPart] = {}
         for size, same in groupby(sorted(set(numbers)), plan.size_of):
             alike = list(same)
-            signed = self._presigner.presign_each(
+            urls = self._presigner.presign_each(
                 "PUT",
                 ref,
                 "partNumber",
@@ -96,9 +98,8 @@ class Multiparts:
                 headers={"content-length": str(size)},
                 query={"uploadId": upload_id},
             )
-            urls.update(zip(alike, signed, strict=True))
-        parts = [PresignedPart(number, plan.size_of(number), urls[number]) for number in numbers]
-        return PresignedParts(parts, now + lifetime)
+            signed |= {number: PresignedPart(number, size, url) for number, url in zip(alike, urls, strict=True)}
+        return PresignedParts([signed[number] for number in numbers], now + lifetime)
 
     async def stored(self, upload: Upload) -> list[Part] | None:
         """The parts that the store has; ``None`` when they were joined or given up."""

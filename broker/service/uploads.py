@@ -12,14 +12,16 @@ import base64
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import attrgetter
+
+from msgspec import Struct
 
 from broker.core.layout import Layout
 from broker.core.limits import PUT_MAX
 from broker.core.model import FileSpec, Part, PresignedRequest, Principal, Upload, UploadStatus
+from broker.core.object_signer import ObjectSigner
 from broker.core.parts import PartPlan
 from broker.core.policy import Accepted, Declaration, UploadPolicy, accept
-from broker.core.sigv4 import Presigner
 from broker.core.tickets import Tickets
 from broker.errors import BrokerError, NotFoundError
 from broker.store.port import ObjectStore
@@ -29,8 +31,10 @@ from .multipart import Multiparts, PresignedParts
 from .promotion import Promotion
 from .single_flight import SingleFlight
 
+_PARTS = attrgetter("parts")
 
-class CreatedUpload(NamedTuple):
+
+class CreatedUpload(Struct, frozen=True):
     """An upload that a client may now send: by ``request``, or in parts, each of which it has yet to ask for."""
 
     ticket: str
@@ -60,7 +64,7 @@ class Uploads:
         multiparts: Multiparts,
         promotion: Promotion,
         confirmer: Confirmer,
-        presigner: Presigner,
+        signer: ObjectSigner,
         tickets: Tickets,
         policy: UploadPolicy,
         clock: Callable[[], float],
@@ -70,7 +74,7 @@ class Uploads:
         self._multiparts = multiparts
         self._promotion = promotion
         self._confirmer = confirmer
-        self._presigner = presigner
+        self._signer = signer
         self._tickets = tickets
         self._policy = policy
         self._clock = clock
@@ -93,10 +97,10 @@ class Uploads:
         now = int(self._clock())
         owner, expires_at = principal.subject, now + self._policy.lifetime
         uploads = [
-            Upload(self._new_id(owner, idempotency_key, index, file), owner, file, expires_at)
-            for index, (file, _) in enumerate(accepted)
+            Upload(self._new_id(owner, idempotency_key, index, each.file), owner, each.file, expires_at)
+            for index, each in enumerate(accepted)
         ]
-        if any(parts for _, parts in accepted):
+        if any(map(_PARTS, accepted)):
             uploads = await self._begun(uploads, accepted, again=idempotency_key is not None)
         return [self._created(upload, now) for upload in uploads]
 
@@ -157,7 +161,7 @@ class Uploads:
             return await self._multiparts.begin(upload, parts, again=again) if parts else upload
 
         return await asyncio.gather(
-            *(begun(upload, parts) for upload, (_, parts) in zip(uploads, accepted, strict=True))
+            *(begun(upload, each.parts) for upload, each in zip(uploads, accepted, strict=True))
         )
 
     async def _stored_parts(self, upload: Upload) -> Sequence[Part] | None:
@@ -178,16 +182,14 @@ class Uploads:
         ticket = self._tickets.seal(upload)
         if upload.multipart:
             return CreatedUpload(ticket, upload, None)
-        headers = upload_headers(upload.file)
-        url = self._presigner.presign(
-            "PUT",
-            self._layout.staged(upload),
+        headers, lifetime = upload_headers(upload.file), self._policy.url_lifetime
+        url = self._signer.presign(
+            self._layout.staged(upload).key,
             now=now,
-            expires_in=self._policy.url_lifetime,
-            headers={**headers, "content-length": str(upload.file.size)},
+            expires_in=lifetime,
+            headers={"Content-Length": str(upload.file.size), **headers},
         )
-        request = PresignedRequest("PUT", url, headers, now + self._policy.url_lifetime)
-        return CreatedUpload(ticket, upload, request)
+        return CreatedUpload(ticket, upload, PresignedRequest("PUT", url, headers, now + lifetime))
 
 
 def _random_uuid() -> str:
@@ -198,10 +200,10 @@ def _random_uuid() -> str:
 
 
 def upload_headers(file: FileSpec) -> dict[str, str]:
-    """The headers a client must send with its PUT; Content-Length is its HTTP client's to set."""
+    """The headers a client must send with its PUT, sorted by name; Content-Length is its HTTP client's to set."""
     headers = {"Content-Type": file.content_type, "If-None-Match": "*"}
+    if file.md5:
+        headers = {"Content-MD5": base64.b64encode(file.md5).decode(), **headers}
     if file.sha256:
         headers["x-amz-checksum-sha256"] = base64.b64encode(file.sha256).decode()
-    if file.md5:
-        headers["Content-MD5"] = base64.b64encode(file.md5).decode()
     return headers

@@ -25,6 +25,7 @@ BODY_MAX = 64 * 1024
 
 T = TypeVar("T")
 
+_JSON = b"application/json"
 _IN_UTF_8 = (b"", b"charset=utf-8", b'charset="utf-8"')
 
 _WORDS = re.compile(r"(.*?)(?: - at `\$([\w.\[\]]*)`)?", re.DOTALL | re.ASCII)
@@ -74,9 +75,14 @@ def _check_form(fields: Mapping[bytes, bytes]) -> None:
         raise LengthRequiredError("The request must have a Content-Length.")
     if fields.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedBodyError("The body must not be compressed.")
-    kind, _, parameters = fields.get(b"content-type", b"").lower().partition(b";")
-    if kind.strip() != b"application/json" or parameters.strip() not in _IN_UTF_8:
+    given = fields.get(b"content-type", b"")
+    if given != _JSON and not _is_json(given):
         raise UnsupportedBodyError("The body must be application/json in UTF-8.")
+
+
+def _is_json(media_type: bytes) -> bool:
+    kind, _, parameters = media_type.lower().partition(b";")
+    return kind.strip() == _JSON and parameters.strip() in _IN_UTF_8
 
 
 def _check_length(length: bytes, limit: int) -> None:
@@ -87,15 +93,16 @@ def _check_length(length: bytes, limit: int) -> None:
 
 
 async def _read(request: Request) -> bytes:
-    data, more = bytearray(), True
+    pieces, more = [], True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise MalformedRequestError("The body ended early.")
-        data += message.get("body", b"")
+        pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
-    notes.note(request.scope, requestBytes=len(data))
-    return bytes(data)
+    data = b"".join(pieces)
+    notes.note(request.scope, "requestBytes", len(data))
+    return data
 
 
 def _fault(message: str, document: Any) -> Fault:

@@ -11,25 +11,29 @@ _NOTES = "broker.notes"
 
 
 def begin(scope: Scope) -> dict[str, Any]:
-    """The notes of a new request: its id, the client's own if that has the form of one, and no status yet."""
-    scope[_NOTES] = {"requestId": _identity(scope), "status": 0}
-    return notes(scope)
+    """The line of a new request, as far as it is known: with its id, the client's own if that has the form of one."""
+    method = scope["method"]
+    line = {
+        "event": "request",
+        "method": method if method.isalpha() and len(method) < 10 else "?",
+        "route": None,
+        "ms": 0.0,
+        "requestId": _identity(scope),
+        "status": 0,
+    }
+    scope[_NOTES] = line
+    return line
 
 
-def note(scope: Scope, **facts: Any) -> None:
-    """Add facts to the request's notes."""
-    scope[_NOTES].update(facts)
-
-
-def notes(scope: Scope) -> dict[str, Any]:
-    """All that was noted so far."""
-    found: dict[str, Any] = scope[_NOTES]
-    return found
+def note(scope: Scope, name: str, fact: Any) -> None:
+    """Add a fact to the request's line."""
+    scope[_NOTES][name] = fact
 
 
 def request_id(scope: Scope) -> str:
     """The request's id."""
-    return str(scope[_NOTES]["requestId"])
+    found: str = scope[_NOTES]["requestId"]
+    return found
 
 
 def _identity(scope: Scope) -> str:

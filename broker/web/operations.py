@@ -74,7 +74,7 @@ class Operations:
                     await self.store.ping(bucket)
                 state = "ok"
             except StorageUnavailableError as error:
-                notes.note(request.scope, reason=error.reason)
+                notes.note(request.scope, "reason", error.reason)
                 state = StorageUnavailableError.code
             self._looked = (time.monotonic(), state)
             return state

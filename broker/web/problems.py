@@ -21,9 +21,9 @@ from . import notes, wire
 
 def refused(scope: Scope, error: BrokerError) -> Response:
     """The answer to a refusal of ours, which the request's line in the log then names."""
-    notes.note(scope, code=error.code)
+    notes.note(scope, "code", error.code)
     if isinstance(error, StorageUnavailableError | UnauthenticatedError | IdentityUnavailableError):
-        notes.note(scope, reason=error.reason)
+        notes.note(scope, "reason", error.reason)
     return respond(error, notes.request_id(scope))
 
 

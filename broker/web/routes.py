@@ -89,7 +89,7 @@ class Gate:
         async def enter(request: Request) -> Response:
             fields = field_values(request.scope, b"authorization")
             principal = await self.verifier.authenticate(fields, now=int(self.clock()))
-            notes.note(request.scope, sub=principal.subject)
+            notes.note(request.scope, "sub", principal.subject)
             if self.services is None:
                 raise StorageNotConfiguredError(self.missing)
             self.services.allowance.spend(principal)

@@ -12,7 +12,6 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,12 +49,12 @@ class Telemetry:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        gathered = notes.begin(scope)
-        identity = notes.request_id(scope)
+        line = notes.begin(scope)
+        identity = line["requestId"]
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                gathered["status"] = message["status"]
+                line["status"] = message["status"]
                 message["headers"] += ((b"x-request-id", identity.encode()), *wire.ALWAYS)
             return send(message)
 
@@ -63,28 +62,16 @@ class Telemetry:
             await self._app(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001  the last line of defence
             error_log.error(_accident(error, identity))
-            if not gathered["status"]:
-                gathered["code"] = BrokerError.code
+            if not line["status"]:
+                line["code"] = BrokerError.code
                 response = respond(BrokerError("Something went wrong on our side."), identity)
                 await response(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - began
-            self._write(_line(scope, gathered, seconds))
+            line["route"], line["ms"] = getattr(scope.get("route"), "path", None), round(seconds * 1000, 2)
+            self._write(_encode(line).decode())
             if self._count:
-                self._count(scope, gathered["status"], seconds)
-
-
-def _line(scope: Scope, gathered: dict[str, Any], seconds: float) -> str:
-    method = scope["method"]
-    route = scope.get("route")
-    line = {
-        "event": "request",
-        "method": method if method.isalpha() and len(method) < 10 else "?",
-        "route": getattr(route, "path", None),
-        "ms": round(seconds * 1000, 2),
-        **gathered,
-    }
-    return _encode(line).decode()
+                self._count(scope, line["status"], seconds)
 
 
 def _accident(error: Exception, identity: str) -> str:

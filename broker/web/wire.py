@@ -108,9 +108,9 @@ class LinksIn(_Request, frozen=True):
 class _JsonAnswer(Response):
     """A response whose header fields are bytes from the start."""
 
-    def __init__(self, body: bytes, status: int, fields: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(self, body: bytes, status: int, fields: Mapping[bytes, bytes]) -> None:
         self.body, self.status_code, self.background = body, status, None
-        self.raw_headers = [_JSON, (b"content-length", b"%d" % len(body)), *fields]
+        self.raw_headers = [_JSON, (b"content-length", b"%d" % len(body)), *fields.items()]
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
@@ -120,10 +120,10 @@ class _JsonAnswer(Response):
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Response:
     """A JSON answer that no cache keeps, unless ``headers`` say otherwise."""
-    fields = _NO_STORE
-    if headers:
-        fields = {**fields, **{name.lower().encode(): value.encode("latin-1") for name, value in headers.items()}}
-    return _JsonAnswer(_encode(document), status, [*fields.items()])
+    fields = _NO_STORE.copy()
+    for name, value in headers.items():
+        fields[name.lower().encode()] = value.encode("latin-1")
+    return _JsonAnswer(_encode(document), status, fields)
 
 
 def created(made: CreatedUpload) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
 from broker.core.model import FileSpec, Principal
 from broker.core.parts import PREFERRED
-from broker.core.policy import Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
+from broker.core.policy import Accepted, Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
 from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
 
 POLICY = UploadPolicy(max_bytes=1000)
@@ -20,7 +20,7 @@ GOOD = Declaration("a.mp3", "audio/mp3", 10)
 def test_a_good_declaration_becomes_canonical() -> None:
     declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
     file = FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
-    assert accept([declared], POLICY, batch=False) == [(file, None)]
+    assert accept([declared], POLICY, batch=False) == [Accepted(file, None)]
 
 
 LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
@@ -43,8 +43,8 @@ LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
 def test_what_is_large_or_asks_for_it_comes_in_parts_and_what_has_a_checksum_in_one_put(
     size: int, multipart: bool | None, sha256: str | None, part_size: int | None
 ) -> None:
-    ((_, parts),) = accept([replace(GOOD, size=size, multipart=multipart, sha256=sha256)], LARGE, batch=False)
-    assert (parts and parts.part_size) == part_size
+    (accepted,) = accept([replace(GOOD, size=size, multipart=multipart, sha256=sha256)], LARGE, batch=False)
+    assert (accepted.parts and accepted.parts.part_size) == part_size
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,12 @@ def test_any_other_checksum_is_refused_by_its_rule(text: str) -> None:
 )
 def test_no_declaration_makes_the_policy_fail(declared: Declaration) -> None:
     try:
-        ((file, _),) = accept([declared], POLICY, batch=False)
+        (accepted,) = accept([declared], POLICY, batch=False)
     except BrokerError as error:
         assert 400 <= error.status < 500
         assert error.faults
     else:
-        assert 1 <= file.size <= POLICY.max_bytes
+        assert 1 <= accepted.file.size <= POLICY.max_bytes
 
 
 @pytest.mark.parametrize(

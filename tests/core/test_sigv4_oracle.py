@@ -18,6 +18,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from botocore.utils import percent_encode
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 
 from broker.core import sigv4
 from broker.core.model import ObjectRef
@@ -319,8 +320,8 @@ def test_a_request_to_a_bucket_has_the_path_that_boto3_gives_it(
 
 CHANGES: dict[str, Callable[[Request], Request]] = {
     "method": lambda request: replace(request, method="HEAD" if request.method == "GET" else "GET"),
-    "bucket": lambda request: replace(request, ref=request.ref._replace(bucket=request.ref.bucket + "x")),
-    "key": lambda request: replace(request, ref=request.ref._replace(key=request.ref.key + "x")),
+    "bucket": lambda request: replace(request, ref=changed(request.ref, bucket=request.ref.bucket + "x")),
+    "key": lambda request: replace(request, ref=changed(request.ref, key=request.ref.key + "x")),
     "instant": lambda request: replace(request, now=request.now + 1),
     "lifetime": lambda request: replace(request, expires_in=request.expires_in % MAX_EXPIRES_IN + 1),
     "another header": lambda request: replace(request, headers={**request.headers, "x-another": ""}),

@@ -115,11 +115,11 @@ def _check_create(document: dict[str, Any], made: Declaration | wire.FilesIn) ->
     except (InvalidRequestError, TooLargeError, UnsupportedTypeError) as error:
         _check_faults(document, error)
         return
-    for file, parts in accepted:
-        assert clean_name(file.filename) == file.filename
-        assert 1 <= file.size <= POLICY.max_bytes
-        if parts:
-            assert sum(map(parts.size_of, parts.numbers())) == file.size
+    for each in accepted:
+        assert clean_name(each.file.filename) == each.file.filename
+        assert 1 <= each.file.size <= POLICY.max_bytes
+        if each.parts:
+            assert sum(map(each.parts.size_of, each.parts.numbers())) == each.file.size
 
 
 def _check_range(made: wire.PartRangeIn) -> None:
