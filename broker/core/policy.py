@@ -80,11 +80,11 @@ def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool
     accepted: list[Accepted] = []
     refusals: list[tuple[type[BrokerError], Fault]] = []
     for index, declaration in enumerate(declared):
-        prefix = f"/files/{index}" if batch else ""
         judged = _judge(declaration, policy)
         if isinstance(judged, Accepted):
             accepted.append(judged)
         else:
+            prefix = f"/files/{index}" if batch else ""
             refusals += [(kind, fault.under(prefix)) for kind, fault in judged]
     if refusals:
         _refuse(refusals)

@@ -42,7 +42,16 @@ async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
     fields = dict(request.scope["headers"])
     _check_form(fields)
     _check_length(fields[b"content-length"], limit)
-    return await _read(request)
+    pieces, more = [], True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedRequestError("The body ended early.")
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    data = b"".join(pieces)
+    notes.note(request.scope, "requestBytes", len(data))
+    return data
 
 
 def parse(data: bytes) -> Any:
@@ -90,19 +99,6 @@ def _check_length(length: bytes, limit: int) -> None:
         raise MalformedRequestError("The Content-Length must be a whole number.")
     if len(length) > 9 or int(length) > limit:
         raise TooLargeError(f"The body must have at most {limit} bytes.")
-
-
-async def _read(request: Request) -> bytes:
-    pieces, more = [], True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise MalformedRequestError("The body ended early.")
-        pieces.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    data = b"".join(pieces)
-    notes.note(request.scope, "requestBytes", len(data))
-    return data
 
 
 def _fault(message: str, document: Any) -> Fault:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from broker.core.disposition import Disposition, clean_name
 from broker.core.model import Principal
 from broker.service import Services
-from broker.service.downloads import Link, LinkOptions
+from broker.service.downloads import LinkOptions
 
 from . import wire
 from .body import convert, read_json
@@ -53,9 +53,11 @@ async def download(services: Services, request: Request, principal: Principal) -
         _name(given.get("filename")),
     )
     link = await services.downloads.link(principal, request.path_params["key"], options)
+    # A stable link may be kept by its holder's own cache until the window ends
+    cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
     if redirect == "1":
-        return Response(status_code=307, headers={**wire.NO_STORE, **_stable(link), "Location": link.url})
-    return wire.answer(wire.link(link), headers=_stable(link))
+        return Response(status_code=307, headers={**wire.NO_STORE, "Cache-Control": cache, "Location": link.url})
+    return wire.answer(wire.link(link), cache_control=cache.encode())
 
 
 async def download_many(services: Services, request: Request, principal: Principal) -> Response:
@@ -66,11 +68,6 @@ async def download_many(services: Services, request: Request, principal: Princip
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return wire.answer({"downloads": [wire.link(link) for link in links]})
-
-
-def _stable(link: Link) -> dict[str, str]:
-    """A stable link may be kept by its holder's own cache until the window ends."""
-    return {"Cache-Control": f"private, max-age={link.stable_for}"} if link.stable_for else {}
 
 
 def _expires_in(services: Services, text: str | None) -> int | None:

@@ -55,7 +55,7 @@ class Operations:
 
     async def jwk_set(self, _request: Request) -> Response:
         """The public keys of the receipts (RFC 7517)."""
-        return wire.answer(self.jwks, headers={"Cache-Control": "public, max-age=300", "Vary": "Accept-Encoding"})
+        return wire.answer(self.jwks, cache_control=b"public, max-age=300", vary=b"Accept-Encoding")
 
     async def openapi(self, _request: Request) -> Response:
         """The API's own description."""

@@ -68,7 +68,7 @@ class Telemetry:
                 await response(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - began
-            line["route"], line["ms"] = getattr(scope.get("route"), "path", None), round(seconds * 1000, 2)
+            line["route"], line["ms"] = getattr(scope.get("route"), "path", None), int(seconds * 1e5) / 100
             self._write(_encode(line).decode())
             if self._count:
                 self._count(scope, line["status"], seconds)

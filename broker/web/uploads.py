@@ -29,7 +29,8 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     answers = [wire.created(upload) for upload in uploads]
     if batch:
         return wire.answer({"uploads": answers}, 201)
-    return wire.answer(answers[0], 201, {"Location": f"{request.scope['path']}/{uploads[0].ticket}"})
+    location = f"{request.scope['path']}/{uploads[0].ticket}"
+    return wire.answer(answers[0], 201, (b"location", location.encode()))
 
 
 def _declared(data: bytes) -> tuple[list[Declaration], bool]:
@@ -76,7 +77,7 @@ async def confirm(services: Services, request: Request, principal: Principal) ->
     outcome = await services.uploads.confirm(principal, ticket)
     document = wire.confirmation(ticket, outcome)
     if isinstance(outcome, Promoting):
-        return wire.answer(document, 202, {"Retry-After": PROMOTING_RETRY_AFTER})
+        return wire.answer(document, 202, (b"retry-after", PROMOTING_RETRY_AFTER))
     return wire.answer(document)
 
 
@@ -102,5 +103,5 @@ async def confirm_many(services: Services, request: Request, principal: Principa
 CONFIRMS_BODY_MAX = 512 * 1024
 """Bytes of a batch confirm: a hundred ids, each as long as an id may be."""
 
-PROMOTING_RETRY_AFTER = "1"
+PROMOTING_RETRY_AFTER = b"1"
 """Seconds after which a confirm that has more to copy should be sent again."""

@@ -4,7 +4,7 @@ Requests are closed: a field that is not listed is refused. Answers say times in
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 from broker.core.disposition import Disposition
 from broker.core.model import Upload, UploadStatus
 from broker.core.policy import Declaration
-from broker.core.sigv4 import EMPTY
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
@@ -36,13 +35,15 @@ PARTS_MAX = 1000
 NO_STORE = {"Cache-Control": "no-store", "Vary": "Authorization"}
 """What every answer carries that may hold a URL or what is one principal's (RFC 9111)."""
 
-_NO_STORE = {name.lower().encode(): value.encode() for name, value in NO_STORE.items()}
 _JSON: Final = (b"content-type", b"application/json")
 
 ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 """What every answer carries: it is of the type it says, and its URL is told to nobody."""
 
 _encode = msgspec.json.Encoder().encode
+
+Field = tuple[bytes, bytes]
+"""A header field, its name in lower case: what ASGI takes."""
 
 Tickets = Annotated[list[str], msgspec.Meta(min_length=1, max_length=BATCH_MAX)]
 Keys = Annotated[list[str], msgspec.Meta(min_length=1, max_length=KEYS_MAX)]
@@ -108,9 +109,8 @@ class LinksIn(_Request, frozen=True):
 class _JsonAnswer(Response):
     """A response whose header fields are bytes from the start."""
 
-    def __init__(self, body: bytes, status: int, fields: Mapping[bytes, bytes]) -> None:
-        self.body, self.status_code, self.background = body, status, None
-        self.raw_headers = [_JSON, (b"content-length", b"%d" % len(body)), *fields.items()]
+    def __init__(self, body: bytes, status: int, fields: list[Field]) -> None:
+        self.body, self.status_code, self.raw_headers, self.background = body, status, fields, None
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
@@ -118,12 +118,17 @@ class _JsonAnswer(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def answer(document: Any, status: int = 200, headers: Mapping[str, str] = EMPTY) -> Response:
-    """A JSON answer that no cache keeps, unless ``headers`` say otherwise."""
-    fields = _NO_STORE.copy()
-    for name, value in headers.items():
-        fields[name.lower().encode()] = value.encode("latin-1")
-    return _JsonAnswer(_encode(document), status, fields)
+def answer(
+    document: Any,
+    status: int = 200,
+    *more: Field,
+    cache_control: bytes = b"no-store",
+    vary: bytes = b"Authorization",
+) -> Response:
+    """A JSON answer with ``more`` header fields. No cache keeps it, unless it is told to."""
+    body = _encode(document)
+    length = (b"content-length", b"%d" % len(body))
+    return _JsonAnswer(body, status, [_JSON, length, (b"cache-control", cache_control), (b"vary", vary), *more])
 
 
 def created(made: CreatedUpload) -> dict[str, Any]:
