@@ -27,7 +27,7 @@ class Exchange(RequestResponseCycle):
     async def receive(self) -> Any:
         """The next piece of the body; raises ``RequestTimeoutError`` when it does not come in time."""
         if not self.more_body:
-            return self._whole_body() if self.message_event.is_set() else await super().receive()
+            return self._whole_body() or await super().receive()
         self._body_by = self._body_by or asyncio.get_running_loop().time() + BODY_DEADLINE
         try:
             async with asyncio.timeout_at(self._body_by):
@@ -36,9 +36,10 @@ class Exchange(RequestResponseCycle):
             raise RequestTimeoutError(f"The body must arrive within {BODY_DEADLINE:.0f} seconds.") from None
 
     def _whole_body(self) -> Any:
-        """What uvicorn makes of a body that is here, without its looks at what may still come."""
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
+        """What uvicorn makes of a body that is here and that nobody took; ``None`` where it has more to look at."""
+        ended = self.disconnected or self.response_complete
+        if ended or self.waiting_for_100_continue or not self.message_event.is_set():
+            return None
         self.message_event.clear()
         body, self.body = bytes(self.body), bytearray()
         return {"type": "http.request", "body": body, "more_body": False}
