@@ -18,7 +18,7 @@ ROOMS = {
     "starlette": ("web",),
     "uvicorn": ("cli", "web/guard", "web/exchange", "web/scraping"),
     "httptools": ("web/guard", "http1/message"),
-    "prometheus_client": ("web/metrics",),
+    "prometheus_client": ("web/exposition",),
     "aiohappyeyeballs": ("http1/origin",),
     "aiohttp": (),
     "boto3": ("store/admin", "cli"),

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.testclient import TestClient
 
+from broker.web.exposition import RequestCollector
 from broker.web.metrics import BOUNDS, RequestMetrics, metrics_app
 
 from .application import ENVIRONMENT, KEY, client
@@ -23,7 +24,7 @@ def scope(route: str | None, method: str = "GET") -> dict[str, Any]:
 def read(metrics: RequestMetrics) -> Samples:
     """All that it says."""
     registry = CollectorRegistry()
-    registry.register(metrics)
+    registry.register(RequestCollector(metrics))
     return samples(generate_latest(registry).decode())
 
 
@@ -100,11 +101,17 @@ def test_every_request_of_the_application_is_counted_by_its_template() -> None:
         }
 
 
-def test_who_asks_for_no_metrics_loads_nothing_for_them() -> None:
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, set()), ({"BROKER_METRICS_PORT": "9100"}, {"broker.web.metrics", "broker.web.scraping"})],
+)
+def test_who_asks_for_no_metrics_loads_nothing_for_them_and_the_start_never_loads_their_library(
+    environment: dict[str, str], expected: set[str]
+) -> None:
     program = (
         "import sys; from broker import settings; from broker.web.app import create_app;"
-        f"create_app(settings.parse({ENVIRONMENT!r}));"
-        "print({'prometheus_client', 'broker.web.metrics', 'broker.web.scraping'} & set(sys.modules))"
+        f"create_app(settings.parse({ENVIRONMENT | environment!r}));"
+        "print(*{'prometheus_client', 'broker.web.metrics', 'broker.web.scraping'} & set(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    assert loaded.strip() == "set()"
+    assert {*loaded.split()} == expected
