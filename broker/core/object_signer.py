@@ -23,7 +23,7 @@ class ObjectSigner:
         self._method = method
         self._bucket = bucket
         self._now = 0
-        self._templates: dict[tuple[int | str, ...], Template] = {}
+        self._templates: dict[tuple[int, tuple[str, ...]], Template] = {}
 
     def presign(
         self,
@@ -42,18 +42,19 @@ class ObjectSigner:
             )
         if now != self._now:
             self._now, self._templates = now, {}
-        variant: tuple[int | str, ...] = (expires_in, *headers)
-        sign, to_sign, around, start, end = self._templates.get(variant) or self._template(expires_in, *headers)
+        names = tuple(headers)
+        template = self._templates.get((expires_in, names)) or self._template(expires_in, names)
+        sign, to_sign, around, start, end = template
         request = [key] * (2 * len(around) - 1)
         request[::2], request[3::2] = around, headers.values()
         digest = sha256("".join(request).encode()).hexdigest()
         return f"{start}{key}{end}{sign(to_sign + digest)}"
 
-    def _template(self, expires_in: int, *names: str) -> Template:
+    def _template(self, expires_in: int, names: tuple[str, ...]) -> Template:
         if sorted(names, key=str.lower) != [*names]:
             raise ValueError("the headers must be sorted by name")
         if len(self._templates) >= _TEMPLATES_MAX:
             self._templates.clear()
         template = self._presigner.template(self._method, self._bucket, names, now=self._now, expires_in=expires_in)
-        self._templates[expires_in, *names] = template
+        self._templates[expires_in, names] = template
         return template

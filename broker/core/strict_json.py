@@ -47,7 +47,7 @@ def decode_plain(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
     It is so for a closed Struct that omits its defaults, when nothing is escaped: then a member that is there twice
     leaves more quotes than the document's shortest form has. Five times as fast.
     """
-    if data.count(b"\\"):
+    if b"\\" in data:
         return None
     try:
         document = decoder.decode(data)

@@ -51,8 +51,8 @@ class Tickets:
     def seal(self, upload: Upload) -> str:
         """The upload id of ``upload``."""
         file, multipart = upload.file, upload.multipart
-        payload = _encode(  # a tuple, for that is what the struct is on the wire, and costs less to make
-            (
+        payload = _encode(
+            _Payload(
                 bytes.fromhex(upload.id.replace("-", "")),
                 upload.owner,
                 file.filename,
@@ -61,7 +61,7 @@ class Tickets:
                 upload.expires_at,
                 file.sha256,
                 file.md5,
-                *((multipart.upload_id, multipart.part_size) if multipart else (None, 0)),
+                *((multipart.upload_id, multipart.part_size) if multipart else ()),
             )
         )
         return b64url(self._macs[0](payload).digest()[:_TAG] + payload)

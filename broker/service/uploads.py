@@ -12,7 +12,6 @@ import base64
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from msgspec import Struct
 
@@ -30,8 +29,6 @@ from .confirmation import Confirmation, Confirmer
 from .multipart import Multiparts, PresignedParts
 from .promotion import Promotion
 from .single_flight import SingleFlight
-
-_PARTS = attrgetter("parts")
 
 
 class CreatedUpload(Struct, frozen=True):
@@ -100,7 +97,7 @@ class Uploads:
             Upload(self._new_id(owner, idempotency_key, index, each.file), owner, each.file, expires_at)
             for index, each in enumerate(accepted)
         ]
-        if any(map(_PARTS, accepted)):
+        if any(each.parts for each in accepted):
             uploads = await self._begun(uploads, accepted, again=idempotency_key is not None)
         return [self._created(upload, now) for upload in uploads]
 

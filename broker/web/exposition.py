@@ -3,7 +3,7 @@
 Loading it takes a tenth of the service's start, so the first scrape does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
@@ -43,9 +43,9 @@ class RequestCollector(Collector):
         yield durations
 
 
-def exposition(requests: RequestMetrics) -> Callable[[], Response]:
-    """Answers a scrape with these requests, and with what the process uses."""
+def exposition(requests: RequestMetrics) -> Response:
+    """The answer to a scrape: these requests, and what the process uses."""
     registry = CollectorRegistry()
     registry.register(RequestCollector(requests))
     ProcessCollector(registry=registry)
-    return lambda: Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -6,8 +6,7 @@ Rules of this module
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -66,13 +65,9 @@ class RequestMetrics:
 def metrics_app(requests: RequestMetrics) -> ASGIApp:
     """The application behind the port of the metrics: ``/metrics`` and nothing else. Scrapes leave no line."""
 
-    @cache
-    def writer() -> Callable[[], Response]:
+    async def scrape(_request: Request) -> Response:
         from .exposition import exposition  # noqa: PLC0415  the first scrape waits for the library, the start does not
 
         return exposition(requests)
-
-    async def scrape(_request: Request) -> Response:
-        return writer()()
 
     return Telemetry(Table([Route("/metrics", Resource({"GET": scrape}))]), lambda _line: None)
