@@ -57,7 +57,7 @@ def configure_logging() -> JsonLines:
     """Where our loggers and uvicorn's write from now on."""
     lines = JsonLines(sys.stdout)
     # What no line of ours has need not be found out (docs.python.org/3/howto/logging.html#optimization)
-    logging._srcfile = None  # noqa: SLF001
+    logging._srcfile = None  # noqa: SLF001  the documented way
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in ("broker", "uvicorn"):
         logger = logging.getLogger(name)

@@ -79,7 +79,7 @@ def test_p05_p06_p07_only_objects_below_our_prefixes_are_signed_to_put_and_to_ge
 SIGNED = {
     "X-Amz-Algorithm", "X-Amz-Content-Sha256", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature",
     "X-Amz-SignedHeaders", "response-content-disposition", "response-content-type",
-}  # fmt: skip
+}  # fmt: skip  # a list to be read at once
 
 
 def test_l13_p18_a_signed_url_says_no_more_than_it_must() -> None:

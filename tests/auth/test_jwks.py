@@ -62,7 +62,7 @@ class Identity:
         """Once nothing is being fetched."""
         while self.keys._flight:
             await asyncio.wait([self.keys._flight])
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # its callbacks have run then
 
 
 @asynccontextmanager
@@ -129,7 +129,7 @@ async def test_k04_who_needs_no_keys_waits_for_none() -> None:
         waiting = asyncio.create_task(service.keys.refresh())
         began = time.monotonic()
         for _ in range(20):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the fetch goes on
             assert await service.refused(mint(sign=es256(P256), header={"alg": "ES256"}))
         assert time.monotonic() - began < 1
         assert not waiting.done()
@@ -365,9 +365,9 @@ async def test_k23_no_proxy_of_the_environment_is_used(monkeypatch: pytest.Monke
 async def test_whoever_gives_up_waiting_leaves_the_fetch_to_the_others() -> None:
     async with identity(drips(SET, 0.001)) as service:
         first = asyncio.create_task(service.who(token()))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # it waits for the fetch by then
         second = asyncio.create_task(service.who(token()))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # as does this one
         first.cancel()
         assert await second == USER_1
         assert service.fetches == 1

@@ -1,6 +1,7 @@
 """Plans of parts hold all of R2's rules, and what is stored is held against the plan."""
 
 import re
+from random import Random
 
 import pytest
 from hypothesis import example, given, settings
@@ -54,9 +55,9 @@ def test_the_parts_follow_each_other_without_a_gap(parts: PartPlan) -> None:
 
 
 @given(small_plans, st.randoms())
-def test_all_parts_in_any_order_are_complete(parts: PartPlan, random: object) -> None:
+def test_all_parts_in_any_order_are_complete(parts: PartPlan, random: Random) -> None:
     shuffled = stored(parts)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert complete(parts, shuffled) == stored(parts)
 
 

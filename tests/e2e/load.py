@@ -42,7 +42,7 @@ async def load(url: str, clients: int = 16) -> AsyncIterator[Load]:
                         found.statuses.append(answer.status)
                 except aiohttp.ClientError:
                     found.lost.append(time.monotonic())
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.01)  # a port that is closed answers at once, and would be asked without end
 
         tasks = [asyncio.create_task(ask()) for _ in range(clients)]
         try:

@@ -105,7 +105,7 @@ async def test_x01_sigterm_under_load_loses_nothing_that_was_sent(tmp_path: Path
                     return count
 
         running = asyncio.gather(*(asyncio.to_thread(go_on, client) for client in clients))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # the load is under way
         broker.process.send_signal(signal.SIGTERM)
         answered = sum(await running)
         assert answered > 20
@@ -117,7 +117,7 @@ async def test_x02_what_is_stuck_ends_with_the_time_that_a_stop_may_take(tmp_pat
         with Broker(tmp_path, environment) as broker, connections(broker.port, 2) as (stuck, stalled):
             stuck.send(request("GET", OBJECT))
             stalled.send(request("POST", "/api/v1/uploads", "Content-Type: application/json", "Content-Length: 100"))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # both have reached the broker
             began = time.monotonic()
             broker.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(stuck.reply)
@@ -140,10 +140,10 @@ async def test_x04_kill_9_of_one_of_two_workers_is_hardly_seen(tmp_path: Path) -
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         before = await all_workers(broker)
         async with load(broker.url) as found:
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # the load is under way
             os.kill(min(before), signal.SIGKILL)
             await becomes(lambda: bool(workers(broker) - before), within=5)
-            await asyncio.sleep(2)
+            await asyncio.sleep(2)  # the new worker takes its share
         assert set(found.statuses) == {200}
         assert len(found.lost) <= len(found.statuses) / 100
         assert found.lost_for <= 1
@@ -160,10 +160,10 @@ def test_x06_out_of_file_descriptors_it_recovers_and_its_log_stays_small(tmp_pat
     limited = [sys.executable, "-c", LIMITED]
     with Broker(tmp_path, NOWHERE, command=limited) as broker:
         with connections(broker.port, 150) as clients:
-            time.sleep(2)
+            time.sleep(2)  # as long as the lines are counted
             lines = len(broker.lines())
             assert clients
-        time.sleep(2)
+        time.sleep(2)  # the time in which it is to be well again
         assert lines <= 20 + 10
         with broker.client() as client:
             assert client.get(f"/downloads/{KEY}").status_code == 200
@@ -219,7 +219,7 @@ def test_x09_the_largest_inputs_on_500_connections_fit_into_256_mib(tmp_path: Pa
     with Broker(tmp_path, NOWHERE) as broker, connections(broker.port, 500) as clients, broker.client() as good:
         for index, client in enumerate(clients):
             client.send(head if index % 2 else body + b"a" * (64 * 1024 - 1))
-        time.sleep(1)
+        time.sleep(1)  # all of it has been read
         assert rss(broker.process.pid) < 256 * 2**20
         began = time.monotonic()
         assert good.get(f"/downloads/{KEY}").status_code == 200
@@ -233,7 +233,7 @@ async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
             for _ in range(3):
                 broker.process.send_signal(signal.SIGHUP)
                 now = await all_workers(broker, but=now)
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.5)  # load on the new workers alone
         assert (set(found.statuses), found.lost) == ({200}, [])
 
 

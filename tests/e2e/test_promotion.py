@@ -118,7 +118,7 @@ def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
     assert (copied + promotion.CONCURRENCY) * promotion.RANGE <= promoted[0] < promoted[1] < SIZE
     assert answers[1].json() == {
         "uploadId": upload["uploadId"], "status": "promoting", "size": SIZE, "promotedBytes": promoted[1]
-    }  # fmt: skip
+    }  # fmt: skip  # an answer on one line
 
     with Broker(tmp_path, environment) as third, third.client() as client:
         assert client.get(f"/uploads/{upload['uploadId']}").json()["status"] == "uploaded"

@@ -125,7 +125,7 @@ class Runner:
         self.service.stand(TWO_KEYS)
         async with paced(self.load, (partial(self._ask, "rotated", SECOND, "second"), STRANGERS)):
             recovered = await self._first("rotated", watch.began)
-            await asyncio.sleep(2)
+            await asyncio.sleep(2)  # some more tokens by the new key
         return watch.row("publishes a second key, whose tokens come at once", time.monotonic(), (200,), recovered)
 
     async def recovery(self, since: float) -> float:

@@ -38,7 +38,7 @@ async def with_keys(service: StandingProxy, broker: Broker) -> list[Row]:
     """The faults that come when keys are known."""
     async with watched(service, broker) as runner:
         await runner.recovery(time.monotonic())
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # warm
         return [
             shown(await runner.row("(no fault)", ONE_KEY, BASELINE)),
             shown(await runner.row(f"is asked for {FLOOD} random keys", ONE_KEY, FLOOD_FOR, FLOOD / FLOOD_FOR)),

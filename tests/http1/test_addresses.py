@@ -24,7 +24,7 @@ async def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch: py
         began = time.monotonic()
 
         async def never(*_: object, **__: object) -> None:
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # far longer than any deadline here
 
         monkeypatch.setattr(origin, "start_connection", never)
         with pytest.raises(ConnectionTimeoutError):

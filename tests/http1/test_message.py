@@ -98,7 +98,7 @@ WHOLE = {
     "junk behind chunks": (CHUNKED + b"3\r\nabc\r\n0\r\n\r\njunk", b"abc", False),
     "a body behind a 204": (b"HTTP/1.1 204 No Content\r\n\r\nabc", b"", False),
     "behind a close": (OK + b"Connection: close\r\nContent-Length: 3\r\n\r\nabcd", b"abc", False),
-}  # fmt: skip
+}  # fmt: skip  # a case a line
 
 
 @pytest.mark.parametrize(("said", "body", "is_reusable"), WHOLE.values(), ids=WHOLE.keys())

@@ -55,7 +55,7 @@ async def a_connection_that_ended_while_idle_is_not_used() -> None:
     async with facing(soon, keeps(GOOD)) as (client, server):
         await good(client)
         await settled(server, 0)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # our side hears of it, too
         await good(client)
         assert (server.connections, len(server.requests)) == (2, 2)
 
@@ -108,7 +108,7 @@ async def a_caller_that_goes_away_takes_its_connection_along() -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await client.ask(GET)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the connection is lost in a turn of its own
             assert client._open == set()
         await good(client)
         assert (server.connections, client._idle) == (3, [*client._open])
@@ -176,7 +176,7 @@ async def an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(413))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the answer is read before the reset can overtake it
         writer.transport.abort()
 
     server = await asyncio.start_server(early, "127.0.0.1", 0)
@@ -185,14 +185,14 @@ async def an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_
     assert (response.status, client._idle) == (413, [])
     await client.close()
     server.close()
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # its handler ends within the test
 
 
 async def closing_ends_what_is_under_way_and_a_body_without_length_is_not_whole_by_that() -> None:
     async with facing(keeps(b"HTTP/1.1 200 OK\r\n\r\ngoo"), keeps(GOOD)) as (client, server):
         asked = asyncio.create_task(client.ask(GET))
         await settled(server, 1)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the piece of the answer is here
         await client.close()
         with pytest.raises(ServerDisconnectedError):
             await asked
@@ -233,7 +233,7 @@ async def test_what_is_idle_for_long_is_closed_and_not_used(monkeypatch: pytest.
     monkeypatch.setattr(origin, "KEPT", 0.2)
     async with facing(keeps(GOOD)) as (client, server):
         await asyncio.gather(good(client), good(client))
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.12)  # more than half of what is kept, and less than all
         await good(client)
         await settled(server, 1)
         assert len(client._idle) == 1

@@ -1,13 +1,14 @@
 """Uploads in parts: begun once, signed exactly, joined from the store's own list, mended, given up."""
 
 import asyncio
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from msgspec.structs import replace
 
 from broker.core.limits import MIB
-from broker.core.model import UploadStatus
+from broker.core.model import ObjectRef, Part, UploadStatus
 from broker.core.parts import PREFERRED
 from broker.errors import (
     ContentMismatchError,
@@ -142,8 +143,8 @@ async def test_a_confirm_whose_completion_lost_its_answer_is_repeated(
     send(deployment, created, 1, 2, 3)
     complete = deployment.store.complete_multipart
 
-    async def lost(*arguments: object) -> None:
-        await complete(*arguments)  # type: ignore[arg-type]
+    async def lost(*arguments: Any) -> None:
+        await complete(*arguments)
         raise StorageUnavailableError("the answer was lost")
 
     with monkeypatch.context() as patched:
@@ -160,9 +161,9 @@ async def test_parts_that_another_process_joined_meanwhile_are_confirmed(
     send(deployment, created, 1, 2, 3)
     list_parts, complete = deployment.store.list_parts, deployment.store.complete_multipart
 
-    async def raced(ref: object, upload_id: object) -> object:
-        parts = await list_parts(ref, upload_id)  # type: ignore[arg-type]
-        await complete(ref, upload_id, parts or [])  # type: ignore[arg-type]
+    async def raced(ref: ObjectRef, upload_id: str) -> list[Part] | None:
+        parts = await list_parts(ref, upload_id)
+        await complete(ref, upload_id, parts or [])
         return parts
 
     monkeypatch.setattr(deployment.store, "list_parts", raced)

@@ -1,6 +1,7 @@
 """The promotion of what is too large for one copy: in ranges, with a deadline, resumed, given up."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -85,11 +86,11 @@ async def test_a_failed_range_is_copied_by_the_next_confirm(
 ) -> None:
     copy_part, failed = deployment.store.copy_part, list[object]()
 
-    async def fails_once(*arguments: object, **options: object) -> bool:
+    async def fails_once(*arguments: Any, **options: Any) -> bool:
         if arguments[3] == 7 and not failed:
             failed.append(arguments)
             raise StorageUnavailableError("a range failed")
-        return await copy_part(*arguments, **options)  # type: ignore[arg-type]
+        return await copy_part(*arguments, **options)
 
     monkeypatch.setattr(deployment.store, "copy_part", fails_once)
     with pytest.raises(StorageUnavailableError):
@@ -104,12 +105,12 @@ async def test_a_staged_object_that_changes_meanwhile_is_not_promoted(
     """UploadPartCopy knows no condition on its source, so the ranges might be of two versions."""
     copy_part = deployment.store.copy_part
 
-    async def changed(*arguments: object, **options: object) -> bool:
+    async def changed(*arguments: Any, **options: Any) -> bool:
         source = arguments[0]
         assert isinstance(source, ObjectRef)
         found, body = deployment.store.objects[source]
         deployment.store.objects[source] = (replace(found, etag="0" * 32), body)
-        return await copy_part(*arguments, **options)  # type: ignore[arg-type]
+        return await copy_part(*arguments, **options)
 
     monkeypatch.setattr(deployment.store, "copy_part", changed)
     with pytest.raises(StorageUnavailableError):
@@ -136,9 +137,9 @@ async def test_an_upload_given_up_in_the_middle_of_a_copy_is_not_confirmed(
 ) -> None:
     copy_part = deployment.store.copy_part
 
-    async def given_up(*arguments: object, **options: object) -> bool:
+    async def given_up(*arguments: Any, **options: Any) -> bool:
         await deployment.services.uploads.abort(USER, staged.ticket)
-        return await copy_part(*arguments, **options)  # type: ignore[arg-type]
+        return await copy_part(*arguments, **options)
 
     monkeypatch.setattr(deployment.store, "copy_part", given_up)
     with pytest.raises(StorageUnavailableError):

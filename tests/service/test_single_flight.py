@@ -24,7 +24,7 @@ async def test_all_who_ask_while_a_run_is_under_way_get_its_outcome() -> None:
     flights: SingleFlight[int] = SingleFlight()
     run = Counted()
     callers = [asyncio.ensure_future(flights.join("a", run)) for _ in range(50)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # all that can has begun
     run.go.set()
     assert await asyncio.gather(*callers) == [1] * 50
 
@@ -47,7 +47,7 @@ async def test_a_caller_who_leaves_does_not_end_the_run_of_the_others() -> None:
     flights: SingleFlight[int] = SingleFlight()
     run = Counted()
     leaver, stayer = (asyncio.ensure_future(flights.join("a", run)) for _ in range(2))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # all that can has begun
     leaver.cancel()
     run.go.set()
     assert await stayer == 1
@@ -75,19 +75,19 @@ async def test_a_failure_nobody_waits_for_is_no_unhandled_error() -> None:
         raise LookupError
 
     caller = asyncio.ensure_future(flights.join("a", fail))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # all that can has begun
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
     go.set()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the run ends
+    await asyncio.sleep(0)  # and is forgotten
 
 
 async def test_a_run_that_the_process_ends_early_is_no_unhandled_error() -> None:
     flights: SingleFlight[int] = SingleFlight()
     caller = asyncio.ensure_future(flights.join("a", Counted()))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # all that can has begun
     flights._runs["a"].cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -49,7 +49,7 @@ async def test_declared_checksums_are_signed_and_must_be_sent() -> None:
     assert set(request.headers) == {"Content-Type", "If-None-Match", "x-amz-checksum-sha256", "Content-MD5"}
     assert signed(request.url) == {
         "host", "content-type", "content-length", "if-none-match", "x-amz-checksum-sha256", "content-md5"
-    }  # fmt: skip
+    }  # fmt: skip  # a set on one line
 
 
 async def test_signing_asks_the_store_nothing() -> None:

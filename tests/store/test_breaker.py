@@ -100,7 +100,7 @@ async def test_s15_a_store_that_is_back_is_found_by_one_quick_call(
             await unavailable(store, HEAD)
         server.acts = (says(HEAD.good),)
         await unavailable(store, HEAD)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # past the pause
         assert "was not asked for" in await unavailable(store, VERBS["copy"])
         assert await store.head(REF) == HEAD.result
         assert await store.head(REF) == HEAD.result
@@ -125,7 +125,7 @@ async def test_a_caller_that_goes_away_says_nothing_of_the_store() -> None:
     async with facing(silence) as (store, server):
         for _ in range(2 * FAILURES):
             call = asyncio.create_task(store.head(REF))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # it has asked
             call.cancel()
         server.acts = (says(HEAD.good),)
         assert await store.head(REF) == HEAD.result
@@ -156,7 +156,7 @@ async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -
 async def test_s16_slow_copies_keep_nobody_from_a_quick_look() -> None:
     async with facing(silence, long_calls=2) as (store, server):
         copies = [asyncio.create_task(store.copy(REF, TARGET, if_match="a", headers={})) for _ in range(50)]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # more would have connected by then
         assert server.connections == 2
         server.acts = (says(HEAD.good),)
         assert await store.head(REF) == HEAD.result

@@ -239,7 +239,7 @@ async def test_s16_no_more_calls_are_in_flight_than_slots_and_the_rest_ends_in_t
     async with facing(silence, concurrency=4) as (store, server):
         began = time.monotonic()
         calls = asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
-        await asyncio.sleep(TIMEOUTS.total / 2)
+        await asyncio.sleep(TIMEOUTS.total / 2)  # while the first still wait
         assert server.connections == 4
         assert {type(outcome) for outcome in await calls} == {StorageUnavailableError}
         assert time.monotonic() - began < TIMEOUTS.total + SLACK

@@ -162,7 +162,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(monkeypatch: pytes
     monkeypatch.setattr(guard, "WRITE_DEADLINE", SHORT)
     with Served(large) as server, server.connect() as connection:
         connection.send(request("GET", "/"))
-        time.sleep(3 * SHORT)
+        time.sleep(3 * SHORT)  # well past the deadline
         received = 0
         with contextlib.suppress(ConnectionError):
             while data := connection._socket.recv(1 << 20):
@@ -179,7 +179,7 @@ def test_a_client_that_takes_a_large_answer_gets_it(monkeypatch: pytest.MonkeyPa
 def test_x01_when_the_server_stops_what_is_under_way_is_answered() -> None:
     with Served(slow) as server, server.connect() as connection:
         connection.send(request("GET", "/", keep=True))
-        time.sleep(SHORT / 3)
+        time.sleep(SHORT / 3)  # the request is under way
         server.server.should_exit = True
         (reply,) = connection.replies()
     assert (reply.body, reply.fields["connection"]) == (b"done", "close")
@@ -190,7 +190,7 @@ def test_x01_when_the_server_stops_a_kept_connection_has_one_more_request() -> N
         connection.send(request("GET", GOOD_PATH, keep=True))
         assert connection.reply().status == 200
         server.server.should_exit = True
-        time.sleep(SHORT)
+        time.sleep(SHORT)  # the server has begun to stop
         connection.send(request("GET", GOOD_PATH, keep=True))
         (reply,) = connection.replies()
     assert (reply.status, reply.fields["connection"]) == (200, "close")
@@ -228,7 +228,7 @@ def test_h17_a_kept_connection_that_is_idle_is_closed_and_one_that_is_not_stays(
             connection.send(request("GET", GOOD_PATH, keep=True))
             assert connection.reply().status == 200
         for _ in range(4):
-            time.sleep(0.5)
+            time.sleep(0.5)  # two seconds in all, twice the time that idleness is let be
             busy.send(request("GET", GOOD_PATH, keep=True))
             assert busy.reply().status == 200
         assert idle.is_closed_within(0.5)
@@ -240,9 +240,9 @@ def test_a_head_that_has_begun_is_not_idle() -> None:
     with served(timeout_keep_alive=1) as server, server.connect() as connection:
         connection.send(head)
         assert connection.reply().status == 200
-        time.sleep(0.7)
+        time.sleep(0.7)  # less than the keep-alive
         connection.send(head[:20])
-        time.sleep(0.7)
+        time.sleep(0.7)  # more than it, together
         connection.send(head[20:])
         assert connection.reply().status == 200
 

@@ -189,7 +189,7 @@ BAD_PATHS = [
     "../x", "%2e%2e/x", "media/..%2fx", "%252f", "//", "%00", "%ff%fe", ";x", "\\", "%zz", "%0d%0a", "media/",
     "media/x.mp3", f"incoming/{KEY[6:]}", f"{KEY}/", f"{KEY}%00", f"{KEY}%0a", KEY.upper(),
     f"%2e/{KEY}", f"/{KEY}", "é", "x" * 7000,
-]  # fmt: skip
+]  # fmt: skip  # a list to be read at once
 
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: str(path)[:20])

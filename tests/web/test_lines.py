@@ -24,9 +24,9 @@ async def test_lines_of_one_turn_leave_in_one_write() -> None:
     lines.write("a")
     lines.write("b")
     assert stream.writes == []
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop
     lines.write("c")
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # another
     assert stream.writes == ["a\nb\n", "c\n"]
 
 
@@ -41,7 +41,7 @@ async def test_a_record_leaves_at_once_behind_the_lines_before_it() -> None:
     lines.write("a")
     lines.emit(logging.LogRecord("x", logging.INFO, "", 0, '{"event":"end"}', None, None))
     assert stream.writes == ['a\n{"event":"end"}\n']
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the turn in which it would be written again
     assert len(stream.writes) == 1
 
 

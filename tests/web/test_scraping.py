@@ -51,7 +51,7 @@ async def test_a_process_without_a_port_says_so_once(
     port = free_ports(1)
     with taken(port):
         async with serving(port):
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # many looks for a port
     assert len(caplog.records) == 1
     said = json.loads(caplog.records[0].getMessage())
     assert said["event"] == "warning"
@@ -67,7 +67,7 @@ async def test_a_port_that_becomes_free_is_taken(
     port = free_ports(1)
     other = taken(port)
     async with serving(port):
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # some looks in vain
         other.close()
         assert await asyncio.to_thread(scrape, port)
     assert [json.loads(record.getMessage()) for record in caplog.records] == [{"event": "metrics", "port": port}]
