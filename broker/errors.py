@@ -24,16 +24,24 @@ class Fault:
 
 
 class BrokerError(Exception):
-    """Base of every refusal the broker gives on purpose."""
+    """Base of every refusal the broker gives on purpose.
+
+    ``reason`` is for the log: the cause, which the caller is not told. ``retry_after`` is in seconds, ``None`` where
+    waiting does not help. Both stand here, so that the edge treats every refusal alike and no new class loses them.
+    """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
 
-    def __init__(self, detail: str, *, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self, detail: str, *, faults: Sequence[Fault] = (), reason: str = "", retry_after: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = tuple(faults)
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 def about(kind: type[BrokerError], *faults: Fault) -> BrokerError:
@@ -71,8 +79,7 @@ class UnauthenticatedError(BrokerError):
     code, status, title = "unauthenticated", 401, "Authentication required"
 
     def __init__(self, reason: str) -> None:
-        super().__init__("A valid bearer token is required.")
-        self.reason = reason
+        super().__init__("A valid bearer token is required.", reason=reason)
 
 
 class ForbiddenError(BrokerError):
@@ -121,6 +128,12 @@ class TypeMismatchError(BrokerError):
     code, status, title = "type_mismatch", 409, "Type mismatch"
 
 
+class EncodingMismatchError(BrokerError):
+    """The object was stored with a Content-Encoding, so its bytes are not the file's own."""
+
+    code, status, title = "encoding_mismatch", 409, "Encoding mismatch"
+
+
 class ChecksumMismatchError(BrokerError):
     """The stored object has another checksum than was promised."""
 
@@ -137,6 +150,24 @@ class UploadExpiredError(BrokerError):
     """The upload was not confirmed in time."""
 
     code, status, title = "upload_expired", 410, "Upload expired"
+
+
+class UploadDeletedError(BrokerError):
+    """The upload was aborted, or its object was deleted. Both are final."""
+
+    code, status, title = "upload_deleted", 410, "Upload deleted"
+
+    def __init__(self) -> None:
+        super().__init__("The upload was deleted, which is final. Create a new upload to send the file again.")
+
+
+class UploadConfirmedError(BrokerError):
+    """The upload is confirmed, so there is nothing to abort."""
+
+    code, status, title = "upload_confirmed", 409, "Upload confirmed"
+
+    def __init__(self) -> None:
+        super().__init__("The upload is already confirmed. To remove its object, delete the object by its key.")
 
 
 class LengthRequiredError(BrokerError):
@@ -181,23 +212,30 @@ class RateLimitedError(BrokerError):
     code, status, title = "rate_limited", 429, "Rate limited"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("This is too much in a minute. Nothing was changed; try again later.")
-        self.retry_after = retry_after
+        super().__init__(
+            f"The rate limit is exceeded. Nothing was changed. Retry after {retry_after} seconds.",
+            retry_after=retry_after,
+        )
 
 
 class StorageUnavailableError(BrokerError):
-    """The store did not answer, or its answer made no sense: neither a yes nor a no.
+    """The store gave no answer, or one without a clear meaning: neither a yes nor a no.
 
-    ``reason`` is for the log: what happened, with the store's own trace id, and no URL.
-    ``retry_after`` is in seconds.
+    ``reason`` has the operation, what happened and the store's own trace id, and no URL.
     """
 
     code, status, title = "storage_unavailable", 503, "Storage unavailable"
 
     def __init__(self, reason: str, *, retry_after: int = 2) -> None:
-        super().__init__("The object store did not give a usable answer. Nothing was changed; try again.")
-        self.reason = reason
-        self.retry_after = retry_after
+        super().__init__(
+            "The object store did not give a usable answer. It is safe to repeat the request.",
+            reason=reason,
+            retry_after=retry_after,
+        )
+
+
+class ObjectThrottledError(StorageUnavailableError):
+    """The store accepts fewer requests for this one object. That is not a failure of the store."""
 
 
 class IdentityUnavailableError(BrokerError):
@@ -206,9 +244,11 @@ class IdentityUnavailableError(BrokerError):
     code, status, title = "identity_unavailable", 503, "Identity service unavailable"
 
     def __init__(self, reason: str, *, retry_after: int) -> None:
-        super().__init__("The keys that verify tokens cannot be had. Nothing was changed; try again.")
-        self.reason = reason
-        self.retry_after = retry_after
+        super().__init__(
+            "The token verification keys are unavailable. Nothing was changed; try again.",
+            reason=reason,
+            retry_after=retry_after,
+        )
 
 
 class StorageNotConfiguredError(BrokerError):
@@ -217,5 +257,4 @@ class StorageNotConfiguredError(BrokerError):
     code, status, title = "storage_not_configured", 503, "Cloud storage not configured"
 
     def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__(f"R2 credentials are missing. Please configure {', '.join(missing)}.")
-        self.retry_after = 60
+        super().__init__(f"R2 credentials are missing. Please configure {', '.join(missing)}.", retry_after=60)

@@ -18,6 +18,7 @@ import uvicorn
 
 from broker import settings
 from broker.core.keys import STAGING_PREFIX
+from broker.core.policy import UploadPolicy
 from broker.core.sigv4 import Credentials
 from broker.settings import Settings
 from broker.store import admin
@@ -97,7 +98,7 @@ def _store(folder: Path, port: int) -> Iterator[SeaweedFS]:
         client = admin.connect(store.endpoint, credentials)
         admin.ensure_bucket(client, BUCKET)
         admin.put_cors(client, BUCKET, [f"http://127.0.0.1:{port}", f"http://localhost:{port}"])
-        admin.put_lifecycle(client, BUCKET, prefix=STAGING_PREFIX, expire_days=2, abort_multipart_days=2)
+        admin.put_lifecycle(client, BUCKET, STAGING_PREFIX, UploadPolicy().retention_days)
         yield store
 
 

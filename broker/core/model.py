@@ -38,6 +38,18 @@ class UploadStatus(StrEnum):
     UPLOADED = "uploaded"
     READY = "ready"
     EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+class Evidence(StrEnum):
+    """What proves that an object has the SHA-256 its client declared.
+
+    ``STORE``: the store returned the same checksum. ``UPLOAD``: the upload URL signed the checksum, and the store is
+    known to refuse other bytes (docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
+    """
+
+    STORE = "store"
+    UPLOAD = "upload"
 
 
 class FileSpec(Struct, frozen=True):
@@ -94,13 +106,19 @@ class PresignedRequest(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a store says of an object. ``etag`` is without its quotes; metadata names are lower case."""
+    """What a store says of an object. ``etag`` is without its quotes; metadata names are lower case.
+
+    ``sha256`` is the raw checksum that the store returned, if it was requested and there is one. An object with a
+    ``content_encoding`` has a size and an ETag only as far as the store says them: nothing may rest on either.
+    """
 
     size: int
     content_type: str
     etag: str
     last_modified: int
     metadata: Mapping[str, str]
+    sha256: bytes | None = None
+    content_encoding: str = ""
 
 
 class Beginning(NamedTuple):
@@ -118,11 +136,24 @@ class CopiedObject:
     last_modified: int
 
 
+class OpenMultipart(NamedTuple):
+    """A multipart upload under way, as ListMultipartUploads says it; ``initiated`` is 0 if the store does not."""
+
+    key: str
+    upload_id: str
+    initiated: int
+
+
 @dataclass(frozen=True, slots=True)
 class TrackReady:
-    """A confirmed upload: the object is where no client can write, and stays as it is."""
+    """A confirmed upload: the object is where no client can write, and stays as it is.
+
+    ``sha256`` is the raw digest, only ever together with the ``evidence`` for it.
+    """
 
     upload: Upload
     key: str
     etag: str
     confirmed_at: int
+    sha256: bytes | None = None
+    evidence: Evidence | None = None

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec import Struct
 
@@ -29,6 +29,12 @@ class DownloadAccess(StrEnum):
     SERVICE = "service"
 
 
+DAY: Final = 86_400  # seconds
+
+IDEMPOTENCY_PERIOD: Final = DAY
+"""Seconds in which an ``Idempotency-Key`` names the same upload."""
+
+
 @dataclass(frozen=True, slots=True)
 class UploadPolicy:
     """Limits of uploads: bytes of a file, seconds a PUT URL lives, seconds until an upload must be confirmed.
@@ -39,7 +45,16 @@ class UploadPolicy:
     max_bytes: int = 5 * GIB
     multipart_threshold: int = 64 * MIB
     url_lifetime: int = 900
-    lifetime: int = 86_400
+    lifetime: int = DAY
+
+    @property
+    def retention_days(self) -> int:
+        """Days for which the bucket's lifecycle rules must at least keep what is staged.
+
+        A tombstone must outlive every upload id with its key: one that is created at the end of an idempotency period
+        lives for ``lifetime`` more. A day beyond that is for the store, which removes objects once a day.
+        """
+        return -(-(self.lifetime + IDEMPOTENCY_PERIOD) // DAY) + 2
 
 
 @dataclass(frozen=True, slots=True)

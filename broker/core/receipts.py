@@ -1,6 +1,7 @@
 """Track-ready receipts: a JWS (EdDSA, RFC 8037) that says what was confirmed, verifiable offline.
 
 Rules of this module
+- A receipt certifies only what was checked: a SHA-256 stands in it together with the evidence for it, or not at all.
 - The Ed25519 key is derived from the deployment's secret, so all replicas sign alike and publish the same JWK Set.
 - Ed25519 is deterministic and ``iat`` is the confirmation's own instant: the same confirmation, the same receipt.
 - ``typ`` is ``track-ready+jwt`` (RFC 8725 section 3.11), so that a receipt passes for no other kind of token.
@@ -40,7 +41,8 @@ class Receipts:
             "size": file.size,
             "etag": track.etag,
             "contentType": file.content_type,
-            "sha256": base64.b64encode(file.sha256).decode() if file.sha256 else None,
+            "sha256": base64.b64encode(track.sha256).decode() if track.sha256 else None,
+            "sha256Evidence": track.evidence,
         }
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers=self._headers)
 

@@ -4,6 +4,7 @@ Rules of this module
 - A ticket is base64url(tag | payload): HMAC-SHA-256 cut to 16 bytes over a MessagePack array. It is not encrypted:
   its holder is its owner, and the key in it stands in the URL next to it.
 - The first secret seals, all open, so that secrets rotate without losing an upload.
+- The last secret derives the ids of retried creates: a retry after ``old`` became ``new,old`` names the same upload.
 - What does not open is ``None``, whatever the cause.
 """
 
@@ -15,6 +16,7 @@ import msgspec
 
 from .keying import b64url, b64url_decode, derive, mac
 from .model import FileSpec, Multipart, Upload
+from .policy import IDEMPOTENCY_PERIOD
 
 TICKET_MAX = 4096
 """Characters an upload id may have: a name and an owner at their limits fit into it."""
@@ -46,7 +48,7 @@ class Tickets:
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._macs = [mac(derive(secret, "upload ticket v1")) for secret in secrets]
-        self._idempotency = derive(secrets[0], "idempotency key v1")
+        self._idempotency = derive(secrets[-1], "idempotency key v1")
 
     def seal(self, upload: Upload) -> str:
         """The upload id of ``upload``."""
@@ -79,14 +81,19 @@ class Tickets:
             return None
         return _upload(_decode(payload))
 
-    def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec) -> str:
-        """The id that the ``index``-th file of a create with this ``Idempotency-Key`` always gets.
+    def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
+        """The id that the ``index``-th file of a create with this ``Idempotency-Key`` gets within one period.
 
         The file is a part of it, so that one id never stands for two promises: a key used again for another file
-        names another upload.
+        names another upload. Each owner's key has a period of its own, which begins at an instant that a hash
+        chooses: not all retries at midnight fall into two periods.
         """
-        name = _encode((owner, idempotency_key, index, file))
-        return str(uuid.UUID(bytes=hmac.digest(self._idempotency, name, "sha256")[:16], version=4))
+        shift = int.from_bytes(self._digest((owner, idempotency_key))[:8], "big") % IDEMPOTENCY_PERIOD
+        period = (now + shift) // IDEMPOTENCY_PERIOD
+        return str(uuid.UUID(bytes=self._digest((owner, idempotency_key, index, file, period))[:16], version=4))
+
+    def _digest(self, name: tuple[object, ...]) -> bytes:
+        return hmac.digest(self._idempotency, _encode(name), "sha256")
 
 
 def _upload(payload: _Payload) -> Upload:

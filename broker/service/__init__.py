@@ -4,15 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.core.layout import Layout
+from broker.core.model import Evidence
 from broker.core.object_signer import ObjectSigner
 from broker.core.receipts import Receipts
 from broker.core.sigv4 import Presigner
 from broker.core.tickets import Tickets
 from broker.settings import Settings, StoreSettings
+from broker.store.dialect import dialect_of
 from broker.store.port import ObjectStore
 
 from .allowance import Allowance
 from .confirmation import Confirmer
+from .deletion import Deletion
 from .downloads import Downloads
 from .multipart import Multiparts
 from .objects import Objects
@@ -39,17 +42,24 @@ def build(
 ) -> Services:
     """The use cases of one deployment over ``store``."""
     layout = Layout(place.bucket, place.staging_bucket, place.endpoint, place.public_url)
-    objects = Objects(store=store, layout=layout)
+    deletion = Deletion(store, layout)
+    objects = Objects(store=store, layout=layout, deletion=deletion, clock=clock)
     presigner = Presigner(place.staging_credentials, place.endpoint)
     multiparts = Multiparts(store=store, layout=layout, presigner=presigner, policy=settings.uploads, clock=clock)
-    promotion = Promotion(store)
+    upload_is_evidence = dialect_of(place.endpoint).checks_uploads and settings.sha256_evidence is Evidence.UPLOAD
     uploads = Uploads(
         store=store,
         layout=layout,
         multiparts=multiparts,
-        promotion=promotion,
+        deletion=deletion,
         confirmer=Confirmer(
-            store=store, layout=layout, multiparts=multiparts, promotion=promotion, receipts=receipts, clock=clock
+            store=store,
+            layout=layout,
+            multiparts=multiparts,
+            promotion=Promotion(store),
+            receipts=receipts,
+            upload_is_evidence=upload_is_evidence,
+            clock=clock,
         ),
         signer=ObjectSigner(presigner, "PUT", place.staging_bucket),
         tickets=Tickets(settings.secrets),

@@ -4,7 +4,6 @@ Links are stable: the signing time is floored to a window and the lifetime lengt
 window get the same URL, so caches hit, and no link lives shorter than was asked.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -17,6 +16,7 @@ from broker.core.object_signer import ObjectSigner
 from broker.core.policy import DownloadPolicy, may_download
 from broker.errors import ForbiddenError, NotFoundError
 
+from .batches import for_each
 from .objects import Objects, check_keys
 
 
@@ -70,12 +70,16 @@ class Downloads:
         now = int(self._clock())
         return [self._sign(key, options, now) for key in wanted]
 
+    def needs_look(self, principal: Principal) -> bool:
+        """Whether each link needs a look at the store, because access depends on the object's owner."""
+        return may_download(principal, self.policy.access) is None
+
     async def _authorize(self, principal: Principal, wanted: Sequence[str]) -> None:
         allowed = may_download(principal, self.policy.access)
         if allowed is False:
             raise ForbiddenError("Download links are for the service.")
         if allowed is None:
-            await asyncio.gather(*(self._objects.get(principal, key) for key in set(wanted)))
+            await for_each(set(wanted), lambda key: self._objects.get(principal, key))
 
     def _sign(self, key: str, options: LinkOptions, now: int) -> Link:
         window = self.policy.window

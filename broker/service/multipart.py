@@ -4,6 +4,7 @@ A client never handles an ETag: the broker reads them from ListParts. What is mi
 sent again until the parts are joined.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +18,8 @@ from broker.core.model import Multipart, Part, Upload
 from broker.core.parts import PartPlan, complete, current, listed
 from broker.core.policy import UploadPolicy
 from broker.core.sigv4 import Presigner
-from broker.errors import InvalidRequestError, UploadExpiredError
+from broker.core.tombstone import is_tombstone
+from broker.errors import InvalidRequestError, UploadDeletedError, UploadExpiredError
 from broker.store.port import ObjectStore
 
 from .single_flight import SingleFlight
@@ -62,7 +64,10 @@ class Multiparts:
         self._begins: SingleFlight[str] = SingleFlight()
 
     async def begin(self, upload: Upload, plan: PartPlan, *, again: bool) -> Upload:
-        """``upload`` with what the store calls it; ``again``: one that was begun before under its id is taken up."""
+        """``upload`` with the store's own id of it; ``again``: one that was begun before under its id is taken up.
+
+        Raises ``UploadDeletedError`` when that one was deleted.
+        """
         if again:
             upload_id = await self._begins.join(upload.id, lambda: self._find_or_create(upload))
         else:
@@ -108,26 +113,28 @@ class Multiparts:
         return None if found is None else current(plan, found)
 
     async def join(self, upload: Upload) -> None:
-        """Make the staged object of the parts, unless that was done, or the parts were given up, before.
+        """Make the staged object of the parts, unless that was done, or the parts were removed, before.
 
         Raises ``PartsMissingError`` or ``SizeMismatchError`` naming the parts; then nothing was changed.
         """
         plan, upload_id = plan_of(upload)
         stored = await self.stored(upload)
-        if stored is not None:
-            await self._store.complete_multipart(self._layout.staged(upload), upload_id, complete(plan, stored))
-
-    async def abort(self, upload: Upload) -> None:
-        """Give up what was sent and not joined."""
-        _, upload_id = plan_of(upload)
-        await self._store.abort_multipart(self._layout.staged(upload), upload_id)
+        if stored is None:
+            return
+        staged = self._layout.staged(upload)
+        if not await self._store.complete_multipart(staged, upload_id, complete(plan, stored)):
+            await self._store.abort_multipart(staged, upload_id)  # an object is there: these parts are left over
 
     async def _create(self, upload: Upload) -> str:
         headers = {"content-type": upload.file.content_type}
         return await self._store.create_multipart(self._layout.staged(upload), headers=headers)
 
     async def _find_or_create(self, upload: Upload) -> str:
-        known = await self._store.open_multiparts(self._layout.staged(upload))
+        ref = self._layout.staged(upload)
+        listed, staged = await asyncio.gather(self._store.open_multiparts(ref.bucket, ref.key), self._store.head(ref))
+        if is_tombstone(staged):
+            raise UploadDeletedError
+        known = [each.upload_id for each in listed if each.key == ref.key]
         return known[0] if known else await self._create(upload)
 
 

@@ -1,11 +1,12 @@
 """Ready objects: look at one, delete one, delete many, find the key in a URL.
 
-To a user an object of another owner is not there. An object without an owner in its metadata (older than the
-broker) belongs to the service alone.
+To a user an object of another owner does not exist: every method answers alike. An object without an owner in its
+metadata (older than the broker) belongs to the service alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote
 
 from broker.core import keys
@@ -13,6 +14,11 @@ from broker.core.layout import Layout
 from broker.core.model import Principal, StoredObject
 from broker.errors import Fault, ForbiddenError, InvalidRequestError, NotFoundError, about
 from broker.store.port import ObjectStore
+
+from .deletion import Deletion
+
+_COPIES_ENDED: Final = 3600
+"""Seconds after which no copy to a ready object can be under way: far more than their deadline and all clocks' skew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,11 @@ class ReadyObject:
 class Objects:
     """The use cases of ready objects."""
 
-    def __init__(self, *, store: ObjectStore, layout: Layout) -> None:
+    def __init__(self, *, store: ObjectStore, layout: Layout, deletion: Deletion, clock: Callable[[], float]) -> None:
         self._store = store
         self._layout = layout
+        self._deletion = deletion
+        self._clock = clock
 
     async def get(self, principal: Principal, key: str) -> ReadyObject:
         """The object at ``key``; raises ``NotFoundError`` when it is not there for ``principal``."""
@@ -41,31 +49,23 @@ class Objects:
         return found
 
     async def delete(self, principal: Principal, key: str) -> None:
-        """Delete the object and what it was promoted from, so that no confirm brings it back.
+        """Delete the object for good; raises ``NotFoundError`` when there is none for ``principal``, deleted ones too.
 
-        Deleting what is not there succeeds; raises ``NotFoundError`` for another's object or what is no key.
+        Raises ``StorageUnavailableError`` when it may be only half deleted: to delete it again is safe.
         """
-        if not keys.is_ready_key(key):
-            raise NotFoundError("There is no such object.")
-        if not principal.is_service:
-            found = await self._find(key)
-            if found is None:
-                return
-            if not principal.may_act_for(found.owner):
-                raise NotFoundError("There is no such object.")
-        await self._store.delete(self._layout.staged_twin(key))
-        await self._store.delete(self._layout.object(key))
+        found = await self.get(principal, key)
+        is_settled = self._clock() - found.stored.last_modified > _COPIES_ENDED
+        await self._deletion.delete(self._layout.staged_twin(key), self._layout.object(key), is_settled=is_settled)
 
-    async def delete_many(self, principal: Principal, wanted: Sequence[str]) -> dict[str, bool]:
-        """Whether each of ``wanted`` is now gone. For the service only: raises ``ForbiddenError``."""
+    async def delete_many(self, principal: Principal, wanted: Sequence[str]) -> dict[str, str]:
+        """Delete many objects for good; returns those of ``wanted`` that are not deleted, each with the reason.
+
+        For the service only: raises ``ForbiddenError``.
+        """
         if not principal.is_service:
             raise ForbiddenError("Deleting many objects at once is for the service.")
         check_keys(wanted)
-        twins = {self._layout.staged_twin(key).key: key for key in wanted}
-        failed = await self._store.delete_many(self._layout.staging_bucket, list(twins))
-        kept = {twins[twin] for twin in failed}
-        kept |= await self._store.delete_many(self._layout.bucket, [key for key in twins.values() if key not in kept])
-        return {key: key not in kept for key in wanted}
+        return await self._deletion.delete_many(list(dict.fromkeys(wanted)))
 
     def key_in(self, url: str) -> str:
         """The ready key in a URL of this deployment; raises ``NotFoundError`` for every other URL."""

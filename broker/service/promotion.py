@@ -1,8 +1,12 @@
 """Promotion: the copy of a checked object from where it is staged to where it is ready.
 
-What one CopyObject may not carry is copied in ranges. That takes long, so it goes on where it stopped: the state is
-the store's own list of the ranges that are there. A promotion that is cut off, by its deadline or by the end of the
-process, is continued by whoever confirms next.
+Rules of this module
+- A promotion copies one version: every copy, of the whole or of a range, has the ETag of the checked object as its
+  condition, and what was begun for an earlier version is aborted.
+- An object of more than ``COPY_MAX`` bytes is copied in ranges, so that no copy outlasts its deadline. The state is
+  the store's own list of copied ranges: whoever confirms next continues a promotion that was cut off.
+- It replaces no ready object, where the store can refuse to.
+- A copy that took longer than a deletion waits for it is checked against the staged object once more (``deletion``).
 """
 
 import asyncio
@@ -10,20 +14,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from broker.core.limits import MIB, PUT_MAX
+from broker.core.limits import GIB, MIB
 from broker.core.model import CopiedObject, ObjectRef, StoredObject
 from broker.core.parts import PartPlan, complete, plan
-from broker.errors import StorageUnavailableError
+from broker.errors import ObjectThrottledError, StorageUnavailableError
 from broker.store.port import ObjectStore
 
-RANGE: Final = 256 * MIB
+from .deletion import COPY_SETTLES
+
+COPY_MAX: Final = GIB
+"""Bytes that are promoted by one CopyObject."""
+
+RANGE: Final = 64 * MIB
 """Bytes of one range, unless it takes larger ones to need no more than 10 000."""
 
-CONCURRENCY: Final = 3
+CONCURRENCY: Final = 4
 """Ranges of one object that are copied at once."""
 
 DEADLINE = 10.0
 """Seconds after which no further range is begun; those under way still end, so that every confirm gets on."""
+
+NEXT_SECOND: Final = 1.0
+"""Seconds from the look at the staged object to the beginning of its promotion in ranges.
+
+Stores give both instants in whole seconds. So a promotion is later than the version it copies, or is not its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +58,78 @@ class Promotion:
     async def promote(
         self, source: ObjectRef, staged: StoredObject, target: ObjectRef, headers: Mapping[str, str]
     ) -> CopiedObject | Promoting | None:
-        """Copy exactly ``staged`` with new ``headers``; ``None`` when it is gone, or another promoted it first."""
-        if staged.size <= PUT_MAX:
-            return await self._store.copy(source, target, if_match=staged.etag, headers=headers, size=staged.size)
-        known = await self._store.open_multiparts(target)
-        upload_id = known[0] if known else await self._store.create_multipart(target, headers=headers)
+        """Copy exactly ``staged`` with new ``headers``.
+
+        ``None`` when that version is gone, or when the target exists or may exist: the caller looks at both.
+        """
+        if staged.size <= COPY_MAX:
+            return await self._copied(source, staged, target, headers)
+        upload_id = await self._begun(staged, target, headers)
         ranges = plan(staged.size, RANGE)
         missing = await self._missing(target, upload_id, ranges)
-        await self._copy(source, target, upload_id, ranges, missing)
+        if not await self._copy_ranges(source, staged, target, upload_id, ranges, missing):
+            await self._store.abort_multipart(target, upload_id)
+            return None
         if missing:
             return Promoting(staged.size - sum(ranges.size_of(number) for number in missing), staged.size)
         return await self._finish(source, staged, target, upload_id, ranges)
 
-    async def abandon(self, target: ObjectRef) -> None:
-        """Give up what was copied in ranges and is not complete."""
-        for upload_id in await self._store.open_multiparts(target):
-            await self._store.abort_multipart(target, upload_id)
+    async def _copied(
+        self, source: ObjectRef, staged: StoredObject, target: ObjectRef, headers: Mapping[str, str]
+    ) -> CopiedObject | None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            made = await self._store.copy(source, target, if_match=staged.etag, headers=headers, size=staged.size)
+        except ObjectThrottledError:
+            # Concurrent copies to one key: the other one may have made it
+            if await self._store.head(target) is None:
+                raise
+            return None
+        if made and clock() - began > COPY_SETTLES and not await self._is_still(source, staged):
+            return None
+        return made
+
+    async def _begun(self, staged: StoredObject, target: ObjectRef, headers: Mapping[str, str]) -> str:
+        """The promotion of this version: the oldest that was begun after it was staged, or a new one."""
+        listed = await self._store.open_multiparts(target.bucket, target.key)
+        found = [upload for upload in listed if upload.key == target.key]
+        for upload in found:
+            if upload.initiated > staged.last_modified:
+                return upload.upload_id
+            await self._store.abort_multipart(target, upload.upload_id)
+        await asyncio.sleep(NEXT_SECOND)
+        return await self._store.create_multipart(target, headers=headers)
 
     async def _missing(self, target: ObjectRef, upload_id: str, ranges: PartPlan) -> list[int]:
         found = await self._store.list_parts(target, upload_id)
         if found is None:
-            raise StorageUnavailableError("the promotion was given up, or completed, while it was looked at")
+            raise StorageUnavailableError("the promotion was aborted, or completed, by another request")
         there = {part.number for part in found if ranges.has(part.number) and part.size == ranges.size_of(part.number)}
         return [number for number in ranges.numbers() if number not in there]
 
-    async def _copy(
-        self, source: ObjectRef, target: ObjectRef, upload_id: str, ranges: PartPlan, missing: list[int]
-    ) -> None:
-        """Copy what is ``missing`` and take it off the list, until the deadline."""
+    async def _copy_ranges(
+        self,
+        source: ObjectRef,
+        staged: StoredObject,
+        target: ObjectRef,
+        upload_id: str,
+        ranges: PartPlan,
+        missing: list[int],
+    ) -> bool:
+        """Copy what is ``missing`` and take it off the list, until the deadline; false when a condition failed."""
         clock = asyncio.get_running_loop().time
         until = clock() + DEADLINE
+        failed: list[int] = []
 
         async def work() -> None:
-            while missing:
+            while missing and not failed:
                 number = missing.pop(0)
                 first, size = ranges.first_byte_of(number), ranges.size_of(number)
-                if not await self._store.copy_part(source, target, upload_id, number, first_byte=first, size=size):
-                    raise StorageUnavailableError("the staged object or its promotion is gone")
+                if not await self._store.copy_part(
+                    source, target, upload_id, number, if_match=staged.etag, first_byte=first, size=size
+                ):
+                    failed.append(number)
                 if clock() >= until:
                     return
 
@@ -87,19 +137,28 @@ class Promotion:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENCY):
                     group.create_task(work())
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return not failed
 
     async def _finish(
         self, source: ObjectRef, staged: StoredObject, target: ObjectRef, upload_id: str, ranges: PartPlan
     ) -> CopiedObject | None:
-        # A copy in ranges cannot be made conditional on its source: look whether it is still the one that was checked.
-        now = await self._store.head(source)
-        if now is None or now.etag != staged.etag:
+        if not await self._is_still(source, staged):
             await self._store.abort_multipart(target, upload_id)
             return None
         parts = await self._store.list_parts(target, upload_id)
-        if parts is not None:
-            await self._store.complete_multipart(target, upload_id, complete(ranges, parts))
+        if parts is None:
+            return None
+        if not await self._store.complete_multipart(target, upload_id, complete(ranges, parts)):
+            await self._store.abort_multipart(target, upload_id)
+            return None
+        if not await self._is_still(source, staged):
+            return None
         ready = await self._store.head(target)
         return CopiedObject(ready.etag, ready.last_modified) if ready else None
+
+    async def _is_still(self, source: ObjectRef, staged: StoredObject) -> bool:
+        """Whether the staged object is the version that was checked."""
+        now = await self._store.head(source)
+        return now is not None and now.etag == staged.etag

@@ -3,8 +3,8 @@
 A client may write only to the staged key, and only what its URLs sign. Nothing is remembered between calls: the ticket
 carries the promise, the store carries the state.
 
-The staged copy stays until the bucket's lifecycle rule removes it, so that a URL used again meets
-``If-None-Match: *`` for as long as it lives.
+The staged copy, or the tombstone in its place, stays until the bucket's lifecycle rule removes it, so that a URL used
+again meets ``If-None-Match: *`` for as long as it lives.
 """
 
 import asyncio
@@ -16,18 +16,20 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from broker.core.layout import Layout
-from broker.core.limits import PUT_MAX
 from broker.core.model import FileSpec, Part, PresignedRequest, Principal, Upload, UploadStatus
 from broker.core.object_signer import ObjectSigner
 from broker.core.parts import PartPlan
 from broker.core.policy import Accepted, Declaration, UploadPolicy, accept
 from broker.core.tickets import Tickets
-from broker.errors import BrokerError, NotFoundError
+from broker.core.tombstone import is_tombstone
+from broker.errors import BrokerError, NotFoundError, UploadConfirmedError
 from broker.store.port import ObjectStore
 
+from .batches import for_each
 from .confirmation import Confirmation, Confirmer
+from .deletion import Deletion
+from .exclusive import Exclusive
 from .multipart import Multiparts, PresignedParts
-from .promotion import Promotion
 from .single_flight import SingleFlight
 
 
@@ -59,7 +61,7 @@ class Uploads:
         store: ObjectStore,
         layout: Layout,
         multiparts: Multiparts,
-        promotion: Promotion,
+        deletion: Deletion,
         confirmer: Confirmer,
         signer: ObjectSigner,
         tickets: Tickets,
@@ -69,32 +71,31 @@ class Uploads:
         self._store = store
         self._layout = layout
         self._multiparts = multiparts
-        self._promotion = promotion
+        self._deletion = deletion
         self._confirmer = confirmer
         self._signer = signer
         self._tickets = tickets
         self._policy = policy
         self._clock = clock
         self._confirms: SingleFlight[Confirmation] = SingleFlight()
+        self._exclusive = Exclusive()
+
+    def accept(self, declared: Sequence[Declaration], *, batch: bool) -> list[Accepted]:
+        """The declared files in canonical form; raises the refusal of the first broken rule with all broken fields."""
+        return accept(declared, self._policy, batch=batch)
 
     async def create(
-        self,
-        principal: Principal,
-        declared: Sequence[Declaration],
-        *,
-        batch: bool,
-        idempotency_key: str | None,
+        self, principal: Principal, accepted: Sequence[Accepted], *, idempotency_key: str | None
     ) -> list[CreatedUpload]:
-        """Sign one PUT for each declared file; needs no network, unless a file comes in parts.
+        """Sign one PUT for each accepted file; needs no network, unless a file comes in parts.
 
-        Raises the refusal of the first broken rule with all broken fields; then nothing is signed. Raises
-        ``StorageUnavailableError`` when the store cannot begin an upload in parts.
+        Raises ``StorageUnavailableError`` when the store cannot begin an upload in parts, and ``UploadDeletedError``
+        when such an upload of the same idempotency key was deleted.
         """
-        accepted = accept(declared, self._policy, batch=batch)
         now = int(self._clock())
         owner, expires_at = principal.subject, now + self._policy.lifetime
         uploads = [
-            Upload(self._new_id(owner, idempotency_key, index, each.file), owner, each.file, expires_at)
+            Upload(self._new_id(owner, idempotency_key, index, each.file, now), owner, each.file, expires_at)
             for index, each in enumerate(accepted)
         ]
         if any(each.parts for each in accepted):
@@ -113,39 +114,45 @@ class Uploads:
             self._store.head(self._layout.ready(upload)),
             self._stored_parts(upload),
         )
+        if is_tombstone(staged):
+            return Progress(UploadStatus.DELETED, upload, 0)
         if ready:
             return Progress(UploadStatus.READY, upload, upload.file.size, self._layout.ready(upload).key)
         if upload.is_expired(self._clock()):
             return Progress(UploadStatus.EXPIRED, upload, 0)
         if staged:
             return Progress(UploadStatus.UPLOADED, upload, staged.size)
-        if parts is None:  # given up, and never to be confirmed
+        if parts is None:  # removed by the bucket's lifecycle rule
             return Progress(UploadStatus.EXPIRED, upload, 0)
         status = UploadStatus.UPLOADING if parts else UploadStatus.PENDING
         return Progress(status, upload, sum(part.size for part in parts), parts=parts)
 
     async def abort(self, principal: Principal, ticket: str) -> None:
-        """Remove what was staged; a ready object stays. Raises ``NotFoundError``."""
+        """Delete an upload that is not confirmed, for good; any number of times.
+
+        Raises ``NotFoundError``, ``UploadConfirmedError`` or ``StorageUnavailableError``.
+        """
         upload = self._own(principal, ticket)
-        if upload.multipart:
-            await self._multiparts.abort(upload)
-        if upload.file.size > PUT_MAX:
-            await self._promotion.abandon(self._layout.ready(upload))
-        await self._store.delete(self._layout.staged(upload))
+        source, target = self._layout.staged(upload), self._layout.ready(upload)
+        async with self._exclusive.turn(upload.id):
+            staged, ready = await asyncio.gather(self._store.head(source), self._store.head(target))
+            if ready and not is_tombstone(staged):
+                raise UploadConfirmedError
+            await self._deletion.delete(source, target)
 
     async def confirm(self, principal: Principal, ticket: str) -> Confirmation:
         """The track-ready answer, however often and by however many it is asked for.
 
-        ``Promoting`` when the object is so large that this takes longer: to be asked again. Raises ``NotFoundError``,
-        ``UploadExpiredError``, ``NotUploadedError``, ``PartsMissingError``, one of the mismatches, or
-        ``StorageUnavailableError``; after each of them nothing that was sent is lost.
+        ``Promoting`` when the object is so large that this takes longer: then it is to be confirmed again. Raises
+        ``NotFoundError``, ``UploadDeletedError``, ``UploadExpiredError``, ``NotUploadedError``, ``PartsMissingError``,
+        one of the mismatches, or ``StorageUnavailableError``; after each of them nothing that was sent is lost.
         """
         upload = self._own(principal, ticket)
-        return await self._confirms.join(ticket, lambda: self._confirmer.confirm(upload))
+        return await self._confirms.join(self._run_of(upload), lambda: self._confirm(upload))
 
     async def confirm_many(self, principal: Principal, tickets: Sequence[str]) -> list[Confirmation | BrokerError]:
         """Each ticket's answer or refusal, in order."""
-        return await asyncio.gather(*(self._outcome(principal, ticket) for ticket in tickets))
+        return await for_each(tickets, lambda ticket: self._outcome(principal, ticket))
 
     async def _outcome(self, principal: Principal, ticket: str) -> Confirmation | BrokerError:
         try:
@@ -154,12 +161,23 @@ class Uploads:
             return error
 
     async def _begun(self, uploads: Sequence[Upload], accepted: Sequence[Accepted], *, again: bool) -> list[Upload]:
-        async def begun(upload: Upload, parts: PartPlan | None) -> Upload:
+        async def begun(pair: tuple[Upload, PartPlan | None]) -> Upload:
+            upload, parts = pair
             return await self._multiparts.begin(upload, parts, again=again) if parts else upload
 
-        return await asyncio.gather(
-            *(begun(upload, each.parts) for upload, each in zip(uploads, accepted, strict=True))
-        )
+        return await for_each(zip(uploads, (each.parts for each in accepted), strict=True), begun)
+
+    def _run_of(self, upload: Upload) -> str:
+        """The name of the confirm that all upload ids with the same meaning share.
+
+        Ids of one upload may differ in their expiry: a create that was retried makes another.
+        """
+        store_id = upload.multipart.upload_id if upload.multipart else ""
+        return f"{upload.id} {store_id} {upload.is_expired(self._clock())}"
+
+    async def _confirm(self, upload: Upload) -> Confirmation:
+        async with self._exclusive.turn(upload.id):
+            return await self._confirmer.confirm(upload)
 
     async def _stored_parts(self, upload: Upload) -> Sequence[Part] | None:
         return await self._multiparts.stored(upload) if upload.multipart else ()
@@ -170,9 +188,9 @@ class Uploads:
             raise NotFoundError("There is no such upload.")
         return upload
 
-    def _new_id(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec) -> str:
+    def _new_id(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:
         if idempotency_key:
-            return self._tickets.derived_id(owner, idempotency_key, index, file)
+            return self._tickets.derived_id(owner, idempotency_key, index, file, now=now)
         return _random_uuid()
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:

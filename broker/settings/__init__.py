@@ -22,6 +22,7 @@ from broker.core.jose import (
     secret_key,
 )
 from broker.core.limits import OBJECT_MAX, PUT_MAX
+from broker.core.model import Evidence
 from broker.core.policy import DownloadAccess, DownloadPolicy, UploadPolicy
 from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
@@ -59,6 +60,7 @@ class Settings:
     issuer: str
     cors_origins: tuple[str, ...]
     rate_limit: int
+    sha256_evidence: Evidence
     metrics: MetricsSettings | None
     secrets: tuple[bytes, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
@@ -78,6 +80,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
         issuer=env.text("BROKER_ISSUER", "r2-upload-broker"),
         cors_origins=_origins(env),
         rate_limit=env.number("BROKER_RATE_LIMIT", 3000, least=0, most=10**9),
+        sha256_evidence=env.choice("SHA256_EVIDENCE", Evidence.UPLOAD),
         metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_place),
         secrets=_secrets(env, store),
     )
@@ -175,7 +178,7 @@ def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None
 def _uploads(env: Environment) -> UploadPolicy:
     default = UploadPolicy()
     url_lifetime = env.duration("UPLOAD_URL_LIFETIME", default.url_lifetime, least=10, most=86_400)
-    return UploadPolicy(
+    policy = UploadPolicy(
         max_bytes=env.size("UPLOAD_MAX_BYTES", default.max_bytes, least=1, most=OBJECT_MAX),
         multipart_threshold=env.size("UPLOAD_MULTIPART_THRESHOLD", default.multipart_threshold, least=1, most=PUT_MAX),
         url_lifetime=url_lifetime,
@@ -183,6 +186,12 @@ def _uploads(env: Environment) -> UploadPolicy:
             "UPLOAD_LIFETIME", max(default.lifetime, url_lifetime), least=url_lifetime, most=MAX_EXPIRES_IN
         ),
     )
+    if policy.retention_days > default.retention_days:
+        env.warnings.append(
+            f"UPLOAD_LIFETIME is longer than a day: the bucket's lifecycle rules must keep incoming/ for at least "
+            f"{policy.retention_days} days, and those in deploy/lifecycle.json keep it for {default.retention_days}"
+        )
+    return policy
 
 
 def _downloads(env: Environment) -> DownloadPolicy:
@@ -204,8 +213,13 @@ def _secrets(env: Environment, store: StoreSettings | None) -> tuple[bytes, ...]
     given = env.items("BROKER_SECRET", env.secret("BROKER_SECRET"))
     for item in given:
         env.checked("BROKER_SECRET", item, secret_key)  # as random as any secret that signs
-    derived = (store.credentials.secret_access_key.encode(),) if store else ()
-    return tuple(item.encode() for item in given) or derived
+    if given or store is None:
+        return tuple(item.encode() for item in given)
+    env.warnings.append(
+        "BROKER_SECRET is derived from R2_SECRET_ACCESS_KEY: rolling the R2 token ends all open uploads and receipts. "
+        "Set BROKER_SECRET (openssl rand -hex 32)"
+    )
+    return (store.credentials.secret_access_key.encode(),)
 
 
 __all__ = ["MetricsSettings", "Settings", "SettingsError", "StoreSettings", "from_environment", "parse"]

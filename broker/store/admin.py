@@ -65,9 +65,9 @@ def put_cors(client: "S3Client", bucket: str, origins: Sequence[str]) -> None:
     client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [cors_rule(origins)]})
 
 
-def put_lifecycle(client: "S3Client", bucket: str, prefix: str, expire_days: int, abort_multipart_days: int) -> None:
-    """Have the bucket remove what was never confirmed; replaces the bucket's rules."""
-    rules = lifecycle_rules(prefix, expire_days, abort_multipart_days)
+def put_lifecycle(client: "S3Client", bucket: str, prefix: str, days: int) -> None:
+    """Let the bucket remove what is staged after some days; replaces the bucket's rules."""
+    rules = lifecycle_rules(prefix, days)
     client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
@@ -82,20 +82,20 @@ def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
     }
 
 
-def lifecycle_rules(prefix: str, expire_days: int, abort_multipart_days: int) -> "list[LifecycleRuleTypeDef]":
-    """What is staged goes after some days; unfinished multipart uploads go wherever they are."""
+def lifecycle_rules(prefix: str, days: int) -> "list[LifecycleRuleTypeDef]":
+    """The rules that remove staged objects and unfinished multipart uploads after ``days`` (``retention_days``)."""
     return [
         {
             "ID": "remove-what-was-never-confirmed",
             "Status": "Enabled",
             "Filter": {"Prefix": prefix},
-            "Expiration": {"Days": expire_days},
+            "Expiration": {"Days": days},
         },
         {
             "ID": "abort-unfinished-multipart-uploads",
             "Status": "Enabled",
             "Filter": {"Prefix": ""},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": abort_multipart_days},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
         },
     ]
 

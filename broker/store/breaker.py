@@ -43,6 +43,11 @@ class CircuitBreaker:
         was_open, self._failures = self.is_open, 0
         return was_open
 
+    def inconclusive(self, now: float) -> None:
+        """A call got an answer that says nothing of the store: if it was the one that finds out, the next one may."""
+        if self.is_open:
+            self._probe_at = now
+
     def failed(self, now: float) -> bool:
         """A call got none, or one that says that the store cannot answer; whether it is left alone by that."""
         self._failures += 1

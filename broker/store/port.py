@@ -4,14 +4,15 @@ Contract, which one suite in ``tests/contract`` holds every implementation to
 - Absence is a value (``None``), said only when the store itself says so. Whatever else is not a clear answer
   (refused, unreachable, late, forbidden, missing or senseless headers) is ``StorageUnavailableError``.
 - Every call ends within its total deadline, answer or not.
-- A failed condition of a copy is a value too: ``None``.
+- A failed condition of a copy or of a completion is a value too: ``None`` or ``False``.
+- A throttled object is ``ObjectThrottledError``, which a caller may tell from a store that fails.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from broker.core.limits import PUT_MAX
-from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
 
 
 class ObjectVerbs(Protocol):
@@ -21,11 +22,16 @@ class ObjectVerbs(Protocol):
         """HeadObject; ``None`` when the store says that there is no such object."""
         ...
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
         """What HeadObject says, and the first ``count`` bytes, fewer only of an object that has no more.
 
-        One look at one version (ranged GetObject); ``None`` when there is no such object.
+        All of it concerns one version (ranged GetObject); ``None`` when there is no such object. With ``checksum`` the
+        store is also asked for the object's SHA-256, which stays ``None`` where it returns none or refuses to.
         """
+        ...
+
+    async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
+        """PutObject of no bytes with these ``headers``, in place of whatever is there."""
         ...
 
     async def copy(
@@ -42,8 +48,8 @@ class ObjectVerbs(Protocol):
         """DeleteObject; deleting what is not there succeeds."""
         ...
 
-    async def delete_many(self, bucket: str, keys: Sequence[str]) -> frozenset[str]:
-        """DeleteObjects, up to 1000 keys; returns the keys the store failed to delete."""
+    async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
+        """DeleteObjects, up to 1000 keys; returns the keys the store failed to delete, each with the reason."""
         ...
 
 
@@ -54,8 +60,8 @@ class MultipartVerbs(Protocol):
         """CreateMultipartUpload of an object that will have ``headers``; the store's id of the upload."""
         ...
 
-    async def open_multiparts(self, ref: ObjectRef) -> list[str]:
-        """The ids of the multipart uploads under way to exactly ``ref`` (ListMultipartUploads), oldest first."""
+    async def open_multiparts(self, bucket: str, prefix: str) -> list[OpenMultipart]:
+        """The multipart uploads under way to keys with this ``prefix`` (ListMultipartUploads), oldest first."""
         ...
 
     async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
@@ -63,16 +69,27 @@ class MultipartVerbs(Protocol):
         ...
 
     async def copy_part(
-        self, source: ObjectRef, target: ObjectRef, upload_id: str, number: int, *, first_byte: int, size: int
+        self,
+        source: ObjectRef,
+        target: ObjectRef,
+        upload_id: str,
+        number: int,
+        *,
+        if_match: str,
+        first_byte: int,
+        size: int,
     ) -> bool:
         """UploadPartCopy of ``size`` bytes of ``source`` from ``first_byte`` on, as the part ``number`` of ``target``.
 
-        False when the upload or the source is gone.
+        The source must be the version whose ETag is ``if_match``. False when the upload or that version is gone.
         """
         ...
 
-    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> str | None:
-        """CompleteMultipartUpload of exactly ``parts``; the new object's ETag."""
+    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+        """CompleteMultipartUpload of exactly ``parts``; false when the upload is gone or an object is there already.
+
+        The store never replaces an object by it.
+        """
         ...
 
     async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:

@@ -1,38 +1,34 @@
 """The port over Cloudflare R2, or any store that speaks S3 and is addressed path-style.
 
-A verb is what it asks and what it makes of the answer: how it is sent is ``transport``'s, what an answer means is
-``answers``'. Every verb may safely be sent twice: a copy is conditional on its source, a part replaces itself, and a
+A verb is a request and the meaning of its answer: ``transport`` sends it, ``answers`` and ``documents`` read the
+answer. Every verb may safely be sent twice: a copy is conditional on its source, a part replaces itself, and a
 multipart upload that was created twice leaves one for the bucket's lifecycle rule.
 """
 
 import asyncio
 import base64
 import hashlib
-import html
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import quote
 
 from broker.core.limits import MIB, PUT_MAX
-from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.sigv4 import Presigner
+from broker.errors import StorageUnavailableError
 
-from .answers import (
-    Answer,
-    beginning,
+from .answers import Answer, beginning, says_no_such_key, says_no_such_upload, stored_object
+from .documents import (
+    check_completed,
     check_copied_part,
-    completed_object,
     copied_object,
     created_multipart,
-    open_multiparts,
+    page_of_multiparts,
     page_of_parts,
-    says_no_such_key,
-    says_no_such_upload,
-    stored_object,
     undeleted,
 )
+from .requests import complete_request, copy_source, delete_request
 from .transport import Call, Transport
 
 PROBE_KEY: Final = ".broker-ping"
@@ -41,8 +37,11 @@ PROBE_KEY: Final = ".broker-ping"
 COPIED_A_SECOND: Final = 4 * MIB
 """Bytes that a store copies in a second at the least: who confirms a small file waits for no copy that hangs."""
 
+CHECKSUMS_REFUSED_FOR: Final = 3600.0
+"""Seconds for which a store that refused to return a checksum is not asked for one again."""
+
+_REFUSALS: Final = frozenset({400, 403, 405, 501})  # of x-amz-checksum-mode; R2 does not document it
 _LISTING_LIMIT: Final = 1024 * 1024  # bytes of a thousand keys or parts
-_XMLNS: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +81,37 @@ class R2ObjectStore:
             long_calls=long_calls,
         )
         self._ask = self._transport.ask
+        self._checksums_from = float("-inf")  # by the loop's clock
+        self._has_range_conditions = True
 
     async def head(self, ref: ObjectRef) -> StoredObject | None:
         return await self._head(ref, _until(self._timeouts.total))
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
-        until = _until(self._timeouts.total)
-        ranged = {"range": f"bytes=0-{count - 1}"}
-        answer = await self._ask(Call("GetObject", "GET", ref, until, ranged, limit=count))
-        if answer.status == 416:
-            return await self._empty(ref, until, answer)
-        return None if says_no_such_key(answer) else beginning(answer, count)
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
+        now = asyncio.get_running_loop().time()
+        if not checksum or now < self._checksums_from:
+            return await self._beginning(ref, count)
+        found, answer = await asyncio.gather(self._beginning(ref, count), self._checksum(ref))
+        if answer.status in _REFUSALS:
+            self._checksums_from = now + CHECKSUMS_REFUSED_FOR
+        if found is None or found.stored.content_encoding or answer.status != 200:
+            return found
+        described = stored_object(answer)
+        if described.etag != found.stored.etag:
+            raise StorageUnavailableError("the object changed between GetObject and HeadObject")
+        return found._replace(stored=replace(found.stored, sha256=described.sha256))
+
+    async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
+        answer = await self._ask(Call("PutObject", "PUT", ref, _until(self._timeouts.total), headers))
+        if answer.status != 200:
+            raise answer.unclear()
 
     async def copy(
         self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str], size: int = PUT_MAX
     ) -> CopiedObject | None:
         conditional = {
             **headers,
-            "x-amz-copy-source": _copy_source(source),
+            "x-amz-copy-source": copy_source(source),
             "x-amz-copy-source-if-match": f'"{if_match}"',
             "x-amz-metadata-directive": "REPLACE",
             "cf-copy-destination-if-none-match": "*",  # R2's own: of two promotions one wins
@@ -114,10 +126,10 @@ class R2ObjectStore:
         if answer.status not in (200, 204) and not says_no_such_key(answer):
             raise answer.unclear()
 
-    async def delete_many(self, bucket: str, keys: Sequence[str]) -> frozenset[str]:
+    async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
-            return frozenset()
-        body = _delete_request(keys)
+            return {}
+        body = delete_request(keys)
         digest = hashlib.md5(body, usedforsecurity=False).digest()
         answer = await self._ask(
             Call(
@@ -131,7 +143,7 @@ class R2ObjectStore:
                 limit=_LISTING_LIMIT,
             )
         )
-        return undeleted(answer, keys)
+        return undeleted(answer, list(keys))
 
     async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
         until = _until(self._timeouts.total)
@@ -139,11 +151,16 @@ class R2ObjectStore:
             await self._ask(Call("CreateMultipartUpload", "POST", ref, until, headers, {"uploads": ""}))
         )
 
-    async def open_multiparts(self, ref: ObjectRef) -> list[str]:
-        bucket, query = ObjectRef(ref.bucket, ""), {"uploads": "", "prefix": ref.key}
-        until = _until(self._timeouts.total)
-        call = Call("ListMultipartUploads", "GET", bucket, until, query=query, limit=_LISTING_LIMIT)
-        return open_multiparts(await self._ask(call), ref.key)
+    async def open_multiparts(self, bucket: str, prefix: str) -> list[OpenMultipart]:
+        ref, until = ObjectRef(bucket, ""), _until(self._timeouts.listing)
+        found: list[OpenMultipart] = []
+        following: Mapping[str, str] | None = {}
+        while following is not None:
+            query = {"uploads": "", "prefix": prefix, **following}
+            call = Call("ListMultipartUploads", "GET", ref, until, query=query, limit=_LISTING_LIMIT)
+            uploads, following = page_of_multiparts(await self._ask(call))
+            found += uploads
+        return sorted(found, key=lambda upload: upload.initiated)
 
     async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
         until = _until(self._timeouts.listing)
@@ -161,24 +178,31 @@ class R2ObjectStore:
             marker = following
 
     async def copy_part(
-        self, source: ObjectRef, target: ObjectRef, upload_id: str, number: int, *, first_byte: int, size: int
+        self,
+        source: ObjectRef,
+        target: ObjectRef,
+        upload_id: str,
+        number: int,
+        *,
+        if_match: str,
+        first_byte: int,
+        size: int,
     ) -> bool:
-        # No condition on the source: R2 does not implement x-amz-copy-source-if-* here (its S3 API compatibility page).
         headers = {
-            "x-amz-copy-source": _copy_source(source),
+            "x-amz-copy-source": copy_source(source),
             "x-amz-copy-source-range": f"bytes={first_byte}-{first_byte + size - 1}",
         }
         query = {"partNumber": str(number), "uploadId": upload_id}
-        answer = await self._ask(
-            Call("UploadPartCopy", "PUT", target, self._until_copied(size), headers, query, is_long=True)
-        )
-        if says_no_such_upload(answer) or says_no_such_key(answer):
+        call = Call("UploadPartCopy", "PUT", target, self._until_copied(size), headers, query, is_long=True)
+        answer = await self._ask_on_condition(call, {"x-amz-copy-source-if-match": f'"{if_match}"'})
+        if answer.status == 412 or says_no_such_upload(answer) or says_no_such_key(answer):
             return False
         check_copied_part(answer)
         return True
 
-    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> str | None:
-        headers = {"content-type": "application/xml"}
+    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+        # developers.cloudflare.com/r2/api/s3/conditional-operations has If-None-Match of a completion
+        headers = {"content-type": "application/xml", "if-none-match": "*"}
         answer = await self._ask(
             Call(
                 "CompleteMultipartUpload",
@@ -187,11 +211,14 @@ class R2ObjectStore:
                 _until(self._timeouts.copy),
                 headers,
                 {"uploadId": upload_id},
-                _complete_request(parts),
+                complete_request(parts),
                 is_long=True,
             )
         )
-        return None if says_no_such_upload(answer) else completed_object(answer)
+        if answer.status == 412 or says_no_such_upload(answer):
+            return False
+        check_completed(answer)
+        return True
 
     async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:
         until = _until(self._timeouts.total)
@@ -204,6 +231,38 @@ class R2ObjectStore:
 
     async def close(self) -> None:
         await self._transport.close()
+
+    async def _beginning(self, ref: ObjectRef, count: int) -> Beginning | None:
+        until = _until(self._timeouts.total)
+        ranged = {"range": f"bytes=0-{count - 1}"}
+        answer = await self._ask(Call("GetObject", "GET", ref, until, ranged, limit=count))
+        if answer.status == 416:
+            return await self._empty(ref, until, answer)
+        return None if says_no_such_key(answer) else beginning(answer, count)
+
+    async def _ask_on_condition(self, call: Call, condition: Mapping[str, str]) -> Answer:
+        """The answer to a copy of a range with a condition, or without it where the store does not implement it.
+
+        R2 honours it, although its S3 API compatibility page says that it does not; its local emulator answers 501.
+        A store without it loses nothing that the promotion's last look at its source does not find.
+        """
+        if self._has_range_conditions:
+            answer = await self._ask(call._replace(headers={**call.headers, **condition}))
+            if answer.status != 501:
+                return answer
+            self._has_range_conditions = False
+        return await self._ask(call)
+
+    async def _checksum(self, ref: ObjectRef) -> Answer:
+        """A HeadObject that asks for checksums: a store returns none with a part of an object.
+
+        docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html; a 404 and a refusal are answers, too.
+        """
+        until = _until(self._timeouts.total)
+        answer = await self._ask(Call("HeadObject", "HEAD", ref, until, {"x-amz-checksum-mode": "ENABLED"}))
+        if answer.status not in (200, 404, *_REFUSALS):
+            raise answer.unclear()
+        return answer
 
     async def _head(self, ref: ObjectRef, until: float) -> StoredObject | None:
         answer = await self._ask(Call("HeadObject", "HEAD", ref, until))
@@ -222,20 +281,3 @@ class R2ObjectStore:
 
 def _until(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
-
-
-def _copy_source(ref: ObjectRef) -> str:
-    return f"{ref.bucket}/{quote(ref.key)}"
-
-
-def _delete_request(keys: Sequence[str]) -> bytes:
-    objects = "".join(f"<Object><Key>{html.escape(key, quote=False)}</Key></Object>" for key in keys)
-    return f'<Delete xmlns="{_XMLNS}">{objects}</Delete>'.encode()
-
-
-def _complete_request(parts: Sequence[Part]) -> bytes:
-    listed = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{html.escape(part.etag)}&quot;</ETag></Part>"
-        for part in parts
-    )
-    return f'<CompleteMultipartUpload xmlns="{_XMLNS}">{listed}</CompleteMultipartUpload>'.encode()

@@ -2,9 +2,10 @@
 
 Rules of this module
 - A call ends within its deadline: waiting for a slot, connecting, both attempts and reading are inside of it.
-- Every call may safely be sent twice, so what may pass is tried once more while that is seldom; every other answer is
-  taken as it is. A store that does not answer is left alone for a while.
-- Long calls have places of their own: a few slow copies keep nobody from a quick look.
+- Every call may safely be sent twice. What the table of ``outcomes`` repeats is sent once more while that is seldom,
+  and never before the store's Retry-After; every other answer is taken as it is.
+- A circuit breaker keeps calls from a store that fails.
+- Long calls have slots of their own: slow copies keep no quick call waiting. One user has a share of both.
 - It speaks to the store alone.
 """
 
@@ -25,10 +26,11 @@ from broker.http1.origin import Origin
 
 from .answers import Answer
 from .breaker import CircuitBreaker, RetryBudget
+from .outcomes import OBJECT_THROTTLED
+from .slots import CALLER, Slots
 
 log = logging.getLogger("broker.store")
 
-_TRANSIENT: Final = frozenset({429, 500, 502, 503, 504})
 _FAILURES: Final = (HttpError, OSError)  # of which TimeoutError is one
 _PAUSE: Final = (0.05, 0.25)
 _EXPIRES_IN: Final = 300  # these URLs go to the store alone: as long as a clock some minutes slow needs
@@ -72,10 +74,11 @@ class Transport:
     ) -> None:
         self._presigner = presigner
         self._clock = clock
-        self._slots = asyncio.Semaphore(concurrency)
-        self._long_slots = asyncio.Semaphore(long_calls)
+        self._slots = Slots(concurrency)
+        self._long_slots = Slots(long_calls)
         self._breaker = CircuitBreaker()
         self._retries = RetryBudget()
+        self._throttled_retries = RetryBudget()  # one user's throttled objects use up nobody else's second attempts
         self._origin = Origin(presigner.endpoint, connect_timeout=connect_timeout, fields=_FIELDS)
 
     async def ask(self, call: Call) -> Answer:
@@ -83,63 +86,75 @@ class Transport:
         slots = self._long_slots if call.is_long else self._slots
         now = asyncio.get_running_loop().time
         half = (now() + call.until) / 2
-        if slots.locked():
-            await self._wait_for(slots, call)
-        else:
-            await slots.acquire()  # which waits for nothing
+        user = CALLER.get()
+        try:
+            await slots.take(user, call.until)
+        except TimeoutError:
+            raise StorageUnavailableError(f"{call.operation} found no free slot") from None
         try:
             return await self._watched(call, is_late=now() > half)
         finally:
-            slots.release()
+            slots.give_back(user)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._origin.close()
 
-    async def _wait_for(self, slots: asyncio.Semaphore, call: Call) -> None:
-        try:
-            async with asyncio.timeout_at(call.until):
-                await slots.acquire()
-        except TimeoutError:
-            raise StorageUnavailableError(f"{call.operation} found no free place") from None
-
     async def _watched(self, call: Call, *, is_late: bool) -> Answer:
         """The answer, with the breaker told how it went.
 
         Neither a caller that goes away says anything of the store, nor the deadline of a call that ``is_late``: it
-        waited for a place, behind our own calls, for most of its time.
+        waited for a slot, behind our own calls, for most of its time.
         """
         now = asyncio.get_running_loop().time
         if wait := self._breaker.wait(now(), may_probe=not call.is_long):
-            raise StorageUnavailableError(f"{call.operation} was not asked for", retry_after=math.ceil(wait))
+            raise StorageUnavailableError(
+                f"{call.operation} was not sent: the circuit breaker is open", retry_after=math.ceil(wait)
+            )
         try:
             async with asyncio.timeout_at(call.until):
                 answer = await self._attempts(call)
-        except _FAILURES as error:  # their texts hold the endpoint; their names do not
+        except _FAILURES as error:
+            reason = _unanswered(call, error)
             if not (is_late and type(error) is TimeoutError):
-                self._failed(now())
-            raise StorageUnavailableError(f"{call.operation} got no answer, {type(error).__name__}") from None
-        if answer.status in _TRANSIENT:
-            self._failed(now())
-        elif self._breaker.succeeded():
-            log.warning(json.dumps({"event": "store", "outcome": "back"}))
+                self._failed(now(), reason)
+            raise StorageUnavailableError(reason) from None
+        self._record(answer, now())
         return answer
 
-    def _failed(self, now: float) -> None:
+    def _record(self, answer: Answer, now: float) -> None:
+        if answer.outcome.is_failure:
+            self._failed(now, answer.unclear().reason)
+        elif answer.outcome.is_failure is None:
+            self._breaker.inconclusive(now)
+        elif self._breaker.succeeded():
+            log.warning(json.dumps({"event": "broker.store_circuit_closed"}))
+
+    def _failed(self, now: float, reason: str) -> None:
         if self._breaker.failed(now):
-            log.warning(json.dumps({"event": "store", "outcome": "left alone"}))
+            log.warning(json.dumps({"event": "broker.store_circuit_opened", "reason": reason}))
 
     async def _attempts(self, call: Call) -> Answer:
         self._retries.earn()
+        self._throttled_retries.earn()
+        pause = random.uniform(*_PAUSE)  # noqa: S311  # jitter is no secret
         try:
             answer = await self._attempt(call)
-            if answer.status not in _TRANSIENT or not self._retries.spend():
+            if not answer.outcome.is_repeated:
+                return answer
+            pause = max(pause, answer.retry_after or 0)
+            if not self._may_repeat(answer, call.until - pause):
                 return answer
         except _FAILURES:
             if not self._retries.spend():
                 raise
-        await asyncio.sleep(random.uniform(*_PAUSE))  # noqa: S311  # jitter is no secret
+        await asyncio.sleep(pause)
         return await self._attempt(call)
+
+    def _may_repeat(self, answer: Answer, latest: float) -> bool:
+        """Whether there is time for a second attempt, and a budget."""
+        budget = self._throttled_retries if answer.outcome is OBJECT_THROTTLED else self._retries
+        return asyncio.get_running_loop().time() < latest and budget.spend()
 
     async def _attempt(self, call: Call) -> Answer:
         url = self._presigner.presign(
@@ -154,3 +169,9 @@ class Transport:
         request = Request(call.method, target, call.headers, call.body, call.limit)
         response = await self._origin.ask(request)
         return Answer(call.operation, response.status, response.fields, response.body, self._clock())
+
+
+def _unanswered(call: Call, error: Exception) -> str:
+    """Why there is no answer. The texts of an ``OSError`` hold the endpoint; its name, and our own texts, do not."""
+    words = f": {error}" if isinstance(error, HttpError) and str(error) else ""
+    return f"{call.operation} got no answer, {type(error).__name__}{words}"

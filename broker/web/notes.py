@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.types import Scope
@@ -28,6 +29,14 @@ def begin(scope: Scope) -> dict[str, Any]:
 def note(scope: Scope, name: str, fact: Any) -> None:
     """Add a fact to the request's line."""
     scope[_NOTES][name] = fact
+
+
+def note_failures(scope: Scope, failures: Sequence[tuple[int, str, str]]) -> None:
+    """Add what failed of a batch: the index of each item, the code of its refusal and the reason, if there is one."""
+    if failures:
+        scope[_NOTES]["failed"] = [
+            {"item": index, "code": code, **({"reason": reason} if reason else {})} for index, code, reason in failures
+        ]
 
 
 def request_id(scope: Scope) -> str:

@@ -5,10 +5,12 @@ from starlette.responses import Response
 
 from broker.core.disposition import Disposition, clean_name
 from broker.core.model import Principal
+from broker.errors import StorageUnavailableError
 from broker.service import Services
+from broker.service.allowance import Cost
 from broker.service.downloads import LinkOptions
 
-from . import wire
+from . import notes, wire
 from .body import convert, read_json
 from .query import parameters, refuse
 
@@ -16,12 +18,14 @@ from .query import parameters, refuse
 async def look(services: Services, request: Request, principal: Principal) -> Response:
     """What the store says of an object."""
     parameters(request)
+    services.allowance.spend_more(principal, Cost.LOOK_AT_OBJECT)
     return wire.answer(wire.ready_object(await services.objects.get(principal, request.path_params["key"])))
 
 
 async def delete(services: Services, request: Request, principal: Principal) -> Response:
     """Delete an object."""
     parameters(request)
+    services.allowance.spend_more(principal, Cost.DELETE)
     await services.objects.delete(principal, request.path_params["key"])
     return Response(status_code=204, headers=wire.NO_STORE)
 
@@ -30,7 +34,12 @@ async def delete_many(services: Services, request: Request, principal: Principal
     """Delete many objects, for the service."""
     parameters(request)
     keys = convert(await read_json(request, limit=KEYS_BODY_MAX), wire.KeysIn).keys
-    return wire.answer(wire.deleted(await services.objects.delete_many(principal, keys)))
+    failed = await services.objects.delete_many(principal, keys)
+    notes.note_failures(
+        request.scope,
+        [(i, StorageUnavailableError.code, failed[key]) for i, key in enumerate(keys) if key in failed],
+    )
+    return wire.answer(wire.deleted(keys, failed))
 
 
 async def key_in_url(services: Services, request: Request, principal: Principal) -> Response:  # noqa: ARG001  the handlers' one shape
@@ -52,6 +61,7 @@ async def download(services: Services, request: Request, principal: Principal) -
         _disposition(given.get("disposition")),
         _name(given.get("filename")),
     )
+    services.allowance.spend_more(principal, _link_cost(services, principal, 1))
     link = await services.downloads.link(principal, request.path_params["key"], options)
     # A stable link may be kept by its holder's own cache until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
@@ -64,10 +74,15 @@ async def download_many(services: Services, request: Request, principal: Princip
     """Signed links to many objects."""
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), wire.LinksIn)
-    services.allowance.spend(principal, len(wanted.keys) - 1)
+    count = len(wanted.keys)
+    services.allowance.spend_more(principal, count - 1 + _link_cost(services, principal, count))
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return wire.answer({"downloads": [wire.link(link) for link in links]})
+
+
+def _link_cost(services: Services, principal: Principal, count: int) -> int:
+    return count * Cost.LOOK_AT_OBJECT if services.downloads.needs_look(principal) else 0
 
 
 def _expires_in(services: Services, text: str | None) -> int | None:

@@ -6,13 +6,9 @@ from starlette.types import Receive, Scope, Send
 
 from broker.errors import (
     BrokerError,
-    IdentityUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
-    RateLimitedError,
     RequestTimeoutError,
-    StorageNotConfiguredError,
-    StorageUnavailableError,
     UnauthenticatedError,
 )
 
@@ -22,7 +18,7 @@ from . import notes, wire
 def refused(scope: Scope, error: BrokerError) -> Response:
     """The answer to a refusal of ours, which the request's line in the log then names."""
     notes.note(scope, "code", error.code)
-    if isinstance(error, StorageUnavailableError | UnauthenticatedError | IdentityUnavailableError):
+    if error.reason:
         notes.note(scope, "reason", error.reason)
     return respond(error, notes.request_id(scope))
 
@@ -52,6 +48,4 @@ def _fields(error: BrokerError) -> dict[str, str]:
             return {"Connection": "close"}  # RFC 9110, section 15.5.9
         case MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
-        case StorageUnavailableError() | StorageNotConfiguredError() | IdentityUnavailableError() | RateLimitedError():
-            return {"Retry-After": str(error.retry_after)}
-    return {}
+    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}

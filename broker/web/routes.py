@@ -12,6 +12,7 @@ from broker.auth.tokens import TokenVerifier
 from broker.core.model import Principal
 from broker.errors import BrokerError, MethodNotAllowedError, NotFoundError, StorageNotConfiguredError
 from broker.service import Services
+from broker.store.slots import CALLER
 
 from . import notes, objects, uploads
 from .operations import Operations
@@ -93,6 +94,8 @@ class Gate:
             if self.services is None:
                 raise StorageNotConfiguredError(self.missing)
             self.services.allowance.spend(principal)
+            if not principal.is_service:
+                CALLER.set(principal.subject)
             return await handler(self.services, request, principal)
 
         return enter

@@ -1,14 +1,17 @@
 """The uploads of the API: ``/api/v1/uploads`` and below (create, look, confirm, abort)."""
 
+from collections.abc import Sequence
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.model import Principal
-from broker.core.policy import Declaration
+from broker.core.policy import Accepted, Declaration
 from broker.core.strict_json import decode_plain
 from broker.errors import BrokerError
 from broker.service import Services
+from broker.service.allowance import Cost
 from broker.service.promotion import Promoting
 
 from . import notes, wire
@@ -23,9 +26,9 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     parameters(request)
     key = idempotency_key(request)
     files, batch = _declared(await read(request))
-    if batch:
-        services.allowance.spend(principal, len(files) - 1)  # the gate took the first
-    uploads = await services.uploads.create(principal, files, batch=batch, idempotency_key=key)
+    accepted = services.uploads.accept(files, batch=batch)
+    services.allowance.spend_more(principal, len(files) - 1 + _store_cost(accepted, is_retry=key is not None))
+    uploads = await services.uploads.create(principal, accepted, idempotency_key=key)
     answers = [wire.created(upload) for upload in uploads]
     if batch:
         return wire.answer({"uploads": answers}, 201)
@@ -45,6 +48,12 @@ def _declared(data: bytes) -> tuple[list[Declaration], bool]:
     return [convert(document, Declaration)], False
 
 
+def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
+    """What the files that come in parts cost the store."""
+    each = Cost.RETRY_CREATE_IN_PARTS if is_retry else Cost.CREATE_IN_PARTS
+    return each * sum(file.parts is not None for file in accepted)
+
+
 async def parts(services: Services, request: Request, principal: Principal) -> Response:
     """Sign a PUT for each of some parts."""
     parameters(request)
@@ -58,13 +67,15 @@ async def parts(services: Services, request: Request, principal: Principal) -> R
 async def look(services: Services, request: Request, principal: Principal) -> Response:
     """How far an upload is."""
     parameters(request)
+    services.allowance.spend_more(principal, Cost.LOOK_AT_UPLOAD)
     ticket = request.path_params["upload_id"]
     return wire.answer(wire.progress(ticket, await services.uploads.progress(principal, ticket)))
 
 
 async def abort(services: Services, request: Request, principal: Principal) -> Response:
-    """Remove what was staged."""
+    """Delete an upload that is not confirmed."""
     parameters(request)
+    services.allowance.spend_more(principal, Cost.DELETE)
     await services.uploads.abort(principal, request.path_params["upload_id"])
     return Response(status_code=204, headers=wire.NO_STORE)
 
@@ -73,6 +84,7 @@ async def confirm(services: Services, request: Request, principal: Principal) ->
     """Check, promote, and give the track-ready answer."""
     parameters(request)
     convert(await read_optional_json(request), wire.ConfirmIn)
+    services.allowance.spend_more(principal, Cost.CONFIRM)
     ticket = request.path_params["upload_id"]
     outcome = await services.uploads.confirm(principal, ticket)
     document = wire.confirmation(ticket, outcome)
@@ -85,9 +97,13 @@ async def confirm_many(services: Services, request: Request, principal: Principa
     """Confirm each of several uploads; each has its own answer or problem."""
     parameters(request)
     tickets = convert(await read_json(request, limit=CONFIRMS_BODY_MAX), wire.ConfirmsIn).upload_ids
-    services.allowance.spend(principal, len(tickets) - 1)
+    services.allowance.spend_more(principal, len(tickets) - 1 + Cost.CONFIRM * len(tickets))
     outcomes = await services.uploads.confirm_many(principal, tickets)
     identity = notes.request_id(request.scope)
+    notes.note_failures(
+        request.scope,
+        [(i, outcome.code, outcome.reason) for i, outcome in enumerate(outcomes) if isinstance(outcome, BrokerError)],
+    )
     return wire.answer(
         {
             "results": [

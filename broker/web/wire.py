@@ -4,7 +4,7 @@ Requests are closed: a field that is not listed is refused. Answers say times in
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final
@@ -199,7 +199,8 @@ def confirmed(upload: ConfirmedUpload) -> dict[str, Any]:
         "size": file.size,
         "contentType": file.content_type,
         "etag": track.etag,
-        "sha256": base64.b64encode(file.sha256).decode() if file.sha256 else None,
+        "sha256": base64.b64encode(track.sha256).decode() if track.sha256 else None,
+        "sha256Evidence": track.evidence,
         "owner": track.upload.owner,
         "url": upload.url,
         "confirmedAt": instant(track.confirmed_at),
@@ -226,9 +227,10 @@ def link(signed: Link) -> dict[str, Any]:
     return {"key": signed.key, "url": signed.url, "expiresAt": instant(signed.expires_at)}
 
 
-def deleted(outcomes: dict[str, bool]) -> dict[str, Any]:
-    """The answer to a bulk delete."""
-    return {"results": [{"key": key, "status": "deleted" if gone else "failed"} for key, gone in outcomes.items()]}
+def deleted(keys: Sequence[str], failed: Container[str]) -> dict[str, Any]:
+    """The answer to a bulk delete, one result for each of ``keys`` that are not the same."""
+    unique = dict.fromkeys(keys)
+    return {"results": [{"key": key, "status": "failed" if key in failed else "deleted"} for key in unique]}
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from broker.core.model import ObjectRef
 from broker.core.sigv4 import Credentials, Presigner
+from broker.http1.message import NO_FIELDS
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore
 from tests.stores.memory import MemoryObjectStore
@@ -19,6 +20,10 @@ LISTS_PARTS = "lists parts"
 LISTS_MULTIPARTS = "lists multipart uploads"
 DATES_MULTIPARTS = "says when a multipart upload began"
 COMPLETES_AGAIN = "answers a second completion like the first"
+KEEPS_THE_COMPLETION_TARGET = "refuses to replace an object by a completion"
+CHECKS_A_RANGES_SOURCE = "checks the ETag of the source of a range"
+RETURNS_CHECKSUMS = "returns the checksum of an object that was stored with one"
+STORES_ENCODINGS = "stores a Content-Encoding that the client sent"
 KNOWS_A_GONE_MULTIPART = "says of a multipart upload that it is gone"
 KEEPS_ONE_PART_OF_A_NUMBER = "forgets a part that was sent again"
 
@@ -26,12 +31,16 @@ LACKS: Mapping[str, Mapping[str, str]] = {
     "seaweedfs": {
         KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match",
         KEEPS_ONE_PART_OF_A_NUMBER: "lists both, and joins the one that the completion names",
+        COMPLETES_AGAIN: "412: the object is there",
     },
     "local_r2": {
         KEEPS_THE_COPY_TARGET: "leaves out R2's cf-copy-destination-*, which is in beta",
         LISTS_PARTS: "501 NotImplemented",
         LISTS_MULTIPARTS: "501 NotImplemented",
         COMPLETES_AGAIN: "says NoSuchUpload",
+        KEEPS_THE_COMPLETION_TARGET: "ignores If-None-Match",
+        CHECKS_A_RANGES_SOURCE: "501 NotImplemented",
+        RETURNS_CHECKSUMS: "ignores x-amz-checksum-*",
     },
     "moto": {
         LISTS_PARTS: "its document is a ListPartsResponse, where S3 has a ListPartsResult",
@@ -39,6 +48,8 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         KNOWS_A_GONE_MULTIPART: "500",
         KEEPS_THE_COPY_TARGET: "does not know R2's cf-copy-destination-if-none-match",
         CHECKS_THE_COPY_SOURCE: "ignores x-amz-copy-source-if-match",
+        CHECKS_A_RANGES_SOURCE: "ignores x-amz-copy-source-if-match",
+        RETURNS_CHECKSUMS: "needs x-amz-sdk-checksum-algorithm beside the checksum, which no upload of ours sends",
         VERIFIES_SIGNATURES: "takes every signature for good",
     },
     "memory": {VERIFIES_SIGNATURES: "has none", COMPLETES_AGAIN: "does as the local R2"},
@@ -57,8 +68,16 @@ class Subject(Protocol):
     def store(self) -> ObjectStore:
         """The port over it."""
 
-    def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
-        """What a client's PUT leaves behind."""
+    def put(
+        self,
+        ref: ObjectRef,
+        body: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str],
+        fields: Mapping[str, str] = NO_FIELDS,
+    ) -> None:
+        """What a client's PUT leaves behind, with other header ``fields`` if it sent any."""
 
     def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
         """What a client's PUT of a part leaves behind; its ETag."""
@@ -81,8 +100,20 @@ class Real:
     def name(self) -> str:
         return self.place.name
 
-    def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
-        headers = {"content-type": content_type, **{f"x-amz-meta-{name}": metadata[name] for name in metadata}}
+    def put(
+        self,
+        ref: ObjectRef,
+        body: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str],
+        fields: Mapping[str, str] = NO_FIELDS,
+    ) -> None:
+        headers = {
+            "content-type": content_type,
+            **{f"x-amz-meta-{name}": metadata[name] for name in metadata},
+            **fields,
+        }
         url = self.place.presigner().presign("PUT", ref, now=int(time.time()), expires_in=60, headers=headers)
         assert send("PUT", url, headers, body).status == 200
 
@@ -109,8 +140,17 @@ class Memory:
     store: MemoryObjectStore
     name: str = "memory"
 
-    def put(self, ref: ObjectRef, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
-        self.store.put(ref, body, content_type=content_type, metadata=metadata)
+    def put(
+        self,
+        ref: ObjectRef,
+        body: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str],
+        fields: Mapping[str, str] = NO_FIELDS,
+    ) -> None:
+        encoding = fields.get("Content-Encoding", "")
+        self.store.put(ref, body, content_type=content_type, metadata=metadata, content_encoding=encoding)
 
     def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
         assert self.store.multiparts[upload_id].ref == ref
@@ -122,7 +162,7 @@ class Memory:
 
     def out_of_reach(self) -> ObjectStore:
         store = MemoryObjectStore()
-        whole_objects = {"head", "first_bytes", "copy", "delete", "delete_many", "ping"}
+        whole_objects = {"head", "first_bytes", "put_empty", "copy", "delete", "delete_many", "ping"}
         in_parts = {"create_multipart", "open_multiparts", "list_parts", "copy_part"}
         store.failing = whole_objects | in_parts | {"complete_multipart", "abort_multipart"}
         return store

@@ -1,9 +1,11 @@
 """Receipts verify offline with what the JWK Set publishes, and say what was confirmed."""
 
+from dataclasses import replace
+
 import jwt
 import pytest
 
-from broker.core.model import FileSpec, TrackReady, Upload
+from broker.core.model import Evidence, FileSpec, TrackReady, Upload
 from broker.core.receipts import Receipts
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -31,6 +33,7 @@ def test_a_receipt_verifies_and_names_what_was_confirmed() -> None:
         "etag": "e" * 32,
         "contentType": "audio/mpeg",
         "sha256": None,
+        "sha256Evidence": None,
     }
     assert verify(receipts.sign(TRACK), receipts) == expected
 
@@ -44,11 +47,19 @@ def test_the_same_confirmation_gives_the_same_receipt() -> None:
     assert Receipts([NEW], issuer="broker").sign(TRACK) == Receipts([NEW], issuer="broker").sign(TRACK)
 
 
-def test_a_declared_sha256_is_in_the_receipt_in_base64() -> None:
-    file = FileSpec("a.mp3", "audio/mpeg", 9, sha256=b"\0" * 32)
-    track = TrackReady(Upload(UPLOAD.id, "user-1", file, 0), TRACK.key, "e", 1_790_000_000)
+def test_a_sha256_is_in_the_receipt_with_its_evidence() -> None:
+    track = replace(TRACK, sha256=b"\0" * 32, evidence=Evidence.STORE)
     receipts = Receipts([NEW], issuer="broker")
-    assert verify(receipts.sign(track), receipts)["sha256"] == "A" * 43 + "="
+    claims = verify(receipts.sign(track), receipts)
+    assert (claims["sha256"], claims["sha256Evidence"]) == ("A" * 43 + "=", "store")
+
+
+def test_a_declared_sha256_alone_is_not_in_the_receipt() -> None:
+    """SEQ03."""
+    file = FileSpec("a.mp3", "audio/mpeg", 9, sha256=b"\0" * 32)
+    track = replace(TRACK, upload=Upload(UPLOAD.id, "user-1", file, 0))
+    receipts = Receipts([NEW], issuer="broker")
+    assert verify(receipts.sign(track), receipts)["sha256"] is None
 
 
 def test_receipts_of_the_old_secret_verify_while_both_are_configured() -> None:

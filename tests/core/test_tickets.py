@@ -2,6 +2,7 @@
 
 import hmac
 import uuid
+from itertools import groupby, pairwise
 
 import msgspec
 import pytest
@@ -82,6 +83,9 @@ def test_no_changed_ticket_opens(data: st.DataObject) -> None:
     assert Tickets([NEW]).open(ticket[:at] + other + ticket[at + 1 :]) is None
 
 
+NOW = 1_800_000_000
+
+
 @given(st.text() | st.text("AZaz09-_", max_size=200))
 def test_no_other_text_opens(text: str) -> None:
     assert Tickets([NEW]).open(text) is None
@@ -97,8 +101,8 @@ def test_a_text_over_the_limit_is_not_even_decoded() -> None:
 
 
 def test_a_retried_create_gets_the_same_id() -> None:
-    first = Tickets([NEW]).derived_id("user-1", "key-1", 0, FILE)
-    assert first == Tickets([NEW]).derived_id("user-1", "key-1", 0, FILE)
+    first = Tickets([NEW]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
+    assert first == Tickets([NEW]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
     assert uuid.UUID(first).version == 4
 
 
@@ -106,14 +110,53 @@ def test_another_owner_key_place_file_or_secret_gets_another_id() -> None:
     tickets = Tickets([NEW])
     other = FileSpec("My song.mp3", "audio/mpeg", 1235)
     ids = [
-        tickets.derived_id("user-1", "key-1", 0, FILE),
-        tickets.derived_id("user-2", "key-1", 0, FILE),
-        tickets.derived_id("user-1", "key-2", 0, FILE),
-        tickets.derived_id("user-1", "key-1", 1, FILE),
-        tickets.derived_id("user-1", "key-1", 0, other),
-        Tickets([OLD]).derived_id("user-1", "key-1", 0, FILE),
+        tickets.derived_id("user-1", "key-1", 0, FILE, now=NOW),
+        tickets.derived_id("user-2", "key-1", 0, FILE, now=NOW),
+        tickets.derived_id("user-1", "key-2", 0, FILE, now=NOW),
+        tickets.derived_id("user-1", "key-1", 1, FILE, now=NOW),
+        tickets.derived_id("user-1", "key-1", 0, other, now=NOW),
+        Tickets([OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW),
     ]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_key_names_one_upload_for_a_day_and_another_one_later() -> None:
+    """The period of an idempotency key is one day, whatever the key and the instant of its first use are."""
+    tickets = Tickets([NEW])
+    for key in map(str, range(20)):
+        ids = [tickets.derived_id("user-1", key, 0, FILE, now=NOW + hour * 3600) for hour in range(72)]
+        runs = [len(list(run)) for _, run in groupby(ids)]
+        assert len(set(ids)) == len(runs)
+        assert runs[1:-1] == [24] * (len(runs) - 2)
+
+
+def test_the_periods_of_different_keys_begin_at_different_instants() -> None:
+    """Retries at one instant, midnight for example, do not all fall into two periods."""
+    tickets = Tickets([NEW])
+    midnight = NOW - NOW % 86_400
+    split = [
+        key
+        for key in map(str, range(200))
+        if len({tickets.derived_id("u", key, 0, FILE, now=now) for now in (midnight - 300, midnight)}) == 2
+    ]
+    assert len(split) < 10
+
+
+def test_all_files_of_one_key_change_their_ids_together() -> None:
+    """A batch that is retried gets the same uploads for all of its files, or others for all."""
+    tickets = Tickets([NEW])
+    pairs = [
+        tuple(tickets.derived_id("u", "key", index, FILE, now=NOW + hour * 3600) for index in (0, 1))
+        for hour in range(48)
+    ]
+    changes = [[before[i] != after[i] for i in (0, 1)] for before, after in pairwise(pairs)]
+    assert all(first == second for first, second in changes)
+
+
+def test_a_retry_during_a_rotation_names_the_same_upload() -> None:
+    """SEQ10."""
+    before = Tickets([OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
+    assert Tickets([NEW, OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW) == before
 
 
 def test_a_secret_gives_the_same_ids_in_every_release() -> None:
@@ -121,4 +164,4 @@ def test_a_secret_gives_the_same_ids_in_every_release() -> None:
     file = FileSpec("a.mp3", "audio/mpeg", 9)
     ticket = "vcPKdW2J6YuWQgYp2L42-JrEEAucilJtDkx7nB8vH2o-nVWmdXNlci0xpWEubXAzqmF1ZGlvL21wZWcJzmtJ0gDAwMAA"
     assert Tickets([NEW]).seal(Upload(UPLOAD.id, "user-1", file, 1_800_000_000)) == ticket
-    assert Tickets([NEW]).derived_id("user-1", "retry-1", 0, file) == "d344ba2e-ac95-4f33-9289-52010398efe8"
+    assert Tickets([NEW]).derived_id("user-1", "retry-1", 0, file, now=NOW) == "448b7378-54a6-4fde-bea4-aebcf039d63d"

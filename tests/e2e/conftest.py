@@ -30,6 +30,7 @@ def environment(store: SeaweedFS) -> dict[str, str]:
         "R2_ACCESS_KEY_ID": store.access_key_id,
         "R2_SECRET_ACCESS_KEY": store.secret_access_key,
         "R2_BUCKET_NAME": BUCKET,
+        "BROKER_SECRET": "a secret of the tests for upload ids and receipts",
         "BROKER_RATE_LIMIT": "0",
     }
 

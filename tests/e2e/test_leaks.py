@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from .processes import JWT_SECRET, Broker, free_port, token
-from .steps import confirm, create, mp3, ready, uploaded
+from .steps import confirm, create, mp3, put, ready, uploaded
 
 AT_DEBUG = """
 import logging, runpy
@@ -78,12 +78,20 @@ def test_l06_a_store_that_is_away_is_described_to_nobody(tmp_path: Path, environ
 
 
 UNSIGNED = {
-    "Content-Encoding": "gzip",
     "Content-Disposition": "inline",
     "Content-Language": "xx",
     "Cache-Control": "public, max-age=999999",
     "Expires": "Thu, 01 Jan 2099 00:00:00 GMT",
 }
+
+
+def test_e09_an_object_stored_with_a_content_encoding_is_a_mismatch(broker: Broker) -> None:
+    """P15: waiting helps nobody, so it is not a 503."""
+    with broker.client() as client:
+        upload = create(client, mp3())
+        assert put(upload, mp3(), **{"Content-Encoding": "gzip"}).status_code == 200
+        answers = [confirm(client, upload) for _ in range(2)]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "encoding_mismatch")] * 2
 
 
 def test_p15_what_a_client_adds_to_its_put_does_not_reach_the_ready_object(broker: Broker) -> None:

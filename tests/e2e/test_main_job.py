@@ -129,14 +129,15 @@ def test_a_second_put_with_the_same_url_is_refused_and_changes_nothing(broker: B
         assert served(client, track["key"]) == first
 
 
-def test_a_put_url_used_again_after_the_staged_object_is_gone_changes_nothing_that_is_served(broker: Broker) -> None:
-    """P11, P12."""
+def test_a_put_url_used_again_changes_nothing_that_is_served(broker: Broker) -> None:
+    """P11, P12, P25: an abort after the confirm is refused and leaves the staged object where it is."""
     first, second = SAMPLES["image/png"](), SAMPLES["image/png"]()[:-1] + b"x"
     with broker.client() as client:
         upload = uploaded(client, first, "image/png")
         track = confirm(client, upload).json()
-        assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
-        assert put(upload, second).status_code == 200
+        refusal = client.delete(f"/uploads/{upload['uploadId']}")
+        assert (refusal.status_code, refusal.json()["code"]) == (409, "upload_confirmed")
+        assert put(upload, second).status_code == 412
         assert confirm(client, upload).json() == track
         assert served(client, track["key"]) == first
 
@@ -201,7 +202,7 @@ def test_a_service_confirms_and_deletes_for_everybody(broker: Broker) -> None:
         outcome = service.post("/objects/delete", json={"keys": [track["key"], unknown]}).json()
         assert [result["status"] for result in outcome["results"]] == ["deleted", "deleted"]
         assert user.get(f"/objects/{track['key']}").status_code == 404
-        assert confirm(user, upload).json()["code"] == "not_uploaded"
+        assert confirm(user, upload).json()["code"] == "upload_deleted"
 
 
 def test_an_owner_deletes_an_object_and_no_confirm_brings_it_back(broker: Broker) -> None:
@@ -211,8 +212,8 @@ def test_an_owner_deletes_an_object_and_no_confirm_brings_it_back(broker: Broker
         assert other.delete(f"/objects/{key}").status_code == 404
         assert other.get(f"/objects/{key}").status_code == 404
         assert owner.head(f"/objects/{key}").status_code == 200
-        assert [owner.delete(f"/objects/{key}").status_code for _ in range(2)] == [204, 204]
-        assert confirm(owner, upload).json()["code"] == "not_uploaded"
+        assert [owner.delete(f"/objects/{key}").status_code for _ in range(2)] == [204, 404]
+        assert confirm(owner, upload).json()["code"] == "upload_deleted"
 
 
 def test_the_status_follows_the_upload(broker: Broker) -> None:

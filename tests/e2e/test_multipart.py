@@ -218,7 +218,7 @@ def test_bytes_of_another_type_are_refused_once_they_are_whole(client: httpx2.Cl
     assert problem(confirm(client, upload))[:2] == (422, "content_mismatch")
 
 
-def test_a_cancelled_upload_leaves_neither_parts_nor_object(client: httpx2.Client, s3: "S3Client") -> None:
+def test_a_cancelled_upload_leaves_a_tombstone_and_no_parts(client: httpx2.Client, s3: "S3Client") -> None:
     upload = begin(client)
     send(client, upload, 1)
     key = key_of(client, upload)
@@ -228,9 +228,9 @@ def test_a_cancelled_upload_leaves_neither_parts_nor_object(client: httpx2.Clien
         assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
 
     assert key not in open_uploads(s3)
-    assert s3.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", []) == []
-    assert look(client, upload)["status"] == "expired"
-    assert problem(confirm(client, upload))[:2] == (410, "upload_expired")
+    assert [found["Size"] for found in s3.list_objects_v2(Bucket=BUCKET, Prefix=key)["Contents"]] == [0]
+    assert look(client, upload)["status"] == "deleted"
+    assert problem(confirm(client, upload))[:2] == (410, "upload_deleted")
 
 
 def test_a_retried_create_takes_the_begun_upload_up(client: httpx2.Client, s3: "S3Client") -> None:

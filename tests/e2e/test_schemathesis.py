@@ -24,8 +24,15 @@ negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 411, 413, 
 
 [[operations]]
 include-path = "/api/v1/uploads/{uploadId}"
-# An upload id is a promise that nobody stores: an abort removes the bytes, and the id goes on to say "pending".
+# An upload id is sealed, not stored: after an abort it is still one, and its status is "deleted".
 checks.use_after_free.enabled = false
+# Nothing in a request says whether the upload is confirmed: 409 (upload_confirmed).
+checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409]
+
+[[operations]]
+include-path = "/api/v1/uploads"
+# Nor whether an upload of this Idempotency-Key was deleted: 410.
+checks.positive_data_acceptance.expected-statuses = ["2xx", 410]
 
 [[operations]]
 include-path = "/api/v1/uploads/{uploadId}/confirm"

@@ -1,5 +1,7 @@
 """A deployment's use cases over the store in memory, with a clock that tests turn."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from broker import service, settings
@@ -21,10 +23,12 @@ DECLARED = Declaration("song.mp3", "audio/mpeg", len(MP3))
 
 @dataclass
 class Deployment:
-    """Use cases, store and clock."""
+    """Use cases, store and clock. To the store every change is a second later than the one before it."""
 
     environment: dict[str, str] = field(default_factory=dict)
-    store: MemoryObjectStore = field(default_factory=lambda: MemoryObjectStore(clock=lambda: 1_800_000_000))
+    store: MemoryObjectStore = field(
+        default_factory=lambda: MemoryObjectStore(clock=itertools.count(1_800_000_000).__next__)
+    )
     now: int = 1_800_000_000
 
     def __post_init__(self) -> None:
@@ -35,8 +39,16 @@ class Deployment:
 
     async def create(self, declared: Declaration = DECLARED, principal: Principal = USER) -> CreatedUpload:
         """One upload."""
-        (created,) = await self.services.uploads.create(principal, [declared], batch=False, idempotency_key=None)
+        (created,) = await self.create_many([declared], principal)
         return created
+
+    async def create_many(
+        self, declared: Sequence[Declaration], principal: Principal = USER, idempotency_key: str | None = None
+    ) -> list[CreatedUpload]:
+        """Several uploads of one request."""
+        uploads = self.services.uploads
+        accepted = uploads.accept(declared, batch=True)
+        return await uploads.create(principal, accepted, idempotency_key=idempotency_key)
 
     def put(self, created: CreatedUpload, content: bytes = MP3, content_type: str = "audio/mpeg") -> ObjectRef:
         """As the client's PUT; where it went."""

@@ -29,6 +29,7 @@ def refused(limits: Allowance, amount: int = 1, principal: Principal = USER) -> 
     """The seconds after which to come again."""
     with pytest.raises(RateLimitedError) as caught:
         limits.spend(principal, amount)
+    assert caught.value.retry_after is not None
     return caught.value.retry_after
 
 

@@ -1,6 +1,7 @@
 """Uploads in parts: begun once, signed exactly, joined from the store's own list, mended, given up."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from broker.core.limits import MIB
 from broker.core.model import ObjectRef, Part, UploadStatus
 from broker.core.parts import PREFERRED
+from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import (
     ContentMismatchError,
     InvalidRequestError,
@@ -17,6 +19,7 @@ from broker.errors import (
     PartsMissingError,
     SizeMismatchError,
     StorageUnavailableError,
+    UploadDeletedError,
     UploadExpiredError,
 )
 from broker.service.uploads import CreatedUpload
@@ -177,24 +180,61 @@ async def test_bytes_of_another_type_are_refused(deployment: Deployment, created
         await deployment.confirm(created.ticket)
 
 
-async def test_an_upload_that_was_given_up_stays_so(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_an_aborted_upload_stays_so(deployment: Deployment, created: CreatedUpload) -> None:
     send(deployment, created, 1)
-    await deployment.services.uploads.abort(USER, created.ticket)
-    await deployment.services.uploads.abort(USER, created.ticket)
+    for _ in range(2):
+        await deployment.services.uploads.abort(USER, created.ticket)
 
     assert deployment.store.multiparts == {}
+    assert (await deployment.services.uploads.progress(USER, created.ticket)).status is UploadStatus.DELETED
+    with pytest.raises(UploadDeletedError):
+        await deployment.confirm(created.ticket)
+
+
+async def test_an_upload_whose_parts_the_bucket_removed_is_expired(
+    deployment: Deployment, created: CreatedUpload
+) -> None:
+    deployment.store.multiparts.clear()
     assert (await deployment.services.uploads.progress(USER, created.ticket)).status is UploadStatus.EXPIRED
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.ticket)
 
 
-async def test_giving_up_what_was_joined_removes_it(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_an_abort_after_the_parts_were_joined_is_final(deployment: Deployment, created: CreatedUpload) -> None:
     send(deployment, created, 2, 3)
     deployment.store.put_part(store_id(created), 1, b"no MP3", size=PREFERRED)
     with pytest.raises(ContentMismatchError):
         await deployment.confirm(created.ticket)
     await deployment.services.uploads.abort(USER, created.ticket)
-    assert deployment.store.objects == {}
+    assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
+
+
+async def test_a_deletion_while_parts_are_joined_wins(
+    deployment: Deployment, created: CreatedUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEQ09: the completion is create-only, and what it left of the parts is aborted."""
+    send(deployment, created, 1, 2, 3)
+    complete = deployment.store.complete_multipart
+
+    async def after_a_tombstone(ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+        await deployment.store.put_empty(ref, headers=HEADERS)
+        return await complete(ref, upload_id, parts)
+
+    monkeypatch.setattr(deployment.store, "complete_multipart", after_a_tombstone)
+    with pytest.raises(UploadDeletedError):
+        await deployment.confirm(created.ticket)
+    assert deployment.store.multiparts == {}
+
+
+async def test_a_retried_create_of_a_deleted_upload_is_refused(deployment: Deployment) -> None:
+    """SEQ02: nothing is sent in vain."""
+    (created,) = await deployment.create_many([LARGE], idempotency_key="retry-1")
+    await deployment.services.uploads.abort(USER, created.ticket)
+    with pytest.raises(UploadDeletedError):
+        await deployment.create_many([LARGE], idempotency_key="retry-1")
+    deployment.now += 86_400
+    (later,) = await deployment.create_many([LARGE], idempotency_key="retry-1")
+    assert later.upload.id != created.upload.id
 
 
 async def test_an_expired_upload_is_neither_joined_nor_confirmed(
@@ -209,11 +249,9 @@ async def test_an_expired_upload_is_neither_joined_nor_confirmed(
 
 
 async def test_a_retried_create_takes_up_what_was_begun_even_at_once(deployment: Deployment) -> None:
-    create = deployment.services.uploads.create
-    batches = await asyncio.gather(
-        *(create(USER, [LARGE, DECLARED, LARGE], batch=True, idempotency_key="retry-1") for _ in range(5))
-    )
-    batches.append(await create(USER, [LARGE, DECLARED, LARGE], batch=True, idempotency_key="retry-1"))
+    create = deployment.create_many
+    batches = await asyncio.gather(*(create([LARGE, DECLARED, LARGE], idempotency_key="retry-1") for _ in range(5)))
+    batches.append(await create([LARGE, DECLARED, LARGE], idempotency_key="retry-1"))
 
     assert len({store_id(created) for batch in batches for created in (batch[0], batch[2])}) == 2
     assert deployment.store.calls["create_multipart"] == 2

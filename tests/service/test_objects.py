@@ -4,7 +4,9 @@ import pytest
 
 from broker.core import keys
 from broker.core.model import ObjectRef
-from broker.errors import ForbiddenError, InvalidRequestError, NotFoundError
+from broker.core.tombstone import is_tombstone
+from broker.errors import ForbiddenError, InvalidRequestError, NotFoundError, StorageUnavailableError
+from broker.service import deletion
 
 from .deployment import MP3, OTHER, SERVICE, USER, Deployment
 
@@ -40,13 +42,14 @@ async def test_what_is_no_key_is_not_found_and_asks_the_store_nothing(key: str) 
     assert not deployment.store.calls
 
 
-async def test_deleting_removes_the_staged_twin_too_and_may_be_repeated() -> None:
+async def test_deleting_leaves_a_tombstone_and_is_not_found_again() -> None:
     deployment = Deployment()
     key = await deployment.ready()
-    for _ in range(2):
+    await deployment.services.objects.delete(USER, key)
+    assert await deployment.store.head(ObjectRef("songs", key)) is None
+    assert is_tombstone(await deployment.store.head(ObjectRef("songs", keys.staged_twin(key))))
+    with pytest.raises(NotFoundError):
         await deployment.services.objects.delete(USER, key)
-    for gone in (key, keys.staged_twin(key)):
-        assert await deployment.store.head(ObjectRef("songs", gone)) is None
 
 
 async def test_another_user_deletes_nothing() -> None:
@@ -57,18 +60,58 @@ async def test_another_user_deletes_nothing() -> None:
     assert (await deployment.services.objects.get(USER, key)).key == key
 
 
-async def test_a_service_deletes_without_looking_first() -> None:
+async def test_a_tombstone_comes_before_the_removal() -> None:
+    """A store that fails between the two leaves nothing that a confirm could bring back."""
     deployment = Deployment()
-    await deployment.services.objects.delete(SERVICE, LEGACY)
-    assert deployment.store.calls == {"delete": 2}
+    key = await deployment.ready()
+    deployment.store.failing = {"delete"}
+    with pytest.raises(StorageUnavailableError):
+        await deployment.services.objects.delete(USER, key)
+    assert is_tombstone(await deployment.store.head(ObjectRef("songs", keys.staged_twin(key))))
+    deployment.store.failing = set()
+    await deployment.services.objects.delete(USER, key)
 
 
-async def test_a_bulk_delete_says_of_each_key_whether_it_is_gone() -> None:
+async def test_an_old_object_is_deleted_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No copy to it can be under way; a day's pause would stop this test."""
+    monkeypatch.setattr(deletion, "COPY_SETTLES", 86_400)
+    deployment = Deployment()
+    key = await deployment.ready()
+    deployment.now += 2 * 3600
+    await deployment.services.objects.delete(SERVICE, key)
+
+
+async def test_a_bulk_delete_returns_the_keys_that_it_failed_to_delete() -> None:
     deployment = Deployment()
     wanted = [LEGACY.replace("0b9c", start) for start in ("0000", "1111", "2222")]
     deployment.store.undeletable = {keys.staged_twin(wanted[0]), wanted[1]}
-    outcome = await deployment.services.objects.delete_many(SERVICE, [*wanted, wanted[2]])
-    assert outcome == {wanted[0]: False, wanted[1]: False, wanted[2]: True}
+    failed = await deployment.services.objects.delete_many(SERVICE, [*wanted, wanted[2]])
+    assert failed == {wanted[0]: "put_empty fails for this key", wanted[1]: "InternalError"}
+
+
+async def test_a_bulk_delete_that_fails_for_all_keys_is_refused() -> None:
+    deployment = Deployment()
+    deployment.store.failing = {"put_empty"}
+    with pytest.raises(StorageUnavailableError):
+        await deployment.services.objects.delete_many(SERVICE, [LEGACY])
+
+
+async def test_a_deletion_aborts_what_is_under_way_in_parts() -> None:
+    deployment = Deployment()
+    key = await deployment.ready()
+    other = LEGACY.replace("0b9c", "0000")
+    for where in (key, keys.staged_twin(key), other):
+        await deployment.store.create_multipart(ObjectRef("songs", where), headers={"content-type": "audio/mpeg"})
+    await deployment.services.objects.delete_many(SERVICE, [key])
+    assert [found.ref.key for found in deployment.store.multiparts.values()] == [other]
+
+
+async def test_a_store_that_lists_no_multipart_uploads_still_deletes() -> None:
+    deployment = Deployment()
+    key = await deployment.ready()
+    deployment.store.failing = {"open_multiparts"}
+    await deployment.services.objects.delete(USER, key)
+    assert await deployment.store.head(ObjectRef("songs", key)) is None
 
 
 async def test_a_bulk_delete_is_for_the_service_and_for_keys_only() -> None:

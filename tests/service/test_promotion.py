@@ -1,5 +1,6 @@
 """The promotion of what is too large for one copy: in ranges, with a deadline, resumed, given up."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 from msgspec import structs
 
 from broker.core.limits import GIB, OBJECT_MAX, PUT_MAX
-from broker.core.model import ObjectRef
+from broker.core.model import ObjectRef, Part
 from broker.core.parts import PREFERRED, plan
-from broker.errors import StorageUnavailableError
+from broker.core.tombstone import is_tombstone
+from broker.errors import StorageUnavailableError, UploadDeletedError
 from broker.service import promotion
 from broker.service.promotion import Promoting
 from broker.service.uploads import CreatedUpload
@@ -61,8 +63,8 @@ async def test_it_is_copied_in_equal_ranges_with_its_own_headers(deployment: Dep
 
 
 async def test_what_one_copy_may_carry_is_copied_at_once(deployment: Deployment) -> None:
-    created = await upload(deployment, PUT_MAX)
-    assert (await deployment.confirm(created.ticket)).track.etag.endswith(f"-{-(-PUT_MAX // PREFERRED)}")
+    created = await upload(deployment, promotion.COPY_MAX)
+    assert (await deployment.confirm(created.ticket)).track.etag.endswith(f"-{-(-promotion.COPY_MAX // PREFERRED)}")
     assert (deployment.store.calls["copy"], deployment.store.calls["copy_part"]) == (1, 0)
 
 
@@ -99,17 +101,22 @@ async def test_a_failed_range_is_copied_by_the_next_confirm(
     assert deployment.store.calls["copy_part"] == RANGES.count
 
 
-async def test_a_staged_object_that_changes_meanwhile_is_not_promoted(
+def replaced(deployment: Deployment, source: ObjectRef) -> None:
+    """Another version in the place of the staged object."""
+    found, body = deployment.store.objects[source]
+    moment = int(deployment.store._clock())
+    deployment.store.objects[source] = (replace(found, etag="0" * 32, last_modified=moment), body)
+
+
+async def test_every_range_has_the_checked_version_as_its_condition(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """UploadPartCopy knows no condition on its source, so the ranges might be of two versions."""
+    """SEQ04: the staged object is replaced while its ranges are copied."""
     copy_part = deployment.store.copy_part
 
     async def changed(*arguments: Any, **options: Any) -> bool:
-        source = arguments[0]
-        assert isinstance(source, ObjectRef)
-        found, body = deployment.store.objects[source]
-        deployment.store.objects[source] = (replace(found, etag="0" * 32), body)
+        if arguments[3] == 7:
+            replaced(deployment, arguments[0])
         return await copy_part(*arguments, **options)
 
     monkeypatch.setattr(deployment.store, "copy_part", changed)
@@ -119,7 +126,43 @@ async def test_a_staged_object_that_changes_meanwhile_is_not_promoted(
     assert deployment.store.multiparts == {}
 
 
-async def test_giving_the_upload_up_gives_its_promotion_up(
+async def test_a_version_that_changes_behind_the_last_range_is_not_completed(
+    deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEQ04, at a store that ignores the condition of a range."""
+    copy_part = deployment.store.copy_part
+
+    async def changed(*arguments: Any, **options: Any) -> bool:
+        done = await copy_part(*arguments, **options)
+        if arguments[3] == RANGES.count:
+            replaced(deployment, arguments[0])
+        return done or True
+
+    monkeypatch.setattr(deployment.store, "copy_part", changed)
+    with pytest.raises(StorageUnavailableError):
+        await deployment.confirm(staged.ticket)
+    assert ready(staged) not in deployment.store.objects
+    assert deployment.store.multiparts == {}
+
+
+async def test_a_promotion_of_an_earlier_version_is_begun_anew(
+    deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEQ04: confirm, 202, the staged object is replaced, confirm."""
+    with monkeypatch.context() as patched:
+        patched.setattr(promotion, "DEADLINE", 0)
+        assert isinstance(await deployment.services.uploads.confirm(USER, staged.ticket), Promoting)
+    (begun,) = deployment.store.multiparts
+    source = ObjectRef("songs", f"incoming/{staged.upload.id}.mp3")
+    replaced(deployment, source)
+    await deployment.confirm(staged.ticket)
+
+    assert deployment.store.calls["create_multipart"] == 3
+    assert begun not in deployment.store.multiparts
+    assert deployment.store.calls["copy_part"] == promotion.CONCURRENCY + RANGES.count
+
+
+async def test_an_abort_aborts_a_promotion_under_way(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(promotion, "DEADLINE", 0)
@@ -129,22 +172,44 @@ async def test_giving_the_upload_up_gives_its_promotion_up(
     await deployment.services.uploads.abort(USER, staged.ticket)
 
     assert deployment.store.multiparts == {}
-    assert deployment.store.objects == {}
+    assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
 
 
-async def test_an_upload_given_up_in_the_middle_of_a_copy_is_not_confirmed(
+@pytest.mark.parametrize("verb", ["copy_part", "complete_multipart"])
+async def test_an_abort_in_the_middle_of_a_promotion_wins(
+    deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """SEQ09: before a range, or between the last look at the source and the completion."""
+    original = getattr(deployment.store, verb)
+
+    async def aborted(ref: ObjectRef, *arguments: Any, **options: Any) -> bool:
+        if verb == "copy_part" or ref == ready(staged):
+            await deployment.services.uploads.abort(USER, staged.ticket)
+        return bool(await original(ref, *arguments, **options))
+
+    monkeypatch.setattr(deployment.store, verb, aborted)
+    with pytest.raises(UploadDeletedError):
+        await deployment.confirm(staged.ticket)
+    assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
+
+
+async def test_a_promotion_that_completes_behind_a_deletion_removes_what_it_made(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_part = deployment.store.copy_part
+    """SEQ09: the store carries out the completion after the deletion has removed everything."""
+    complete = deployment.store.complete_multipart
 
-    async def given_up(*arguments: Any, **options: Any) -> bool:
-        await deployment.services.uploads.abort(USER, staged.ticket)
-        return await copy_part(*arguments, **options)
+    async def late(ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+        if ref == ready(staged):
+            kept = deployment.store.multiparts[upload_id]
+            await deployment.services.uploads.abort(USER, staged.ticket)
+            deployment.store.multiparts[upload_id] = kept
+        return await complete(ref, upload_id, parts)
 
-    monkeypatch.setattr(deployment.store, "copy_part", given_up)
-    with pytest.raises(StorageUnavailableError):
+    monkeypatch.setattr(deployment.store, "complete_multipart", late)
+    with pytest.raises(UploadDeletedError):
         await deployment.confirm(staged.ticket)
-    assert deployment.store.objects == {}
+    assert ready(staged) not in deployment.store.objects
 
 
 @pytest.mark.parametrize("after", [1, 2], ids=["when it is resumed", "when it is complete"])

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from broker.core.model import Beginning, ObjectRef, PresignedRequest, UploadStatus
 from broker.core.policy import Declaration
+from broker.core.tombstone import is_tombstone
 from broker.errors import (
     BrokerError,
     ChecksumMismatchError,
@@ -18,6 +19,8 @@ from broker.errors import (
     SizeMismatchError,
     StorageUnavailableError,
     TypeMismatchError,
+    UploadConfirmedError,
+    UploadDeletedError,
     UploadExpiredError,
 )
 from broker.service.uploads import CreatedUpload
@@ -173,9 +176,9 @@ async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_y
 class ChangingStore(MemoryObjectStore):
     """The object is replaced right after it was looked at."""
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
         """The version that was."""
-        found = await super().first_bytes(ref, count)
+        found = await super().first_bytes(ref, count, checksum=checksum)
         self.put(ref, b"<html>")
         return found
 
@@ -224,22 +227,34 @@ async def test_the_progress_is_what_the_store_has() -> None:
     assert (await progress(USER, created.ticket)).status is UploadStatus.READY
 
 
-async def test_an_abort_removes_what_was_staged_and_nothing_that_is_ready() -> None:
+async def test_an_abort_is_final_and_may_be_repeated() -> None:
     deployment = Deployment()
     created = await deployment.create()
     staged = deployment.put(created)
-    confirmed = await deployment.confirm(created.ticket, USER)
-    await deployment.services.uploads.abort(USER, created.ticket)
-    await deployment.services.uploads.abort(USER, created.ticket)
-    assert await deployment.store.head(staged) is None
-    assert await deployment.store.head(ObjectRef("songs", confirmed.track.key)) is not None
+    for _ in range(2):
+        await deployment.services.uploads.abort(USER, created.ticket)
+    assert is_tombstone(await deployment.store.head(staged))
+    assert (await deployment.services.uploads.progress(USER, created.ticket)).status is UploadStatus.DELETED
+    with pytest.raises(UploadDeletedError):
+        await deployment.confirm(created.ticket)
+
+
+async def test_an_abort_of_a_confirmed_upload_is_refused_and_changes_nothing() -> None:
+    """P25."""
+    deployment = Deployment()
+    created = await deployment.create()
+    deployment.put(created)
+    confirmed = await deployment.confirm(created.ticket)
+    with pytest.raises(UploadConfirmedError):
+        await deployment.services.uploads.abort(USER, created.ticket)
+    assert await deployment.confirm(created.ticket) == confirmed
 
 
 async def test_a_retried_create_gets_the_same_key_and_another_file_another_one() -> None:
     """B24."""
-    create = Deployment().services.uploads.create
+    create = Deployment().create_many
     wanted = [DECLARED, DECLARED, replace(DECLARED, size=1)]
-    first, again = [await create(USER, wanted, batch=True, idempotency_key="retry-1") for _ in range(2)]
+    first, again = [await create(wanted, idempotency_key="retry-1") for _ in range(2)]
     paths = [urlsplit(presigned(created).url).path for created in (*first, *again)]
     assert paths[:3] == paths[3:]
     assert len(set(paths)) == 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from broker import settings
 from broker.core.jose import JwksLocation
+from broker.core.model import Evidence
 from broker.core.policy import DownloadAccess
 from broker.settings import Settings, SettingsError, parse
 
@@ -22,7 +23,7 @@ STORE = {
     "R2_SECRET_ACCESS_KEY": "the secret access key",
     "R2_BUCKET_NAME": "songs",
 }
-GOOD = {**STORE, "JWT_SECRET": SECRET}
+GOOD = {**STORE, "JWT_SECRET": SECRET, "BROKER_SECRET": "the broker's own secret of 32 characters"}
 
 
 class Recording(Mapping[str, str]):
@@ -89,7 +90,7 @@ def test_staging_may_have_a_bucket_and_credentials_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", STORE)
 def test_a_missing_part_of_the_store_is_a_warning_that_names_it_and_no_fault(name: str) -> None:
-    found = parse({key: value for key, value in GOOD.items() if key != name})
+    found = parse({key: value for key, value in GOOD.items() if key not in (name, "BROKER_SECRET")})
     assert found.store is None
     assert found.secrets == ()
     assert len(found.missing) == len(found.warnings) == 1
@@ -191,7 +192,21 @@ def test_the_rules_of_tokens_come_from_the_environment() -> None:
 def test_secrets_rotate_and_are_derived_where_none_is_given() -> None:
     one, two = "9f2c1e7ab34d58f0617c2a9be8d4035f", "4b8e0d73c6fa1952e7380b6d9c54af21"
     assert parse({**GOOD, "BROKER_SECRET": f"{one}, {two}"}).secrets == (one.encode(), two.encode())
-    assert parse(GOOD).secrets == (b"the secret access key",)
+    derived = parse({**GOOD, "BROKER_SECRET": ""})
+    assert derived.secrets == (b"the secret access key",)
+    assert [warning for warning in derived.warnings if "rolling the R2 token ends" in warning]
+
+
+def test_a_lifetime_that_the_shipped_lifecycle_rules_do_not_cover_is_a_warning() -> None:
+    assert warnings(UPLOAD_LIFETIME="1d") == []
+    (warning,) = warnings(UPLOAD_LIFETIME="2d")
+    assert "at least 5 days" in warning
+
+
+def test_evidence_for_checksums_is_store_or_upload() -> None:
+    assert parse(GOOD).sha256_evidence is Evidence.UPLOAD
+    assert parse({**GOOD, "SHA256_EVIDENCE": "store"}).sha256_evidence is Evidence.STORE
+    assert faults(SHA256_EVIDENCE="none") == ["SHA256_EVIDENCE must be one of store, upload"]
 
 
 def test_limits_and_lifetimes_come_with_units() -> None:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.sigv4 import Credentials, Presigner
+from broker.core.tombstone import HEADERS
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore, Timeouts
@@ -29,7 +30,10 @@ COPIED = (
     b"<CopyObjectResult><ETag>&quot;abc&quot;</ETag>"
     b"<LastModified>2027-01-15T08:00:00.250Z</LastModified></CopyObjectResult>"
 )
-DELETED = b"<DeleteResult><Deleted><Key>a</Key></Deleted></DeleteResult>"
+DELETED = (
+    b"<DeleteResult><Deleted><Key>a</Key></Deleted>"
+    b"<Error><Key>b</Key><Code>AccessDenied</Code><Message>told by 127.0.0.1</Message></Error></DeleteResult>"
+)
 CREATED = b"<InitiateMultipartUploadResult><UploadId>an-id</UploadId></InitiateMultipartUploadResult>"
 OPEN = (
     b"<ListMultipartUploadsResult>"
@@ -71,6 +75,7 @@ VERBS = {
         answer(206, {**OBJECT, "Content-Range": "bytes 0-3/11"}, b"ID3\x04"),
         Beginning(StoredObject(11, "audio/mpeg", "abc", NOW, {}), b"ID3\x04"),
     ),
+    "put_empty": Verb(lambda store: store.put_empty(REF, headers=HEADERS), answer(200, {"ETag": '"abc"'}), None),
     "copy": Verb(
         lambda store: store.copy(REF, TARGET, if_match="abc", headers={"content-type": "audio/mpeg"}),
         answer(200, body=COPIED),
@@ -78,28 +83,36 @@ VERBS = {
     ),
     "delete": Verb(lambda store: store.delete(REF), answer(204), None),
     "delete_many": Verb(
-        lambda store: store.delete_many("bucket-canary", ["a", "b"]), answer(200, body=DELETED), frozenset({"b"})
+        lambda store: store.delete_many("bucket-canary", ["a", "b"]), answer(200, body=DELETED), {"b": "AccessDenied"}
     ),
     "create_multipart": Verb(
         lambda store: store.create_multipart(REF, headers={"content-type": "audio/mpeg"}),
         answer(200, body=CREATED),
         "an-id",
     ),
-    "open_multiparts": Verb(lambda store: store.open_multiparts(REF), answer(200, body=OPEN), ["1", "2"]),
+    "open_multiparts": Verb(
+        lambda store: store.open_multiparts("bucket-canary", REF.key),
+        answer(200, body=OPEN),
+        [
+            OpenMultipart(f"{REF.key}.more", "0", NOW - 3600),
+            OpenMultipart(REF.key, "1", NOW + 1),
+            OpenMultipart(REF.key, "2", NOW + 2),
+        ],
+    ),
     "list_parts": Verb(
         lambda store: store.list_parts(REF, "an-id"),
         answer(200, body=listed((1, 5), (3, 4))),
         [Part(1, 5, "e1"), Part(3, 4, "e3")],
     ),
     "copy_part": Verb(
-        lambda store: store.copy_part(REF, TARGET, "an-id", 7, first_byte=10, size=5),
+        lambda store: store.copy_part(REF, TARGET, "an-id", 7, if_match="abc", first_byte=10, size=5),
         answer(200, body=COPIED_PART),
         True,
     ),
     "complete_multipart": Verb(
         lambda store: store.complete_multipart(REF, "an-id", [Part(1, 5, "e&1"), Part(2, 4, "e2")]),
         answer(200, body=COMPLETED),
-        "abc-1",
+        True,
     ),
     "abort_multipart": Verb(lambda store: store.abort_multipart(REF, "an-id"), answer(204), None),
     "ping": Verb(

@@ -34,11 +34,11 @@ def test_the_cors_rule_lets_exactly_the_headers_pass_that_an_upload_may_sign() -
 
 
 def test_the_lifecycle_removes_what_is_staged_and_unfinished_multipart_uploads_everywhere() -> None:
-    staged, unfinished = admin.lifecycle_rules("incoming/", 2, 1)
+    staged, unfinished = admin.lifecycle_rules("incoming/", 2)
 
     assert (staged["Filter"], staged["Expiration"]) == ({"Prefix": "incoming/"}, {"Days": 2})
     assert unfinished["Filter"] == {"Prefix": ""}
-    assert unfinished["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert unfinished["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
     assert {staged["Status"], unfinished["Status"]} == {"Enabled"}
 
 
@@ -76,11 +76,11 @@ def test_a_bucket_that_may_not_be_looked_at_is_not_taken_for_missing(seaweedfs: 
 
 def test_the_store_keeps_the_rules(client: Any, bucket: str) -> None:
     admin.put_cors(client, bucket, ORIGINS)
-    admin.put_lifecycle(client, bucket, "incoming/", 2, 1)
+    admin.put_lifecycle(client, bucket, "incoming/", 2)
 
     assert client.get_bucket_cors(Bucket=bucket)["CORSRules"] == [admin.cors_rule(ORIGINS)]
     rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert rules == admin.lifecycle_rules("incoming/", 2, 1)
+    assert rules == admin.lifecycle_rules("incoming/", 2)
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(ORIGINS[0], ORIGINS[0]), ("https://evil.example", None)])
@@ -118,7 +118,7 @@ def test_rules_go_out_with_content_md5_and_without_what_r2_does_not_implement(
 
     client.meta.events.register(f"before-send.s3.{operation}", see)
     admin.put_cors(client, bucket, ORIGINS)
-    admin.put_lifecycle(client, bucket, "incoming/", 2, 1)
+    admin.put_lifecycle(client, bucket, "incoming/", 2)
 
     (request,) = sent
     headers = {name.lower(): value for name, value in request.headers.items()}

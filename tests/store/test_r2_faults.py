@@ -37,7 +37,7 @@ async def test_s01_no_such_key_is_none(verb: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "gone"),
-    [("list_parts", None), ("complete_multipart", None), ("abort_multipart", None), ("copy_part", False)],
+    [("list_parts", None), ("complete_multipart", False), ("abort_multipart", None), ("copy_part", False)],
 )
 async def test_a_multipart_upload_that_is_gone_is_a_value(verb: str, gone: object) -> None:
     async with facing(says(error(404, "NoSuchUpload"))) as (store, server):
@@ -80,7 +80,8 @@ async def test_s02_s03_a_refusal_is_never_not_uploaded_and_is_not_asked_for_agai
     async with facing(says(said)) as (store, server):
         reason = await unavailable(store, verb)
         assert said.split(b" ")[1].decode() in reason
-        assert len(server.requests) == 1
+        without_condition = verb is VERBS["copy_part"] and b"501" in said
+        assert len(server.requests) == 1 + without_condition
 
 
 async def test_s02_the_reason_has_operation_status_code_and_trace_ids() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.model import Part
 from broker.errors import StorageUnavailableError
-from broker.store import r2
+from broker.store.requests import complete_request
 
 from .calls import OBJECT, REF, TARGET, VERBS, Verb, check_discreet, every_verb, store_at
 from .certificates import Authority
@@ -87,10 +87,22 @@ async def test_a_copied_range_names_its_source_and_its_first_and_last_byte() -> 
 
     assert headers["x-amz-copy-source"] == "bucket-canary/incoming/key-canary.mp3"
     assert headers["x-amz-copy-source-range"] == "bytes=10-14"
+    assert headers["x-amz-copy-source-if-match"] == '"abc"'
+
+
+async def test_a_completion_is_create_only() -> None:
+    assert (await sent(VERBS["complete_multipart"]))["if-none-match"] == "*"
+
+
+async def test_a_tombstone_is_put_whatever_is_there() -> None:
+    headers = await sent(VERBS["put_empty"])
+
+    assert "if-none-match" not in headers
+    assert (headers["Content-Length"], headers["x-amz-meta-broker-state"]) == ("0", "deleted")
 
 
 def test_a_completion_lists_its_parts_in_xml_that_cannot_be_broken_out_of() -> None:
-    body = r2._complete_request([Part(1, 5, 'e&1"</ETag>'), Part(2, 4, "e2")])
+    body = complete_request([Part(1, 5, 'e&1"</ETag>'), Part(2, 4, "e2")])
 
     parts = ET.fromstring(body).findall("{*}Part")
     assert [(part.findtext("{*}PartNumber"), part.findtext("{*}ETag")) for part in parts] == [
@@ -158,7 +170,7 @@ async def test_connections_are_used_again() -> None:
 
 async def test_delete_many_of_nothing_asks_nothing() -> None:
     async with wire(says(b"")) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
-        assert await store.delete_many(TARGET.bucket, []) == frozenset()
+        assert await store.delete_many(TARGET.bucket, []) == {}
     assert server.connections == 0
 
 

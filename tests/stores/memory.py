@@ -7,33 +7,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from broker.core.limits import PART_MIN, PUT_MAX
-from broker.core.model import Beginning, CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.errors import StorageUnavailableError
 from broker.store.answers import METADATA_PREFIX
 
 
 @dataclass
-class OpenMultipart:
+class Multipart:
     """A multipart upload under way."""
 
     ref: ObjectRef
     headers: Mapping[str, str]
+    initiated: int
     parts: dict[int, tuple[Part, bytes]] = field(default_factory=dict)
 
 
 class MemoryObjectStore:
     """Every bucket exists unless it is in ``missing_buckets``.
 
-    ``calls`` counts the calls of each verb; a verb in ``failing`` raises; ``delete_many`` leaves ``undeletable`` keys.
+    ``calls`` counts the calls of each verb; a verb in ``failing`` raises; ``undeletable`` keys keep their objects.
+    ``returns_checksums`` is whether it answers with the SHA-256 of objects.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self.objects: dict[ObjectRef, tuple[StoredObject, bytes]] = {}
-        self.multiparts: dict[str, OpenMultipart] = {}
+        self.multiparts: dict[str, Multipart] = {}
         self.calls: Counter[str] = Counter()
         self.failing: set[str] = set()
         self.missing_buckets: set[str] = set()
         self.undeletable: set[str] = set()
+        self.returns_checksums = True
         self.is_closed = False
         self._clock = clock
 
@@ -45,10 +48,14 @@ class MemoryObjectStore:
         content_type: str = "audio/mpeg",
         metadata: Mapping[str, str] | None = None,
         etag: str | None = None,
+        content_encoding: str = "",
     ) -> StoredObject:
         """What a client's PUT leaves behind."""
         tag = etag or hashlib.md5(body).hexdigest()
-        stored = StoredObject(len(body), content_type, tag, int(self._clock()), dict(metadata or {}))
+        moment = int(self._clock())
+        stored = StoredObject(
+            len(body), content_type, tag, moment, dict(metadata or {}), content_encoding=content_encoding
+        )
         self.objects[ref] = (stored, body)
         return stored
 
@@ -62,10 +69,21 @@ class MemoryObjectStore:
         found = self.objects.get(ref)
         return found[0] if found else None
 
-    async def first_bytes(self, ref: ObjectRef, count: int) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
         self._count("first_bytes", ref.bucket)
         found = self.objects.get(ref)
-        return Beginning(found[0], found[1][:count]) if found else None
+        if found is None:
+            return None
+        stored, body = found
+        if checksum and self.returns_checksums:
+            stored = replace(stored, sha256=hashlib.sha256(body).digest())
+        return Beginning(stored, body[:count])
+
+    async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
+        self._count("put_empty", ref.bucket)
+        if ref.key in self.undeletable:
+            raise StorageUnavailableError("put_empty fails for this key")
+        self._make(ref, headers, b"", 0, hashlib.md5(b"").hexdigest())
 
     async def copy(
         self,
@@ -87,23 +105,27 @@ class MemoryObjectStore:
         self._count("delete", ref.bucket)
         self.objects.pop(ref, None)
 
-    async def delete_many(self, bucket: str, keys: Sequence[str]) -> frozenset[str]:
+    async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
         if not keys:
-            return frozenset()
+            return {}
         self._count("delete_many", bucket)
         for key in set(keys) - self.undeletable:
             self.objects.pop(ObjectRef(bucket, key), None)
-        return frozenset(keys) & self.undeletable
+        return {key: "InternalError" for key in keys if key in self.undeletable}
 
     async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
         self._count("create_multipart", ref.bucket)
         upload_id = f"upload-{self.calls['create_multipart']}"
-        self.multiparts[upload_id] = OpenMultipart(ref, dict(headers))
+        self.multiparts[upload_id] = Multipart(ref, dict(headers), int(self._clock()))
         return upload_id
 
-    async def open_multiparts(self, ref: ObjectRef) -> list[str]:
-        self._count("open_multiparts", ref.bucket)
-        return [upload_id for upload_id, found in self.multiparts.items() if found.ref == ref]
+    async def open_multiparts(self, bucket: str, prefix: str) -> list[OpenMultipart]:
+        self._count("open_multiparts", bucket)
+        return [
+            OpenMultipart(found.ref.key, upload_id, found.initiated)
+            for upload_id, found in self.multiparts.items()
+            if found.ref.bucket == bucket and found.ref.key.startswith(prefix)
+        ]
 
     async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
         self._count("list_parts", ref.bucket)
@@ -111,22 +133,30 @@ class MemoryObjectStore:
         return None if found is None else [found.parts[number][0] for number in sorted(found.parts)]
 
     async def copy_part(
-        self, source: ObjectRef, target: ObjectRef, upload_id: str, number: int, *, first_byte: int, size: int
+        self,
+        source: ObjectRef,
+        target: ObjectRef,
+        upload_id: str,
+        number: int,
+        *,
+        if_match: str,
+        first_byte: int,
+        size: int,
     ) -> bool:
         self._count("copy_part", source.bucket, target.bucket)
         upload, found = self._find(target, upload_id), self.objects.get(source)
-        if upload is None or found is None:
+        if upload is None or found is None or found[0].etag != if_match:
             return False
         if first_byte + size > found[0].size:
             raise StorageUnavailableError("InvalidRange")
         self.put_part(upload_id, number, found[1][first_byte : first_byte + size], size=size)
         return True
 
-    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> str | None:
+    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
         self._count("complete_multipart", ref.bucket)
         upload = self._find(ref, upload_id)
-        if upload is None:
-            return None
+        if upload is None or ref in self.objects:
+            return False
         stored = [upload.parts.get(part.number, (None, b"")) for part in parts]
         if not parts or [part for part, _ in stored] != list(parts):
             raise StorageUnavailableError("InvalidPart")
@@ -138,7 +168,7 @@ class MemoryObjectStore:
         body = b"".join(body for _, body in stored)
         self._make(ref, upload.headers, body, sum(part.size for part in parts), etag)
         del self.multiparts[upload_id]
-        return etag
+        return True
 
     async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:
         self._count("abort_multipart", ref.bucket)
@@ -151,7 +181,7 @@ class MemoryObjectStore:
     async def close(self) -> None:
         self.is_closed = True
 
-    def _find(self, ref: ObjectRef, upload_id: str) -> OpenMultipart | None:
+    def _find(self, ref: ObjectRef, upload_id: str) -> Multipart | None:
         found = self.multiparts.get(upload_id)
         return found if found and found.ref == ref else None
 

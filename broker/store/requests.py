@@ -1,0 +1,30 @@
+"""What calls to the store carry beyond a URL: the source of a copy, and XML bodies."""
+
+import html
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+from broker.core.model import ObjectRef, Part
+
+_XMLNS: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+
+def copy_source(ref: ObjectRef) -> str:
+    """The source of a copy as a header has it: without a leading slash, which R2 refuses."""
+    return f"{ref.bucket}/{quote(ref.key)}"
+
+
+def delete_request(keys: Sequence[str]) -> bytes:
+    """The body of a DeleteObjects."""
+    objects = "".join(f"<Object><Key>{html.escape(key, quote=False)}</Key></Object>" for key in keys)
+    return f'<Delete xmlns="{_XMLNS}">{objects}</Delete>'.encode()
+
+
+def complete_request(parts: Sequence[Part]) -> bytes:
+    """The body of a CompleteMultipartUpload."""
+    listed = "".join(
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{html.escape(part.etag)}&quot;</ETag></Part>"
+        for part in parts
+    )
+    return f'<CompleteMultipartUpload xmlns="{_XMLNS}">{listed}</CompleteMultipartUpload>'.encode()

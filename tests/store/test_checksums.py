@@ -1,0 +1,109 @@
+"""Asking the store for checksums: with whatever it answers, the object itself is found."""
+
+import asyncio
+import base64
+import hashlib
+
+import pytest
+
+from broker.core.model import Beginning
+from broker.errors import StorageUnavailableError
+from broker.store import r2
+
+from .calls import OBJECT, REF, VERBS, facing
+from .wire import Act, answer, error, fit
+
+DIGEST = hashlib.sha256(b"the file").digest()
+FIRST = VERBS["first_bytes"]
+DESCRIBED = {**OBJECT, "Content-Length": "11"}
+
+
+def by_method(get: bytes, head: bytes) -> Act:
+    """One answer to a GET and another one to a HEAD."""
+
+    async def act(request: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(fit(request, head if request.startswith("HEAD ") else get))
+
+    return act
+
+
+async def asked(head: bytes, get: bytes = FIRST.good) -> tuple[Beginning | None, list[str]]:
+    """What is found with a checksum, and the requests that it took."""
+    async with facing(by_method(get, head)) as (store, server):
+        return await store.first_bytes(REF, 4, checksum=True), server.requests
+
+
+async def test_the_checksum_is_asked_for_by_a_signed_header_beside_the_first_bytes() -> None:
+    """The ranged request goes without it: a store returns no checksum with a part of an object."""
+    encoded = base64.b64encode(DIGEST).decode()
+    found, requests = await asked(answer(200, {**DESCRIBED, "x-amz-checksum-sha256": encoded}))
+    assert found
+    assert (found.stored.sha256, found.data) == (DIGEST, b"ID3\x04")
+    with_mode = [request for request in requests if "x-amz-checksum-mode: ENABLED" in request]
+    assert [request.split(" ")[0] for request in with_mode] == ["HEAD"]
+    assert "x-amz-checksum-mode" in with_mode[0].split("X-Amz-SignedHeaders=")[1].split("&")[0]
+
+
+@pytest.mark.parametrize("value", ["", "x", "AAAA", base64.b64encode(DIGEST).decode() + "-3", "é" * 44])
+async def test_a_value_that_is_not_a_whole_files_checksum_is_none(value: str) -> None:
+    """The checksum of an object in parts is one of its parts' checksums."""
+    found, _ = await asked(answer(200, {**DESCRIBED, "x-amz-checksum-sha256": value}))
+    assert found
+    assert found.stored.sha256 is None
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 501])
+async def test_seq03_a_store_that_refuses_is_looked_at_without(status: int) -> None:
+    """A refusal costs one extra request, and none for an hour."""
+    async with facing(by_method(FIRST.good, error(status, "NotImplemented"))) as (store, server):
+        for _ in range(3):
+            assert await store.first_bytes(REF, 4, checksum=True) == FIRST.result
+        assert len([request for request in server.requests if request.startswith("HEAD ")]) == 1
+        store._checksums_from -= r2.CHECKSUMS_REFUSED_FOR
+        await store.first_bytes(REF, 4, checksum=True)
+        assert len([request for request in server.requests if request.startswith("HEAD ")]) == 2
+
+
+async def test_a_refusal_of_everything_is_not_remembered_as_one_of_checksums() -> None:
+    """Credentials that fail for a minute cost no evidence for an hour."""
+    refusal = error(403, "AccessDenied")
+    async with facing(by_method(refusal, refusal)) as (store, _):
+        with pytest.raises(StorageUnavailableError):
+            await store.first_bytes(REF, 4, checksum=True)
+        assert store._checksums_from == float("-inf")
+
+
+async def test_two_looks_at_two_versions_are_unclear() -> None:
+    """A checksum of another version proves nothing."""
+    with pytest.raises(StorageUnavailableError):
+        await asked(answer(200, {**DESCRIBED, "ETag": '"another"'}))
+
+
+async def test_an_object_that_is_gone_at_the_second_look_has_no_checksum() -> None:
+    """The first look decides what there is."""
+    found, _ = await asked(answer(404))
+    assert found == FIRST.result
+
+
+@pytest.mark.parametrize("status", [500, 520])
+async def test_a_store_in_trouble_is_not_taken_for_a_refusal(status: int) -> None:
+    """No receipt loses its checksum by an outage."""
+    with pytest.raises(StorageUnavailableError):
+        await asked(error(status, "InternalError"))
+
+
+@pytest.mark.parametrize("status", [200, 206])
+async def test_e09_an_encoded_object_is_found_whatever_its_length_says(status: int) -> None:
+    """The edge may decode it on its way: then there is no length, or one that does not fit."""
+    fields = {"Content-Type": "audio/mpeg", "Content-Encoding": "gzip", "ETag": 'W/"abc"'}
+    found, _ = await asked(answer(200, DESCRIBED), answer(status, fields, b"decoded bytes"))
+    assert found
+    assert (found.stored.content_encoding, found.stored.content_type) == ("gzip", "audio/mpeg")
+
+
+@pytest.mark.parametrize("value", ["identity", "aws-chunked", " Identity "])
+async def test_an_encoding_that_changes_no_byte_is_none(value: str) -> None:
+    """Some stores keep the name of the transfer's own framing."""
+    get = FIRST.good.replace(b"HTTP/1.1 206 Said\r\n", f"HTTP/1.1 206 Said\r\nContent-Encoding: {value}\r\n".encode())
+    found, _ = await asked(answer(404), get)
+    assert found == FIRST.result
