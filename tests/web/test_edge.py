@@ -312,6 +312,8 @@ def test_every_line_on_standard_output_is_json_and_no_exceptions_words_are_in_it
             logging.getLogger(name).handlers = handlers
             logging.getLogger(name).propagate = propagate
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [next(iter(line)) for line in lines] == ["time", "time"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time")) for line in lines)
     assert lines[0] == {
         "event": "log",
         "level": "error",
