@@ -8,12 +8,15 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
 _MILLISECONDS: Final = tuple(f'.{number:03}Z",' for number in range(1000))  # to format one is dearer than to find it
+
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 class JsonLines(logging.Handler):
@@ -57,8 +60,12 @@ class JsonLines(logging.Handler):
         """Write what waits. Where nobody reads, it is lost: the service goes on."""
         waiting, self._waiting = self._waiting, []
         if waiting and self._stream:
+            text = "\n".join([*waiting, ""])
             with contextlib.suppress(OSError):
-                self._stream.write("\n".join([*waiting, ""]))
+                try:
+                    self._stream.write(text)
+                except UnicodeEncodeError:  # then nothing of the text was written
+                    self._stream.write(_BEYOND_ASCII.sub(_escaped, text))
                 self._stream.flush()
 
     def _timed(self, line: str) -> str:
@@ -70,6 +77,11 @@ class JsonLines(logging.Handler):
             text = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
             self._second = second, text
         return text + _MILLISECONDS[int((now - second) * 1000)] + line[1:]
+
+
+def _escaped(characters: re.Match[str]) -> str:
+    """The same characters of a JSON string, in ASCII (RFC 8259, section 7)."""
+    return json.dumps(characters[0])[1:-1]
 
 
 def configure_logging() -> JsonLines:

@@ -6,10 +6,15 @@ import json
 import logging
 import re
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from broker.web import notes
 from broker.web.lines import JsonLines
+from broker.web.telemetry import Telemetry
 
 
 class Stream(io.StringIO):
@@ -128,3 +133,48 @@ def test_the_usual_clock_is_the_systems() -> None:
     written = json.loads(stream.writes[0])["time"]
     seconds = [time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) for moment in (before, time.time())]
     assert seconds[0] <= written[:19] <= seconds[1]
+
+
+BEYOND = 'é € \\ " \N{GRINNING FACE} \udc80'
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+async def test_what_the_stream_cannot_encode_is_escaped_and_no_line_is_lost(encoding: str) -> None:
+    """Every value can be recovered, and the lines that wait for the same write are whole too."""
+    written = io.BytesIO()
+    lines = JsonLines(io.TextIOWrapper(written, encoding=encoding))
+    for value in ("before", BEYOND, "after"):
+        lines.write(json.dumps({"a": value}, ensure_ascii=False))
+    lines.emit(record(json.dumps({"event": BEYOND}, separators=(",", ":"), ensure_ascii=False)))
+    lines.emit(record(BEYOND))
+    found = [json.loads(line) for line in written.getvalue().decode(encoding).splitlines()]
+    assert [line.get("a") for line in found] == ["before", BEYOND, "after", None, None]
+    assert (found[3]["event"], found[4]["message"]) == (BEYOND, BEYOND)
+
+
+@pytest.mark.parametrize(("encoding", "text"), [("latin-1", "é"), ("utf-8", "é \N{GRINNING FACE}")])
+def test_what_the_stream_can_encode_is_written_as_it_is(encoding: str, text: str) -> None:
+    """Nothing is escaped without need."""
+    written = io.BytesIO()
+    lines = JsonLines(io.TextIOWrapper(written, encoding=encoding))  # which closes the stream when it is gone
+    lines.write(f'{{"a":"{text}"}}')
+    assert f'"a":"{text}"' in written.getvalue().decode(encoding)
+
+
+async def test_a_request_whose_facts_are_not_utf_8_has_its_line() -> None:
+    """The line is written with the value escaped, beside facts of other types."""
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        notes.note(scope, "sub", BEYOND)
+        notes.note(scope, "at", datetime(2026, 11, 27, tzinfo=UTC))
+
+    async def unused(*_: object) -> Any:
+        raise AssertionError
+
+    taken: list[str] = []
+    scope = {"type": "http", "method": "GET", "headers": []}
+    await Telemetry(app, taken.append)(scope, unused, unused)
+    (line,) = taken
+    assert line.isascii()
+    assert json.loads(line)["sub"] == BEYOND
+    assert json.loads(line)["at"].startswith("2026-11-27")
