@@ -194,7 +194,7 @@ def _strings(value: Any, name: str) -> list[str]:
 
 
 def _subject(claims: VerifiedClaims, name: str) -> str:
-    """The subject: a printable name that climbs out of no path, in whatever layer is percent-decoded once more."""
+    """The subject: a printable name that is not blank and not a path, however often a layer percent-decodes it."""
     subject = claims.get(name)
     if not isinstance(subject, str) or not 1 <= len(subject.encode(errors="replace")) <= SUBJECT_MAX:
         raise UnauthenticatedError("the subject is no string, empty or too long")
@@ -202,5 +202,6 @@ def _subject(claims: VerifiedClaims, name: str) -> str:
     while (once := unquote(decoded)) != decoded:
         decoded = once
     _require(decoded.isprintable(), "the subject is not printable")  # no controls, bidi marks or lone surrogates
+    _require(decoded.strip() != "", "the subject is blank")
     _require(not {"\\", "\ufffd"} & set(decoded) and not {".", ".."} & set(decoded.split("/")), "the subject is a path")
     return subject

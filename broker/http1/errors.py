@@ -1,4 +1,4 @@
-"""Why there is no answer. The texts may go to a log as the names may: neither holds an address.
+"""Why there is no answer. The texts may go to a log as the names may: they are fixed, and hold no address.
 
 What the system says (refused, reset, no such name, a certificate that is none) stays the ``OSError`` that it is.
 """
@@ -14,6 +14,9 @@ class MalformedResponseError(HttpError):
 
 class ServerDisconnectedError(HttpError):
     """The connection ended before the answer did (RFC 9112, section 8)."""
+
+    def __init__(self) -> None:
+        super().__init__("the connection ended before the response was complete")
 
 
 class ConnectionTimeoutError(TimeoutError):

@@ -5,6 +5,7 @@ Rules of this module
 - A body is whole, or cut because the limit was reached; one that ended too early is a failure.
 - What is ambiguous is a failure: two lengths, a length beside a coding, a coding that is not ``chunked``, bare or
   folded lines. llhttp refuses most of it, and none of its leniencies is turned on.
+- A failure's text is a fixed phrase that names the rule; nothing that came is repeated in it.
 - Head, trailers and the framing of chunks are bounded; nothing of a trailer is taken (RFC 9110, section 6.5.1).
 - Field names are in lower case. What comes under one name again is joined by a comma (RFC 9110, section 5.3), so what
   may be said once alone, such as an ETag, reads as no such thing when it is said twice.
@@ -113,8 +114,10 @@ class Reading:
         unparsed = self._unparsed
         end = unparsed.find(_END) + len(_END)
         found = end >= len(_END)
-        if not unparsed.startswith(_START[: len(unparsed)]) or (end if found else len(unparsed)) > self._room:
-            raise MalformedResponseError
+        if not unparsed.startswith(_START[: len(unparsed)]):
+            raise MalformedResponseError("the response is not HTTP/1.1")
+        if (end if found else len(unparsed)) > self._room:
+            raise MalformedResponseError(f"the response head exceeds {HEAD_MAX} bytes")
         return end if found else 0
 
     def _parse_head(self, head: bytes) -> None:
@@ -124,13 +127,21 @@ class Reading:
         self._parser = HttpResponseParser(self)
         try:
             self._parser.feed_data(head)
-        except (HttpParserError, HttpParserUpgrade):  # the latter for a 101, which nobody asked for
-            raise MalformedResponseError from None
-        coding = self._fields.get("transfer-encoding", "chunked")
-        if self._count > FIELDS_MAX or self._status < 100 or coding.lower() != "chunked":
-            raise MalformedResponseError
+        except HttpParserUpgrade:
+            raise MalformedResponseError("the response switches protocols, which was not requested") from None
+        except HttpParserError:
+            raise MalformedResponseError("the response head is not valid HTTP/1.1") from None
+        self._check_head()
         is_kept = "close" not in self._fields.get("connection", "").lower()
         self.is_reusable = is_kept and head.startswith(b"HTTP/1.1")
+
+    def _check_head(self) -> None:
+        if self._status < 100:
+            raise MalformedResponseError("the status code is less than 100")
+        if self._count > FIELDS_MAX:
+            raise MalformedResponseError(f"the response has more than {FIELDS_MAX} fields")
+        if self._fields.get("transfer-encoding", "chunked").lower() != "chunked":
+            raise MalformedResponseError("the Transfer-Encoding is not chunked")
 
     def _begin_body(self, data: bytes) -> bool:
         if self._status >= 400:
@@ -152,8 +163,10 @@ class Reading:
             return self._end(is_whole=is_good and (is_chunked or self._fed == len(self._body)))
         if len(self._body) >= self._limit:
             return self._end(is_whole=False)
-        if not is_good or self._framing > HEAD_MAX:
-            raise MalformedResponseError
+        if not is_good:
+            raise MalformedResponseError("the chunk framing is invalid")
+        if self._framing > HEAD_MAX:
+            raise MalformedResponseError(f"the chunk framing exceeds {HEAD_MAX} bytes without content")
         return False
 
     def _end(self, *, is_whole: bool) -> bool:

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from broker import service, settings
 from broker.auth.tokens import TokenVerifier
 from broker.core.receipts import Receipts
 from broker.core.sigv4 import Presigner
-from broker.settings import MetricsSettings, Settings
+from broker.settings import MetricsSettings, Settings, StoreSettings
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore
 
@@ -34,41 +34,35 @@ def create_app(
     configured: Settings,
     *,
     store: ObjectStore | None = None,
+    staging_store: ObjectStore | None = None,
     clock: Callable[[], float] = time.time,
     extra_routes: Sequence[Route] = (),
     write_line: Callable[[str], object] = access_log.info,
 ) -> ASGIApp:
     """The application of one process.
 
-    ``store`` stands in for the configured one; ``extra_routes`` are pages that a command adds to the API.
-    ``write_line`` takes the line of each request.
+    ``store`` and ``staging_store`` stand in for the configured one, the latter as the staging bucket's own credentials
+    see it; ``extra_routes`` are pages that a command adds to the API. ``write_line`` takes the line of each request.
     """
     receipts = Receipts(configured.secrets, issuer=configured.issuer) if configured.secrets else None
     place = configured.store
     services: service.Services | None = None
     if place and receipts:
-        store = store or R2ObjectStore(Presigner(place.credentials, place.endpoint), clock=clock)
+        if store is None:
+            store, staging_store = _stores(place, clock)
         services = service.build(configured, place, store, receipts, clock)
     else:
-        store = None
+        store = staging_store = None
 
     verifier = TokenVerifier(configured.tokens)
     count, scraped = _metrics(configured.metrics) if configured.metrics else (None, None)
 
-    @asynccontextmanager
-    async def lifespan(_app: ASGIApp) -> AsyncIterator[None]:
-        for warning in configured.warnings:
-            log.warning(json.dumps({"event": "warning", "message": warning}))
-        # The start waits neither for the identity service nor for a port of the metrics
-        beside = [asyncio.create_task(verifier.keys.refresh()), *([asyncio.create_task(scraped())] if scraped else ())]
-        yield
-        for task in beside:
-            task.cancel()
-        if store:
-            await store.close()
-
+    # The start waits neither for the identity service nor for a port of the metrics
+    beside = [verifier.keys.refresh, *([scraped] if scraped else ())]
+    lifespan = _lifespan(configured.warnings, beside, [each for each in (store, staging_store) if each])
     gate = Gate(verifier, services, configured.missing, clock)
-    operations = Operations(configured, store, verifier.keys, receipts.jwks if receipts else {"keys": []})
+    jwks = receipts.jwks if receipts else {"keys": []}
+    operations = Operations(configured, store, verifier.keys, jwks, staging_store)
     table = Table([*routes(gate, operations), *client_routes(), *extra_routes], lifespan)
     return Telemetry(_cors(table, configured.cors_origins), write_line, count)
 
@@ -80,6 +74,34 @@ def from_environment() -> ASGIApp:
     gc.freeze()  # what a process starts with stays as long as it does
     gc.enable()
     return app
+
+
+def _lifespan(
+    warnings: Sequence[str], beside: Sequence[Callable[[], Coroutine[Any, Any, Any]]], stores: Sequence[ObjectStore]
+) -> Callable[[ASGIApp], AbstractAsyncContextManager[None]]:
+    """Start with ``warnings`` in the log and what runs ``beside`` the requests; close the ``stores`` at the end."""
+
+    @asynccontextmanager
+    async def lifespan(_app: ASGIApp) -> AsyncIterator[None]:
+        for warning in warnings:
+            log.warning(json.dumps({"event": "warning", "message": warning}))
+        tasks = [asyncio.create_task(start()) for start in beside]
+        yield
+        for task in tasks:
+            task.cancel()
+        for store in stores:
+            await store.close()
+
+    return lifespan
+
+
+def _stores(place: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:
+    """The store, and the same as the staging bucket's own credentials see it, if it has any."""
+    store, staging_store = (
+        R2ObjectStore(Presigner(credentials, place.endpoint), clock=clock)
+        for credentials in (place.credentials, place.staging_credentials)
+    )
+    return store, staging_store if place.staging_credentials != place.credentials else None
 
 
 def _metrics(place: MetricsSettings) -> tuple[Count, Callable[[], Coroutine[Any, Any, None]]]:

@@ -17,7 +17,10 @@ _TO_LINE_FEED: Final = bytes.maketrans(_CONTROLS, b"\n" * len(_CONTROLS))
 
 
 class Exchange(RequestResponseCycle):
-    """uvicorn's, with two differences: a body has a deadline, and a whole answer leaves in one write.
+    """uvicorn's, with three differences.
+
+    A body has a deadline. An answer before the body that a client offered (``Expect: 100-continue``) is the last on its
+    connection. A whole answer leaves in one write.
 
     uvicorn writes head and body apart, each with a call of the system's: that is as dear as all of the signing.
     """
@@ -42,6 +45,9 @@ class Exchange(RequestResponseCycle):
             self._start = message
             return
         start, self._start = self._start, None
+        if start is not None and self.waiting_for_100_continue:
+            # The client may send the body or the next request, and no byte shows which: RFC 9110, section 10.1.1
+            self.waiting_for_100_continue = self.keep_alive = False
         if start is None or self.flow.write_paused or self.disconnected or not self._is_whole(start, message):
             if start is not None:
                 await super().send(start)

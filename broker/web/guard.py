@@ -120,7 +120,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _frame(self, name: bytes, value: bytes) -> None:
         match name:
             case b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue"
+                self.expect_100_continue |= value.lower() == b"100-continue"
             case b"host":
                 self._hosts += 1 if _HOST.fullmatch(value) else 2
             case b"content-length":
@@ -197,6 +197,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """
         self._disarm()
         self._is_ending = True
+        self.pipeline.clear()  # what came behind the request is not a request any more
         self.transport.write_eof()
         self._timer = self.loop.call_later(_LINGER, self.transport.abort)
 
@@ -216,16 +217,18 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _exchange(self, version: str) -> Exchange:
         is_long = self._body_length > KEPT_BODY_MAX
+        is_offered = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1: ignored of HTTP/1.0
+        transport: Any = _Lingering(self) if is_long or is_offered else self.transport
         return Exchange(
             scope=self.scope,
-            transport=_Lingering(self) if is_long else self.transport,  # type: ignore[arg-type]  # what one uses of it
+            transport=transport,
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
             access_log=False,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+            expect_100_continue=is_offered,
             keep_alive=version == "1.1" and self.parser.should_keep_alive() and not (is_long or self._is_last),
             on_response=self.on_response_complete,
         )

@@ -1,4 +1,4 @@
-"""The log: one JSON line a record on standard output.
+"""The log: one JSON line a record on standard output, each with the time at which it was written.
 
 Lines that are written in one turn of the event loop leave in one write: each is a call of the system's, which at many
 requests a second is dearer than to make the line.
@@ -8,21 +8,33 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import sys
-from typing import Any, TextIO
+import time
+from collections.abc import Callable
+from typing import Any, Final, TextIO
+
+_MILLISECONDS: Final = tuple(f'.{number:03}Z",' for number in range(1000))  # to format one is dearer than to find it
+
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 class JsonLines(logging.Handler):
-    """Writes to ``stream``, if there is one. Our records are JSON already; others' become the ``message`` of one."""
+    """Writes to ``stream``, if there is one. Our records are JSON already; others' become the ``message`` of one.
 
-    def __init__(self, stream: TextIO | None) -> None:
+    ``clock`` returns the seconds since 1970. Every line gets the time as its first member.
+    """
+
+    def __init__(self, stream: TextIO | None, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._stream = stream
+        self._clock = clock
+        self._second = (-1.0, "")
         self._waiting: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record's line, and what waits before it, at once: it may be the last before the process ends."""
-        self._waiting.append(self.format(record))
+        self._waiting.append(self._timed(self.format(record)))
         self.flush()
 
     def format(self, record: logging.LogRecord) -> str:
@@ -36,8 +48,8 @@ class JsonLines(logging.Handler):
         return json.dumps({**line, "message": text})
 
     def write(self, line: str) -> None:
-        """Write ``line`` before the loop's next turn ends; at once where no loop runs."""
-        self._waiting.append(line)
+        """Write ``line``, a JSON object that is not empty, before the loop's next turn ends; at once without a loop."""
+        self._waiting.append(self._timed(line))
         if len(self._waiting) == 1:
             try:
                 asyncio.get_running_loop().call_soon(self.flush)
@@ -48,9 +60,28 @@ class JsonLines(logging.Handler):
         """Write what waits. Where nobody reads, it is lost: the service goes on."""
         waiting, self._waiting = self._waiting, []
         if waiting and self._stream:
+            text = "\n".join([*waiting, ""])
             with contextlib.suppress(OSError):
-                self._stream.write("\n".join([*waiting, ""]))
+                try:
+                    self._stream.write(text)
+                except UnicodeEncodeError:  # then nothing of the text was written
+                    self._stream.write(_BEYOND_ASCII.sub(_escaped, text))
                 self._stream.flush()
+
+    def _timed(self, line: str) -> str:
+        """The line with the time, in UTC, as its first member (RFC 3339). A second's text is made once."""
+        now = self._clock()
+        second, text = self._second
+        if now // 1 != second:
+            second = now // 1
+            text = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
+            self._second = second, text
+        return text + _MILLISECONDS[int((now - second) * 1000)] + line[1:]
+
+
+def _escaped(characters: re.Match[str]) -> str:
+    """The same characters of a JSON string, in ASCII (RFC 8259, section 7)."""
+    return json.dumps(characters[0])[1:-1]
 
 
 def configure_logging() -> JsonLines:

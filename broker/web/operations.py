@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.auth.keys import Keys
-from broker.errors import IdentityUnavailableError, StorageUnavailableError
-from broker.settings import Settings
+from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, StorageUnavailableError
+from broker.settings import Settings, StoreSettings
 from broker.store.port import ObjectStore
 
 from . import notes, wire
@@ -25,13 +25,18 @@ _LOOK_FOR = 2.0
 
 @dataclass(slots=True)
 class Operations:
-    """The public endpoints of one process."""
+    """The public endpoints of one process.
+
+    ``staging_store`` is the store as the staging bucket's own credentials see it, if it has any.
+    """
 
     settings: Settings
     store: ObjectStore | None
     keys: Keys
     jwks: Mapping[str, Any]
-    _looked: tuple[float, str] = (float("-inf"), "")
+    staging_store: ObjectStore | None = None
+    _looked_at: float = float("-inf")
+    _found: tuple[str, str] = ("", "")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def healthz(self, _request: Request) -> Response:
@@ -39,14 +44,19 @@ class Operations:
         return wire.answer({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
-        """Whether this process can do its whole job, and if not, which part is missing."""
+        """Whether this process can do its whole job, and if not, which part is missing; the log has the reason too."""
+        store, reason = await self._store_state()
         checks = {
-            "configuration": "ok" if self.store else "storage_not_configured",
-            "store": await self._store_state(request),
+            "configuration": "ok" if self.store else StorageNotConfiguredError.code,
+            "store": store,
             "keys": "ok" if self.keys.is_loaded else IdentityUnavailableError.code,
         }
-        ready = set(checks.values()) == {"ok"}
-        return wire.answer({"status": "ready" if ready else "unready", "checks": checks}, 200 if ready else 503)
+        failed = {name: code for name, code in checks.items() if code != "ok"}
+        if failed:
+            notes.note(request.scope, "failed", failed)
+        if reason:
+            notes.note(request.scope, "reason", reason)
+        return wire.answer({"status": "unready" if failed else "ready", "checks": checks}, 503 if failed else 200)
 
     async def status(self, _request: Request) -> Response:
         """JamSync's question whether uploads are possible at all."""
@@ -61,20 +71,26 @@ class Operations:
         """The API's own description."""
         return Response(OPENAPI.read_bytes(), media_type="application/yaml", headers={"Cache-Control": "no-cache"})
 
-    async def _store_state(self, request: Request) -> str:
+    async def _store_state(self) -> tuple[str, str]:
+        """The store's state as of a moment ago, and why it is not ``ok``."""
         place = self.settings.store
         if self.store is None or place is None:
-            return "storage_not_configured"
+            return StorageNotConfiguredError.code, ""
         async with self._lock:
-            looked_at, state = self._looked
-            if time.monotonic() - looked_at < _LOOK_FOR:
-                return state
-            try:
-                for bucket in {place.bucket, place.staging_bucket}:
-                    await self.store.ping(bucket)
-                state = "ok"
-            except StorageUnavailableError as error:
-                notes.note(request.scope, "reason", error.reason)
-                state = StorageUnavailableError.code
-            self._looked = (time.monotonic(), state)
-            return state
+            if time.monotonic() - self._looked_at >= _LOOK_FOR:
+                self._found = await _look(self.store, self.staging_store, place)
+                self._looked_at = time.monotonic()
+            return self._found
+
+
+async def _look(store: ObjectStore, staging_store: ObjectStore | None, place: StoreSettings) -> tuple[str, str]:
+    whose = ""
+    try:
+        for bucket in {place.bucket, place.staging_bucket}:
+            await store.ping(bucket)
+        if staging_store:
+            whose = "with the staging bucket's credentials: "
+            await staging_store.ping(place.staging_bucket)
+    except StorageUnavailableError as error:
+        return StorageUnavailableError.code, whose + error.reason
+    return "ok", ""

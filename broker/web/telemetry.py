@@ -11,7 +11,8 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -69,9 +70,18 @@ class Telemetry:
         finally:
             seconds = time.perf_counter() - began
             line["route"], line["ms"] = getattr(scope.get("route"), "path", None), int(seconds * 1e5) / 100
-            self._write(_encode(line).decode())
+            self._write(_encoded(line))
             if self._count:
                 self._count(scope, line["status"], seconds)
+
+
+def _encoded(line: Mapping[str, Any]) -> str:
+    try:
+        return _encode(line).decode()
+    except (
+        UnicodeEncodeError
+    ):  # a lone surrogate, which JSON can escape and UTF-8 does not have (RFC 8259, section 8.2)
+        return json.dumps(line, default=str)
 
 
 def _accident(error: Exception, identity: str) -> str:

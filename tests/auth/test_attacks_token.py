@@ -210,7 +210,8 @@ def parties() -> Iterator[Attack]:
         yield f"T21-{iss}", STRICT, mint({**MEMBER, "iss": iss}, header=AT)
     paths = ["", ".", "..", "../u2", "u1/../u2", "u1/./u2", "%2e%2e", "%2E%2e/u2", "u1%2f..%2fu2", "%252e%252e", "a\\b"]
     paths += ["..%5cu2", "%c0%ae%c0%ae", "a\0b", "a%00b", "a\nb", "\ud800", "a\u202eb", "a\u200bb", "\ufeffu1"]
-    subjects: list[Any] = [*paths, "x" * 256, "é" * 128, 5, 1.5, True, None, {}, ["u1"]]
+    blank = [" ", "   ", "%20", "%20 %20", "%2520"]
+    subjects: list[Any] = [*paths, *blank, "x" * 256, "é" * 128, 5, 1.5, True, None, {}, ["u1"]]
     yield from ((f"T22-{str(sub)[:12]!a}", HS, mint(user(sub=sub))) for sub in subjects)
     yield "T22-missing", HS, mint({"exp": NOW + 600})
 
@@ -311,6 +312,7 @@ REASONS = {
         "the subject is no string, empty or too long",
         "the subject is a path",
         "the subject is not printable",
+        "the subject is blank",
         PAYLOAD,
     },
     "T23": {"the Authorization field is too long"},

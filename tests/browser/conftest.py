@@ -73,7 +73,7 @@ class Demo:
         One demo serves all tests of a module, in any order: what another test asked is not in between.
         """
         self._wait(lambda text: last in text)
-        lines = [json.loads(line) for line in list(self._lines) if line.startswith('{"event"')]
+        lines = [json.loads(line) for line in list(self._lines) if line.startswith('{"time"')]
         requests = [line for line in lines if line["event"] == "request"]
         ids = [line["requestId"] for line in requests]
         return requests[ids.index(first) : ids.index(last) + 1]

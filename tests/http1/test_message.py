@@ -139,8 +139,10 @@ CUT = {
 
 @pytest.mark.parametrize("said", CUT.values(), ids=CUT.keys())
 def test_a_response_that_ends_too_early_is_none(said: bytes) -> None:
-    with pytest.raises(ServerDisconnectedError):
+    """The failure's text is the rule that was broken."""
+    with pytest.raises(ServerDisconnectedError) as failure:
         read(said, closed=True)
+    assert str(failure.value) == "the connection ended before the response was complete"
 
 
 SENSELESS = {
@@ -185,10 +187,41 @@ SENSELESS = {
 }
 
 
-@pytest.mark.parametrize("said", SENSELESS.values(), ids=SENSELESS.keys())
-def test_what_makes_no_sense_is_no_response(said: bytes) -> None:
-    with pytest.raises(MalformedResponseError):
-        read(said, closed=True)
+PROTOCOL, STATUS = "the response is not HTTP/1.1", "the status code is less than 100"
+SWITCHED = "the response switches protocols, which was not requested"
+TOO_LARGE = "the response head exceeds 16384 bytes"
+CODING, FRAMING = "the Transfer-Encoding is not chunked", "the chunk framing is invalid"
+RULES = {
+    "another protocol": PROTOCOL,
+    "another protocol, no line yet": PROTOCOL,
+    "a newer HTTP": PROTOCOL,
+    "an older HTTP": PROTOCOL,
+    "a line before the first": PROTOCOL,
+    "a switch of protocols": SWITCHED,
+    "status 0": STATUS,
+    "status 99": STATUS,
+    "another coding": CODING,
+    "chunks of another coding": CODING,
+    "another coding of chunks": CODING,
+    "chunks of chunks": CODING,
+    "a chunk of no size": FRAMING,
+    "a chunk in hex with a prefix": FRAMING,
+    "a chunk that is longer than it says": FRAMING,
+    "a chunk that is too large to be one": FRAMING,
+    "too many fields": "the response has more than 100 fields",
+    "a head too large": TOO_LARGE,
+    "a head too large that goes on": TOO_LARGE,
+    "interim ones for ever": TOO_LARGE,
+}
+"""The rule that a senseless response broke, where it is not that of a valid head."""
+
+
+@pytest.mark.parametrize("name", SENSELESS)
+def test_what_makes_no_sense_is_not_a_response_and_the_rule_is_named(name: str) -> None:
+    """The text is fixed, so nothing that came is in it."""
+    with pytest.raises(MalformedResponseError) as failure:
+        read(SENSELESS[name], closed=True)
+    assert str(failure.value) == RULES.get(name, "the response head is not valid HTTP/1.1")
 
 
 def test_as_many_fields_and_bytes_of_them_as_there_may_be_are_read() -> None:
@@ -201,7 +234,7 @@ def test_as_many_fields_and_bytes_of_them_as_there_may_be_are_read() -> None:
 
 @pytest.mark.parametrize("endless", [b"0\r\nA: ", b"3;a="])
 def test_a_trailer_or_an_extension_of_a_chunk_does_not_go_on_for_ever(endless: bytes) -> None:
-    with pytest.raises(MalformedResponseError):
+    with pytest.raises(MalformedResponseError, match=r"^the chunk framing exceeds 16384 bytes without content$"):
         read(CHUNKED, endless, *[b"a" * 1024] * 17)
 
 
@@ -240,7 +273,7 @@ def outcome(pieces: Sequence[bytes], method: str) -> object:
     try:
         return read(*pieces, method=method, closed=True)[0]
     except HttpError as error:
-        return type(error)
+        return type(error), str(error)
 
 
 HEADS = [OK, b"HTTP/1.0 200 OK\r\n", *(b"HTTP/1.1 %d Said\r\n" % status for status in (100, 204, 404))]

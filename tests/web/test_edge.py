@@ -199,29 +199,6 @@ def test_health_needs_nothing_and_tells_nothing() -> None:
     assert client().get("/healthz").json() == {"status": "ok"}
 
 
-def test_readiness_asks_the_store_once_for_all_who_ask_at_once() -> None:
-    store = MemoryObjectStore()
-    with client(store) as app:
-        answers = [app.get("/readyz") for _ in range(5)]
-    assert {answer.status_code for answer in answers} == {200}
-    assert answers[0].json()["checks"] == {"configuration": "ok", "store": "ok", "keys": "ok"}
-    assert store.calls == {"ping": 1}
-    assert store.is_closed
-
-
-def test_readiness_says_which_part_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S17: from the moment on at which the store takes the credentials no more, and until it does again."""
-    monkeypatch.setattr("broker.web.operations._LOOK_FOR", 0)
-    store = MemoryObjectStore()
-    with client(store) as app:
-        assert app.get("/readyz").status_code == 200
-        store.failing.add("ping")
-        answer = app.get("/readyz")
-        assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")
-        store.failing.clear()
-        assert app.get("/readyz").status_code == 200
-
-
 def test_without_a_store_the_edge_stands_and_says_what_to_set() -> None:
     bare = client(environment={"JWT_SECRET": ENVIRONMENT["JWT_SECRET"]})
     assert bare.get("/readyz").json()["checks"]["configuration"] == "storage_not_configured"
@@ -312,6 +289,8 @@ def test_every_line_on_standard_output_is_json_and_no_exceptions_words_are_in_it
             logging.getLogger(name).handlers = handlers
             logging.getLogger(name).propagate = propagate
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [next(iter(line)) for line in lines] == ["time", "time"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time")) for line in lines)
     assert lines[0] == {
         "event": "log",
         "level": "error",

@@ -204,6 +204,79 @@ def test_x01_when_the_server_stops_an_idle_connection_is_closed_soon() -> None:
         assert connection.is_closed_within(LONG)
 
 
+EXPECT = "Expect: 100-continue"
+FILE = b'{"filename": "a.mp3", "contentType": "audio/mpeg", "size": 1}'
+NEXT = request("POST", CREATE, "Content-Type: application/json", f"Content-Length: {len(FILE)}", body=FILE, keep=True)
+UNREAD = {
+    "401": f"POST {CREATE} HTTP/1.1\r\nHost: a\r\n{EXPECT}\r\nContent-Length: 2\r\n\r\n".encode(),
+    "404": request("POST", "/nowhere", EXPECT, "Content-Length: 2", keep=True),
+    "405": request("PUT", CREATE, EXPECT, "Content-Length: 2", keep=True),
+    "413": request("POST", CREATE, "Content-Type: application/json", EXPECT, "Content-Length: 65537", keep=True),
+    "415": request("POST", CREATE, "Expect: 100-Continue", "Expect: x", "Content-Length: 2", keep=True),
+    "200": request("GET", GOOD_PATH, EXPECT, "Content-Length: 0", keep=True),
+}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"], ids=["no body", "a body"])
+@pytest.mark.parametrize("is_in_time", [True, False], ids=["in the same packet", "in a later packet"])
+@pytest.mark.parametrize("status", UNREAD)
+def test_seq11_behind_an_offered_body_that_was_not_read_nothing_is_a_request(
+    status: str, is_in_time: bool, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is the last on its connection, and what looks like a request is neither run nor answered."""
+    caplog.set_level("INFO", "broker.access")
+    with Served() as server, server.connect() as connection:
+        connection.send(UNREAD[status] + (body + NEXT if is_in_time else b""))
+        reply = connection.reply()
+        connection.send(body + NEXT)
+        assert connection.replies() == []
+    assert (reply.status, reply.fields["connection"]) == (int(status), "close")
+    assert [record.name for record in caplog.records if record.name.startswith("broker")] == ["broker.access"]
+
+
+def test_seq11_a_client_that_is_refused_is_waited_for_no_longer_than_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection ends although the client neither sends nor closes."""
+    monkeypatch.setattr(guard, "_LINGER", SHORT)
+    with served() as server, server.connect() as connection:
+        connection.send(UNREAD["401"])
+        assert connection.reply().status == 401
+        assert connection.is_closed_within(LONG)
+        time.sleep(3 * SHORT)  # well past the time of lingering
+        assert not server.server.server_state.connections
+
+
+def test_seq11_an_offered_body_that_was_read_leaves_the_connection_open() -> None:
+    """The next request on the connection is answered, in the same packet or later."""
+    offered = NEXT.replace(b"Host:", f"{EXPECT}\r\nHost:".encode(), 1)
+    with served() as server, server.connect() as connection:
+        for pieces in ((offered.removesuffix(FILE), FILE), (offered, b""), (offered + NEXT, b"")):
+            connection.send(pieces[0])
+            assert connection.reply().status == 100
+            connection.send(pieces[1])
+            reply = connection.reply()
+            assert (reply.status, "connection" in reply.fields) == (201, False)
+        assert connection.reply().status == 201
+
+
+def test_seq11_an_older_client_is_not_sent_an_interim_answer() -> None:
+    """RFC 9110, section 10.1.1: the expectation of an HTTP/1.0 request is ignored."""
+    older = NEXT.replace(b"HTTP/1.1", f"HTTP/1.0\r\n{EXPECT}".encode(), 1)
+    with served() as server:
+        assert [reply.status for reply in server.sends(older)] == [201]
+
+
+def test_seq11_what_asks_for_the_body_after_its_answer_sends_no_interim_answer() -> None:
+    """An application that looks whether the client has left writes nothing behind its answer."""
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("done")(scope, receive, send)
+        await receive()
+
+    with Served(late, lifespan="off") as server:
+        (reply,) = server.sends(UNREAD["401"])
+    assert reply.body == b"done"
+
+
 def test_h18_idle_connections_keep_nobody_out() -> None:
     with served() as server:
         idle = [server.connect() for _ in range(200)]
