@@ -85,7 +85,6 @@ def _listen(port: int) -> socket.socket:
 def _data_folder(given: Path | None) -> AbstractContextManager[str]:
     if given is None:
         return tempfile.TemporaryDirectory(prefix="broker-demo-", ignore_cleanup_errors=True)
-    given.mkdir(parents=True, exist_ok=True)
     return nullcontext(str(given))
 
 

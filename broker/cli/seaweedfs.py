@@ -1,4 +1,7 @@
-"""SeaweedFS, a real S3 server in one binary, as a child of this process: on loopback, its data in one folder."""
+"""SeaweedFS, a real S3 server in one binary, as a child of this process: on loopback, its data in one folder.
+
+No other user of the machine reads its files.
+"""
 
 import contextlib
 import http.client
@@ -14,6 +17,8 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from . import private
 
 HOST: Final = "127.0.0.1"
 START_WITHIN: Final = 30.0
@@ -85,8 +90,7 @@ class SeaweedFS:
 
     def start(self) -> None:
         """Start, and return when it answers; raises ``SeaweedFSError``. What a stopped one held is there again."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._write_identity()
+        self._prepare()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603  # our own words, the binary's path and port numbers
                 _dying_with_us(self._command()),
@@ -95,6 +99,7 @@ class SeaweedFS:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                umask=0o077,
                 start_new_session=True,  # a Ctrl-C is ours to handle: requests in flight still need the store
             )
         try:
@@ -113,13 +118,19 @@ class SeaweedFS:
             self.process.wait()
         self._remove_sockets()
 
-    def _write_identity(self) -> None:
-        path = self._folder / "s3.json"
-        path.touch(mode=0o600)
-        path.chmod(0o600)  # one that an earlier run left may be open to others
+    def _prepare(self) -> None:
+        """Make the folder and its first files."""
+        try:
+            private.make_folder(self._folder)
+            private.write(self._folder / "s3.json", self._identity())
+            private.write(self._log, b"")
+        except OSError as error:
+            raise SeaweedFSError(f"The folder {self._folder} cannot hold the data: {error.strerror}.") from error
+
+    def _identity(self) -> bytes:
         keys = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        path.write_text(json.dumps({"identities": [{"name": "broker", "credentials": [keys], "actions": actions}]}))
+        return json.dumps({"identities": [{"name": "broker", "credentials": [keys], "actions": actions}]}).encode()
 
     def _remove_sockets(self) -> None:
         """A killed one leaves them, in a place that it does not let us choose."""

@@ -130,6 +130,21 @@ def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended_by_force(
     assert store.process.returncode == -signal.SIGKILL
 
 
+def test_seq12_a_folder_that_cannot_be_closed_to_others_is_an_error(tmp_path: Path) -> None:
+    """One below a file, and one like /tmp, which others need open and which stays as it is."""
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SeaweedFSError, match=r"file/data cannot hold the data: Not a directory\."):
+        server(file / "data").start()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(SeaweedFSError, match=r"shared cannot hold the data: it is shared with other users\."):
+        server(shared).start()
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+    assert list(shared.iterdir()) == []
+
+
 def test_without_the_binary_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_arguments, **_options: None)
 
