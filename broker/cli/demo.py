@@ -108,6 +108,7 @@ def _settings(store: SeaweedFS, secret: str) -> Settings:
             "R2_SECRET_ACCESS_KEY": store.secret_access_key,
             "R2_BUCKET_NAME": BUCKET,
             "JWT_SECRET": secret,
+            "BROKER_SECRET": secrets.token_hex(32),
         }
     )
 
