@@ -52,6 +52,7 @@ def run(port: int, data: Path | None) -> int:
             configured = _settings(store, secret)
             app = create_app(configured, extra_routes=page_routes(store.endpoint))
             configure_logging()
+            listener.listen()  # a reader of these lines may be quicker than uvicorn's start
             print(_welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service")), flush=True)
             uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listener])
     except SeaweedFSError as error:
