@@ -53,6 +53,7 @@ def run(port: int, data: Path | None) -> int:
             configured = _settings(store, secret)
             app = create_app(configured, extra_routes=page_routes(store.endpoint))
             configure_logging()
+            listener.listen()  # a reader of these lines may be quicker than uvicorn's start
             print(_welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service")), flush=True)
             uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listener])
     except SeaweedFSError as error:
@@ -86,7 +87,6 @@ def _listen(port: int) -> socket.socket:
 def _data_folder(given: Path | None) -> AbstractContextManager[str]:
     if given is None:
         return tempfile.TemporaryDirectory(prefix="broker-demo-", ignore_cleanup_errors=True)
-    given.mkdir(parents=True, exist_ok=True)
     return nullcontext(str(given))
 
 
@@ -110,6 +110,7 @@ def _settings(store: SeaweedFS, secret: str) -> Settings:
             "R2_SECRET_ACCESS_KEY": store.secret_access_key,
             "R2_BUCKET_NAME": BUCKET,
             "JWT_SECRET": secret,
+            "BROKER_SECRET": secrets.token_hex(32),
         }
     )
 

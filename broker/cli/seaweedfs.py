@@ -1,4 +1,8 @@
-"""SeaweedFS, a real S3 server in one binary, as a child of this process: on loopback, its data in one folder."""
+"""SeaweedFS, a real S3 server in one binary, as a child of this process: on loopback, its data in one folder.
+
+Nobody but the holder of its key gets anything from its S3 port, nobody but itself anything from its other ports, and
+no other user of the machine reads its files.
+"""
 
 import contextlib
 import http.client
@@ -6,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +19,8 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from . import inner_tls, private
 
 HOST: Final = "127.0.0.1"
 START_WITHIN: Final = 30.0
@@ -63,6 +70,7 @@ class SeaweedFS:
     """A server with one identity that may do everything. ``with`` starts it and stops it."""
 
     process: "subprocess.Popen[bytes]"
+    _way_in: ssl.SSLContext
 
     def __init__(self, data_dir: Path, access_key_id: str, secret_access_key: str, *, port: int | None = None) -> None:
         self.access_key_id = access_key_id
@@ -85,8 +93,7 @@ class SeaweedFS:
 
     def start(self) -> None:
         """Start, and return when it answers; raises ``SeaweedFSError``. What a stopped one held is there again."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._write_identity()
+        self._prepare()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603  # our own words, the binary's path and port numbers
                 _dying_with_us(self._command()),
@@ -95,6 +102,7 @@ class SeaweedFS:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                umask=0o077,
                 start_new_session=True,  # a Ctrl-C is ours to handle: requests in flight still need the store
             )
         try:
@@ -113,13 +121,20 @@ class SeaweedFS:
             self.process.wait()
         self._remove_sockets()
 
-    def _write_identity(self) -> None:
-        path = self._folder / "s3.json"
-        path.touch(mode=0o600)
-        path.chmod(0o600)  # one that an earlier run left may be open to others
+    def _prepare(self) -> None:
+        """Make the folder and its first files."""
+        try:
+            private.make_folder(self._folder)
+            self._way_in = inner_tls.close(self._folder, HOST)
+            private.write(self._folder / "s3.json", self._identity())
+            private.write(self._log, b"")
+        except OSError as error:
+            raise SeaweedFSError(f"The folder {self._folder} cannot hold the data: {error.strerror}.") from error
+
+    def _identity(self) -> bytes:
         keys = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        path.write_text(json.dumps({"identities": [{"name": "broker", "credentials": [keys], "actions": actions}]}))
+        return json.dumps({"identities": [{"name": "broker", "credentials": [keys], "actions": actions}]}).encode()
 
     def _remove_sockets(self) -> None:
         """A killed one leaves them, in a place that it does not let us choose."""
@@ -148,11 +163,14 @@ class SeaweedFS:
     def _is_ready(self) -> bool:
         """Whether the gateway refuses an anonymous request, and the master knows of a volume server to write to."""
         try:
-            refusal, _ = _get(self._ports["s3.port"], "/")
-            _, state = _get(self._ports["master.port"], "/dir/status")
+            refusal, _ = _get(http.client.HTTPConnection(HOST, self._ports["s3.port"], timeout=2), "/")
+            _, state = _get(self._to_master(), "/dir/status")
         except (OSError, http.client.HTTPException):
             return False
         return refusal == HTTPStatus.FORBIDDEN and bool(json.loads(state)["Topology"]["Free"])
+
+    def _to_master(self) -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection(HOST, self._ports["master.port"], timeout=2, context=self._way_in)
 
     def _failed(self, how: str) -> SeaweedFSError:
         words = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
@@ -174,8 +192,8 @@ def _dying_with_us(command: list[str]) -> list[str]:
     return [sys.executable, "-IS", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
 
 
-def _get(port: int, path: str) -> tuple[int, bytes]:
-    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=2)) as connection:
+def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]:
+    with contextlib.closing(connection):
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()

@@ -15,6 +15,7 @@ from broker.cli.seaweedfs import SeaweedFS, SeaweedFSError
 from broker.core.model import ObjectRef
 from broker.core.sigv4 import Credentials, Presigner
 from broker.store import admin
+from tests.cli.listeners import tcp_listeners
 from tests.stores.place import Reply, send
 
 SECRET = "the canary secret access key"
@@ -29,14 +30,6 @@ def request(store: SeaweedFS, method: str, body: bytes | None = None, *, key: Cr
     presigner = Presigner(key or Credentials(store.access_key_id, store.secret_access_key), store.endpoint)
     url = presigner.presign(method, ObjectRef("songs", "a.mp3"), now=int(time.time()), expires_in=60)
     return send(method, url, body=body)
-
-
-def listening(pid: int) -> set[str]:
-    """The addresses at which a process takes TCP connections, as the kernel writes them."""
-    descriptors = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-    inodes = {name.removeprefix("socket:[").removesuffix("]") for name in descriptors if name.startswith("socket:")}
-    rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
-    return {row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
 
 
 def until(holds: Callable[[], bool], within: float = 10) -> None:
@@ -64,7 +57,7 @@ def test_it_keeps_to_itself_and_holds_its_objects_over_stop_and_start(
         admin.ensure_bucket(admin.connect(store.endpoint, Credentials(store.access_key_id, SECRET)), "songs")
         assert request(store, "PUT", b"ID3").status == 200
         process = Path(f"/proc/{store.process.pid}")
-        assert listening(store.process.pid) == {"0100007F"}
+        assert {address for address, _ in tcp_listeners({store.process.pid})} == {"0100007F"}
         assert b"canary" not in (process / "environ").read_bytes()
         assert b"canary" not in (process / "cmdline").read_bytes()
         assert (folder / "s3.json").stat().st_mode & 0o777 == 0o600
@@ -128,6 +121,21 @@ def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended_by_force(
     with pytest.raises(SeaweedFSError, match=r"not ready after 0 s\. Its last words:\nthinking"):
         store.start()
     assert store.process.returncode == -signal.SIGKILL
+
+
+def test_seq12_a_folder_that_cannot_be_closed_to_others_is_an_error(tmp_path: Path) -> None:
+    """One below a file, and one like /tmp, which others need open and which stays as it is."""
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(SeaweedFSError, match=r"file/data cannot hold the data: Not a directory\."):
+        server(file / "data").start()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(SeaweedFSError, match=r"shared cannot hold the data: it is shared with other users\."):
+        server(shared).start()
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+    assert list(shared.iterdir()) == []
 
 
 def test_without_the_binary_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
