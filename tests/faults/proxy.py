@@ -48,6 +48,8 @@ class Fault:
     """
     held: threading.Event | None = None
     """Nothing is passed on until this is set."""
+    answer_held: threading.Event | None = None
+    """The store has done it, and its answer is not passed on until this is set."""
     happened: threading.Event = field(default_factory=threading.Event)
 
 
@@ -120,6 +122,9 @@ class FaultProxy(ThreadedServer):
         finally:
             answered.cancel()
         exchange.status = int(said.split(b" ", 2)[1])
+        if fault and fault.answer_held:
+            fault.happened.set()
+            await asyncio.to_thread(fault.answer_held.wait)
         if fault and fault.loses_answer:
             fault.happened.set()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nAccess-Control-Allow-Origin: *\r\n\r\n")

@@ -6,8 +6,10 @@ export interface TrackReady {
   size: number;
   contentType: string;
   etag: string;
-  /** Base64, `null` unless a checksum was declared. */
+  /** Base64, `null` unless a checksum was declared and there is evidence for it. */
   sha256: string | null;
+  /** `store`: the store returned this checksum. `upload`: the store refuses other bytes at the upload. */
+  sha256Evidence: "store" | "upload" | null;
   owner: string;
   /** The public URL, `null` when the bucket is private. */
   url: string | null;

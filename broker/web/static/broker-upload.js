@@ -51,7 +51,7 @@ export async function discard({ uploadId, ...identity }, { broker = "", storage 
 // --- One upload -------------------------------------------------------------------------------------------------------
 
 /** Thrown where an upload is found to be gone from the store: it must be begun anew. */
-const GONE = new UploadError("upload_expired", "The upload has expired or was given up.", { status: 410, retryable: true });
+const GONE = new UploadError("upload_expired", "The upload has expired.", { status: 410, retryable: true });
 
 const NOTHING = { status: "pending", uploadedBytes: 0 }; // what the store has of an upload that was just created
 const MENDED = 3; // times that what confirm misses is sent again
@@ -151,7 +151,7 @@ class Run {
       await this.#patiently(() => this.#look(known.uploadId));
       return known;
     } catch (error) {
-      if (error !== GONE) throw error;
+      if (error !== GONE && error.code !== "upload_deleted") throw error;
       this.#memory.forget(this.#identity);
       return null;
     }
@@ -172,6 +172,7 @@ class Run {
       throw error.status === 404 ? GONE : error; // another user's, or the broker's secret has changed
     });
     if (found.status === "expired") throw GONE;
+    if (found.status === "deleted") throw new UploadError("upload_deleted", "The upload was deleted.", { status: 410 });
     return found;
   }
 
@@ -275,7 +276,7 @@ class Run {
         this.#failures = 0; // 202: a large object is being promoted
         await this.#sleep(wait ?? 1000);
       } catch (error) {
-        if (error.status === 410 || error.status === 404) throw GONE;
+        if (error.code === "upload_expired" || error.status === 404) throw GONE;
         if (maySend && (error.code === "not_uploaded" || namesParts(error))) return null;
         await this.#survive(error);
       }
@@ -369,13 +370,13 @@ class Broker {
     return this.#ask("POST", `/${uploadId}/confirm`);
   }
 
-  /** Tried a few times; a broker that does not know the upload has nothing to remove. */
+  /** Tried a few times. Of an upload that is unknown there is nothing to remove; of one that is confirmed, nothing is. */
   async abort(uploadId) {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#ask("DELETE", `/${uploadId}`);
       } catch (error) {
-        if (error.status === 404) return null;
+        if (error.status === 404 || error.code === "upload_confirmed") return null;
         if (!error.retryable || attempt === 4) throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.max(attempt * 500, error.wait ?? 0)));
       }

@@ -23,6 +23,7 @@ const TROUBLES = {
   another_file: ["That is another file", "Choose the one with the same name, size and date."],
   checksum_mismatch: CHANGED,
   content_mismatch: ["The file is not what its name says", "Perhaps it was renamed: export it again."],
+  encoding_mismatch: CHANGED,
   internal: OURS,
   invalid_request: ["This file cannot be uploaded"],
   network: ["The connection failed", "What was sent is kept, and Retry goes on from there."],
@@ -36,6 +37,7 @@ const TROUBLES = {
   unexpected_answer: OURS,
   unreadable: ["The file cannot be read", "It was changed, moved or deleted: choose it again."],
   unsupported_type: ["This kind of file is not taken", "Choose one of the kinds listed above."],
+  upload_deleted: ["The upload was deleted", "Choose the file again to upload it anew."],
   upload_expired: ["The upload took too long", "Choose the file again."],
 };
 

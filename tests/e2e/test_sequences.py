@@ -1,0 +1,260 @@
+"""Sequences of calls that once broke a promise, over a real store: deletion is final, receipts are honest."""
+
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from broker.cli.seaweedfs import SeaweedFS
+from broker.core.sigv4 import Credentials
+from broker.store import admin
+from tests.faults.proxy import Exchange, Fault, FaultProxy
+
+from .conftest import BUCKET
+from .processes import Broker
+from .steps import confirm, create, digest, mp3, put, served, uploaded
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+OTHER = mp3()[:-1] + b"x"
+"""Bytes of another file of the same size and type."""
+
+GONE = (410, "upload_deleted")
+
+
+def said(answer: httpx2.Response) -> tuple[int, str]:
+    """Status and code of a refusal."""
+    return answer.status_code, answer.json()["code"]
+
+
+def staged_key(upload: dict[str, Any]) -> str:
+    """Where the client writes."""
+    return urlsplit(str(upload["url"])).path.removeprefix(f"/{BUCKET}/")
+
+
+@pytest.fixture
+def s3(store: SeaweedFS) -> "S3Client":
+    """The operator's client, which may do what no client of the broker may."""
+    return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
+
+
+def by_owner(owner: httpx2.Client, _service: httpx2.Client, key: str) -> None:
+    """The owner deletes its object."""
+    assert owner.delete(f"/objects/{key}").status_code == 204
+
+
+def by_service(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
+    """A service deletes the object of a user."""
+    assert service.delete(f"/objects/{key}").status_code == 204
+
+
+def in_bulk(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
+    """A service deletes the object with others."""
+    results = service.post("/objects/delete", json={"keys": [key, key.replace(".mp3", ".flac")]}).json()["results"]
+    assert [result["status"] for result in results] == ["deleted", "deleted"]
+
+
+@pytest.mark.parametrize("delete", [by_owner, by_service, in_bulk])
+@pytest.mark.parametrize("content", [OTHER, mp3()], ids=["other bytes", "the same bytes"])
+def test_seq01_nothing_comes_back_after_a_deletion(
+    broker: Broker, delete: Callable[[httpx2.Client, httpx2.Client, str], None], content: bytes
+) -> None:
+    """SEQ01, SEQ02: the URL of the PUT is still alive and meets the tombstone."""
+    with broker.client() as owner, broker.client("backend", scope="broker:service") as service:
+        upload = uploaded(owner, mp3())
+        key = confirm(owner, upload).json()["key"]
+        delete(owner, service, key)
+        assert put(upload, content).status_code == 412
+        for client in (owner, service):
+            assert said(confirm(client, upload)) == GONE
+        assert owner.get(f"/uploads/{upload['uploadId']}").json()["status"] == "deleted"
+        assert owner.get(f"/objects/{key}").status_code == 404
+        link = owner.get(f"/downloads/{key}").json()["url"]
+    assert httpx2.get(link, trust_env=False).status_code == 404
+
+
+def test_seq01_nothing_comes_back_after_an_abort(broker: Broker) -> None:
+    """SEQ01: neither before the PUT nor after it."""
+    with broker.client() as client:
+        for upload in (create(client, mp3()), uploaded(client, mp3())):
+            assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
+            assert put(upload, mp3()).status_code == 412
+            assert said(confirm(client, upload)) == GONE
+
+
+def test_seq02_a_retried_create_brings_no_deleted_object_back(broker: Broker) -> None:
+    """SEQ02: the same Idempotency-Key names the deleted upload; other days are in test_sequences_over_time."""
+    retried: dict[str, Any] = {"headers": {"Idempotency-Key": "take-down"}}
+    with broker.client("user-seq02") as owner:
+        upload = create(owner, mp3(), **retried)
+        put(upload, mp3())
+        key = confirm(owner, upload).json()["key"]
+        assert owner.delete(f"/objects/{key}").status_code == 204
+        again = create(owner, mp3(), **retried)
+        assert staged_key(again) == staged_key(upload)
+        assert put(again, mp3()).status_code == 412
+        assert said(confirm(owner, again)) == GONE
+
+
+def replace_staged(s3: "S3Client", upload: dict[str, Any], content: bytes, **options: Any) -> None:
+    """Other bytes in the place of the staged object, as a store might hold them that checks no signed header."""
+    s3.put_object(Bucket=BUCKET, Key=staged_key(upload), Body=content, ContentType="audio/mpeg", **options)
+
+
+def test_seq03_a_receipt_states_the_checksum_that_the_store_returned(broker: Broker, s3: "S3Client") -> None:
+    """SEQ03: evidence, no evidence, and evidence of the opposite."""
+    with broker.client() as client:
+        track = confirm(client, uploaded(client, mp3(), sha256=digest(mp3()))).json()
+        assert (b64decode(track["sha256"]).hex(), track["sha256Evidence"]) == (digest(mp3()), "store")
+
+        unproven = uploaded(client, mp3(), sha256=digest(mp3()))
+        replace_staged(s3, unproven, OTHER)
+        answers = [confirm(client, unproven).json() for _ in range(2)]
+        assert [(answer["sha256"], answer["sha256Evidence"]) for answer in answers] == [(None, None)] * 2
+        assert answers[0] == answers[1]
+
+        wrong = uploaded(client, mp3(), sha256=digest(mp3()))
+        replace_staged(s3, wrong, OTHER, ChecksumAlgorithm="SHA256")
+        assert said(confirm(client, wrong)) == (409, "checksum_mismatch")
+
+
+@contextmanager
+def second(folder: Path, environment: dict[str, str], store: SeaweedFS) -> Iterator[tuple[Broker, FaultProxy]]:
+    """Another process of the same deployment, whose way to the store has faults."""
+    there = urlsplit(store.endpoint)
+    with (
+        FaultProxy(there.hostname or "", there.port or 0) as proxy,
+        Broker(folder, {**environment, "R2_ENDPOINT": proxy.endpoint}) as broker,
+    ):
+        yield broker, proxy
+
+
+def look_at(upload: dict[str, Any]) -> Callable[[Exchange], bool]:
+    """The look at the staged object."""
+    return lambda exchange: exchange.method == "GET" and exchange.path.endswith(staged_key(upload))
+
+
+def copy(exchange: Exchange) -> bool:
+    """A CopyObject."""
+    return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_seq07_a_look_that_is_delayed_copies_nothing_over_what_is_ready(
+    tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS, is_confirmed: bool
+) -> None:
+    """SEQ07: the other process confirms, or aborts, and the client puts again, while the look is on its way."""
+    go = threading.Event()
+    with (
+        second(tmp_path, environment, store) as (slow, proxy),
+        broker.client() as here,
+        slow.client() as there,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        upload = uploaded(here, mp3())
+        fault = proxy.next(Fault(look_at(upload), held=go))
+        late = pool.submit(confirm, there, upload)
+        assert fault.happened.wait(20)
+        track = confirm(here, upload).json() if is_confirmed else None
+        aborted = here.delete(f"/uploads/{upload['uploadId']}").status_code
+        assert put(upload, OTHER).status_code == 412
+        go.set()
+        answer = late.result()
+        if track:
+            assert (aborted, answer.status_code, answer.json()["etag"]) == (409, 200, track["etag"])
+            assert served(here, track["key"]) == mp3()
+        else:
+            assert (aborted, said(answer)) == (204, GONE)
+
+
+def test_seq08_a_delete_tells_nothing(broker: Broker) -> None:
+    """SEQ08: an unknown key, another user's and another user's deleted one, by every method."""
+    with broker.client("user-1") as owner, broker.client("user-2") as other:
+        keys = [confirm(owner, uploaded(owner, mp3())).json()["key"] for _ in range(2)]
+        assert owner.delete(f"/objects/{keys[1]}").status_code == 204
+        unknown = "media/00000000-0000-4000-8000-000000000000.mp3"
+        answers = [
+            [seen(other.request(method, f"/objects/{key}")) for key in (unknown, *keys)]
+            for method in ("DELETE", "GET", "HEAD")
+        ]
+        assert [len(set(row)) for row in answers] == [1, 1, 1]
+        assert {row[0][0] for row in answers} == {404}
+        assert [owner.delete(f"/objects/{keys[0]}").status_code for _ in range(2)] == [204, 404]
+
+
+def seen(answer: httpx2.Response) -> tuple[int, str]:
+    """What a client can tell answers apart by: all but the request's own id."""
+    own = answer.headers["x-request-id"]
+    fields = sorted((name, value) for name, value in answer.headers.items() if name not in ("x-request-id", "date"))
+    return answer.status_code, f"{fields} {answer.text.replace(own, '')}"
+
+
+def test_seq09_of_a_confirm_and_an_abort_at_once_one_wins(broker: Broker) -> None:
+    """SEQ09: and the answers of both say which."""
+    with broker.client() as client, ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            upload = uploaded(client, mp3())
+            path = f"/uploads/{upload['uploadId']}"
+            calls = [("POST", f"{path}/confirm"), ("DELETE", path)]
+            order = calls if number % 2 else calls[::-1]
+            found = dict(zip(order, pool.map(lambda call: client.request(*call), order), strict=True))
+            confirmed, aborted = (found[call] for call in calls)
+            status = client.get(path).json()["status"]
+            if confirmed.status_code == 200:
+                assert (said(aborted), status) == ((409, "upload_confirmed"), "ready")
+                assert served(client, confirmed.json()["key"]) == mp3()
+            else:
+                assert (said(confirmed), aborted.status_code, status) == (GONE, 204, "deleted")
+
+
+def test_seq09_an_abort_beats_a_copy_that_has_not_begun(
+    tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS
+) -> None:
+    """SEQ09: the copy of another process reaches the store after the tombstone."""
+    go = threading.Event()
+    with (
+        second(tmp_path, environment, store) as (slow, proxy),
+        broker.client() as here,
+        slow.client() as there,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        upload = uploaded(here, mp3())
+        fault = proxy.next(Fault(copy, held=go))
+        late = pool.submit(confirm, there, upload)
+        assert fault.happened.wait(20)
+        assert here.delete(f"/uploads/{upload['uploadId']}").status_code == 204
+        go.set()
+        assert said(late.result()) == GONE
+        key = staged_key(upload).replace("incoming/", "media/")
+        assert here.get(f"/objects/{key}").status_code == 404
+
+
+def test_seq09_a_confirm_that_ends_after_a_deletion_says_so(
+    tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS
+) -> None:
+    """SEQ09: the copy was made and its answer is late; meanwhile another process deletes the object."""
+    go = threading.Event()
+    with (
+        second(tmp_path, environment, store) as (slow, proxy),
+        broker.client() as here,
+        slow.client() as there,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        upload = uploaded(here, mp3())
+        key = staged_key(upload).replace("incoming/", "media/")
+        fault = proxy.next(Fault(copy, answer_held=go))
+        late = pool.submit(confirm, there, upload)
+        assert fault.happened.wait(20)
+        assert here.delete(f"/objects/{key}").status_code == 204
+        go.set()
+        assert said(late.result()) == GONE
+        assert said(confirm(here, upload)) == GONE
+        assert here.get(f"/objects/{key}").status_code == 404

@@ -1,0 +1,111 @@
+"""One user's calls bounded, joined and ended with their request: what they ask of the store at once."""
+
+import asyncio
+
+import pytest
+
+from broker.core.model import Beginning, ObjectRef, StoredObject
+from broker.errors import NotFoundError
+from broker.service.batches import CONCURRENCY, for_each
+from broker.service.downloads import LinkOptions
+from tests.stores.memory import MemoryObjectStore
+
+from .deployment import DECLARED, USER, Deployment
+
+
+class SlowStore(MemoryObjectStore):
+    """A store whose looks take a moment; it counts how many are under way at once."""
+
+    under_way = most = 0
+
+    async def head(self, ref: ObjectRef) -> StoredObject | None:
+        """A look that takes a moment."""
+        await self._moment()
+        return await super().head(ref)
+
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
+        """Another one."""
+        await self._moment()
+        return await super().first_bytes(ref, count, checksum=checksum)
+
+    async def _moment(self) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.001)
+        self.under_way -= 1
+
+
+@pytest.fixture
+def store() -> SlowStore:
+    """One store."""
+    return SlowStore()
+
+
+def keys(count: int) -> list[str]:
+    """Keys of no object."""
+    return [f"media/00000000-0000-4000-8000-{number:012}.mp3" for number in range(count)]
+
+
+async def test_seq06_a_batch_that_is_refused_stops_asking(store: SlowStore) -> None:
+    """Of 900 unknown keys the first decides, and the others are not looked up."""
+    deployment = Deployment({"DOWNLOAD_ACCESS": "owner"}, store)
+    with pytest.raises(NotFoundError):
+        await deployment.services.downloads.links(USER, keys(900), LinkOptions())
+    await asyncio.sleep(0.01)  # whatever goes on would have called again by then
+    assert store.calls["head"] <= 2 * CONCURRENCY
+    assert store.under_way == 0
+
+
+async def test_seq06_a_batch_confirms_a_few_at_a_time(store: SlowStore) -> None:
+    """A hundred confirms ask no more of the store at once than some."""
+    deployment = Deployment(store=store)
+    created = await deployment.create_many([DECLARED] * 100)
+    for each in created:
+        deployment.put(each)
+    outcomes = await deployment.services.uploads.confirm_many(USER, [each.ticket for each in created])
+    assert len(outcomes) == 100
+    assert store.most <= 2 * CONCURRENCY  # each looks at two places
+
+
+async def test_seq05_confirms_of_one_upload_are_joined_whatever_their_ids_are() -> None:
+    """Retried creates give one upload many ids: the store is asked once for all that confirm together."""
+    deployment = Deployment()
+    tickets = []
+    for _ in range(12):
+        deployment.now += 1
+        (created,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
+        tickets.append(created.ticket)
+    deployment.put(created)
+    assert len(set(tickets)) == 12
+    confirm = deployment.services.uploads.confirm
+    outcomes = await asyncio.gather(*(confirm(USER, ticket) for ticket in tickets))
+    assert len({id(outcome) for outcome in outcomes}) == 1
+    assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
+
+
+async def test_an_expired_id_is_not_joined_with_a_good_one() -> None:
+    """Two ids of one upload, of which one expired: each gets its own answer."""
+    deployment = Deployment()
+    (early,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
+    deployment.now += 60
+    (late,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
+    assert early.upload.id == late.upload.id
+    deployment.now = early.upload.expires_at
+    early_outcome, late_outcome = await asyncio.gather(
+        *(deployment.services.uploads.confirm(USER, each.ticket) for each in (early, late)), return_exceptions=True
+    )
+    assert [type(outcome).__name__ for outcome in (early_outcome, late_outcome)] == [
+        "UploadExpiredError",
+        "NotUploadedError",
+    ]
+
+
+async def test_results_are_in_the_order_of_the_items() -> None:
+    """Whichever item is ready first."""
+
+    async def work(item: int) -> int:
+        await asyncio.sleep(0.001 * (20 - item))
+        return item * item
+
+    assert await for_each(range(20), work) == [item * item for item in range(20)]
+    assert await for_each([], work) == []
