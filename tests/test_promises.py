@@ -1,0 +1,48 @@
+"""README's list and SECURITY.md's table say what a test holds, and PROMISES.md names the test of each sentence."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "tests/PROMISES.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.splitlines()
+    if line.startswith("| ") and "tests/" in line
+]
+HELD_BY = [row[-1] for row in ROWS]
+
+
+def sentences() -> list[str]:
+    """The sentences of README's list, without the bold words before them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    items = text.split("What you can rely on\n")[1].split("\n## ")[0].strip().split("\n- ")
+    plain = [re.sub(r"^(- )?\*\*[^*]+\*\* ", "", " ".join(item.split())) for item in items]
+    return [sentence for item in plain for sentence in re.split(r"(?<=\.) (?=[A-Z])", item)]
+
+
+def clauses() -> list[tuple[str, str]]:
+    """Who, and each clause of what they can and cannot do, in SECURITY.md's first table."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    table = text.split("| somebody with | can | cannot |\n|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return [(who, clause) for who, *cells in rows for cell in cells for clause in cell.split("; ") if clause]
+
+
+def test_every_sentence_of_the_readme_has_a_test() -> None:
+    """In the order of the list, word by word."""
+    assert [row[0] for row in ROWS if len(row) == 2] == sentences()
+
+
+def test_every_clause_of_the_security_table_has_a_test() -> None:
+    """In the order of the table, word by word."""
+    assert [(row[0], row[1]) for row in ROWS if len(row) == 3] == clauses()
+
+
+@pytest.mark.parametrize("held_by", sorted(set(HELD_BY)))
+def test_the_named_test_exists(held_by: str) -> None:
+    """By its file and its name."""
+    path, _, name = held_by.partition("::")
+    assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
