@@ -21,7 +21,7 @@ test: $(READY)  ## all tests that need nothing but Python, with coverage
 browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
 
-large: $(READY)  ## an upload of 5.5 GiB; needs 12 GiB below the temporary folder
+large: $(READY)  ## an upload of 5.5 GiB; needs 24 GiB below the temporary folder
 	$(BIN)/python -m pytest -m large
 
 fuzz: $(FUZZ_READY)  ## hostile input for an hour: REQUESTS over HTTP, then SECONDS of coverage-guided fuzzing for each parser

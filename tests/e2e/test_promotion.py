@@ -1,6 +1,7 @@
 """An object too large for one copy: promoted in ranges, by a broker that is killed half-way, and by others after it."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,7 +54,7 @@ def content(upload: dict[str, Any], number: int) -> bytes:
 
 def send_all(client: httpx2.Client, upload: dict[str, Any]) -> str:
     """Send every part, three at a time; the SHA-256 of the whole."""
-    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"from": 1, "to": upload["partCount"]})
+    answer = client.post(f"uploads/{upload['uploadId']}/parts", json={"from": 1, "to": upload["partCount"]})
 
     def send(part: dict[str, Any]) -> int:
         return put_part(part, content(upload, part["partNumber"])).status_code
@@ -76,7 +77,7 @@ def ranges_copied(s3: "S3Client") -> int:
 
 def served_digest(client: httpx2.Client, key: str) -> str:
     """The SHA-256 of what a download link serves."""
-    link = client.get(f"/downloads/{key}").json()["url"]
+    link = client.get(f"downloads/{key}").json()["url"]
     digest = hashlib.sha256()
     with httpx2.stream("GET", link, timeout=60, trust_env=False) as answer:
         for chunk in answer.iter_bytes(MIB):
@@ -84,18 +85,31 @@ def served_digest(client: httpx2.Client, key: str) -> str:
     return digest.hexdigest()
 
 
-@pytest.mark.large
-@pytest.mark.timeout(600)
-def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
-    tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    environment = {
+def environment_of(place: SeaweedFS) -> dict[str, str]:
+    """The settings of a broker over this store that takes such files."""
+    return {
         "R2_ENDPOINT": place.endpoint,
         "R2_ACCESS_KEY_ID": place.access_key_id,
         "R2_SECRET_ACCESS_KEY": place.secret_access_key,
         "R2_BUCKET_NAME": BUCKET,
+        "BROKER_SECRET": "a secret of the tests for upload ids and receipts",
         "UPLOAD_MAX_BYTES": "6GiB",
     }
+
+
+def until_ready(client: httpx2.Client, confirm: str) -> dict[str, Any]:
+    """The answer of the confirm that ends the promotion."""
+    while (answer := client.post(confirm, timeout=60)).status_code == 202:
+        pass
+    return dict(answer.json())
+
+
+@pytest.mark.large
+@pytest.mark.timeout(900)
+def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
+    tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = environment_of(place)
     s3 = connect(place)
     assert SIZE > PUT_MAX
     with Broker(tmp_path, environment) as first, first.client() as client, ThreadPoolExecutor(1) as pool:
@@ -122,9 +136,64 @@ def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
 
     with Broker(tmp_path, environment) as third, third.client() as client:
         assert client.get(f"/uploads/{upload['uploadId']}").json()["status"] == "uploaded"
-        track = client.post(confirm, timeout=60).json()
+        track = until_ready(client, confirm)
         assert (track["status"], track["size"]) == ("ready", SIZE)
         assert track["etag"].endswith(f"-{plan(SIZE, promotion.RANGE).count}")
         assert client.post(confirm).json() == track
         assert served_digest(client, track["key"]) == digest
     assert ranges_copied(s3) == 0
+
+
+def replace_staged(s3: "S3Client", key: str) -> None:
+    """Another version of the staged object, which differs in its second gigabyte, by the operator."""
+    upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key=key, ContentType=MP3)["UploadId"]
+    parts: list[Any] = []
+    for number, first in enumerate(range(0, SIZE, GIB), 1):
+        source: Any = {"Bucket": BUCKET, "Key": key}
+        last = min(first + GIB, SIZE) - 1
+        named: dict[str, Any] = {"Bucket": BUCKET, "Key": key, "UploadId": upload_id, "PartNumber": number}
+        if number == 2:
+            etag = s3.upload_part(**named, Body=b"v" * GIB)["ETag"]
+        else:
+            copied = s3.upload_part_copy(**named, CopySource=source, CopySourceRange=f"bytes={first}-{last}")
+            etag = copied["CopyPartResult"]["ETag"]
+        parts.append({"ETag": etag, "PartNumber": number})
+    s3.complete_multipart_upload(
+        Bucket=BUCKET,
+        Key=key,
+        UploadId=upload_id,
+        MultipartUpload={"Parts": parts},
+    )
+
+
+def staged_digest(s3: "S3Client", key: str) -> str:
+    """The SHA-256 of what is staged."""
+    digest = hashlib.sha256()
+    for chunk in s3.get_object(Bucket=BUCKET, Key=key)["Body"].iter_chunks(MIB):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@pytest.mark.large
+@pytest.mark.timeout(900)
+def test_seq04_a_large_promotion_never_mixes_two_versions(
+    tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEQ04 with real sizes: confirm, 202, the staged object is replaced, confirm until it is ready."""
+    s3 = connect(place)
+    app = create_app(settings.parse({**environment_of(place), "JWT_SECRET": JWT_SECRET}))
+    headers = {"Authorization": f"Bearer {token('user-large', exp=int(time.time()) + 3600)}"}
+    with TestClient(app, base_url="http://broker/api/v1/", headers=headers) as client:
+        upload = client.post("uploads", json={"filename": "set.mp3", "contentType": MP3, "size": SIZE}).json()
+        first_digest = send_all(client, upload)
+        confirm = f"uploads/{upload['uploadId']}/confirm"
+        with monkeypatch.context() as patched:
+            patched.setattr(promotion, "DEADLINE", 0)
+            assert client.post(confirm).status_code == 202
+        (key,) = {found["Key"] for found in s3.list_multipart_uploads(Bucket=BUCKET, Prefix="media/")["Uploads"]}
+        staged = key.replace("media/", "incoming/")
+        replace_staged(s3, staged)
+        second_digest = staged_digest(s3, staged)
+        track = until_ready(client, confirm)
+        assert track["status"] == "ready"
+        assert served_digest(client, track["key"]) == second_digest != first_digest
