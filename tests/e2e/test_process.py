@@ -20,11 +20,7 @@ from tests.web.served import Connection
 from .load import load
 from .processes import BROKER, Broker, token
 
-NOWHERE = {
-    **ENVIRONMENT,
-    "R2_ENDPOINT": "http://127.0.0.1:9",
-    "BROKER_SECRET": "a secret of the tests for upload ids and receipts",
-}
+NOWHERE = {**ENVIRONMENT, "R2_ENDPOINT": "http://127.0.0.1:9"}
 HOST = b"Host: broker.example\r\n"
 OBJECT = f"/api/v1/objects/{KEY}"
 

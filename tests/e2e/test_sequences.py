@@ -3,8 +3,9 @@
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -126,20 +127,57 @@ def test_seq03_a_receipt_states_the_checksum_that_the_store_returned(broker: Bro
         assert said(confirm(client, wrong)) == (409, "checksum_mismatch")
 
 
-@contextmanager
-def second(folder: Path, environment: dict[str, str], store: SeaweedFS) -> Iterator[tuple[Broker, FaultProxy]]:
-    """Another process of the same deployment, whose way to the store has faults."""
-    there = urlsplit(store.endpoint)
-    with (
-        FaultProxy(there.hostname or "", there.port or 0) as proxy,
-        Broker(folder, {**environment, "R2_ENDPOINT": proxy.endpoint}) as broker,
-    ):
-        yield broker, proxy
+@dataclass
+class Race:
+    """An upload whose confirm another process began, of which one request or answer is still on its way."""
+
+    upload: dict[str, Any]
+    late: Future[httpx2.Response]
+    go: threading.Event
+
+    @property
+    def key(self) -> str:
+        """Where the object is once it is confirmed."""
+        return staged_key(self.upload).replace("incoming/", "media/")
+
+    def end(self) -> httpx2.Response:
+        """Let it arrive; the answer to the confirm."""
+        self.go.set()
+        return self.late.result()
 
 
-def look_at(upload: dict[str, Any]) -> Callable[[Exchange], bool]:
-    """The look at the staged object."""
-    return lambda exchange: exchange.method == "GET" and exchange.path.endswith(staged_key(upload))
+Delayed = Callable[..., AbstractContextManager[Race]]
+
+
+@pytest.fixture
+def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS) -> Delayed:
+    """Begins a confirm at a second process of the deployment, whose way to the store has a fault."""
+
+    @contextmanager
+    def begun(fits: Callable[[Exchange], bool], *, answer: bool = False) -> Iterator[Race]:
+        there, go = urlsplit(store.endpoint), threading.Event()
+        with (
+            FaultProxy(there.hostname or "", there.port or 0) as proxy,
+            Broker(tmp_path, {**environment, "R2_ENDPOINT": proxy.endpoint}) as slow,
+            slow.client() as client,
+            broker.client() as here,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            upload = uploaded(here, mp3())
+            fault = proxy.next(Fault(fits, **{"answer_held" if answer else "held": go}))  # type: ignore[arg-type]
+            late = pool.submit(confirm, client, upload)
+            assert fault.happened.wait(20)
+            try:
+                yield Race(upload, late, go)
+            finally:
+                go.set()
+
+    return begun
+
+
+def look(exchange: Exchange) -> bool:
+    """A look at a staged object."""
+    return exchange.method == "GET" and "/incoming/" in exchange.path
 
 
 def copy(exchange: Exchange) -> bool:
@@ -147,32 +185,23 @@ def copy(exchange: Exchange) -> bool:
     return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
 
 
-@pytest.mark.parametrize("is_confirmed", [True, False])
-def test_seq07_a_look_that_is_delayed_copies_nothing_over_what_is_ready(
-    tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS, is_confirmed: bool
-) -> None:
-    """SEQ07: the other process confirms, or aborts, and the client puts again, while the look is on its way."""
-    go = threading.Event()
-    with (
-        second(tmp_path, environment, store) as (slow, proxy),
-        broker.client() as here,
-        slow.client() as there,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        upload = uploaded(here, mp3())
-        fault = proxy.next(Fault(look_at(upload), held=go))
-        late = pool.submit(confirm, there, upload)
-        assert fault.happened.wait(20)
-        track = confirm(here, upload).json() if is_confirmed else None
-        aborted = here.delete(f"/uploads/{upload['uploadId']}").status_code
-        assert put(upload, OTHER).status_code == 412
-        go.set()
-        answer = late.result()
-        if track:
-            assert (aborted, answer.status_code, answer.json()["etag"]) == (409, 200, track["etag"])
-            assert served(here, track["key"]) == mp3()
-        else:
-            assert (aborted, said(answer)) == (204, GONE)
+def test_seq07_a_delayed_look_copies_nothing_over_what_is_ready(delayed: Delayed, broker: Broker) -> None:
+    """SEQ07: meanwhile this process confirms, and the client aborts and puts again."""
+    with delayed(look) as race, broker.client() as client:
+        track = confirm(client, race.upload).json()
+        assert said(client.delete(f"/uploads/{race.upload['uploadId']}")) == (409, "upload_confirmed")
+        assert put(race.upload, OTHER).status_code == 412
+        answer = race.end()
+        assert (answer.status_code, answer.json()["etag"]) == (200, track["etag"])
+        assert served(client, track["key"]) == mp3()
+
+
+def test_seq07_a_delayed_look_meets_the_tombstone(delayed: Delayed, broker: Broker) -> None:
+    """SEQ07: meanwhile the client aborts and puts again."""
+    with delayed(look) as race, broker.client() as client:
+        assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
+        assert put(race.upload, OTHER).status_code == 412
+        assert said(race.end()) == GONE
 
 
 def test_seq08_a_delete_tells_nothing(broker: Broker) -> None:
@@ -215,46 +244,18 @@ def test_seq09_of_a_confirm_and_an_abort_at_once_one_wins(broker: Broker) -> Non
                 assert (said(confirmed), aborted.status_code, status) == (GONE, 204, "deleted")
 
 
-def test_seq09_an_abort_beats_a_copy_that_has_not_begun(
-    tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS
-) -> None:
+def test_seq09_an_abort_beats_a_copy_that_has_not_begun(delayed: Delayed, broker: Broker) -> None:
     """SEQ09: the copy of another process reaches the store after the tombstone."""
-    go = threading.Event()
-    with (
-        second(tmp_path, environment, store) as (slow, proxy),
-        broker.client() as here,
-        slow.client() as there,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        upload = uploaded(here, mp3())
-        fault = proxy.next(Fault(copy, held=go))
-        late = pool.submit(confirm, there, upload)
-        assert fault.happened.wait(20)
-        assert here.delete(f"/uploads/{upload['uploadId']}").status_code == 204
-        go.set()
-        assert said(late.result()) == GONE
-        key = staged_key(upload).replace("incoming/", "media/")
-        assert here.get(f"/objects/{key}").status_code == 404
+    with delayed(copy) as race, broker.client() as client:
+        assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
+        assert said(race.end()) == GONE
+        assert client.get(f"/objects/{race.key}").status_code == 404
 
 
-def test_seq09_a_confirm_that_ends_after_a_deletion_says_so(
-    tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS
-) -> None:
+def test_seq09_a_confirm_that_ends_after_a_deletion_says_so(delayed: Delayed, broker: Broker) -> None:
     """SEQ09: the copy was made and its answer is late; meanwhile another process deletes the object."""
-    go = threading.Event()
-    with (
-        second(tmp_path, environment, store) as (slow, proxy),
-        broker.client() as here,
-        slow.client() as there,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        upload = uploaded(here, mp3())
-        key = staged_key(upload).replace("incoming/", "media/")
-        fault = proxy.next(Fault(copy, answer_held=go))
-        late = pool.submit(confirm, there, upload)
-        assert fault.happened.wait(20)
-        assert here.delete(f"/objects/{key}").status_code == 204
-        go.set()
-        assert said(late.result()) == GONE
-        assert said(confirm(here, upload)) == GONE
-        assert here.get(f"/objects/{key}").status_code == 404
+    with delayed(copy, answer=True) as race, broker.client() as client:
+        assert client.delete(f"/objects/{race.key}").status_code == 204
+        assert said(race.end()) == GONE
+        assert said(confirm(client, race.upload)) == GONE
+        assert client.get(f"/objects/{race.key}").status_code == 404

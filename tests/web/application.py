@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "R2_SECRET_ACCESS_KEY": "the canary secret access key",
     "R2_BUCKET_NAME": "songs",
     "JWT_SECRET": JWT_SECRET,
+    "BROKER_SECRET": "the canary secret of upload ids and receipts",
     "BROKER_RATE_LIMIT": "0",
 }
 ID = "0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55"
