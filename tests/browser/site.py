@@ -74,11 +74,11 @@ class Site:
         return digest.hexdigest()
 
     def left_behind(self) -> tuple[list[str], list[str]]:
-        """The keys of staged objects, and those of multipart uploads under way."""
+        """The keys of staged objects, tombstones apart, and those of multipart uploads under way."""
         s3 = admin.connect(self.store.endpoint, Credentials(self.store.access_key_id, self.store.secret_access_key))
         staged = s3.list_objects_v2(Bucket=BUCKET, Prefix="incoming/").get("Contents", [])
         under_way = s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-        return [found["Key"] for found in staged], [found["Key"] for found in under_way]
+        return [found["Key"] for found in staged if found["Size"]], [found["Key"] for found in under_way]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

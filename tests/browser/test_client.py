@@ -401,7 +401,10 @@ def test_another_users_unfinished_upload_is_not_touched(page: Page, site: Site, 
     assert len({upload_id for upload_id, _ in site.proxy.stored_parts()}) == 2
 
 
-def test_an_upload_that_was_given_up_elsewhere_is_begun_anew(page: Page, site: Site, three_parts: Path) -> None:
+def test_an_upload_that_was_aborted_elsewhere_ends_and_is_begun_anew_by_the_next(
+    page: Page, site: Site, three_parts: Path
+) -> None:
+    """A deletion is final: no page sends the file again by itself."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -409,6 +412,10 @@ def test_an_upload_that_was_given_up_elsewhere_is_begun_anew(page: Page, site: S
     with site.broker.client() as client:
         assert client.delete(f"/uploads/{known['uploadId']}").status_code == 204
     let_go(late)
+    error = outcome(page)["error"]
+    assert (error["code"], error["retryable"]) == ("upload_deleted", False)
+    assert page.evaluate("unfinished()") == []
+    begin(page, three_parts, **IN_PARTS)
     confirmed(page, site, three_parts)
 
 
