@@ -239,7 +239,7 @@ class ObjectThrottledError(StorageUnavailableError):
 
 
 class IdentityUnavailableError(BrokerError):
-    """The identity service's keys cannot be had, so no token can be verified. ``reason`` is for the log."""
+    """The identity service's keys are unavailable, so no token can be verified."""
 
     code, status, title = "identity_unavailable", 503, "Identity service unavailable"
 

@@ -1,4 +1,4 @@
-"""When not to ask a store that has troubles of its own: a circuit breaker and a budget of second attempts.
+"""A circuit breaker and a retry budget: how often a store that fails is called.
 
 Both are told the time and know of no store; one of each belongs to one store.
 """
@@ -6,17 +6,17 @@ Both are told the time and know of no store; one of each belongs to one store.
 from typing import Final
 
 FAILURES: Final = 5
-"""Calls in a row that failed, after which the store is left alone."""
+"""Calls in a row that failed, after which the circuit opens."""
 
 PAUSE: Final = 5.0
-"""Seconds for which it is left alone, and between two calls that find out whether it is back."""
+"""Seconds without a call after that, and between two probes."""
 
 _RATIO: Final = 0.2
 _RESERVE: Final = 10.0
 
 
 class CircuitBreaker:
-    """Opens after ``FAILURES`` in a row. Then one call in ``PAUSE`` seconds passes, until one succeeds."""
+    """Opens after ``FAILURES`` in a row. Then one call in ``PAUSE`` seconds, the probe, passes, until one succeeds."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -24,11 +24,11 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is left alone."""
+        """Whether calls are refused."""
         return self._failures >= FAILURES
 
     def wait(self, now: float, *, may_probe: bool) -> float:
-        """Seconds for which not to ask: 0.0 for a call that is to be made. ``may_probe`` says that it ends soon."""
+        """Seconds for which to refuse a call; 0.0 for one that may be made. Only one that ends soon ``may_probe``."""
         if not self.is_open:
             return 0.0
         if now < self._probe_at:
@@ -39,17 +39,17 @@ class CircuitBreaker:
         return 0.0
 
     def succeeded(self) -> bool:
-        """A call got an answer, whatever it says; whether the store is back by that."""
+        """Record an answer; whether it closed the circuit."""
         was_open, self._failures = self.is_open, 0
         return was_open
 
     def inconclusive(self, now: float) -> None:
-        """A call got an answer that says nothing of the store: if it was the one that finds out, the next one may."""
+        """Record an answer that says nothing of the store. If it was the probe, the next call is another."""
         if self.is_open:
             self._probe_at = now
 
     def failed(self, now: float) -> bool:
-        """A call got none, or one that says that the store cannot answer; whether it is left alone by that."""
+        """Record a failure of the store, or no answer; whether it opened the circuit."""
         self._failures += 1
         self._probe_at = now + PAUSE
         return self._failures == FAILURES

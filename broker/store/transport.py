@@ -103,8 +103,8 @@ class Transport:
     async def _watched(self, call: Call, *, is_late: bool) -> Answer:
         """The answer, with the breaker told how it went.
 
-        Neither a caller that goes away says anything of the store, nor the deadline of a call that ``is_late``: it
-        waited for a slot, behind our own calls, for most of its time.
+        A cancelled caller says nothing of the store, nor does the deadline of a call that ``is_late``: it waited for
+        a slot, behind other calls of this process, for most of its time.
         """
         now = asyncio.get_running_loop().time
         if wait := self._breaker.wait(now(), may_probe=not call.is_long):
