@@ -16,14 +16,14 @@ from typing import Any, Self
 import httpx2
 import jwt
 
-from tests.patience import PATIENCE
+from tests.patience import A_DAY, PATIENCE
 
 JWT_SECRET = "an end-to-end secret of the tests, long enough"
 
 
 def token(subject: str = "user-1", **claims: Any) -> str:
     """A bearer token of the product's identity service."""
-    return jwt.encode({"sub": subject, "exp": int(time.time()) + 600, **claims}, JWT_SECRET, algorithm="HS256")
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + A_DAY, **claims}, JWT_SECRET, algorithm="HS256")
 
 
 def inherited() -> dict[str, str]:
