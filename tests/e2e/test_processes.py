@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.test_seaweedfs import runs, until
+from tests.patience import until
+from tests.store.test_seaweedfs import runs
 
 from . import processes
 from .processes import Broker
