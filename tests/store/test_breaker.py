@@ -9,11 +9,15 @@ import pytest
 from broker.errors import StorageUnavailableError
 from broker.store import breaker
 from broker.store.breaker import FAILURES, PAUSE, CircuitBreaker, RetryBudget
+from broker.store.r2 import Timeouts
+from tests.patience import becomes
 
-from .calls import REF, TARGET, TIMEOUTS, VERBS, facing, unavailable
-from .wire import Act, error, keeps, resets, says, silence
+from .calls import REF, TARGET, TIMEOUTS, VERBS, facing, store_at, unavailable
+from .wire import Act, error, keeps, resets, says, silence, wire
 
 HEAD = VERBS["head"]
+PATIENT = Timeouts(connect=3, total=3, copy=3)
+"""For many calls at once, which take long on a busy machine."""
 
 
 def opened(now: float = 0.0) -> CircuitBreaker:
@@ -86,7 +90,7 @@ async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(cap
             with pytest.raises(StorageUnavailableError) as refused:
                 await store.head(REF)
             assert 1 <= refused.value.retry_after <= PAUSE
-        assert time.monotonic() - began < TIMEOUTS.total
+        assert time.monotonic() - began < 10 * TIMEOUTS.total  # a tenth of what it takes to wait for each
         assert server.connections == asked
     assert [json.loads(record.getMessage())["outcome"] for record in caplog.records] == ["left alone"]
 
@@ -94,13 +98,13 @@ async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(cap
 async def test_s15_a_store_that_is_back_is_found_by_one_quick_call(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(breaker, "PAUSE", 0.3)
+    monkeypatch.setattr(breaker, "PAUSE", 1.0)
     async with facing(resets()) as (store, server):
         for _ in range(FAILURES):
             await unavailable(store, HEAD)
         server.acts = (says(HEAD.good),)
         await unavailable(store, HEAD)
-        await asyncio.sleep(0.3)  # past the pause
+        await asyncio.sleep(1)  # past the pause
         assert "was not asked for" in await unavailable(store, VERBS["copy"])
         assert await store.head(REF) == HEAD.result
         assert await store.head(REF) == HEAD.result
@@ -134,7 +138,7 @@ async def test_a_caller_that_goes_away_says_nothing_of_the_store() -> None:
 @pytest.mark.parametrize("acts", [(resets(),), (says(error(500, "InternalError")),)], ids=["reset", "500"])
 async def test_s04_troubles_are_not_doubled(acts: tuple[Act, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "FAILURES", 10_000)
-    async with facing(*acts) as (store, server):
+    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", PATIENT) as store:
         await asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
         assert 100 <= len(server.requests) <= 131
 
@@ -143,10 +147,13 @@ async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -
     """The last of them had a place so late that no store could have answered in time."""
 
     async def in_a_moment(request: str, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(TIMEOUTS.total * 0.3)
+        await asyncio.sleep(PATIENT.total * 0.3)
         await says(HEAD.good)(request, writer)
 
-    async with facing(in_a_moment, concurrency=2 * FAILURES) as (store, _):
+    async with (
+        wire(in_a_moment) as server,
+        store_at(f"http://127.0.0.1:{server.port}", PATIENT, concurrency=2 * FAILURES) as store,
+    ):
         crowd = await asyncio.gather(*(store.head(REF) for _ in range(10 * FAILURES)), return_exceptions=True)
         failed = [str(one.reason) for one in crowd if isinstance(one, StorageUnavailableError)]
         assert len([reason for reason in failed if "got no answer" in reason]) >= FAILURES
@@ -154,8 +161,9 @@ async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -
 
 
 async def test_s16_slow_copies_keep_nobody_from_a_quick_look() -> None:
-    async with facing(silence, long_calls=2) as (store, server):
+    async with wire(silence) as server, store_at(f"http://127.0.0.1:{server.port}", PATIENT, long_calls=2) as store:
         copies = [asyncio.create_task(store.copy(REF, TARGET, if_match="a", headers={})) for _ in range(50)]
+        await becomes(lambda: server.connections == 2)
         await asyncio.sleep(0.1)  # more would have connected by then
         assert server.connections == 2
         server.acts = (says(HEAD.good),)
