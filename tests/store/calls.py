@@ -12,6 +12,7 @@ from broker.core.sigv4 import Credentials, Presigner
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore, Timeouts
+from tests.patience import SLACK
 
 from .wire import Act, Wire, answer, wire
 
@@ -21,8 +22,6 @@ DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 REF = ObjectRef("bucket-canary", "incoming/key-canary.mp3")
 TARGET = ObjectRef("bucket-canary", "media/key-canary.mp3")
 TIMEOUTS = Timeouts(connect=0.3, total=0.8, listing=0.8, copy=0.8)
-SLACK = 0.7
-"""Seconds that a busy machine may take beyond a deadline."""
 
 OBJECT = {"ETag": '"abc"', "Last-Modified": DATE, "Content-Type": "audio/mpeg"}
 COPIED = (
