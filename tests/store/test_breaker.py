@@ -9,15 +9,12 @@ import pytest
 from broker.errors import StorageUnavailableError
 from broker.store import breaker
 from broker.store.breaker import FAILURES, PAUSE, CircuitBreaker, RetryBudget
-from broker.store.r2 import Timeouts
 from tests.patience import becomes
 
-from .calls import REF, TARGET, TIMEOUTS, VERBS, facing, store_at, unavailable
-from .wire import Act, error, keeps, resets, says, silence, wire
+from .calls import LATE, REF, TARGET, TIMEOUTS, VERBS, facing, unavailable
+from .wire import Act, error, keeps, resets, says, silence
 
 HEAD = VERBS["head"]
-PATIENT = Timeouts(connect=3, total=3, copy=3)
-"""For many calls at once, which take long on a busy machine."""
 
 
 def opened(now: float = 0.0) -> CircuitBreaker:
@@ -82,7 +79,7 @@ def test_what_is_not_spent_makes_no_fortune() -> None:
 
 
 async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    async with facing(silence) as (store, server):
+    async with facing(silence, timeouts=TIMEOUTS) as (store, server):
         await asyncio.gather(*(store.head(REF) for _ in range(2 * FAILURES)), return_exceptions=True)
         asked = server.connections
         began = time.monotonic()
@@ -138,7 +135,7 @@ async def test_a_caller_that_goes_away_says_nothing_of_the_store() -> None:
 @pytest.mark.parametrize("acts", [(resets(),), (says(error(500, "InternalError")),)], ids=["reset", "500"])
 async def test_s04_troubles_are_not_doubled(acts: tuple[Act, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "FAILURES", 10_000)
-    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", PATIENT) as store:
+    async with facing(*acts) as (store, server):
         await asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
         assert 100 <= len(server.requests) <= 131
 
@@ -147,13 +144,10 @@ async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -
     """The last of them had a place so late that no store could have answered in time."""
 
     async def in_a_moment(request: str, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(PATIENT.total * 0.3)
+        await asyncio.sleep(LATE.total * 0.3)
         await says(HEAD.good)(request, writer)
 
-    async with (
-        wire(in_a_moment) as server,
-        store_at(f"http://127.0.0.1:{server.port}", PATIENT, concurrency=2 * FAILURES) as store,
-    ):
+    async with facing(in_a_moment, timeouts=LATE, concurrency=2 * FAILURES) as (store, _):
         crowd = await asyncio.gather(*(store.head(REF) for _ in range(10 * FAILURES)), return_exceptions=True)
         failed = [str(one.reason) for one in crowd if isinstance(one, StorageUnavailableError)]
         assert len([reason for reason in failed if "got no answer" in reason]) >= FAILURES
@@ -161,7 +155,7 @@ async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -
 
 
 async def test_s16_slow_copies_keep_nobody_from_a_quick_look() -> None:
-    async with wire(silence) as server, store_at(f"http://127.0.0.1:{server.port}", PATIENT, long_calls=2) as store:
+    async with facing(silence, timeouts=LATE, long_calls=2) as (store, server):
         copies = [asyncio.create_task(store.copy(REF, TARGET, if_match="a", headers={})) for _ in range(50)]
         await becomes(lambda: server.connections == 2)
         await asyncio.sleep(0.1)  # more would have connected by then

@@ -148,14 +148,14 @@ async def test_s05_no_answer_to_a_syn(verb: Verb, black_hole: int) -> None:
 
 @every_verb
 async def test_s05_a_server_that_says_nothing(verb: Verb) -> None:
-    async with facing(silence) as (store, server):
+    async with facing(silence, timeouts=TIMEOUTS) as (store, server):
         assert "TimeoutError" in await unavailable(store, verb)
         assert len(server.requests) == 1
 
 
 @every_verb
 async def test_s06_a_dripping_header_and_a_dripping_body_end_at_the_deadline(verb: Verb) -> None:
-    async with facing(drips(verb.good, 0.05)) as (store, _):
+    async with facing(drips(verb.good, 0.05), timeouts=TIMEOUTS) as (store, _):
         assert "TimeoutError" in await unavailable(store, verb)
 
 
@@ -230,7 +230,7 @@ async def test_s11_a_clock_that_agrees_is_not_named() -> None:
 
 @every_verb
 async def test_s12_a_name_that_does_not_resolve(verb: Verb) -> None:
-    async with store_at("http://localhost.invalid:9") as store:
+    async with store_at("http://localhost.invalid:9", TIMEOUTS) as store:
         await unavailable(store, verb)
 
 
@@ -241,7 +241,7 @@ async def test_s12_a_refused_connection(verb: Verb) -> None:
 
 
 async def test_s16_no_more_calls_are_in_flight_than_slots_and_the_rest_ends_in_time() -> None:
-    async with facing(silence, concurrency=4) as (store, server):
+    async with facing(silence, timeouts=TIMEOUTS, concurrency=4) as (store, server):
         began = time.monotonic()
         calls = asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
         await asyncio.sleep(TIMEOUTS.total / 2)  # while the first still wait

@@ -21,6 +21,7 @@ from .calls import (
     NOW,
     OBJECT,
     OPEN,
+    TIMEOUTS,
     VERBS,
     check_discreet,
     facing,
@@ -151,7 +152,7 @@ async def test_an_object_that_is_not_empty_by_the_second_look_is_no_clear_answer
 
 async def test_both_looks_at_an_empty_object_share_one_deadline() -> None:
     slowly = silence_then(error(416, "InvalidRange"))
-    async with facing(slowly, silence) as (store, _):
+    async with facing(slowly, silence, timeouts=TIMEOUTS) as (store, _):
         await unavailable(store, VERBS["first_bytes"])
 
 
@@ -257,12 +258,12 @@ async def test_all_pages_of_parts_are_read_within_one_deadline() -> None:
         markers = [request.split("part-number-marker=")[1].split("&")[0] for request in server.requests]
     assert markers == ["0", "2", "3"]
     slowly = (silence_then(answer(200, body=page)) for page in pages)
-    async with facing(*slowly) as (store, _):
+    async with facing(*slowly, timeouts=TIMEOUTS) as (store, _):
         await unavailable(store, VERBS["list_parts"])
 
 
 async def test_a_listing_that_goes_on_for_ever_ends_at_the_deadline() -> None:
-    async with facing() as (store, server):
+    async with facing(timeouts=TIMEOUTS) as (store, server):
         pages = (listed((number, 5), truncated=True) for number in itertools.count(1))
 
         async def next_page(request: str, writer: asyncio.StreamWriter) -> None:
