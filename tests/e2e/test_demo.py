@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 
 from .steps import digest, fetch, mp3
 
@@ -46,10 +46,25 @@ def demo(
         process.wait()
 
 
+def opened(printed: str) -> str:
+    """Where the broker is, once it answers: that is printed a moment before."""
+    found = re.search(r"(http://\S+)/demo#token=", printed)
+    assert found
+
+    def answers() -> bool:
+        with suppress(httpx2.TransportError):
+            return fetch(f"{found[1]}/healthz").status_code == 200
+        return False
+
+    until(answers)
+    return found[1]
+
+
 @pytest.mark.curl
 def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_bytes(mp3())
     with demo() as (_, printed):
+        opened(printed)
         script = "set -e\n" + printed[printed.index("  export BROKER") :]
         pasted = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
         track, link = (json.loads(line) for line in pasted.stdout.strip().splitlines()[-2:])
@@ -59,15 +74,14 @@ def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
 
 def test_the_page_it_names_is_there_and_may_talk_to_nobody_but_the_broker_and_the_store() -> None:
     with demo() as (_, printed):
-        page = re.search(r"(http://\S+/demo)#token=", printed)
+        broker = opened(printed)
         store = re.search(r"its store at (http://\S+)\.", printed)
-        assert page
         assert store
-        answer = fetch(page[1])
+        answer = fetch(f"{broker}/demo")
         assert answer.status_code == 200
         assert f"connect-src 'self' {store[1]};" in answer.headers["content-security-policy"]
         for path in set(re.findall(r'(?:src|href)="(/[^"]+)"', answer.text)):
-            assert fetch(page[1].removesuffix("/demo") + path).status_code == 200
+            assert fetch(broker + path).status_code == 200
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
