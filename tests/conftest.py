@@ -6,11 +6,16 @@ A store that cannot start is an error, never a reason to skip.
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.stores import local_r2 as local_r2_server
 from tests.stores import moto_server
 from tests.stores import seaweedfs as seaweedfs_server
 from tests.stores.place import Place
+
+# Examples that take long say that the machine has other work. All else of the profile in use stays as it is.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from broker.auth.tokens import TokenVerifier, keys_of
 from broker.core.jose import JwksLocation, TokenRules
 from broker.core.model import Principal
 from broker.errors import IdentityUnavailableError, UnauthenticatedError
+from tests.patience import PATIENCE, SLACK
 from tests.store.certificates import Authority
 from tests.store.wire import Act, Wire, answer, drips, endless, resets, says, silence, wire
 
@@ -116,7 +117,7 @@ async def test_k03_k05_known_keys_are_good_while_the_service_hangs_until_a_bound
         service.now += LIFESPAN + 1
         began = time.monotonic()
         assert [await service.who(token()) for _ in range(100)] == [USER_1] * 100
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < jwks._TIMEOUT  # which is how long the fetch takes
         assert service.fetches <= 2
         service.now += 3600
         assert not service.keys.is_loaded
@@ -131,7 +132,7 @@ async def test_k04_who_needs_no_keys_waits_for_none() -> None:
         for _ in range(20):
             await asyncio.sleep(0)  # the fetch goes on
             assert await service.refused(mint(sign=es256(P256), header={"alg": "ES256"}))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < jwks._TIMEOUT  # which is how long the fetch takes
         assert not waiting.done()
         waiting.cancel()
 
@@ -279,7 +280,7 @@ async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch
     async with identity(drips(SET, 0.1)) as service:
         began = time.monotonic()
         assert not await service.keys.refresh()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 0.4 + SLACK
 
 
 async def test_k18_a_new_key_is_known_within_a_cooldown_and_the_old_one_is_dropped() -> None:
@@ -362,7 +363,8 @@ async def test_k23_no_proxy_of_the_environment_is_used(monkeypatch: pytest.Monke
         assert proxy.connections == 0
 
 
-async def test_whoever_gives_up_waiting_leaves_the_fetch_to_the_others() -> None:
+async def test_whoever_gives_up_waiting_leaves_the_fetch_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "_TIMEOUT", PATIENCE)
     async with identity(drips(SET, 0.001)) as service:
         first = asyncio.create_task(service.who(token()))
         await asyncio.sleep(0.01)  # it waits for the fetch by then

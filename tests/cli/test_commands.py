@@ -11,6 +11,7 @@ import pytest
 from broker.cli import main as command
 from broker.cli import serve
 from tests.e2e.processes import inherited
+from tests.patience import PATIENCE
 
 SECRET = "a secret of the command's tests, long enough"
 
@@ -21,7 +22,9 @@ def broker(
     """Run ``python -m broker`` with exactly this environment."""
     line = [sys.executable, "-m", "broker", *words]
     variables = {**inherited(), **(environment or {})}
-    return subprocess.run(line, cwd=folder, env=variables, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        line, cwd=folder, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def test_a_wrong_configuration_stops_the_start_and_names_every_fault_but_no_value(tmp_path: Path) -> None:

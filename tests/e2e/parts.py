@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx2
 
+from tests.patience import PATIENCE
+
 from .steps import create, mp3
 
 PART = 16 * 2**20
@@ -31,7 +33,7 @@ def signed(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> list
 
 def put_part(part: dict[str, Any], content: bytes) -> httpx2.Response:
     """Send one part to the store."""
-    return httpx2.put(part["url"], content=content, headers=part["headers"], timeout=30, trust_env=False)
+    return httpx2.put(part["url"], content=content, headers=part["headers"], timeout=PATIENCE, trust_env=False)
 
 
 def send(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 
 from tests.media import SAMPLES
+from tests.patience import PATIENCE
 
 MP3 = "audio/mpeg"
 
@@ -22,7 +23,7 @@ def create(client: httpx2.Client, content: bytes, content_type: str = MP3, **fie
 def put(upload: dict[str, Any], content: bytes, **changes: str) -> httpx2.Response:
     """Send the bytes to the store as the broker said, ``changes`` to the headers apart."""
     headers = {**upload["headers"], **changes}
-    return httpx2.put(upload["url"], content=content, headers=headers, timeout=20, trust_env=False)
+    return httpx2.put(upload["url"], content=content, headers=headers, timeout=PATIENCE, trust_env=False)
 
 
 def confirm(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Response:
@@ -47,9 +48,14 @@ def ready(client: httpx2.Client, content: bytes, content_type: str = MP3, **fiel
 def served(client: httpx2.Client, key: str) -> bytes:
     """What a download link to ``key`` serves."""
     link = client.get(f"/downloads/{key}").json()["url"]
-    answer = httpx2.get(link, timeout=20, trust_env=False)
+    answer = fetch(link)
     assert answer.status_code == 200, answer.text
     return answer.content
+
+
+def fetch(url: str) -> httpx2.Response:
+    """What is there for whoever has no more than the URL."""
+    return httpx2.get(url, timeout=PATIENCE, trust_env=False)
 
 
 def digest(content: bytes) -> str:

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from .steps import digest, mp3
+from tests.patience import PATIENCE, until
+
+from .steps import digest, fetch, mp3
 
 
 @contextmanager
@@ -25,43 +27,61 @@ def demo(
     environment = {**os.environ, **({"TMPDIR": str(folder)} if folder else {})}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout
-    printed = ""
-    for line in process.stdout:
-        printed += line
-        if until in line:
-            break
     try:
-        yield process, printed
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if until in line:
+                break
+        try:
+            yield process, printed
+        finally:
+            process.send_signal(stop)
+            rest = process.stdout.read()
+            process.stdout.close()
+            assert process.wait(PATIENCE) == 0
+            assert "have stopped" in rest
     finally:
-        process.send_signal(stop)
-        rest = process.stdout.read()
-        process.stdout.close()
-        assert process.wait(20) == 0
-        assert "have stopped" in rest
+        process.kill()  # which does nothing to one that has ended
+        process.wait()
+
+
+def opened(printed: str) -> str:
+    """Where the broker is, once it answers: that is printed a moment before."""
+    found = re.search(r"(http://\S+)/demo#token=", printed)
+    assert found
+
+    def answers() -> bool:
+        with suppress(httpx2.TransportError):
+            return fetch(f"{found[1]}/healthz").status_code == 200
+        return False
+
+    until(answers)
+    return found[1]
 
 
 @pytest.mark.curl
 def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
     (tmp_path / "song.mp3").write_bytes(mp3())
     with demo() as (_, printed):
+        opened(printed)
         script = "set -e\n" + printed[printed.index("  export BROKER") :]
         pasted = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
         track, link = (json.loads(line) for line in pasted.stdout.strip().splitlines()[-2:])
         assert track["status"] == "ready"
-        assert digest(httpx2.get(link["url"], trust_env=False).content) == digest(mp3())
+        assert digest(fetch(link["url"]).content) == digest(mp3())
 
 
 def test_the_page_it_names_is_there_and_may_talk_to_nobody_but_the_broker_and_the_store() -> None:
     with demo() as (_, printed):
-        page = re.search(r"(http://\S+/demo)#token=", printed)
+        broker = opened(printed)
         store = re.search(r"its store at (http://\S+)\.", printed)
-        assert page
         assert store
-        answer = httpx2.get(page[1], trust_env=False)
+        answer = fetch(f"{broker}/demo")
         assert answer.status_code == 200
         assert f"connect-src 'self' {store[1]};" in answer.headers["content-security-policy"]
         for path in set(re.findall(r'(?:src|href)="(/[^"]+)"', answer.text)):
-            assert httpx2.get(page[1].removesuffix("/demo") + path, trust_env=False).status_code == 200
+            assert fetch(broker + path).status_code == 200
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -71,7 +91,7 @@ def test_ctrl_c_stops_the_store_and_removes_its_data(tmp_path: Path, stop: signa
         assert len(list(tmp_path.glob("broker-demo-*"))) == 1
     assert store
     with pytest.raises(httpx2.TransportError):
-        httpx2.get(store[1], trust_env=False)
+        fetch(store[1])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 
 from .processes import JWT_SECRET, Broker, free_port, token
-from .steps import confirm, create, mp3, put, ready, uploaded
+from .steps import confirm, create, fetch, mp3, put, ready, uploaded
 
 AT_DEBUG = """
 import logging, runpy
@@ -97,13 +96,13 @@ def test_e09_an_object_stored_with_a_content_encoding_is_a_mismatch(broker: Brok
 def test_p15_what_a_client_adds_to_its_put_does_not_reach_the_ready_object(broker: Broker) -> None:
     with broker.client() as client:
         upload = create(client, mp3())
-        sent = httpx2.put(upload["url"], content=mp3(), headers={**upload["headers"], **UNSIGNED}, trust_env=False)
+        sent = put(upload, mp3(), **UNSIGNED)
         assert sent.status_code == 200
         key = confirm(client, upload).json()["key"]
         link = client.get(f"/downloads/{key}").json()["url"]
         plain = ready(client, mp3())["key"]
         other = client.get(f"/downloads/{plain}").json()["url"]
     names = [name.lower() for name in UNSIGNED]
-    served, usual = (httpx2.get(url, trust_env=False).headers for url in (link, other))
+    served, usual = (fetch(url).headers for url in (link, other))
     assert served["content-type"] == "audio/mpeg"
     assert {name: served.get(name) for name in names} == {name: usual.get(name) for name in names}

@@ -16,10 +16,11 @@ from broker.core.media import MEDIA_TYPES
 from broker.core.sigv4 import Credentials
 from broker.store import admin
 from tests.media import SAMPLES
+from tests.patience import PATIENCE
 
 from .conftest import BUCKET
 from .processes import Broker
-from .steps import confirm, create, digest, mp3, put, ready, served, uploaded
+from .steps import confirm, create, digest, fetch, mp3, put, ready, served, uploaded
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -57,7 +58,7 @@ def test_the_ready_object_carries_type_caching_owner_and_name(broker: Broker, st
         track = ready(client, mp3())
         link = client.get(f"/downloads/{track['key']}").json()["url"]
         found = client.get(f"/objects/{track['key']}").json()
-    stored = httpx2.get(link, trust_env=False).headers
+    stored = fetch(link).headers
     assert stored["content-type"] == "audio/mpeg"
     assert stored["cache-control"] == "private, max-age=31536000, immutable"
     assert stored["x-amz-meta-owner"] == "user-1"
@@ -114,7 +115,7 @@ def test_the_store_refuses_another_key_method_or_expiry(broker: Broker) -> None:
     stretched = re.sub(r"X-Amz-Expires=\d+", "X-Amz-Expires=86400", upload["url"])
     assert put({**upload, "url": stretched}, mp3()).status_code == 403
     for method in ("GET", "DELETE", "HEAD", "POST"):
-        answer = httpx2.request(method, upload["url"], headers=upload["headers"], trust_env=False)
+        answer = httpx2.request(method, upload["url"], headers=upload["headers"], timeout=PATIENCE, trust_env=False)
         assert answer.status_code in (403, 405), method
 
 
@@ -265,18 +266,18 @@ def test_a_batch_is_created_confirmed_and_linked_in_order(broker: Broker) -> Non
         keys = [result["key"] for result in results[:2]]
         links = client.post("/downloads", json={"keys": keys}).json()["downloads"]
         for link, kind in zip(links, kinds, strict=False):
-            assert httpx2.get(link["url"], trust_env=False).content == SAMPLES[kind]()
+            assert fetch(link["url"]).content == SAMPLES[kind]()
 
 
 def test_a_download_may_be_saved_under_a_name_or_followed_at_once(broker: Broker) -> None:
     with broker.client() as client:
         key = ready(client, mp3())["key"]
         named = client.get(f"/downloads/{key}", params={"filename": 'sö"ng.mp3'}).json()["url"]
-        disposition = httpx2.get(named, trust_env=False).headers["content-disposition"]
+        disposition = fetch(named).headers["content-disposition"]
         assert disposition == "attachment; filename=\"s__ng.mp3\"; filename*=UTF-8''s%C3%B6%22ng.mp3"
         redirect = client.get(f"/downloads/{key}", params={"redirect": "1"})
         assert redirect.status_code == 307
-        assert digest(httpx2.get(redirect.headers["location"], trust_env=False).content) == digest(mp3())
+        assert digest(fetch(redirect.headers["location"]).content) == digest(mp3())
 
 
 def test_links_asked_for_in_one_window_are_the_same(broker: Broker) -> None:

@@ -5,11 +5,12 @@ import os
 import signal
 from pathlib import Path
 
+from tests.patience import PATIENCE, becomes
 from tests.web.application import KEY
 from tests.web.scrapes import Samples, free_ports, named, requests, samples, scrape
 
 from .processes import Broker
-from .test_process import NOWHERE, all_workers, becomes, workers
+from .test_process import NOWHERE, all_workers, restarted, workers
 
 LINK = ("/api/v1/downloads/{key:path}", "GET", "200")
 STARTED = named("process_start_time_seconds")
@@ -17,7 +18,7 @@ STARTED = named("process_start_time_seconds")
 
 def target(port: int) -> Samples:
     """What the worker at ``port`` tells."""
-    return samples(scrape(port, within=30))
+    return samples(scrape(port, within=PATIENCE))
 
 
 def test_the_only_process_counts_and_stays_silent_about_scrapes(tmp_path: Path) -> None:
@@ -54,9 +55,8 @@ async def test_two_workers_are_two_targets_and_so_are_those_that_take_their_plac
         now = await all_workers(broker)
         after = await started()
         assert after - before
-        broker.process.send_signal(signal.SIGHUP)
-        await all_workers(broker, but=now)
-        async with asyncio.timeout(30):
+        await restarted(broker, now)
+        async with asyncio.timeout(PATIENCE):
             while after & await started():
                 pass
         assert not [line for line in broker.lines() if line.get("event") == "warning"]

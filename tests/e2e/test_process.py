@@ -7,12 +7,16 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from broker.cli.serve import GRACEFUL_STOP, server_options
+from broker.web.guard import HEAD_DEADLINE
+from tests.faults.journal import Journal
+from tests.patience import PATIENCE, SLACK, becomes
 from tests.store.wire import silence, silence_then, wire
 from tests.web.application import ENVIRONMENT, KEY
 from tests.web.served import Connection
@@ -38,18 +42,29 @@ def _command(process: str) -> bytes:
         return b""
 
 
-async def becomes(true: Callable[[], bool], within: float = 10) -> None:
-    """Waits at most ``within`` seconds."""
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+async def all_workers(broker: Broker) -> set[int]:
+    """Both workers."""
+    await becomes(lambda: len(workers(broker)) == 2)
+    return workers(broker)
 
 
-async def all_workers(broker: Broker, but: Collection[int] = ()) -> set[int]:
-    """Both workers, when neither of them is of ``but``."""
-    await becomes(lambda: len(workers(broker).difference(but)) == 2)
-    return workers(broker).difference(but)
+async def restarted(broker: Broker, old: Collection[int]) -> set[int]:
+    """Both workers after a SIGHUP, when neither of them is of ``old``.
+
+    A worker that is not ready within the 5 s that uvicorn gives it is ended, and the old ones stay. On a busy machine
+    that happens; then it is asked for once more.
+    """
+    journal = Journal(broker)
+    journal.news()
+    broker.process.send_signal(signal.SIGHUP)
+
+    def are_new() -> bool:
+        if any("was not ready in time" in line.get("message", "") for line in journal.news()):
+            broker.process.send_signal(signal.SIGHUP)
+        return len(workers(broker).difference(old)) == 2
+
+    await becomes(are_new)
+    return workers(broker).difference(old)
 
 
 def rss(pid: int) -> int:
@@ -81,8 +96,8 @@ async def test_x01_sigterm_loses_none_of_the_requests_in_flight(tmp_path: Path) 
             began = time.monotonic()
             broker.process.send_signal(signal.SIGTERM)
             replies = await asyncio.gather(*(asyncio.to_thread(client.replies) for client in clients))
-            assert await asyncio.to_thread(broker.process.wait, 10) in (0, -signal.SIGTERM)
-            assert time.monotonic() - began < 5
+            assert await asyncio.to_thread(broker.process.wait, PATIENCE) in (0, -signal.SIGTERM)
+            assert time.monotonic() - began < GRACEFUL_STOP
             assert [reply.status for (reply,) in replies] == [404] * 20
             with pytest.raises(ConnectionRefusedError):
                 Connection(broker.port)
@@ -92,37 +107,40 @@ async def test_x01_sigterm_under_load_loses_nothing_that_was_sent(tmp_path: Path
     """A client whose connection is kept has its next answer with ``Connection: close``, not a closed connection."""
     with Broker(tmp_path, NOWHERE) as broker, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Connection(broker.port)) for _ in range(20)]
-        answered = 0
+        answered = [0] * len(clients)
 
-        def go_on(client: Connection) -> int:
-            count = 0
-            while True:
-                client.send(request("GET", f"/api/v1/downloads/{KEY}"))
-                reply = client.reply()
+        def go_on(index: int) -> None:
+            is_last = False
+            while not is_last:
+                clients[index].send(request("GET", f"/api/v1/downloads/{KEY}"))
+                reply = clients[index].reply()
                 assert reply.status == 200
-                count += 1
-                if reply.fields.get("connection") == "close":
-                    return count
+                answered[index] += 1
+                is_last = reply.fields.get("connection") == "close"
 
-        running = asyncio.gather(*(asyncio.to_thread(go_on, client) for client in clients))
-        await asyncio.sleep(0.5)  # the load is under way
-        broker.process.send_signal(signal.SIGTERM)
-        answered = sum(await running)
-        assert answered > 20
+        with ThreadPoolExecutor(len(clients)) as pool:
+            running = [pool.submit(go_on, index) for index in range(len(clients))]
+            try:
+                await becomes(lambda: all(answered) or any(client.done() for client in running))
+            finally:
+                broker.process.send_signal(signal.SIGTERM)
+            for client in running:
+                await asyncio.wrap_future(client)
+        assert sum(answered) > 20
 
 
 async def test_x02_what_is_stuck_ends_with_the_time_that_a_stop_may_take(tmp_path: Path) -> None:
     async with wire(silence) as store:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment) as broker, connections(broker.port, 2) as (stuck, stalled):
-            stuck.send(request("GET", OBJECT))
             stalled.send(request("POST", "/api/v1/uploads", "Content-Type: application/json", "Content-Length: 100"))
-            await asyncio.sleep(0.2)  # both have reached the broker
+            stuck.send(request("GET", OBJECT))
+            await becomes(lambda: len(store.requests) == 1)  # both have reached the broker, in their order
             began = time.monotonic()
             broker.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(stuck.reply)
-            await asyncio.to_thread(broker.process.wait, 20)
-            assert time.monotonic() - began < GRACEFUL_STOP + 5
+            await asyncio.to_thread(broker.process.wait, PATIENCE)
+            assert time.monotonic() - began < GRACEFUL_STOP + SLACK
 
 
 @pytest.mark.parametrize(
@@ -132,7 +150,7 @@ def test_x03_a_signal_ends_it_once_and_cleanly(tmp_path: Path, signals: list[sig
     with Broker(tmp_path, NOWHERE) as broker:
         for number in signals:
             broker.process.send_signal(number)
-        assert broker.process.wait(10) in (0, *(-number for number in signals))
+        assert broker.process.wait(PATIENCE) in (0, *(-number for number in signals))
         assert not [line for line in broker.lines() if line.get("level") == "error"]
 
 
@@ -140,10 +158,11 @@ async def test_x04_kill_9_of_one_of_two_workers_is_hardly_seen(tmp_path: Path) -
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         before = await all_workers(broker)
         async with load(broker.url) as found:
-            await asyncio.sleep(1)  # the load is under way
+            await becomes(lambda: len(found.statuses) >= 500)  # the load is under way
             os.kill(min(before), signal.SIGKILL)
-            await becomes(lambda: bool(workers(broker) - before), within=5)
+            await becomes(lambda: bool(workers(broker) - before))
             await asyncio.sleep(2)  # the new worker takes its share
+            await becomes(lambda: len(found.statuses) >= 2000)  # one request of each client is less than a hundredth
         assert set(found.statuses) == {200}
         assert len(found.lost) <= len(found.statuses) / 100
         assert found.lost_for <= 1
@@ -223,7 +242,7 @@ def test_x09_the_largest_inputs_on_500_connections_fit_into_256_mib(tmp_path: Pa
         assert rss(broker.process.pid) < 256 * 2**20
         began = time.monotonic()
         assert good.get(f"/downloads/{KEY}").status_code == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < HEAD_DEADLINE  # after which none of the others would be left
 
 
 async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
@@ -231,8 +250,7 @@ async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
         now = await all_workers(broker)
         async with load(broker.url) as found:
             for _ in range(3):
-                broker.process.send_signal(signal.SIGHUP)
-                now = await all_workers(broker, but=now)
+                now = await restarted(broker, now)
                 await asyncio.sleep(0.5)  # load on the new workers alone
         assert (set(found.statuses), found.lost) == ({200}, [])
 

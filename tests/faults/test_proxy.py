@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from broker.core.model import ObjectRef
+from tests.patience import PATIENCE
 from tests.stores.place import Place, Reply, new_ref
 
 from .proxy import Fault, FaultProxy
@@ -43,7 +44,7 @@ def exchange(connection: http.client.HTTPConnection, method: str, address: str, 
 
 def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(proxy: FaultProxy) -> None:
     ref = new_ref()
-    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
         assert exchange(connection, "PUT", url(proxy, "PUT", ref), BODY).status == 200
         assert exchange(connection, "HEAD", url(proxy, "HEAD", ref)).status == 200
         assert exchange(connection, "GET", url(proxy, "GET", ref)).body == BODY
@@ -69,7 +70,7 @@ def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(p
 def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
     ref = new_ref()
     proxy.next(fault)
-    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             exchange(connection, "PUT", url(proxy, "PUT", ref), BODY)
         connection.close()
@@ -82,10 +83,10 @@ def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: boo
 def test_a_held_request_goes_on_when_it_is_let_go(proxy: FaultProxy) -> None:
     ref = new_ref()
     fault = proxy.next(Fault(lambda one: one.method == "PUT", held=threading.Event()))
-    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
         target = urlsplit(url(proxy, "PUT", ref))
         connection.request("PUT", f"{target.path}?{target.query}", BODY)
-        assert fault.happened.wait(5)
+        assert fault.happened.wait(PATIENCE)
         assert proxy.exchanges == []
         assert fault.held
         fault.held.set()

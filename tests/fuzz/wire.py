@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-PATIENCE = 20.0
-"""Seconds for an answer to a whole request."""
+from tests.patience import PATIENCE
 
 SILENCE = 0.3
 """Seconds after which nothing more comes for what may be no whole request."""

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from broker.http1.message import Request
 from broker.http1.origin import Origin
+from tests.patience import PATIENCE
 from tests.store.wire import Act, Wire, answer, wire
 
 GET = Request("GET", "/a")
@@ -12,7 +13,7 @@ GOOD = answer(200, {"A": "b"}, b"good")
 
 
 @asynccontextmanager
-async def facing(*acts: Act, connect_timeout: float = 1.0) -> AsyncIterator[tuple[Origin, Wire]]:
+async def facing(*acts: Act, connect_timeout: float = PATIENCE) -> AsyncIterator[tuple[Origin, Wire]]:
     """A client of a server that acts so."""
     async with wire(*acts) as server:
         client = Origin(f"http://127.0.0.1:{server.port}", connect_timeout=connect_timeout, fields={"User-Agent": "me"})

@@ -15,6 +15,7 @@ from broker.http1.errors import (
 )
 from broker.http1.message import Request, Response
 from broker.http1.origin import Origin
+from tests.patience import PATIENCE
 from tests.store.wire import Act, Wire, answer, drips, endless, keeps, resets, says, silence
 
 from .facing import GET, GOOD, facing, good
@@ -24,7 +25,7 @@ OTHER = answer(200, body=b"another's")
 
 async def settled(server: Wire, connections: int) -> None:
     """Once so many connections are open at the server."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while server.open != connections:  # noqa: ASYNC110  # the server is a counter and no more
             await asyncio.sleep(0.005)
 
@@ -230,16 +231,16 @@ def test_on_every_loop(
 
 
 async def test_what_is_idle_for_long_is_closed_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origin, "KEPT", 0.2)
+    monkeypatch.setattr(origin, "KEPT", 1.0)
     async with facing(keeps(GOOD)) as (client, server):
         await asyncio.gather(good(client), good(client))
-        await asyncio.sleep(0.12)  # more than half of what is kept, and less than all
+        await asyncio.sleep(0.6)  # more than half of what is kept, and less than all
         await good(client)
         await settled(server, 1)
         assert len(client._idle) == 1
         await settled(server, 0)
         assert (client._idle, client._reaper) == ([], None)
         await good(client)
-        client._idle[0].idle_since -= 1
+        client._idle[0].idle_since -= 2
         await good(client)
         assert server.connections == 4

@@ -13,6 +13,7 @@ from broker.core.tombstone import HEADERS
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore, Timeouts
+from tests.patience import PATIENCE, SLACK
 
 from .wire import Act, Wire, answer, wire
 
@@ -22,8 +23,13 @@ DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 REF = ObjectRef("bucket-canary", "incoming/key-canary.mp3")
 TARGET = ObjectRef("bucket-canary", "media/key-canary.mp3")
 TIMEOUTS = Timeouts(connect=0.3, total=0.8, listing=0.8, copy=0.8)
-SLACK = 0.7
-"""Seconds that a busy machine may take beyond a deadline."""
+"""For what is to end by a deadline."""
+
+LATE = Timeouts(connect=3, total=3, listing=3, copy=3)
+"""For what is to end by a deadline, and has much to do before it on a busy machine."""
+
+PATIENT = Timeouts(connect=PATIENCE, total=PATIENCE, listing=PATIENCE, copy=PATIENCE)
+"""For what is not: a busy machine may take longer than those above."""
 
 OBJECT = {"ETag": '"abc"', "Last-Modified": DATE, "Content-Type": "audio/mpeg"}
 COPIED = (
@@ -126,7 +132,7 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 
 
 @asynccontextmanager
-async def store_at(endpoint: str, timeouts: Timeouts = TIMEOUTS, **limits: int) -> AsyncIterator[R2ObjectStore]:
+async def store_at(endpoint: str, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[R2ObjectStore]:
     """The adapter over ``endpoint``, whose clock stands at ``NOW``."""
     presigner = Presigner(CREDENTIALS, endpoint)
     store = R2ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, **limits)
@@ -143,9 +149,9 @@ def check_discreet(reason: str) -> None:
 
 
 @asynccontextmanager
-async def facing(*acts: Act, **limits: int) -> AsyncIterator[tuple[R2ObjectStore, Wire]]:
+async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[tuple[R2ObjectStore, Wire]]:
     """The adapter over a server that acts so."""
-    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", TIMEOUTS, **limits) as store:
+    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", timeouts, **limits) as store:
         yield store, server
 
 

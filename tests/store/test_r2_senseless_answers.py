@@ -10,6 +10,7 @@ import pytest
 
 from broker.core.model import CopiedObject, OpenMultipart, StoredObject
 from broker.errors import StorageUnavailableError
+from tests.patience import PATIENCE
 
 from .calls import (
     COMPLETED,
@@ -22,6 +23,7 @@ from .calls import (
     OBJECT,
     OPEN,
     REF,
+    TIMEOUTS,
     VERBS,
     check_discreet,
     facing,
@@ -117,7 +119,7 @@ async def test_s08_a_whole_object_in_place_of_a_range_is_cut_and_its_connection_
     async with facing(endless(head, b"ID3\x04" * 4096)) as (store, server):
         found = await VERBS["first_bytes"].call(store)
         assert found == (StoredObject(10**12, "audio/mpeg", "abc", NOW, {}), b"ID3\x04")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while server.open:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
@@ -152,7 +154,7 @@ async def test_an_object_that_is_not_empty_by_the_second_look_is_no_clear_answer
 
 async def test_both_looks_at_an_empty_object_share_one_deadline() -> None:
     slowly = silence_then(error(416, "InvalidRange"))
-    async with facing(slowly, silence) as (store, _):
+    async with facing(slowly, silence, timeouts=TIMEOUTS) as (store, _):
         await unavailable(store, VERBS["first_bytes"])
 
 
@@ -254,12 +256,12 @@ async def test_all_pages_of_parts_are_read_within_one_deadline() -> None:
         markers = [request.split("part-number-marker=")[1].split("&")[0] for request in server.requests]
     assert markers == ["0", "2", "3"]
     slowly = (silence_then(answer(200, body=page)) for page in pages)
-    async with facing(*slowly) as (store, _):
+    async with facing(*slowly, timeouts=TIMEOUTS) as (store, _):
         await unavailable(store, VERBS["list_parts"])
 
 
 async def test_a_listing_that_goes_on_for_ever_ends_at_the_deadline() -> None:
-    async with facing() as (store, server):
+    async with facing(timeouts=TIMEOUTS) as (store, server):
         pages = (listed((number, 5), truncated=True) for number in itertools.count(1))
 
         async def next_page(request: str, writer: asyncio.StreamWriter) -> None:

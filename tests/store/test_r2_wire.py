@@ -12,7 +12,7 @@ from broker.core.model import Part
 from broker.errors import StorageUnavailableError
 from broker.store.requests import complete_request
 
-from .calls import OBJECT, REF, TARGET, VERBS, Verb, check_discreet, every_verb, store_at
+from .calls import LATE, OBJECT, REF, TARGET, VERBS, Verb, check_discreet, every_verb, store_at
 from .certificates import Authority
 from .wire import Wire, answer, keeps, says, wire
 
@@ -183,7 +183,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 async def over_tls(server: Wire, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> object:
     """The result of a HEAD over TLS by a client with this trust."""
     monkeypatch.setattr("broker.http1.origin.trusted", lambda: trust)
-    async with store_at(f"https://127.0.0.1:{server.port}") as store:
+    async with store_at(f"https://127.0.0.1:{server.port}", LATE) as store:
         return await store.head(REF)
 
 

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import pytest
 
@@ -16,6 +15,7 @@ from broker.core.model import ObjectRef
 from broker.core.sigv4 import Credentials, Presigner
 from broker.store import admin
 from tests.cli.listeners import tcp_listeners
+from tests.patience import until
 from tests.stores.place import Reply, send
 
 SECRET = "the canary secret access key"
@@ -30,14 +30,6 @@ def request(store: SeaweedFS, method: str, body: bytes | None = None, *, key: Cr
     presigner = Presigner(key or Credentials(store.access_key_id, store.secret_access_key), store.endpoint)
     url = presigner.presign(method, ObjectRef("songs", "a.mp3"), now=int(time.time()), expires_in=60)
     return send(method, url, body=body)
-
-
-def until(holds: Callable[[], bool], within: float = 10) -> None:
-    """Wait for what must come to hold."""
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline
-        Event().wait(0.02)
 
 
 def runs(pid: int) -> bool:
@@ -87,7 +79,7 @@ def test_another_run_on_the_same_folder_with_another_key_and_port_finds_the_obje
 
 @pytest.fixture
 def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a shell script in the binary's place, and lets it neither start nor stop for long."""
+    """Puts a shell script in the binary's place, and lets it not stop for long."""
 
     def take_place(script: str) -> None:
         path = tmp_path / "weed"
@@ -95,7 +87,6 @@ def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
         path.chmod(0o755)
         monkeypatch.setattr(seaweedfs, "_weed", lambda: str(path))
 
-    monkeypatch.setattr(seaweedfs, "START_WITHIN", 0.5)
     monkeypatch.setattr(seaweedfs, "STOP_WITHIN", 0.2)
     return take_place
 
@@ -113,12 +104,13 @@ def test_one_that_ends_as_it_starts_is_an_error_with_its_last_words(
 
 
 def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended_by_force(
-    tmp_path: Path, impostor: Callable[[str], None]
+    tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(seaweedfs, "START_WITHIN", 4.0)  # long enough for its first words
     impostor("trap '' TERM; echo thinking; while :; do sleep 0.1; done")
     store = server(tmp_path / "data")
 
-    with pytest.raises(SeaweedFSError, match=r"not ready after 0 s\. Its last words:\nthinking"):
+    with pytest.raises(SeaweedFSError, match=r"not ready after 4 s\. Its last words:\nthinking"):
         store.start()
     assert store.process.returncode == -signal.SIGKILL
 

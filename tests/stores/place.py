@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from broker.core.model import ObjectRef
 from broker.core.sigv4 import Credentials, Presigner
-from broker.store.r2 import R2ObjectStore
+from broker.store.r2 import R2ObjectStore, Timeouts
+from tests.patience import PATIENCE
 
 BUCKET = "media-bucket"
 CREDENTIALS = Credentials("AKIDOFTHETESTS", "a/secret+access key of the tests")
@@ -42,8 +43,9 @@ class Place:
         return Presigner(signer, self.endpoint)
 
     def object_store(self, credentials: Credentials | None = None) -> R2ObjectStore:
-        """The port over this store."""
-        return R2ObjectStore(self.presigner(credentials))
+        """The port over this store, which may take its time."""
+        patient = Timeouts(connect=PATIENCE, total=PATIENCE, listing=PATIENCE, copy=PATIENCE)
+        return R2ObjectStore(self.presigner(credentials), timeouts=patient)
 
 
 class MountedPresigner(Presigner):
@@ -66,7 +68,7 @@ def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: 
     """One request on a connection of its own, with these headers and no others but Host and Content-Length."""
     parts = urlsplit(url)
     assert parts.hostname
-    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)) as connection:
         connection.request(method, f"{parts.path}?{parts.query}", body, dict(headers or {}))
         answer = connection.getresponse()
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

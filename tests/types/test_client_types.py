@@ -24,7 +24,7 @@ def tsc() -> str:
 
 def run(*words: str, folder: Path) -> str:
     """What Node says, when it ends well."""
-    done = subprocess.run([str(NODE), *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([str(NODE), *words], cwd=folder, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

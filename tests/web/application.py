@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from broker import settings
 from broker.store.port import ObjectStore
 from broker.web.app import create_app
+from tests.patience import A_DAY
 
 JWT_SECRET = "a secret of the edge's tests, long enough for HS256"
 ENVIRONMENT = {
@@ -42,7 +43,7 @@ class UnaskedStore:
 
 def token(subject: str = "user-1", **claims: Any) -> str:
     """A bearer token."""
-    return jwt.encode({"sub": subject, "exp": int(time.time()) + 600, **claims}, JWT_SECRET, algorithm="HS256")
+    return jwt.encode({"sub": subject, "exp": int(time.time()) + A_DAY, **claims}, JWT_SECRET, algorithm="HS256")
 
 
 def client(

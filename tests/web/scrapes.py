@@ -8,6 +8,8 @@ import time
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.patience import PATIENCE
+
 Labels = frozenset[tuple[str, str]]
 Samples = dict[tuple[str, Labels], float]
 
@@ -35,7 +37,7 @@ def requests(found: Samples) -> dict[tuple[str, str, str], float]:
     }
 
 
-def scrape(port: int, within: float = 10) -> str:
+def scrape(port: int, within: float = PATIENCE) -> str:
     """The metrics at ``port``, which is waited for."""
     deadline = time.monotonic() + within
     while True:

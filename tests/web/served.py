@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from broker import settings
 from broker.cli.serve import server_options
 from broker.web.app import create_app
+from tests.patience import PATIENCE
 
 from .application import ENVIRONMENT, KEY, UnaskedStore, token
 
@@ -43,7 +44,7 @@ class Connection:
     """A connection to the server."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self._buffer = b""
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ import pytest
 from broker.settings import MetricsSettings
 from broker.web import scraping
 from broker.web.metrics import RequestMetrics, metrics_app
+from tests.patience import PATIENCE
 
 from .scrapes import free_ports, scrape
 
@@ -81,7 +82,7 @@ async def test_at_its_end_nobody_is_kept() -> None:
         writer.write(ASK)
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
     with contextlib.suppress(ConnectionError):
-        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\n")
+        assert (await asyncio.wait_for(reader.read(), PATIENCE)).endswith(b"\n")
     writer.close()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -90,7 +91,7 @@ async def test_at_its_end_nobody_is_kept() -> None:
 async def test_the_address_may_be_of_version_6() -> None:
     port = free_ports(1)
     async with serving(port, host="::1"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with contextlib.suppress(ConnectionRefusedError):
                     reader, writer = await asyncio.open_connection("::1", port)
