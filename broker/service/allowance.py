@@ -63,8 +63,7 @@ class Allowance:
 
         Raises ``RateLimitedError``.
         """
-        if amount:
-            self._take(principal, min(amount * self._interval, _MINUTE - self._interval))
+        self._take(principal, min(amount * self._interval, _MINUTE - self._interval))
 
     def _take(self, principal: Principal, cost: float) -> None:
         if principal.is_service or not self._interval:

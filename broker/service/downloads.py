@@ -13,7 +13,7 @@ from broker.core.disposition import Disposition, content_disposition
 from broker.core.media import is_media_extension
 from broker.core.model import Principal
 from broker.core.object_signer import ObjectSigner
-from broker.core.policy import DownloadPolicy, may_download
+from broker.core.policy import DownloadAccess, DownloadPolicy, may_download
 from broker.errors import ForbiddenError, NotFoundError
 
 from .batches import for_each
@@ -72,7 +72,7 @@ class Downloads:
 
     def needs_look(self, principal: Principal) -> bool:
         """Whether each link needs a look at the store, because access depends on the object's owner."""
-        return may_download(principal, self.policy.access) is None
+        return self.policy.access is DownloadAccess.OWNER and not principal.is_service
 
     async def _authorize(self, principal: Principal, wanted: Sequence[str]) -> None:
         allowed = may_download(principal, self.policy.access)

@@ -1,7 +1,7 @@
 """The log: one JSON line a record on standard output, each with the time at which it was written.
 
-Lines that are written in one turn of the event loop leave in one write: each is a call of the system's, which at many
-requests a second is dearer than to make the line.
+Lines of one turn of the event loop leave in one write and with one time: each write is a call of the system's, which at
+many requests a second is dearer than to make the line.
 """
 
 import asyncio
@@ -13,8 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final, TextIO
-
-_MILLISECONDS: Final = tuple(f'.{number:03}Z",' for number in range(1000))  # to format one is dearer than to find it
 
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
@@ -34,7 +32,7 @@ class JsonLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record's line, and what waits before it, at once: it may be the last before the process ends."""
-        self._waiting.append(self._timed(self.format(record)))
+        self._waiting.append(self.format(record))
         self.flush()
 
     def format(self, record: logging.LogRecord) -> str:
@@ -49,7 +47,7 @@ class JsonLines(logging.Handler):
 
     def write(self, line: str) -> None:
         """Write ``line``, a JSON object that is not empty, before the loop's next turn ends; at once without a loop."""
-        self._waiting.append(self._timed(line))
+        self._waiting.append(line)
         if len(self._waiting) == 1:
             try:
                 asyncio.get_running_loop().call_soon(self.flush)
@@ -60,7 +58,8 @@ class JsonLines(logging.Handler):
         """Write what waits. Where nobody reads, it is lost: the service goes on."""
         waiting, self._waiting = self._waiting, []
         if waiting and self._stream:
-            text = "\n".join([*waiting, ""])
+            start = self._start()
+            text = "".join([f"{start}{line[1:]}\n" for line in waiting])
             with contextlib.suppress(OSError):
                 try:
                     self._stream.write(text)
@@ -68,15 +67,15 @@ class JsonLines(logging.Handler):
                     self._stream.write(_BEYOND_ASCII.sub(_escaped, text))
                 self._stream.flush()
 
-    def _timed(self, line: str) -> str:
-        """The line with the time, in UTC, as its first member (RFC 3339). A second's text is made once."""
+    def _start(self) -> str:
+        """How a line begins now: the time, in UTC, is its first member (RFC 3339). A second's text is made once."""
         now = self._clock()
         second, text = self._second
         if now // 1 != second:
             second = now // 1
             text = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
             self._second = second, text
-        return text + _MILLISECONDS[int((now - second) * 1000)] + line[1:]
+        return f'{text}.{int((now - second) * 1000):03}Z",'
 
 
 def _escaped(characters: re.Match[str]) -> str:

@@ -61,7 +61,8 @@ async def download(services: Services, request: Request, principal: Principal) -
         _disposition(given.get("disposition")),
         _name(given.get("filename")),
     )
-    services.allowance.spend_more(principal, _link_cost(services, principal, 1))
+    if services.downloads.needs_look(principal):
+        services.allowance.spend_more(principal, Cost.LOOK_AT_OBJECT)
     link = await services.downloads.link(principal, request.path_params["key"], options)
     # A stable link may be kept by its holder's own cache until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
@@ -75,14 +76,11 @@ async def download_many(services: Services, request: Request, principal: Princip
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), wire.LinksIn)
     count = len(wanted.keys)
-    services.allowance.spend_more(principal, count - 1 + _link_cost(services, principal, count))
+    looks = count * Cost.LOOK_AT_OBJECT if services.downloads.needs_look(principal) else 0
+    services.allowance.spend_more(principal, count - 1 + looks)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return wire.answer({"downloads": [wire.link(link) for link in links]})
-
-
-def _link_cost(services: Services, principal: Principal, count: int) -> int:
-    return count * Cost.LOOK_AT_OBJECT if services.downloads.needs_look(principal) else 0
 
 
 def _expires_in(services: Services, text: str | None) -> int | None:

@@ -27,7 +27,8 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     key = idempotency_key(request)
     files, batch = _declared(await read(request))
     accepted = services.uploads.accept(files, batch=batch)
-    services.allowance.spend_more(principal, len(files) - 1 + _store_cost(accepted, is_retry=key is not None))
+    if extra := len(files) - 1 + _store_cost(accepted, is_retry=key is not None):
+        services.allowance.spend_more(principal, extra)
     uploads = await services.uploads.create(principal, accepted, idempotency_key=key)
     answers = [wire.created(upload) for upload in uploads]
     if batch:
@@ -51,7 +52,7 @@ def _declared(data: bytes) -> tuple[list[Declaration], bool]:
 def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
     """What the files that come in parts cost the store."""
     each = Cost.RETRY_CREATE_IN_PARTS if is_retry else Cost.CREATE_IN_PARTS
-    return each * sum(file.parts is not None for file in accepted)
+    return each * len([file for file in accepted if file.parts])
 
 
 async def parts(services: Services, request: Request, principal: Principal) -> Response:

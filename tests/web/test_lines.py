@@ -112,8 +112,8 @@ def test_the_time_follows_the_clock_forwards_and_backwards() -> None:
     ]
 
 
-def test_a_line_has_the_time_at_which_it_was_given_and_not_that_of_the_write() -> None:
-    """A line that waits for the end of the turn keeps its own time."""
+def test_lines_of_one_turn_have_the_time_of_their_write() -> None:
+    """A turn takes a moment, and to read the clock for each line would be dear."""
 
     async def turn() -> None:
         lines.write('{"a":1}')
@@ -123,7 +123,7 @@ def test_a_line_has_the_time_at_which_it_was_given_and_not_that_of_the_write() -
     lines = JsonLines(stream := Stream(), clock=iter([1.0, 2.0]).__next__)
     asyncio.run(turn())
     (text,) = stream.writes
-    assert [json.loads(line)["time"][17:19] for line in text.splitlines()] == ["01", "02"]
+    assert [json.loads(line)["time"][17:19] for line in text.splitlines()] == ["01", "01"]
 
 
 def test_the_usual_clock_is_the_systems() -> None:
