@@ -5,6 +5,7 @@ it with the shortest sequence that breaks it.
 """
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -27,11 +28,11 @@ from .in_memory import InMemory
 from .machine import Sequences
 from .over_seaweedfs import OverSeaweedFS
 
-STEPS = 50
-"""Steps of one sequence in memory."""
+MEMORY_ROUND = (60, 50)
+"""Sequences of one round in memory, and steps of each."""
 
-ROUND = 60
-"""Sequences of one round."""
+REAL_ROUND = (8, 25)
+"""The same over the real store."""
 
 SHARE = 20
 """Of so many steps one is taken over the real store."""
@@ -85,15 +86,15 @@ def run(found: type[Sequences], sequences: int, steps: int, seed: int | None = N
     run_state_machine_as_test(found, settings=settings)
 
 
-def rounds(title: str, found: type[Sequences], wanted: int, seed: int, sequences: int) -> None:
+def rounds(title: str, found: type[Sequences], wanted: int, seed: int, size: tuple[int, int]) -> None:
     """Rounds until there were as many steps as wanted, and the counts of all of them."""
-    began, first = time.monotonic(), seed
+    began, last = time.monotonic(), seed - 1
     try:
         while found.tally.total() < wanted:
-            run(found, sequences, STEPS, seed)
-            seed += 1
+            last += 1
+            run(found, *size, last)
     finally:
-        print(f"{title}: {found.tally.total()} steps in {time.monotonic() - began:.0f} s, seeds {first} to {seed}")
+        print(f"{title}: {found.tally.total()} steps in {time.monotonic() - began:.0f} s, seeds {seed} to {last}")
         for counts in (found.tally, found.outcomes):
             print("  " + ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())), flush=True)
 
@@ -104,14 +105,15 @@ def main() -> int:
     arguments.add_argument("--steps", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
+    logging.getLogger("broker").setLevel(logging.ERROR)  # a store without checksums is noted once in each sequence
     with in_memory() as memory:
-        rounds("in memory", machine(memory), given.steps, given.seed, ROUND)
+        rounds("in memory", machine(memory), given.steps, given.seed, MEMORY_ROUND)
     with (
         tempfile.TemporaryDirectory() as folder,
         seaweedfs.running(Path(folder)) as place,
         over_seaweedfs(place) as real,
     ):
-        rounds("over SeaweedFS", machine(real), given.steps // SHARE, given.seed, ROUND // 10)
+        rounds("over SeaweedFS", machine(real), given.steps // SHARE, given.seed, REAL_ROUND)
     return 0
 
 

@@ -27,20 +27,32 @@ class Promises:
         self._book = book
         self._verified: dict[str, dict[str, Any]] = {}
         self._unknown: dict[Call, Answer] = {}
+        self._checks = 0
 
     def check(self) -> None:
         """Check everything."""
         self._unknown.clear()
         self._is_unknown(UNKNOWN_KEYS[0], EVERYBODY)
-        for upload in self._book.uploads.values():
+        self._checks += 1
+        for upload in self._in_turn():
             self._is_private(upload)
+            if not upload.is_ready:
+                self._is_unknown(upload.key, (upload.owner, SERVICE))
+        for upload in self._book.uploads.values():
             if upload.is_ready:
                 self._is_ready(upload)
             else:
-                self._is_not_served(upload)
+                self.served(upload)
             if upload.is_deleted:
                 for ticket in upload.tickets:
                     self._stays_deleted(ticket)
+
+    def _in_turn(self) -> list[Upload]:
+        """All uploads; over HTTP one after the other, so that a step takes no longer the later it is."""
+        uploads = [*self._book.uploads.values()]
+        if self._backend.plays_store or not uploads:
+            return uploads
+        return [uploads[self._checks % len(uploads)]]
 
     def receipt(self, upload: Upload, document: dict[str, Any]) -> None:
         """A receipt verifies, is the only one of its upload, and says of what is served what the answer says."""
@@ -84,10 +96,6 @@ class Promises:
             look = self._ask(upload.owner, "look", ticket.id)
             assert (look.document["status"], look.document["key"]) == ("ready", upload.key)
         self.served(upload)
-
-    def _is_not_served(self, upload: Upload) -> None:
-        self.served(upload)
-        self._is_unknown(upload.key, (upload.owner, SERVICE))
 
     def _stays_deleted(self, ticket: Ticket) -> None:
         now = self._backend.now()

@@ -38,7 +38,7 @@ def test_sequences_in_memory_keep_the_promises(memory: InMemory) -> None:
 def test_sequences_over_a_real_store_keep_the_promises(real: OverSeaweedFS) -> None:
     """Some dozen steps over HTTP, with signatures that the store verifies."""
     found = machine(real)
-    run(found, sequences=6, steps=12)
+    run(found, sequences=6, steps=10)
     assert found.tally.total() > 30
 
 
