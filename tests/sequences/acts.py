@@ -38,7 +38,7 @@ class Acts:
         return (57, part + 9, 3 * part + 5 if self.backend.plays_store else part - 7)[number]
 
     def create_for(self, request: Request, then: str) -> None:
-        """Create, and then send the declared bytes, or send and confirm them, if that is wanted."""
+        """Create, and then send bytes, or send and confirm them, if that is wanted."""
         who, files, key = request
         began, may_be_deleted = self.backend.now(), self.book.may_be_deleted(request)
         answer = self.ask(who, "create", [file.declaration() for file in files], key)
@@ -47,9 +47,10 @@ class Acts:
             return
         assert answer.status == 201, answer
         for ticket in self.book.created(request, answer.document["uploads"], began):
-            if then:
-                self.send_to(ticket, "first", [])
-            if then == "confirm":
+            kind, _, is_confirmed = then.partition(", ")
+            if kind:
+                self.send_to(ticket, kind, [])
+            if is_confirmed:
                 self.confirm_by(ticket, who)
 
     def send_to(self, ticket: Ticket, kind: str, numbers: Sequence[int]) -> None:

@@ -15,8 +15,8 @@ CHECKSUMS = ((), ("sha256",), ("md5",), ("md5", "sha256"))
 SHAPES = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(CHECKSUMS), st.booleans()), min_size=1, max_size=2)
 """Size, checksums, and whether it comes in parts, of each file of a create."""
 
-THEN = st.sampled_from(("", "send", "confirm"))
-"""What follows a create at once."""
+THEN = st.sampled_from(("", "first", "first, confirmed", "second, confirmed", "html, confirmed"))
+"""What follows a create at once: bytes of a kind, and a confirm."""
 
 PAUSES = (30, 901, 3700, 43_200, 86_400, 2 * 86_400, 4 * 86_400)
 """URLs, copies, half of an idempotency day, all of it, and what the lifecycle keeps."""

@@ -38,7 +38,7 @@ class Races(Acts):
         """The first confirm of a new upload, with other calls at once."""
         number, in_parts = shape
         file = File("e.mp3", self.size_of(number), (), in_parts)
-        self.create_for((USERS[0], (file,), None), "send")
+        self.create_for((USERS[0], (file,), None), "first")
         self._race(self.book.tickets[-1], ["confirm", *racers], order)
 
     def _race(self, ticket: Ticket, racers: Sequence[str], order: Sequence[int]) -> None:
