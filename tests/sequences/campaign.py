@@ -34,7 +34,7 @@ MEMORY_ROUND = (60, 50)
 REAL_ROUND = (8, 25)
 """The same over the real store."""
 
-SHARE = 20
+SHARE = 40
 """Of so many steps one is taken over the real store."""
 
 
