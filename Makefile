@@ -8,6 +8,7 @@ MUTANTS_READY := .venv/.mutants-ready
 # and refuses its hash: https://github.com/pypa/pip/issues/9644
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
 REQUESTS ?= 100000
+STEPS ?= 20000
 SECONDS ?= 600
 
 .PHONY: demo test browser large fuzz mutants faults soak lint serve bench bench-quick clean lock
@@ -24,7 +25,8 @@ browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get in
 large: $(READY)  ## an upload of 5.5 GiB; needs 24 GiB below the temporary folder
 	$(BIN)/python -m pytest -m large
 
-fuzz: $(FUZZ_READY)  ## hostile input for an hour: REQUESTS over HTTP, then SECONDS of coverage-guided fuzzing for each parser
+fuzz: $(FUZZ_READY)  ## an hour: STEPS of calls in any order, hostile REQUESTS over HTTP, SECONDS of coverage-guided fuzzing for each parser
+	$(BIN)/python -m tests.sequences.campaign --steps $(STEPS)
 	$(BIN)/python -m tests.fuzz.campaign --requests $(REQUESTS)
 	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
 

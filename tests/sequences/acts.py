@@ -1,0 +1,141 @@
+"""What a step does, and what it writes into the book."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypeVar
+
+from .backend import SERVICE, Answer, Backend, Call
+from .book import Book, Request
+from .model import SentUrl, Ticket, Upload, content, may_confirm, may_look, may_put
+from .promises import Promises, refuse_server_errors
+
+SLACK = 30
+"""Seconds that a call may take by the clock of the sequence."""
+
+T = TypeVar("T")
+
+
+class Acts:
+    """Calls with the outcomes that they may have."""
+
+    backend: ClassVar[Backend]
+    tally: ClassVar[Counter[str]]
+    outcomes: ClassVar[Counter[str]]
+    book: Book
+    promises: Promises
+
+    def ask(self, who: str, name: str, *arguments: Any) -> Answer:
+        """The answer to a call, which is never a server error."""
+        call = Call(who, name, arguments)
+        answer = self.backend.ask(call)
+        refuse_server_errors(call, answer)
+        self.outcomes[f"{name} {answer.outcome}"] += 1
+        return answer
+
+    def size_of(self, number: int) -> int:
+        """A small size, one of two parts, or one of so many that it is promoted in ranges where that is possible."""
+        part = self.backend.part_size
+        return (57, part + 9, 3 * part + 5 if self.backend.plays_store else part - 7)[number]
+
+    def create_for(self, request: Request, then: str) -> None:
+        """Create, and then send bytes, or send and confirm them, if that is wanted."""
+        who, files, key = request
+        began, may_be_deleted = self.backend.now(), self.book.may_be_deleted(request)
+        answer = self.ask(who, "create", [file.declaration() for file in files], key)
+        if answer.outcome == "upload_deleted":
+            assert may_be_deleted, answer
+            return
+        assert answer.status == 201, answer
+        for ticket in self.book.created(request, answer.document["uploads"], began):
+            kind, _, is_confirmed = then.partition(", ")
+            if kind:
+                self.send_to(ticket, kind, [])
+            if is_confirmed:
+                self.confirm_by(ticket, who)
+
+    def send_to(self, ticket: Ticket, kind: str, numbers: Sequence[int]) -> None:
+        """PUT the bytes by the newest URL, or by new URLs of the parts with these numbers, or of all parts."""
+        upload = ticket.upload
+        body = content(upload.file.size, kind) if kind != "short" else upload.file.bytes[:-1]
+        if ticket.parts is None:
+            single = [sent for sent in upload.urls if not sent.parts]
+            self.put_to(upload, single[-1], body)
+            return
+        wanted = [number for number in numbers if number <= ticket.parts.count] or range(1, ticket.parts.count + 1)
+        answer, _ = self.book.part_urls(upload.owner, ticket.id, wanted)
+        if answer.status != 200:
+            assert answer.outcome == "upload_expired", answer
+            assert ticket.is_expired(self.backend.now() + SLACK)
+            return
+        for sent in self.book.sent_urls(ticket, answer):
+            self.put_to(upload, sent, body)
+
+    def put_to(self, upload: Upload, sent: SentUrl, whole: bytes) -> None:
+        """PUT the whole, or the part that the URL is for."""
+        body = sent.parts.piece(whole, sent.number) if sent.parts else whole
+        if not body:
+            return
+        if sent.parts and not self.backend.plays_store and sent.parts.stored.get(sent.number, body) != body:
+            return  # of two versions of a part SeaweedFS does not always join the later one
+        may = may_put(upload, sent, body, self.backend.now(), checks=self.backend.checks_digests)
+        status = self.backend.put(sent.url, sent.headers, body)
+        self.outcomes[f"{'part' if sent.parts else 'PUT'} {status}"] += 1
+        assert status in may, (status, may, upload)
+        if sent.parts:
+            sent.parts.is_gone = status == 404 if status in (200, 404) else sent.parts.is_gone
+        if status == 200 and sent.parts:
+            sent.parts.stored[sent.number] = body
+        elif status == 200:
+            upload.staged = body
+
+    def confirm_by(self, ticket: Ticket, who: str) -> None:
+        """Confirm, in the name of anybody."""
+        may = self.may_confirm(ticket, who)
+        self.confirmed(ticket, self.ask(who, "confirm", ticket.id), may)
+
+    def may_confirm(self, ticket: Ticket, who: str) -> set[str]:
+        """The outcomes of a confirm that begins now."""
+        if not may_act(who, ticket.upload):
+            return {"not_found"}
+        in_ranges = 2 * self.backend.part_size if self.backend.plays_store else ticket.upload.file.size
+        compares = self.backend.checks_digests is None
+        now = self.backend.now()
+        return {
+            outcome
+            for moment in (now, now + SLACK)
+            for outcome in may_confirm(ticket, moment, in_ranges=in_ranges, compares_sha256=compares)
+        }
+
+    def confirmed(self, ticket: Ticket, answer: Answer, may: set[str]) -> None:
+        """Write down the answer to a confirm."""
+        assert answer.outcome in may, (answer, may)
+        upload = ticket.upload
+        if answer.outcome in ("not_found", "upload_expired", "upload_deleted"):
+            return
+        ticket.joins()
+        if answer.status == 200:
+            upload.ready = upload.ready or upload.staged
+            self.promises.receipt(upload, answer.document)
+
+    def may_look(self, ticket: Ticket) -> set[str]:
+        """The statuses that an upload may be shown with now."""
+        now = self.backend.now()
+        return {may_look(ticket, now - SLACK), may_look(ticket, now)}
+
+
+def may_act(who: str, upload: Upload) -> bool:
+    """Whether the upload is there for this caller."""
+    return who in (upload.owner, SERVICE)
+
+
+def of_batch(result: dict[str, Any]) -> Answer:
+    """One result of a batch as the answer that it stands for."""
+    problem = result.get("problem")
+    if problem:
+        return Answer(problem["status"], problem)
+    return Answer(202 if result["status"] == "promoting" else 200, result)
+
+
+def picked(choices: Sequence[T], pick: int) -> T:
+    """One of the choices; 0 is the newest."""
+    return choices[-1 - pick % len(choices)]

@@ -1,0 +1,119 @@
+"""The book of one sequence: every upload, upload id, URL and receipt that the broker handed out, kept up to date."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from . import signed_urls
+from .backend import Answer, Backend, Call, Removed
+from .model import DAY, File, Parts, SentUrl, Ticket, Upload
+
+UNKNOWN_KEYS = tuple(f"media/{UUID(int=number, version=4)}.mp3" for number in range(3))
+UNKNOWN_TICKETS = ("x" * 120, "AAAA")
+
+Request = tuple[str, tuple[File, ...], str | None]
+"""Who asked for which files, with which Idempotency-Key."""
+
+
+class Book:
+    """What is known after each step."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.uploads: dict[str, Upload] = {}
+        self.tickets: list[Ticket] = []
+        self.requests: list[Request] = []
+        self.receipts: dict[str, str] = {}
+        self._parts: dict[str, Parts] = {}
+        self._named: dict[tuple[object, ...], list[tuple[int, int, str]]] = {}
+
+    def created(self, request: Request, made: Sequence[dict[str, Any]], began: int) -> list[Ticket]:
+        """Write down the answer to a create that was sent at ``began``."""
+        who, files, key = request
+        assert len(made) == len(files)
+        self.requests.append(request)
+        tickets = [self._ticket(who, file, each, began) for file, each in zip(files, made, strict=True)]
+        if key is None:
+            assert all(len(ticket.upload.tickets) == 1 for ticket in tickets), "an id was given out twice"
+        else:
+            for index, ticket in enumerate(tickets):
+                self._name((who, key, index, *ticket.upload.file.promise), began, ticket.upload.key)
+        return tickets
+
+    def may_be_deleted(self, request: Request) -> bool:
+        """Whether a create may be refused since it names an upload in parts that was deleted."""
+        who, files, key = request
+        return key is not None and any(
+            upload.has_tombstone and upload.owner == who and upload.file.promise == file.promise
+            for upload in self.uploads.values()
+            for file in files
+            if file.in_parts
+        )
+
+    def cleaned(self, removed: Removed) -> None:
+        """Write down what the lifecycle removed."""
+        for upload in self.uploads.values():
+            if upload.key.replace("media/", "incoming/") in removed.keys:
+                upload.staged, upload.has_tombstone = None, False
+        for upload_id in removed.multiparts & self._parts.keys():
+            self._parts[upload_id].is_gone = True
+
+    def part_urls(self, who: str, ticket_id: str, parts: Sequence[int]) -> tuple[Answer, list[dict[str, Any]]]:
+        """The answer to a request for parts, and what is in it."""
+        answer = self.backend.ask(Call(who, "parts", (ticket_id, parts)))
+        return answer, list(answer.document.get("parts", ()))
+
+    def sent_urls(self, ticket: Ticket, answer: Answer) -> list[SentUrl]:
+        """Write down the URLs of parts."""
+        assert ticket.parts
+        expires_at = _epoch(answer.document["expiresAt"])
+        urls = [
+            SentUrl(part["url"], part["headers"], expires_at, ticket.parts, part["partNumber"])
+            for part in answer.document["parts"]
+        ]
+        ticket.upload.urls += urls
+        return urls
+
+    def _ticket(self, who: str, file: File, made: dict[str, Any], began: int) -> Ticket:
+        if made["method"] == "PUT":
+            upload = self._upload(made["url"], who, file)
+            expires_at = began + DAY
+            upload.urls.append(SentUrl(made["url"], made["headers"], _epoch(made["expiresAt"])))
+            ticket = Ticket(made["uploadId"], upload, expires_at, None)
+        else:
+            answer, parts = self.part_urls(who, made["uploadId"], range(1, made["partCount"] + 1))
+            assert answer.status == 200, answer
+            upload = self._upload(parts[0]["url"], who, file)
+            ticket = Ticket(made["uploadId"], upload, _epoch(made["expiresAt"]), self._begun(parts[0]["url"], made))
+            self.sent_urls(ticket, answer)
+        upload.tickets.append(ticket)
+        self.tickets.append(ticket)
+        return ticket
+
+    def _upload(self, url: str, owner: str, file: File) -> Upload:
+        key = signed_urls.read(url).ref.key.replace("incoming/", "media/")
+        upload = self.uploads.setdefault(key, Upload(key, owner, file))
+        assert (upload.owner, upload.file.promise) == (owner, file.promise), "one id stands for two promises"
+        return upload
+
+    def _begun(self, url: str, made: dict[str, Any]) -> Parts:
+        part = signed_urls.read(url).part
+        assert part
+        return self._parts.setdefault(part[0], Parts(part[0], made["partSize"], made["partCount"]))
+
+    def _name(self, name: tuple[object, ...], began: int, key: str) -> None:
+        """An Idempotency-Key names one upload for a day, and then another; a day begins only once in a day."""
+        earlier = self._named.setdefault(name, [])
+        earlier.append((began, self.backend.now(), key))
+        same = [each for each in earlier if each[2] == key]
+        assert earlier[-len(same) :] == same, "an Idempotency-Key names an earlier upload again"
+        assert same[-1][0] - same[0][1] < DAY, "an Idempotency-Key names one upload for more than a day"
+        changes = [(a[0], b[1]) for a, b in pairwise(earlier) if a[2] != b[2]]
+        for one, next_one in pairwise(changes):
+            assert next_one[1] - one[0] >= DAY, "an Idempotency-Key names three uploads within a day"
+
+
+def _epoch(instant: str) -> int:
+    return int(datetime.fromisoformat(instant).timestamp())

@@ -1,0 +1,121 @@
+"""The long run of the sequences: ``python -m tests.sequences.campaign --steps 20000``.
+
+It goes in rounds, each with a seed of its own, which is printed: ``--seed`` begins there again. A broken promise ends
+it with the shortest sequence that breaks it.
+"""
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+from unittest.mock import patch
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.stores import seaweedfs
+from tests.stores.place import Place
+
+from .backend import Backend, hurried
+from .in_memory import InMemory
+from .machine import Sequences
+from .over_seaweedfs import OverSeaweedFS
+
+MEMORY_ROUND = (60, 50)
+"""Sequences of one round in memory, and steps of each."""
+
+REAL_ROUND = (8, 25)
+"""The same over the real store."""
+
+SHARE = 40
+"""Of so many steps one is taken over the real store."""
+
+
+@contextmanager
+def in_memory() -> Iterator[InMemory]:
+    """The back end that plays the store."""
+    backend = InMemory()
+    with hurried(backend.part_size, 0, ranges=True), patch("tests.stores.memory.PART_MIN", 1):
+        yield backend
+    backend.close()
+
+
+@contextmanager
+def over_seaweedfs(place: Place) -> Iterator[OverSeaweedFS]:
+    """The back end with a real store."""
+    with hurried(OverSeaweedFS.part_size, 0.01, ranges=False):
+        backend = OverSeaweedFS(place)
+        try:
+            yield backend
+        finally:
+            backend.close()
+
+
+def machine(over: Backend) -> type[Sequences]:
+    """The machine over a back end, with counts of its own."""
+
+    class Machine(Sequences):
+        backend = over
+        tally: ClassVar[Counter[str]] = Counter()
+        outcomes: ClassVar[Counter[str]] = Counter()
+
+    return Machine
+
+
+def run(found: type[Sequences], sequences: int, steps: int, seed: int | None = None) -> None:
+    """Try so many sequences, the same ones without a seed; raises what the shortest one that fails raises."""
+    settings = hypothesis.settings(
+        max_examples=sequences,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=seed is None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
+    )
+    if seed is not None:
+        hypothesis.seed(seed)(found)
+    run_state_machine_as_test(found, settings=settings)
+
+
+def rounds(title: str, found: type[Sequences], wanted: int, seed: int, size: tuple[int, int]) -> None:
+    """Rounds until there were as many steps as wanted, and the counts of all of them."""
+    began, last = time.monotonic(), seed - 1
+    try:
+        while found.tally.total() < wanted:
+            last += 1
+            run(found, *size, last)
+    finally:
+        print(f"{title}: {found.tally.total()} steps in {time.monotonic() - began:.0f} s, seeds {seed} to {last}")
+        for counts in (found.tally, found.outcomes):
+            print("  " + ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())), flush=True)
+
+
+def main() -> int:
+    """Take so many steps in memory, and a share of them over a real store."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--steps", type=int, default=20_000)
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    given = arguments.parse_args()
+    logging.getLogger("broker").setLevel(logging.ERROR)  # a store without checksums is noted once in each sequence
+    with in_memory() as memory:
+        rounds("in memory", machine(memory), given.steps, given.seed, MEMORY_ROUND)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        seaweedfs.running(Path(folder)) as place,
+        over_seaweedfs(place) as real,
+    ):
+        rounds("over SeaweedFS", machine(real), given.steps // SHARE, given.seed, REAL_ROUND)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

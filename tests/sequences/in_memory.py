@@ -1,0 +1,257 @@
+"""The use cases over the store in memory; the store's refusals, its lifecycle and its order of requests are played."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from broker import settings
+from broker.core.keys import STAGING_PREFIX
+from broker.core.model import ObjectRef, Principal
+from broker.core.policy import DAY, Declaration, UploadPolicy
+from broker.core.receipts import Receipts
+from broker.core.sigv4 import Presigner
+from broker.errors import BrokerError
+from broker.service.downloads import LinkOptions
+from broker.web import wire
+from tests.service.deployment import Deployment
+from tests.stores.memory import MemoryObjectStore
+from tests.web.application import ENVIRONMENT
+
+from . import signed_urls
+from .backend import SERVICE, Answer, Call, Removed, Served
+
+VARIANTS: tuple[dict[str, str], ...] = (
+    {},
+    {"DOWNLOAD_ACCESS": "owner"},
+    {"R2_ENDPOINT": "https://s3.example.com"},
+)
+"""R2, R2 with links for owners, and a store that compares no checksum and returns none."""
+
+START = 1_800_000_000
+SETTLED = 25
+"""Turns of the event loop after which every task that can go on has come to its next request to the store."""
+
+
+class Ordered:
+    """A store whose requests wait for their turn while ``waiting`` is a list."""
+
+    def __init__(self, store: MemoryObjectStore) -> None:
+        self._store = store
+        self.waiting: list[asyncio.Future[None]] | None = None
+
+    def __getattr__(self, verb: str) -> Any:
+        async def in_turn(*arguments: Any, **options: Any) -> Any:
+            await self.turn()
+            return await getattr(self._store, verb)(*arguments, **options)
+
+        return in_turn
+
+    async def turn(self) -> None:
+        """Return when it is this request's turn."""
+        if self.waiting is not None:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.waiting.append(turn)
+            await turn
+
+
+class InMemory:
+    """Two processes over one store. Every change at the store takes a second."""
+
+    plays_store = True
+    part_size = 64
+    checks_digests: bool | None
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+
+    def begin(self, variant: int) -> None:
+        """Begin with an empty store of one of three kinds."""
+        changes = VARIANTS[variant % len(VARIANTS)]
+        self.checks_digests = "R2_ENDPOINT" not in changes
+        self.links_for_all = "DOWNLOAD_ACCESS" not in changes
+        self._now = START
+        self._store = MemoryObjectStore(clock=self._tick)
+        self._store.returns_checksums = self.checks_digests
+        self._ordered = Ordered(self._store)
+        self._processes = [Deployment(changes, cast("Any", self._ordered)) for _ in range(2)]
+        configured = settings.parse({**ENVIRONMENT, **changes})
+        assert configured.store
+        self._presigner = Presigner(configured.store.credentials, configured.store.endpoint)
+        self._receipts = Receipts(configured.secrets, issuer=configured.issuer)
+
+    def subject(self, who: str) -> str:
+        return who
+
+    def jwks(self) -> dict[str, Any]:
+        return self._receipts.jwks
+
+    def now(self) -> int:
+        return self._now
+
+    def wait(self, seconds: int) -> None:
+        self._now += seconds
+        for process in self._processes:
+            process.now = self._now
+
+    def clean(self) -> Removed:
+        """Remove what was staged, and abort what was begun, as many days ago as the policy has them kept."""
+        before = self._now - UploadPolicy().retention_days * DAY
+        old = [
+            ref
+            for ref, (stored, _) in self._store.objects.items()
+            if ref.key.startswith(STAGING_PREFIX) and stored.last_modified <= before
+        ]
+        begun = [upload_id for upload_id, each in self._store.multiparts.items() if each.initiated <= before]
+        for ref in old:
+            del self._store.objects[ref]
+        for upload_id in begun:
+            del self._store.multiparts[upload_id]
+        return Removed(frozenset(ref.key for ref in old), frozenset(begun))
+
+    def ask(self, call: Call) -> Answer:
+        return self._loop.run_until_complete(self._answer(call, self._processes[0]))
+
+    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
+        """Each call in another process if the first number is even, else all in one."""
+        processes = self._processes if order[0] % 2 == 0 else self._processes[:1]
+        return self._loop.run_until_complete(self._race(calls, order[1:], processes))
+
+    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
+        found = signed_urls.read(url)
+        is_signed = found.is_signed(self._presigner, "PUT", signed_urls.with_length(headers, body))
+        if not is_signed or found.is_expired(self._now):
+            return 403
+        if found.part:
+            return self._put_part(found.ref, *found.part, body)
+        if self.checks_digests and _has_other_checksum(headers, body):
+            return 400
+        if found.ref in self._store.objects:
+            return 412
+        self._store.put(found.ref, body, content_type=headers["Content-Type"])
+        return 200
+
+    def _put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> int:
+        upload = self._store.multiparts.get(upload_id)
+        if upload is None or upload.ref != ref:
+            return 404
+        self._store.put_part(upload_id, number, body)
+        return 200
+
+    def get(self, url: str) -> Served:
+        found = signed_urls.read(url)
+        if not found.is_signed(self._presigner, "GET", {}) or found.is_expired(self._now):
+            return Served(403)
+        there = self._store.objects.get(found.ref)
+        return Served(200, there[1], there[0].etag) if there else Served(404)
+
+    def end(self) -> None:
+        """Nothing is left."""
+
+    def close(self) -> None:
+        """The last sequence is over."""
+        self._loop.close()
+
+    def _tick(self) -> float:
+        self.wait(1)
+        return self._now
+
+    async def _race(self, calls: Sequence[Call], order: Sequence[int], processes: Sequence[Deployment]) -> list[Answer]:
+        self._ordered.waiting = waiting = list[asyncio.Future[None]]()
+        tasks = [
+            asyncio.create_task(self._answer(call, processes[index % len(processes)]))
+            for index, call in enumerate(calls)
+        ]
+        turns = iter(order)
+        while not all(task.done() for task in tasks):
+            for _ in range(SETTLED):
+                await asyncio.sleep(0)
+            if waiting:
+                waiting.pop(next(turns, 0) % len(waiting)).set_result(None)
+        self._ordered.waiting = None
+        return [task.result() for task in tasks]
+
+    async def _answer(self, call: Call, process: Deployment) -> Answer:
+        if call.name == "put":
+            await self._ordered.turn()
+            return Answer(self.put(*call.arguments), {})
+        principal = Principal(self.subject(call.who), is_service=call.who == SERVICE)
+        try:
+            status, document = await getattr(UseCases(process), call.name)(principal, *call.arguments)
+        except BrokerError as error:
+            return Answer(error.status, _problem(error))
+        return Answer(status, document)
+
+
+def _problem(error: BrokerError) -> dict[str, Any]:
+    """The problem document without its request id."""
+    document = wire.problem(error, "")
+    del document["requestId"]
+    return document
+
+
+def _has_other_checksum(headers: Mapping[str, str], body: bytes) -> bool:
+    signed = {"Content-MD5": hashlib.md5, "x-amz-checksum-sha256": hashlib.sha256}
+    return any(
+        headers[name] != base64.b64encode(digest(body).digest()).decode()
+        for name, digest in signed.items()
+        if name in headers
+    )
+
+
+Result = tuple[int, dict[str, Any]]
+
+
+class UseCases:
+    """The calls of the API, as statuses and documents, without HTTP."""
+
+    def __init__(self, process: Deployment) -> None:
+        self._uploads = process.services.uploads
+        self._objects = process.services.objects
+        self._downloads = process.services.downloads
+
+    async def create(self, who: Principal, files: Sequence[Mapping[str, Any]], key: str | None) -> Result:
+        accepted = self._uploads.accept(msgspec.convert(files, list[Declaration]), batch=True)
+        made = await self._uploads.create(who, accepted, idempotency_key=key)
+        return 201, {"uploads": [wire.created(each) for each in made]}
+
+    async def parts(self, who: Principal, ticket: str, numbers: Sequence[int]) -> Result:
+        return 200, wire.presigned_parts(self._uploads.parts(who, ticket, numbers))
+
+    async def look(self, who: Principal, ticket: str) -> Result:
+        return 200, wire.progress(ticket, await self._uploads.progress(who, ticket))
+
+    async def abort(self, who: Principal, ticket: str) -> Result:
+        await self._uploads.abort(who, ticket)
+        return 204, {}
+
+    async def confirm(self, who: Principal, ticket: str) -> Result:
+        document = wire.confirmation(ticket, await self._uploads.confirm(who, ticket))
+        return (202 if document["status"] == "promoting" else 200), document
+
+    async def confirm_many(self, who: Principal, tickets: Sequence[str]) -> Result:
+        outcomes = await self._uploads.confirm_many(who, tickets)
+        results = [
+            {"problem": _problem(outcome)} if isinstance(outcome, BrokerError) else wire.confirmation(ticket, outcome)
+            for ticket, outcome in zip(tickets, outcomes, strict=True)
+        ]
+        return 200, {"results": results}
+
+    async def object(self, who: Principal, key: str) -> Result:
+        return 200, wire.ready_object(await self._objects.get(who, key))
+
+    async def head(self, who: Principal, key: str) -> Result:
+        return 200, wire.ready_object(await self._objects.get(who, key))
+
+    async def delete(self, who: Principal, key: str) -> Result:
+        await self._objects.delete(who, key)
+        return 204, {}
+
+    async def delete_many(self, who: Principal, keys: Sequence[str]) -> Result:
+        return 200, wire.deleted(keys, await self._objects.delete_many(who, keys))
+
+    async def link(self, who: Principal, key: str) -> Result:
+        return 200, wire.link(await self._downloads.link(who, key, LinkOptions()))

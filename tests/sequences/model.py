@@ -1,0 +1,209 @@
+"""What a sequence has done so far, and which outcomes of the next call keep the promises."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+DAY = 86_400
+KINDS = ("first", "second", "html")
+"""Bytes of an MP3, other bytes of an MP3, bytes of something else; all of one size."""
+
+
+def content(size: int, kind: str) -> bytes:
+    """So many bytes of this kind."""
+    head = {"first": b"ID3\1", "second": b"ID3\2", "html": b"<html>"}[kind]
+    return (head + kind.encode() * size)[:size]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that a client declares; its checksums, if there are any, are those of the first kind of bytes."""
+
+    name: str
+    size: int
+    checksums: tuple[str, ...] = ()
+    in_parts: bool = False
+
+    @property
+    def promise(self) -> tuple[object, ...]:
+        """What of it decides which upload an Idempotency-Key names."""
+        return self.name, self.size, self.checksums
+
+    @property
+    def bytes(self) -> bytes:
+        """The bytes that it was declared with."""
+        return content(self.size, "first")
+
+    def declaration(self) -> dict[str, Any]:
+        """The file as it stands in a request."""
+        digests = {name: hashlib.new(name, self.bytes).digest() for name in self.checksums}
+        return {
+            "filename": self.name,
+            "contentType": "audio/mpeg",
+            "size": self.size,
+            **{name: base64.b64encode(digest).decode() for name, digest in digests.items()},
+            "multipart": self.in_parts,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Parts:
+    """A multipart upload at the store; ``is_gone`` once it was joined or aborted, ``None`` where that is open."""
+
+    id: str
+    part_size: int
+    count: int
+    stored: dict[int, bytes] = field(default_factory=dict)
+    is_gone: bool | None = False
+
+    @property
+    def joined(self) -> bytes | None:
+        """The whole, if every part is there."""
+        whole = len(self.stored) == self.count
+        return b"".join(self.stored[number] for number in sorted(self.stored)) if whole else None
+
+    def piece(self, whole: bytes, number: int) -> bytes:
+        """The bytes of one part."""
+        return whole[(number - 1) * self.part_size : number * self.part_size]
+
+
+@dataclass(frozen=True, slots=True)
+class SentUrl:
+    """A URL that was handed out for a PUT, with the headers to send; ``number`` is that of a part."""
+
+    url: str
+    headers: dict[str, str]
+    expires_at: int
+    parts: Parts | None = None
+    number: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Upload:
+    """One upload: everything that is known of the object with its key."""
+
+    key: str
+    owner: str
+    file: File
+    tickets: list["Ticket"] = field(default_factory=list)
+    urls: list[SentUrl] = field(default_factory=list)
+    staged: bytes | None = None
+    ready: bytes | None = None
+    is_deleted: bool = False
+    has_tombstone: bool = False
+
+    @property
+    def id(self) -> str:
+        """The upload's own id, which stands in its key."""
+        return self.key.removeprefix("media/").removesuffix(".mp3")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its object is to be served."""
+        return self.ready is not None and not self.is_deleted
+
+    def all_parts(self) -> Iterator[Parts]:
+        """Its multipart uploads."""
+        return (ticket.parts for ticket in self.tickets if ticket.parts)
+
+    def bury(self) -> None:
+        """It was deleted."""
+        self.is_deleted = self.has_tombstone = True
+        self.staged = None
+        for parts in self.all_parts():
+            parts.is_gone = True
+
+    def is_as_declared(self, body: bytes) -> bool:
+        """Whether bytes have the declared checksums."""
+        return not self.file.checksums or body == self.file.bytes
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """An upload id as a client has it."""
+
+    id: str
+    upload: Upload
+    expires_at: int
+    parts: Parts | None
+
+    def is_expired(self, now: int) -> bool:
+        """Whether it is too late to confirm it."""
+        return now >= self.expires_at
+
+    def next_staged(self) -> bytes | None:
+        """What a confirm finds staged, or makes of the parts."""
+        if self.upload.staged is None and self.parts and not self.parts.is_gone:
+            return self.parts.joined
+        return self.upload.staged
+
+    def joins(self) -> None:
+        """A confirm made the staged object of the parts, if that was possible."""
+        if self.upload.staged is None and self.parts and not self.parts.is_gone and self.parts.joined:
+            self.upload.staged = self.parts.joined
+            self.parts.is_gone = True
+
+
+def may_confirm(ticket: Ticket, now: int, *, in_ranges: int, compares_sha256: bool) -> set[str]:
+    """The outcomes of a confirm by somebody who may; files of more than ``in_ranges`` bytes need several."""
+    upload = ticket.upload
+    if upload.is_deleted:
+        return {"upload_deleted" if upload.has_tombstone else "upload_expired"}
+    if upload.ready is not None:
+        return {"200"}
+    if ticket.is_expired(now):
+        return {"upload_expired"}
+    staged = ticket.next_staged()
+    if staged is None:
+        return {"parts_missing" if ticket.parts else "not_uploaded"}
+    return _judged(upload, staged, in_ranges=in_ranges, compares_sha256=compares_sha256)
+
+
+def _judged(upload: Upload, staged: bytes, *, in_ranges: int, compares_sha256: bool) -> set[str]:
+    is_as_declared = upload.is_as_declared(staged)
+    if "md5" in upload.file.checksums and not is_as_declared:
+        return {"checksum_mismatch"}
+    refusals = {"checksum_mismatch"} if compares_sha256 and not is_as_declared else set()
+    if not staged.startswith(b"ID3"):
+        return {"content_mismatch", *refusals}
+    return {"200", *refusals} | ({"202"} if upload.file.size > in_ranges else set())
+
+
+def may_look(ticket: Ticket, now: int) -> str:
+    """The status of an upload, to somebody who may see it."""
+    upload = ticket.upload
+    if upload.is_deleted and upload.has_tombstone:
+        return "deleted"
+    if upload.is_ready:
+        return "ready"
+    if upload.is_deleted or ticket.is_expired(now):
+        return "expired"
+    if upload.staged is not None:
+        return "uploaded"
+    return "uploading" if ticket.parts and ticket.parts.stored else "pending"
+
+
+def may_put(upload: Upload, sent: SentUrl, body: bytes, now: int, *, checks: bool | None) -> set[int]:
+    """The statuses of a PUT; ``checks`` is whether the store compares checksums, ``None`` where that is open."""
+    whole = upload.file.bytes
+    size = len(sent.parts.piece(whole, sent.number)) if sent.parts else len(whole)
+    if now > sent.expires_at or len(body) != size:
+        return {403}
+    if sent.parts:
+        return {200, 404} if sent.parts.is_gone is None else {404 if sent.parts.is_gone else 200}
+    statuses = {412} if upload.staged is not None or upload.has_tombstone else {200}
+    if checks is False or upload.is_as_declared(body):
+        return statuses
+    return {400} if checks else {400, *statuses}
+
+
+def may_abort(upload: Upload) -> str:
+    """The outcome of an abort by somebody who may."""
+    return "upload_confirmed" if upload.is_ready else "204"
+
+
+def may_delete(upload: Upload) -> str:
+    """The outcome of the deletion of an object by somebody who may."""
+    return "204" if upload.is_ready else "not_found"

@@ -1,0 +1,66 @@
+"""Signed URLs as a store reads them: whose key and what for, whether the signature is good, and until when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from broker.core.model import ObjectRef
+from broker.core.sigv4 import Presigner
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """A URL and what stands in it."""
+
+    url: str
+    ref: ObjectRef
+    signed_at: int
+    expires_in: int
+    signed_headers: tuple[str, ...]
+    query: dict[str, str]
+
+    @property
+    def part(self) -> tuple[str, int] | None:
+        """The multipart upload and the number, if it is the URL of a part."""
+        upload_id = self.query.get("uploadId")
+        return None if upload_id is None else (upload_id, int(self.query["partNumber"]))
+
+    def is_expired(self, now: int) -> bool:
+        """Whether the store refuses it for its age."""
+        return now > self.signed_at + self.expires_in
+
+    def is_signed(self, presigner: Presigner, method: str, headers: Mapping[str, str]) -> bool:
+        """Whether the signature is that of this request."""
+        return self.signed_again(presigner, method, headers, self.signed_at) == self.url
+
+    def signed_again(self, presigner: Presigner, method: str, headers: Mapping[str, str], now: int) -> str:
+        """The same URL, signed at another instant; empty if a header is missing that must be signed."""
+        sent = {name.lower(): value for name, value in headers.items()}
+        if any(name not in sent for name in self.signed_headers):
+            return ""
+        signed = {name: sent[name] for name in self.signed_headers}
+        return presigner.presign(
+            method, self.ref, now=now, expires_in=self.expires_in, headers=signed, query=self.query
+        )
+
+
+def read(url: str) -> SignedUrl:
+    """What stands in a URL."""
+    parts = urlsplit(url)
+    bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    at = datetime.strptime(given["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return SignedUrl(
+        url,
+        ObjectRef(bucket, key),
+        int(at.timestamp()),
+        int(given["X-Amz-Expires"]),
+        tuple(name for name in given["X-Amz-SignedHeaders"].split(";") if name != "host"),
+        {name: value for name, value in given.items() if not name.startswith("X-Amz-")},
+    )
+
+
+def with_length(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+    """The headers that an HTTP client sends with this body."""
+    return {**headers, "content-length": str(len(body))}

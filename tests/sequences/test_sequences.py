@@ -1,0 +1,71 @@
+"""A short run of the sequences; ``make fuzz`` is the long one."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stores.place import Place
+
+from .backend import EVERYBODY, Backend, Call
+from .campaign import in_memory, machine, over_seaweedfs, run
+from .in_memory import InMemory
+from .model import content
+from .over_seaweedfs import OverSeaweedFS
+from .signed_urls import read
+
+
+@pytest.fixture
+def memory() -> Iterator[InMemory]:
+    """The back end that plays the store."""
+    with in_memory() as backend:
+        yield backend
+
+
+@pytest.fixture
+def real(seaweedfs: Place) -> Iterator[OverSeaweedFS]:
+    """The back end with a real store."""
+    with over_seaweedfs(seaweedfs) as backend:
+        yield backend
+
+
+def test_sequences_in_memory_keep_the_promises(memory: InMemory) -> None:
+    """Some hundred steps, the same ones in every run."""
+    found = machine(memory)
+    run(found, sequences=12, steps=40)
+    assert found.tally.total() > 200
+
+
+def test_sequences_over_a_real_store_keep_the_promises(real: OverSeaweedFS) -> None:
+    """Some dozen steps over HTTP, with signatures that the store verifies."""
+    found = machine(real)
+    run(found, sequences=6, steps=10)
+    assert found.tally.total() > 30
+
+
+def test_both_back_ends_give_the_same_documents(memory: InMemory, real: OverSeaweedFS) -> None:
+    """The answers of one upload's life have the same statuses and the same members in memory and over HTTP."""
+    backends: tuple[Backend, ...] = (memory, real)
+    one, other = (_life(backend) for backend in backends)
+    assert one == other
+
+
+def _life(backend: Backend) -> list[tuple[str, list[str]]]:
+    """Outcome and members of each answer, of the creation and of all calls before the PUT, after it and at the end."""
+    backend.begin(0)
+    file = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 57, "sha256": None}
+    created = backend.ask(Call("user-1", "create", ([file], None)))
+    (upload,) = created.document["uploads"]
+    ticket = upload["uploadId"]
+    key = read(upload["url"]).ref.key.replace("incoming/", "media/")
+    answers = [created]
+    for after in ("nothing", "put", "delete"):
+        if after == "put":
+            assert backend.put(upload["url"], upload["headers"], content(57, "first")) == 200
+        if after == "delete":
+            answers.append(backend.ask(Call("service", "delete", (key,))))
+        for who in EVERYBODY:
+            answers += [backend.ask(Call(who, name, (ticket,))) for name in ("look", "confirm")]
+            answers += [backend.ask(Call(who, name, (key,))) for name in ("object", "link")]
+            answers.append(backend.ask(Call(who, "confirm_many", ([ticket, "x"],))))
+    answers.append(backend.ask(Call("user-1", "abort", (ticket,))))
+    return [(answer.outcome, sorted(answer.document)) for answer in answers]
