@@ -17,7 +17,7 @@ from typing import Final
 from broker.core.limits import GIB, MIB
 from broker.core.model import CopiedObject, ObjectRef, StoredObject
 from broker.core.parts import PartPlan, complete, plan
-from broker.errors import ObjectThrottledError, StorageUnavailableError
+from broker.errors import ObjectThrottledError
 from broker.store.port import ObjectStore
 
 from .deletion import COPY_SETTLES
@@ -67,6 +67,8 @@ class Promotion:
         upload_id = await self._begun(staged, target, headers)
         ranges = plan(staged.size, RANGE)
         missing = await self._missing(target, upload_id, ranges)
+        if missing is None:
+            return None
         if not await self._copy_ranges(source, staged, target, upload_id, ranges, missing):
             await self._store.abort_multipart(target, upload_id)
             return None
@@ -101,10 +103,11 @@ class Promotion:
         await asyncio.sleep(NEXT_SECOND)
         return await self._store.create_multipart(target, headers=headers)
 
-    async def _missing(self, target: ObjectRef, upload_id: str, ranges: PartPlan) -> list[int]:
+    async def _missing(self, target: ObjectRef, upload_id: str, ranges: PartPlan) -> list[int] | None:
+        """The ranges to copy; ``None`` when another request aborted or completed the promotion."""
         found = await self._store.list_parts(target, upload_id)
         if found is None:
-            raise StorageUnavailableError("the promotion was aborted, or completed, by another request")
+            return None
         there = {part.number for part in found if ranges.has(part.number) and part.size == ranges.size_of(part.number)}
         return [number for number in ranges.numbers() if number not in there]
 
