@@ -32,6 +32,9 @@ RATES: Mapping[str, float] = {"create": 20, "download": 20, "confirm": 10}
 SLOWER = 2.0
 """How much the victim's 99th percentile may grow."""
 
+UNNOTICED = 10.0
+"""Milliseconds below which it may grow by more: what needs no store takes 2, of which a busy machine makes 6."""
+
 SETTLES = 1.0
 """Seconds of misuse, and of the victim's load, before it counts."""
 
@@ -91,7 +94,7 @@ class Row:
         return [
             f"{self.name}, rate limit {self.limit or 'off'}: p99 of {kind} is {self._p99(kind)}"
             for kind in self.beside.kinds
-            if self._slower(kind) > SLOWER
+            if self._slower(kind) > SLOWER and self.beside.kinds[kind].p99 > UNNOTICED
         ]
 
     def _slower(self, kind: str) -> float:

@@ -8,7 +8,7 @@ from tests.e2e.processes import Broker
 from tests.stores.place import Place
 
 from .misuse import KINDS, UselessConfirms, outcomes
-from .neighbour_rows import EXPECTED, SLOWER, Row, Runner, best, seconds
+from .neighbour_rows import EXPECTED, SLOWER, UNNOTICED, Row, Runner, best, seconds
 from .neighbour_table import access_of
 from .standing import StandingProxy
 from .steady import Seen
@@ -37,6 +37,12 @@ def test_slow() -> None:
     """Each kind that took too long is named, and all together."""
     found = row([*seen()[:2], Seen("confirm", 0, 0.021, 200)]).slow()
     assert found == [f"misuses, rate limit off: p99 of {kind} is 10.0 → 21.0 ms (2.10)" for kind in ("confirm", "all")]
+
+
+def test_unnoticed() -> None:
+    """What stays below 10 ms is not slow, however quick it was alone."""
+    alone, beside = seconds(seen(0.002)), seconds(seen(UNNOTICED / 1000))
+    assert Row("misuses", 0, alone, beside, {}, "nothing", []).slow() == []
 
 
 @pytest.mark.parametrize(("kind", "status"), [("create", 429), ("download", 503), ("confirm", 0), ("create", 200)])
