@@ -34,7 +34,7 @@ mutants: $(MUTANTS_READY)  ## change core and auth in every small way, and see t
 	$(BIN)/mutmut run --max-children 2
 	$(BIN)/python -m tests.mutants.score
 
-faults: $(READY)  ## every fault of the store and of the identity service under load, and what clients saw; six minutes
+faults: $(READY)  ## what clients see while the store, the identity service or another user misbehaves; a quarter of an hour
 	$(BIN)/python -m tests.faults.campaign
 
 soak: $(READY)  ## SECONDS of load while faults come and go by chance, and what the broker's process held meanwhile

@@ -1,4 +1,4 @@
-"""Work on many items of one request: a bounded number at once, and none for a request that is refused."""
+"""Work on many items of one request: a bounded number at once, and no more of it for a request that is refused."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,19 +12,28 @@ R = TypeVar("R")
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """The result of ``work`` for each item, in order. The first failure cancels the rest and is raised."""
+    """The result of ``work`` for each item, in order. After the first failure no item is begun, and it is raised.
+
+    What is under way then ends by itself, in its own time: a call of the store that is cancelled costs its connection,
+    and to make another is dearer than the call.
+    """
     waiting = list(enumerate(items))
     results: dict[int, R] = {}
+    failures: list[Exception] = []
     queue = iter(waiting)
 
     async def worker() -> None:
         for index, item in queue:
-            results[index] = await work(item)
+            try:
+                results[index] = await work(item)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is raised below
+                failures.append(error)
+            if failures:
+                return
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(CONCURRENCY, len(waiting))):
-                group.create_task(worker())
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(CONCURRENCY, len(waiting))):
+            group.create_task(worker())
+    if failures:
+        raise failures[0]
     return [results[index] for index, _ in waiting]

@@ -1,11 +1,17 @@
 """What a broker wrote into its log since one looked last."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.e2e.processes import Broker
+
+OPENED = "broker.store_circuit_opened"
+EVENTS = MappingProxyType({OPENED: "circuit opened", "broker.store_circuit_closed": "circuit closed", "jwks": "jwks"})
+"""Those that are shown, by what they are called in the tables."""
 
 
 class Journal:
@@ -30,12 +36,27 @@ def accidents(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def said(lines: list[dict[str, Any]]) -> str:
-    """Its own words on the store and the identity service, and the most frequent reasons of refusals."""
-    told = Counter(_words(line) for line in lines if line["event"] in ("store", "jwks"))
-    reasons = Counter(_reason(line) for line in lines if line.get("status") == 503)
-    parts = [words + _times(count) for words, count in told.items()]
-    parts += [f"503 because {reason}{_times(count)}" for reason, count in reasons.most_common(2)]
-    return "; ".join(parts) or "nothing"
+    """What it logged of the store and of the identity service, and the most frequent reasons of refusals."""
+    told = Counter(_words(line) for line in lines if line["event"] in EVENTS)
+    reasons = Counter(f"503 because {reason}" for line in lines for reason in refusals(line))
+    items = Counter(f"items refused because {reason}" for line in lines for reason in refused_items(line))
+    counted = (*told.items(), *reasons.most_common(2), *items.most_common(2))
+    return "; ".join(words + _times(count) for words, count in counted) or "nothing"
+
+
+def opened(lines: list[dict[str, Any]]) -> int:
+    """How often the circuit breaker opened."""
+    return sum(line["event"] == OPENED for line in lines)
+
+
+def refusals(line: dict[str, Any]) -> list[str]:
+    """The reason of a request that was answered 503."""
+    return [_reason(line)] if line.get("status") == 503 else []
+
+
+def refused_items(line: dict[str, Any]) -> list[str]:
+    """The reasons of a batch's items that the store did not serve."""
+    return [_reason(item) for item in line.get("failed", ()) if item["code"] == "storage_unavailable"]
 
 
 def _times(count: int) -> str:
@@ -43,11 +64,15 @@ def _times(count: int) -> str:
 
 
 def _words(line: dict[str, Any]) -> str:
+    """A circuit's event has a reason that stands in the refusals, too."""
+    if "outcome" not in line:
+        return EVENTS[line["event"]]
     reason = f" ({line['reason']})" if "reason" in line else ""
-    return f'{line["event"]} "{line["outcome"]}"{reason}'
+    return f'{EVENTS[line["event"]]} "{line["outcome"]}"{reason}'
 
 
 def _reason(line: dict[str, Any]) -> str:
-    """Without the name of the store's operation."""
-    operation, _, rest = str(line.get("reason", line.get("code"))).partition(" ")
-    return f'"… {rest}"' if operation[:1].isupper() else f'"{operation} {rest}"'
+    """Without the name of the store's operation, and without the id by which the store knows its answer."""
+    text = re.sub(r", (cf-ray|x-amz-request-id) [^,]+", "", str(line.get("reason", line["code"])))
+    operation, _, rest = text.partition(" ")
+    return f'"… {rest}"' if operation[:1].isupper() else f'"{text}"'

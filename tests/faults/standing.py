@@ -25,6 +25,11 @@ class Fault:
     resets = False
     """Whether those that are accepted are torn down at once."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether a connection goes on after an answer in the store's name."""
+        return False
+
     def instead(self, request: bytes) -> bytes | None:  # noqa: ARG002  # a kind's may look at it
         """What is answered in the store's name; ``None`` lets the request pass, empty is silence."""
         return None
@@ -106,13 +111,19 @@ class Garbage(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Says(Fault):
-    """Every request is answered with this ``status`` and ``body``, and reaches nobody."""
+    """Every request is answered with this ``status``, ``body`` and ``fields``, and reaches nobody."""
 
     status: int
     body: bytes = b""
+    fields: tuple[str, ...] = ("Connection: close",)
+
+    @property
+    def keeps(self) -> bool:
+        return "Connection: close" not in self.fields
 
     def instead(self, request: bytes) -> bytes:
-        head = f"HTTP/1.1 {self.status} Said\r\nContent-Length: {len(self.body)}\r\nConnection: close\r\n\r\n"
+        lines = (f"HTTP/1.1 {self.status} Said", f"Content-Length: {len(self.body)}", *self.fields)
+        head = "".join(f"{line}\r\n" for line in (*lines, ""))
         return head.encode() + (b"" if request.startswith(b"HEAD ") else self.body)
 
 
@@ -125,9 +136,11 @@ class Refused(Fault):
 NONE = Fault()
 
 
-def s3_error(status: int, code: str) -> Says:
-    """An error in the words of S3."""
-    return Says(status, f"<Error><Code>{code}</Code><Message>said by the proxy</Message></Error>".encode())
+def s3_error(
+    status: int, code: str, message: str = "sent by the proxy", fields: tuple[str, ...] = ("Connection: close",)
+) -> Says:
+    """An error in the form of S3."""
+    return Says(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), fields)
 
 
 class StandingProxy(ThreadedServer):
@@ -164,7 +177,8 @@ class StandingProxy(ThreadedServer):
                     _reset(writer)
                 while data := await reader.read(CHUNK):
                     self.asked += 1
-                    instead = self._fault.instead(data)
+                    fault = self._fault
+                    instead = fault.instead(data)
                     if instead is None:
                         if store is None:
                             answers, store = await asyncio.open_connection(*self._upstream)
@@ -174,7 +188,8 @@ class StandingProxy(ThreadedServer):
                     elif instead:
                         writer.write(instead)
                         await writer.drain()
-                        writer.close()
+                        if not fault.keeps:
+                            writer.close()
         finally:
             if back:
                 back.cancel()

@@ -95,9 +95,12 @@ class Load:
 
 
 class Client:
-    """A service that creates, uploads, confirms and asks for links; ``store`` is where bytes go, past the proxy."""
+    """Creates, uploads, confirms and requests links; ``store`` is where bytes go, past the proxy.
 
-    def __init__(self, broker: str, store: str, load: Load) -> None:
+    As a service, or as the ``user`` of this name.
+    """
+
+    def __init__(self, broker: str, store: str, load: Load, user: str | None = None) -> None:
         self._api = f"{broker}/api/v1"
         self._store = URL(store)
         self._load = load
@@ -105,7 +108,9 @@ class Client:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT), timeout=_ANSWERED_WITHIN
         )
         self._session._retry_connection = False  # a request that is lost is to be seen
-        self._service = {"Authorization": f"Bearer {token('backend', scope='broker:service', exp=_tomorrow())}"}
+        self.headers = {"Authorization": f"Bearer {_token_of(user)}"}
+        self.key = KEY
+        """The object to which links are requested."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -113,37 +118,51 @@ class Client:
 
     async def download(self) -> None:
         """Ask for a link."""
-        await self.ask("download", "GET", f"/downloads/{KEY}", self._service)
+        await self.ask("download", "GET", f"/downloads/{self.key}", self.headers)
 
     async def create(self) -> dict[str, Any]:
         """Ask for an upload."""
-        declared = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": len(sample())}
-        return await self.ask("create", "POST", "/uploads", self._service, json=declared)
+        return await self.ask("create", "POST", "/uploads", self.headers, json=declared())
 
-    async def confirm(self) -> None:
-        """Create, send the bytes, confirm."""
+    async def confirm(self) -> dict[str, Any]:
+        """Create, send the bytes, confirm; the answer."""
         upload = await self.create()
-        if "uploadId" in upload:
-            await self._put(upload)
-            await self.ask("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self._service)
+        if "uploadId" not in upload:
+            return upload
+        await self.put(upload)
+        return await self.ask("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self.headers)
+
+    async def confirm_joined(self) -> None:
+        """The same with a file that comes in one part."""
+        upload = await self.ask("begin", "POST", "/uploads", self.headers, json={**declared(), "multipart": True})
+        path = f"/uploads/{upload.get('uploadId')}"
+        signed = await self.ask("parts", "POST", f"{path}/parts", self.headers, json={"partNumbers": [1]})
+        for part in signed.get("parts", ()):
+            await self.put(part)
+            await self.ask("confirm", "POST", f"{path}/confirm", self.headers)
 
     async def ask(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
         """One request, timed; its answer, empty when there was none."""
         said: dict[str, Any] = {}
         with self._load.timed(kind) as answered:
             async with self._session.request(method, self._api + path, headers=headers, **options) as answer:
-                said = await answer.json(content_type=None)
+                said = await answer.json(content_type=None) or {}
                 answered(answer.status)
         return said
 
-    async def _put(self, upload: dict[str, Any]) -> None:
-        """Straight to the store, under the address that was signed."""
+    async def put(self, upload: dict[str, Any]) -> None:
+        """Send the bytes straight to the store, under the address that was signed."""
         signed = URL(upload["url"], encoded=True)
         straight = signed.with_scheme(self._store.scheme).with_host("127.0.0.1").with_port(self._store.port)
         headers = {**upload["headers"], "Host": signed.authority}
         async with self._session.put(straight, data=sample(), headers=headers) as answer:
             if answer.status != 200:
                 self._load.accidents.append(f"the store answered an upload with {answer.status}")
+
+
+def declared() -> dict[str, Any]:
+    """What is declared of the sample."""
+    return {"filename": "a.mp3", "contentType": "audio/mpeg", "size": len(sample())}
 
 
 @cache
@@ -165,8 +184,12 @@ async def steady(
     await client.close()
 
 
+Pace = tuple[Callable[[], Coroutine[Any, Any, Any]], float]
+"""Work, and how often it begins in a second."""
+
+
 @contextlib.asynccontextmanager
-async def paced(load: Load, *paces: tuple[Callable[[], Coroutine[Any, Any, Any]], float]) -> AsyncIterator[None]:
+async def paced(load: Load, *paces: Pace) -> AsyncIterator[None]:
     """Begin each work so many times a second."""
     running: set[asyncio.Task[Any]] = set()
 
@@ -193,5 +216,6 @@ async def paced(load: Load, *paces: tuple[Callable[[], Coroutine[Any, Any, Any]]
         await asyncio.gather(*pacers, *running, return_exceptions=True)
 
 
-def _tomorrow() -> int:
-    return int(time.time()) + 86_400
+def _token_of(user: str | None) -> str:
+    expiry = int(time.time()) + 86_400
+    return token(user, exp=expiry) if user else token("backend", scope="broker:service", exp=expiry)

@@ -5,17 +5,40 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from tests.stores.place import Place
 
-from .journal import Journal, accidents, said
-from .standing import NONE, BlackHole, Cut, Drip, Fault, Garbage, Latency, Mute, Refused, Reset, StandingProxy, s3_error
-from .steady import Load, Seen
+from .journal import Journal, accidents, opened, refusals, said
+from .selective import THROTTLED, EmptyTag, Once, Only, of_one_in
+from .standing import (
+    NONE,
+    BlackHole,
+    Cut,
+    Drip,
+    Fault,
+    Garbage,
+    Latency,
+    Mute,
+    Refused,
+    Reset,
+    Says,
+    StandingProxy,
+    s3_error,
+)
+from .steady import Load, Pace, Seen, paced
 from .table import Signing, signing, statuses
 
+EDGE_PAGE = b"<!DOCTYPE html><title>Web server is returning an unknown error</title>"
 BLACK_HOLE = "black hole: it takes connections and says nothing"
+ONE_OBJECT = "answers 429 for one object in ten"
+ONCE = "answers 520 once, then well, for one object in ten"
+NO_TAG = "answers a CompleteMultipartUpload with an empty ETag"
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
+        ONE_OBJECT: Only(of_one_in(10), THROTTLED),
+        ONCE: Once(of_one_in(10), s3_error(520, "Unknown")),
+        NO_TAG: EmptyTag(),
         "answers 0.5 s late": Latency(0.5),
         "answers 2 s late": Latency(2),
         "answers 5 s late": Latency(5),
@@ -27,10 +50,15 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
         "answers are garbage": Garbage(),
         "answers 500": s3_error(500, "InternalError"),
         "answers 503 SlowDown": s3_error(503, "SlowDown"),
+        "answers 520": Says(520, EDGE_PAGE),
+        "answers 530": Says(530, EDGE_PAGE),
         "answers 403": s3_error(403, "AccessDenied"),
         "connections are refused": Refused(),
     }
 )
+
+REFUSES_ONLY: Mapping[str, str | None] = MappingProxyType({ONE_OBJECT: "answered 429", ONCE: None, NO_TAG: None})
+"""Faults that are not a failure of the whole store, by the only reason for which a confirm may be refused."""
 
 HEAD = (
     "what the store does",
@@ -112,12 +140,17 @@ class Runner:
         self._journal = journal
         self._load = load
 
-    async def row(self, name: str, fault: Fault, seconds: float) -> Row:
-        """Let ``fault`` stand so long, then wait until a confirm succeeds and nobody waits for an answer of then."""
+    async def row(self, name: str, fault: Fault, seconds: float, *beside: Pace) -> Row:
+        """Let ``fault`` stand so long, then wait until a confirm succeeds and nobody waits for an answer of then.
+
+        ``beside`` is a load of this row alone.
+        """
         self._journal.news()
         began = time.monotonic()
         self._proxy.stand(fault)
-        await asyncio.sleep(seconds)
+        async with paced(self._load, *beside):
+            await asyncio.sleep(seconds)
+            await self._load.all_answered(time.monotonic() if beside else 0)
         ended = time.monotonic()
         self._proxy.stand(NONE)
         recovered = 0.0 if fault is NONE else await self._recovered(ended)
@@ -125,7 +158,10 @@ class Runner:
         signed = self._load.of("create", "download", since=began, until=ended)
         confirms = [one for one in self._load.of("confirm", until=ended) if one.ended > began]
         lines = self._journal.news()
-        wrong = unexpected([*signed, *confirms]) + accidents(lines) + self._load.accidents
+        others = self._load.of("begin", "parts", since=began, until=ended)
+        wrong = unexpected([*signed, *confirms, *others]) + accidents(lines) + self._load.accidents
+        if name in REFUSES_ONLY:
+            wrong += spread(lines, REFUSES_ONLY[name])
         return Row(name, signing(signed), confirms, recovered, said(lines), wrong)
 
     async def _recovered(self, ended: float) -> float | None:
@@ -138,9 +174,15 @@ class Runner:
         return None
 
 
+def spread(lines: list[dict[str, Any]], reason: str | None) -> list[str]:
+    """How a fault of single objects met others, too: refusals for another ``reason``, or an open circuit."""
+    others = [why for line in lines for why in refusals(line) if reason is None or reason not in why]
+    return [f"refused because {why}" for why in sorted(set(others))] + ["the circuit opened"] * bool(opened(lines))
+
+
 def unexpected(seen: Sequence[Seen]) -> list[str]:
     """Answers that are neither what was asked for nor, to a confirm, that the store is away."""
-    good = {"create": (201,), "download": (200,), "confirm": (200, 503)}
+    good = {"create": (201,), "download": (200,), "confirm": (200, 503), "begin": (201,), "parts": (200,)}
     bad = [one for one in seen if one.status not in good[one.kind]]
     return [f"unexpected answers to {kind}: {statuses(found)}" for kind in good if (found := _of(kind, bad))]
 

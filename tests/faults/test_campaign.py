@@ -10,11 +10,12 @@ from tests.e2e.processes import Broker
 from tests.stores.place import Place
 
 from . import identity_rows
+from .campaign import beside
 from .identity_rows import ONE_KEY, watched
-from .journal import Journal
+from .journal import OPENED, Journal
 from .standing import StandingProxy
-from .steady import Seen, steady
-from .store_rows import BLACK_HOLE, FAULTS, Runner, settings
+from .steady import Client, Load, Seen, steady
+from .store_rows import BLACK_HOLE, FAULTS, NO_TAG, ONCE, ONE_OBJECT, REFUSES_ONLY, Runner, settings, spread
 from .table import percentile, signing, statuses
 
 
@@ -50,6 +51,30 @@ async def test_a_flood_of_unknown_keys_refuses_no_good_token(tmp_path_factory: p
     assert row.fetches <= 1
     assert row.others.startswith("401: ")
     assert row.wrong == []
+
+
+def test_spread() -> None:
+    """A fault of single objects is named where it refuses anything else, or opens the circuit."""
+    throttled, missed = (
+        {"event": "request", "status": 503, "code": "storage_unavailable", "reason": f"HeadObject answered {status}"}
+        for status in (429, 520)
+    )
+    assert spread([throttled], REFUSES_ONLY[ONE_OBJECT]) == []
+    assert spread([throttled, missed], REFUSES_ONLY[ONE_OBJECT]) == ['refused because "… answered 520"']
+    assert spread([{"event": OPENED}], REFUSES_ONLY[ONE_OBJECT]) == ["the circuit opened"]
+    assert len(spread([throttled, missed], REFUSES_ONLY[ONCE])) == 2
+
+
+def test_every_fault_of_single_objects_is_a_row() -> None:
+    """What is judged by the objects that it meets stands in the table."""
+    assert FAULTS.keys() >= REFUSES_ONLY.keys()
+
+
+async def test_joined_files_come_beside_one_row(seaweedfs: Place) -> None:
+    """Files in parts are confirmed only where the fault concerns their joining."""
+    client = Client("http://127.0.0.1:9", seaweedfs.endpoint, Load())
+    assert [name for name in FAULTS if beside(client, name)] == [NO_TAG]
+    await client.close()
 
 
 def test_what_was_seen_is_counted() -> None:

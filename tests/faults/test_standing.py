@@ -145,3 +145,13 @@ async def test_connections_are_refused_and_the_port_is_kept() -> None:
             await asked(running)
         running.stand(NONE)
         assert await asked(running) == WHOLE
+
+
+async def test_a_connection_may_go_on_after_an_error() -> None:
+    """A store that refuses one object keeps the connection for the others."""
+    refusal = s3_error(429, "ServiceUnavailable", fields=("Retry-After: 5",))
+    async with proxy() as running, connected(running) as client:
+        running.stand(refusal)
+        assert await client.ask(within=0.2) == refusal.instead(b"GET ")
+        running.stand(NONE)
+        assert await client.ask() == WHOLE

@@ -1,0 +1,171 @@
+"""One user who misbehaves, in a process of its own: ``python -m tests.faults.misuse KIND BROKER STORE SUBJECT``.
+
+Prints the name of its own object once all is prepared, misbehaves until its standard input ends, and prints how often
+each answer came.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from .steady import Client, Load, declared
+
+IDS = 12
+"""Upload ids of one upload."""
+
+KEYS = 900
+"""Unknown keys in one request."""
+
+ABORTS = 96
+"""Aborts at once."""
+
+CONFIRMS = 100
+"""Confirms in one batch, half of them of ids that are none."""
+
+AT_ONCE = 8
+"""Batches at once."""
+
+EVERY = 0.1
+"""Seconds between two beginnings of the same work: a user whose requests are refused at once does not ask faster."""
+
+
+class Misuse:
+    """What such a user does: ``prepare`` once, then ``once`` over and over, by ``workers`` at the same time."""
+
+    workers = AT_ONCE
+
+    def __init__(self, client: Client, load: Load) -> None:
+        self._client = client
+        self._load = load
+        self.answers = Counter[str]()
+
+    async def prepare(self) -> str:
+        """The name of the object that is misused, if it is one."""
+        return ""
+
+    async def once(self) -> None:
+        """Do it."""
+        raise NotImplementedError
+
+    async def _post(self, path: str, **body: Any) -> None:
+        await self._count("POST", path, json=body)
+
+    async def _count(self, method: str, path: str, **options: Any) -> None:
+        headers = options.pop("headers", self._client.headers)
+        answer = await self._client.ask("misuse", method, path, headers, **options)
+        self.answers.update(outcomes(self._load.seen.pop().status, answer))
+
+
+class ManyIdsOfOneUpload(Misuse):
+    """Confirms 12 ids of one upload in batches."""
+
+    async def prepare(self) -> str:
+        self._ids: set[str] = set()
+        headers = {**self._client.headers, "Idempotency-Key": str(uuid4())}
+        upload: dict[str, Any] = {}
+        while len(self._ids) < IDS:
+            upload = await self._client.ask("prepare", "POST", "/uploads", headers, json=declared())
+            self._ids.add(upload["uploadId"])
+            await asyncio.sleep(0.1)
+        await self._client.put(upload)
+        return PurePosixPath(urlsplit(upload["url"]).path).stem
+
+    async def once(self) -> None:
+        await self._post("/uploads/confirm", uploadIds=sorted(self._ids))
+
+
+class UnknownKeys(Misuse):
+    """Requests links to 900 keys at a time of which the store has none."""
+
+    async def prepare(self) -> str:
+        self._body = json.dumps({"keys": [f"media/{uuid4()}.mp3" for _ in range(KEYS)]}).encode()
+        self._headers = {**self._client.headers, "Content-Type": "application/json"}
+        return ""
+
+    async def once(self) -> None:
+        await self._count("POST", "/downloads", data=self._body, headers=self._headers)
+
+
+class ManyAborts(Misuse):
+    """Aborts 96 uploads at once."""
+
+    workers = 1
+
+    async def prepare(self) -> str:
+        self._ids = await created(self._client, ABORTS)
+        return ""
+
+    async def once(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for upload in self._ids:
+                group.create_task(self._count("DELETE", f"/uploads/{upload}"))
+
+
+class UselessConfirms(Misuse):
+    """Confirms what was not uploaded, and ids that are none, 100 in a batch."""
+
+    async def prepare(self) -> str:
+        own = await created(self._client, CONFIRMS // 2)
+        self._ids = [*own, *(f"bad-{uuid4()}" for _ in own)]
+        return ""
+
+    async def once(self) -> None:
+        await self._post("/uploads/confirm", uploadIds=self._ids)
+
+
+KINDS: Mapping[str, type[Misuse]] = MappingProxyType(
+    {
+        "confirms 12 ids of one upload, which the store throttles": ManyIdsOfOneUpload,
+        "requests links to 900 unknown keys at a time": UnknownKeys,
+        "sends 96 aborts at once": ManyAborts,
+        "confirms 100 bad or not uploaded ids at a time": UselessConfirms,
+    }
+)
+
+
+async def created(client: Client, count: int) -> list[str]:
+    """The ids of so many uploads."""
+    files = {"files": [declared()] * count}
+    made = await client.ask("prepare", "POST", "/uploads", client.headers, json=files)
+    return [upload["uploadId"] for upload in made["uploads"]]
+
+
+def outcomes(status: int, answer: dict[str, Any]) -> list[str]:
+    """What came of a request or of each item of it: the problem's code, or the status."""
+    items = answer.get("results", (answer,))
+    return [str(item.get("code") or item.get("problem", {}).get("code") or status or "no answer") for item in items]
+
+
+async def misuse(kind: str, broker: str, store: str, subject: str) -> Mapping[str, int]:
+    """Prepare, wait for a line on standard input, and misbehave until it ends; what came of it."""
+    load = Load()
+    client = Client(broker, store, load, subject)
+    user = KINDS[kind](client, load)
+
+    async def work() -> None:
+        while True:
+            due = time.monotonic() + EVERY
+            await user.once()
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    print(await user.prepare(), flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    tasks = [asyncio.create_task(work()) for _ in range(user.workers)]
+    await asyncio.to_thread(sys.stdin.read)
+    for task in tasks:
+        task.cancel()
+    failed = [each for each in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(each, Exception)]
+    await client.close()
+    return user.answers + Counter(type(error).__name__ for error in failed)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(misuse(*sys.argv[1:]))))

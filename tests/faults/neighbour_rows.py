@@ -1,0 +1,206 @@
+"""One user misbehaves: what another user sees, who does nothing out of the ordinary.
+
+The other user, here the victim, creates, requests links and confirms what it has just uploaded, at a steady rate. How
+it fares alone is measured first, before the same store with the same delay.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from tests.e2e.processes import Broker
+
+from .journal import Journal, accidents, opened, said
+from .selective import THROTTLED, Only, of_object
+from .standing import Latency, StandingProxy
+from .steady import Client, Load, Seen, paced
+from .table import Signing, signing, statuses
+
+DELAY = Latency(0.04)
+"""Of the store."""
+
+EXPECTED: Mapping[str, int] = {"create": 201, "download": 200, "confirm": 200}
+RATES: Mapping[str, float] = {"create": 20, "download": 20, "confirm": 10}
+"""A second. It is more than the rate limit lets one user do for ever, and less than it lets one do at first."""
+
+SLOWER = 2.0
+"""How much the victim's 99th percentile may grow."""
+
+UNNOTICED = 10.0
+"""Milliseconds below which it may grow by more: what needs no store takes 2, of which a busy machine makes 6."""
+
+SETTLES = 1.0
+"""Seconds of misuse, and of the victim's load, before it counts."""
+
+HEAD = (
+    "what one user does",
+    "rate limit",
+    "the victim's requests that succeed",
+    "p99 of creates",
+    "p99 of downloads",
+    "p99 of confirms",
+    "p99 of all",
+    "answers to the one user",
+    "the broker's log",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """How the victim fared: by kind of request, and all together."""
+
+    kinds: Mapping[str, Signing]
+    wrong: Sequence[str]
+    """Answers other than those that were to be expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the victim saw beside one user's misuse."""
+
+    name: str
+    limit: int
+    alone: Seconds
+    beside: Seconds
+    misused: Mapping[str, int]
+    log: str
+    wrong: Sequence[str]
+
+    def cells(self) -> list[str]:
+        """As a line of the table."""
+        whole = self.beside.kinds["all"]
+        return [
+            self.name,
+            str(self.limit or "off"),
+            f"{whole.available:.2%} of {whole.count}",
+            *(self._p99(kind) for kind in (*EXPECTED, "all")),
+            ", ".join(f"{name}: {number}" for name, number in Counter(self.misused).most_common()) or "-",
+            self.log,
+        ]
+
+    def broken(self) -> list[str]:
+        """The rules it breaks, but for time."""
+        wrong = [f"alone: {each}" for each in self.alone.wrong] + [*self.beside.wrong, *self.wrong]
+        return [f"{self.name}, rate limit {self.limit or 'off'}: {each}" for each in wrong]
+
+    def slow(self) -> list[str]:
+        """The kinds of requests that became slow."""
+        return [
+            f"{self.name}, rate limit {self.limit or 'off'}: p99 of {kind} is {self._p99(kind)}"
+            for kind in self.beside.kinds
+            if self._slower(kind) > SLOWER and self.beside.kinds[kind].p99 > UNNOTICED
+        ]
+
+    def _slower(self, kind: str) -> float:
+        return self.beside.kinds[kind].p99 / self.alone.kinds[kind].p99
+
+    def _p99(self, kind: str) -> str:
+        alone, beside = self.alone.kinds[kind].p99, self.beside.kinds[kind].p99
+        return f"{alone:.1f} → {beside:.1f} ms ({self._slower(kind):.2f})"
+
+
+def seconds(seen: Sequence[Seen]) -> Seconds:
+    """How these requests went."""
+    kinds = {kind: [one for one in seen if one.kind == kind] for kind in EXPECTED}
+    wrong = [
+        f"the victim's {kind} was answered {statuses(bad)}"
+        for kind, status in EXPECTED.items()
+        if (bad := [one for one in kinds[kind] if one.status != status])
+    ]
+    return Seconds({kind: signing(found) for kind, found in {**kinds, "all": seen}.items()}, wrong)
+
+
+def best(before: Seconds | None, now: Seconds) -> Seconds:
+    """The lower 99th percentile of each kind, of two measurements of a victim alone."""
+    if before is None:
+        return now
+    kinds = {kind: min(before.kinds[kind], now.kinds[kind], key=lambda each: each.p99) for kind in now.kinds}
+    return Seconds(kinds, [*before.wrong, *now.wrong])
+
+
+@dataclass
+class Runner:
+    """Measures victims at one broker, whose rate limit is ``limit``."""
+
+    broker: Broker
+    store: str
+    proxy: StandingProxy
+    limit: int
+    rates: Mapping[str, float] = field(default_factory=lambda: RATES)
+    settles: float = SETTLES
+    _numbers: "count[int]" = field(default_factory=count)
+
+    async def alone(self, length: float) -> Seconds:
+        """A victim beside whom nobody is."""
+        self.proxy.stand(DELAY)
+        return await self._victim(length)
+
+    async def row(self, name: str, alone: Seconds, length: float) -> Row:
+        """A victim beside one user who does what ``name`` says."""
+        journal = Journal(self.broker)
+        journal.news()
+        self.proxy.stand(DELAY)
+        async with misusing(name, self.broker.url, self.store, f"misuser-{next(self._numbers)}") as user:
+            if user.object:
+                self.proxy.stand(Only(of_object(user.object), THROTTLED, DELAY))
+            user.start()
+            beside = await self._victim(length)
+        lines = journal.news()
+        wrong = (
+            accidents(lines) + ["the circuit opened"] * bool(opened(lines)) + ([] if user.answers else ["no misuse"])
+        )
+        return Row(name, self.limit, alone, beside, user.answers, said(lines), wrong)
+
+    async def _victim(self, length: float) -> Seconds:
+        """So many seconds of a new user: its rate limit has all that it can have."""
+        load = Load()
+        client = Client(self.broker.url, self.store, load, f"victim-{next(self._numbers)}")
+        client.key = (await client.confirm())["key"]
+        works = {"create": client.create, "download": client.download, "confirm": client.confirm}
+        async with paced(load, *((works[kind], rate) for kind, rate in self.rates.items())):
+            await asyncio.sleep(self.settles)
+            began = time.monotonic()
+            await asyncio.sleep(length)
+            ended = time.monotonic()
+            await load.all_answered(ended)
+        await client.close()
+        found = seconds(load.of(*EXPECTED, since=began, until=ended))
+        return Seconds(found.kinds, [*found.wrong, *load.accidents])
+
+
+@dataclass
+class User:
+    """One who misbehaves once started: the object that is misused, if it is one, and what came of the requests."""
+
+    process: asyncio.subprocess.Process
+    object: str = ""
+    answers: Mapping[str, int] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Let it begin."""
+        assert self.process.stdin
+        self.process.stdin.write(b"begin\n")
+
+
+@contextlib.asynccontextmanager
+async def misusing(name: str, broker: str, store: str, subject: str) -> AsyncIterator[User]:
+    """A process that misbehaves for as long as this lasts, by itself: its work is not to slow the victim's clock."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults.misuse", name, broker, store, subject),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    user = User(process)
+    try:
+        user.object = (await process.stdout.readline()).decode().strip()
+        yield user
+    finally:
+        said, _ = await process.communicate(b"")  # its standard input ends
+    user.answers = json.loads(said or b"{}")

@@ -1,0 +1,68 @@
+"""A table of what one user's misuse does to another: with the rate limit, and without it."""
+
+import asyncio
+from pathlib import Path
+
+from tests.e2e.processes import Broker
+from tests.stores.place import Place
+
+from .misuse import KINDS, UnknownKeys
+from .neighbour_rows import HEAD, SETTLES, Row, Runner, Seconds, best
+from .standing import StandingProxy
+from .store_rows import settings
+from .table import markdown
+
+LIMITS = (3000, 0)
+"""The default, and none: the rate limit alone must not be what protects."""
+
+MEASURED = 10.0
+"""Seconds for which a victim is watched."""
+
+TRIES = 3
+"""How often a row is measured, until no kind of request is slow: the machine has other work."""
+
+
+def neighbour_table(folder: Path, store: Place, proxy: StandingProxy, only: str = "") -> list[str]:
+    """A line for each misuse that has ``only`` in its name; the rules that were broken."""
+    rows: list[Row] = []
+    slow: list[str] = []
+    for limit in LIMITS:
+        for access in ("authenticated", "owner"):
+            names = [name for name in KINDS if only in name and access_of(name) == access]
+            if names:
+                given = {
+                    **settings(store, proxy.endpoint),
+                    "BROKER_RATE_LIMIT": str(limit),
+                    "DOWNLOAD_ACCESS": access,
+                }
+                with Broker(folder, given, counted=False) as broker:
+                    runner = Runner(broker, store.endpoint, proxy, limit)
+                    slow += asyncio.run(measured(runner, names, rows))
+    print("\n" + markdown(HEAD, [row.cells() for row in rows]), flush=True)
+    return [rule for row in rows for rule in row.broken()] + slow
+
+
+def access_of(name: str) -> str:
+    """The setting with which a misuse costs the most."""
+    return "owner" if KINDS[name] is UnknownKeys else "authenticated"
+
+
+async def measured(runner: Runner, names: list[str], rows: list[Row]) -> list[str]:
+    """Add a row for each name, the last that was measured; what was slow at the last try.
+
+    A victim alone is measured before each, and the best of these is what counts: other work of the machine makes the
+    rule no weaker.
+    """
+    slow: list[str] = []
+    await runner.alone(SETTLES)  # warm
+    alone: Seconds | None = None
+    for name in names:
+        for _ in range(TRIES):
+            alone = best(alone, await runner.alone(MEASURED))
+            row = await runner.row(name, alone, MEASURED)
+            print(" ", *row.cells(), sep=" | ", flush=True)
+            if row.broken() or not row.slow():
+                break
+        rows.append(row)
+        slow += row.slow()
+    return slow

@@ -1,0 +1,66 @@
+"""A batch that is refused: what it costs the store, which one user's misuse would multiply."""
+
+import asyncio
+
+import pytest
+
+from broker.service.batches import CONCURRENCY, for_each
+
+
+async def test_order() -> None:
+    """Results come in the order of the items, whichever is done first."""
+
+    async def work(item: int) -> int:
+        await asyncio.sleep(0.001 * (5 - item))
+        return item * 10
+
+    assert await for_each(range(5), work) == [0, 10, 20, 30, 40]
+    assert await for_each((), work) == []
+
+
+async def test_failure() -> None:
+    """After a failure no item is begun; what is under way ends by itself, so that no connection is lost."""
+    begun, ended = [], []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        await asyncio.sleep(0.001)
+        if item == 3:
+            raise LookupError
+        await asyncio.sleep(0.01)
+        ended.append(item)
+
+    with pytest.raises(LookupError):
+        await for_each(range(100), work)
+    assert begun == list(range(CONCURRENCY))
+    assert ended == [item for item in begun if item != 3]
+
+
+async def test_first_failure() -> None:
+    """Of several failures the first one is raised."""
+
+    async def work(item: int) -> None:
+        await asyncio.sleep(0.001 * (10 - item))
+        raise LookupError(item)
+
+    with pytest.raises(LookupError, match="7"):
+        await for_each(range(8), work)
+
+
+async def test_caller_leaves() -> None:
+    """A request that is cancelled cancels what is under way."""
+    cancelled = []
+
+    async def work(item: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(item)
+            raise
+
+    run = asyncio.create_task(for_each(range(100), work))
+    await asyncio.sleep(0.01)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert sorted(cancelled) == list(range(CONCURRENCY))
