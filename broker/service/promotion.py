@@ -163,5 +163,5 @@ class Promotion:
 
     async def _is_still(self, source: ObjectRef, staged: StoredObject) -> bool:
         """Whether the staged object is the version that was checked."""
-        now = await self._store.head(source)
+        now = await self._store.head(source, is_long=True)
         return now is not None and now.etag == staged.etag

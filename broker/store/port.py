@@ -18,8 +18,11 @@ from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart,
 class ObjectVerbs(Protocol):
     """What is done to whole objects."""
 
-    async def head(self, ref: ObjectRef) -> StoredObject | None:
-        """HeadObject; ``None`` when the store says that there is no such object."""
+    async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
+        """HeadObject; ``None`` when the store says that there is no such object.
+
+        ``is_long``: it belongs to a long call that was just made, such as a copy, and waits behind no quick one.
+        """
         ...
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:

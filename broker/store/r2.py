@@ -70,7 +70,7 @@ class R2ObjectStore:
         clock: Callable[[], float] = time.time,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         concurrency: int = 32,
-        long_calls: int = 32,
+        long_calls: int = 64,
     ) -> None:
         self._timeouts = timeouts
         self._transport = Transport(
@@ -84,8 +84,8 @@ class R2ObjectStore:
         self._checksums_from = float("-inf")  # by the loop's clock
         self._has_range_conditions = True
 
-    async def head(self, ref: ObjectRef) -> StoredObject | None:
-        return await self._head(ref, _until(self._timeouts.total))
+    async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
+        return await self._head(ref, _until(self._timeouts.total), is_long=is_long)
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
         now = asyncio.get_running_loop().time()
@@ -264,8 +264,8 @@ class R2ObjectStore:
             raise answer.unclear()
         return answer
 
-    async def _head(self, ref: ObjectRef, until: float) -> StoredObject | None:
-        answer = await self._ask(Call("HeadObject", "HEAD", ref, until))
+    async def _head(self, ref: ObjectRef, until: float, *, is_long: bool = False) -> StoredObject | None:
+        answer = await self._ask(Call("HeadObject", "HEAD", ref, until, is_long=is_long))
         return None if answer.status == 404 else stored_object(answer)
 
     def _until_copied(self, size: int) -> float:

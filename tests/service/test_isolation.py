@@ -18,10 +18,10 @@ class SlowStore(MemoryObjectStore):
 
     under_way = most = 0
 
-    async def head(self, ref: ObjectRef) -> StoredObject | None:
+    async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
         """A look that takes a moment."""
         await self._moment()
-        return await super().head(ref)
+        return await super().head(ref, is_long=is_long)
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
         """Another one."""

@@ -64,7 +64,7 @@ class MemoryObjectStore:
         part = Part(number, len(body) if size is None else size, hashlib.md5(body).hexdigest())
         self.multiparts[upload_id].parts[number] = (part, body)
 
-    async def head(self, ref: ObjectRef) -> StoredObject | None:
+    async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:  # noqa: ARG002  # no slots
         self._count("head")
         found = self.objects.get(ref)
         return found[0] if found else None
