@@ -166,14 +166,18 @@ def _encoded(answer: Answer, encoding: str) -> StoredObject:
 
 
 def _content_encoding(answer: Answer) -> str:
-    value = _text(answer.headers.get("content-encoding", "")).strip().lower()
+    given = answer.headers.get("content-encoding")
+    value = _text(given).strip().lower() if given else ""
     return "" if value in _NOT_ENCODED else value
 
 
 def _sha256(answer: Answer) -> bytes | None:
     """The checksum of the whole object; one of its parts' checksums has another form and says nothing of the file."""
+    given = answer.headers.get("x-amz-checksum-sha256")
+    if not given:
+        return None
     try:
-        digest = base64.b64decode(answer.headers.get("x-amz-checksum-sha256", ""), validate=True)
+        digest = base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError):
         return None
     return digest if len(digest) == 32 else None

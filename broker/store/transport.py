@@ -137,18 +137,18 @@ class Transport:
     async def _attempts(self, call: Call) -> Answer:
         self._retries.earn()
         self._throttled_retries.earn()
-        pause = random.uniform(*_PAUSE)  # noqa: S311  # jitter is no secret
+        pause = 0
         try:
             answer = await self._attempt(call)
             if not answer.outcome.is_repeated:
                 return answer
-            pause = max(pause, answer.retry_after or 0)
+            pause = answer.retry_after or 0
             if not self._may_repeat(answer, call.until - pause):
                 return answer
         except _FAILURES:
             if not self._retries.spend():
                 raise
-        await asyncio.sleep(pause)
+        await asyncio.sleep(max(pause, random.uniform(*_PAUSE)))  # noqa: S311  # jitter is no secret
         return await self._attempt(call)
 
     def _may_repeat(self, answer: Answer, latest: float) -> bool:

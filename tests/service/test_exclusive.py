@@ -22,7 +22,7 @@ async def test_turns_of_one_name_come_one_after_the_other() -> None:
 
     await asyncio.gather(*(hold() for _ in range(10)))
     assert most == 1
-    assert turns._turns == {}
+    assert turns._locks == {}
 
 
 async def test_turns_of_other_names_do_not_wait() -> None:
@@ -39,5 +39,21 @@ async def test_who_waited_long_enough_goes_on(monkeypatch: pytest.MonkeyPatch) -
     async with turns.turn("a"):
         async with turns.turn("a"):
             pass
-        assert turns._turns["a"][0].locked()
-    assert turns._turns == {}
+        assert turns._locks["a"][0].locked()
+    assert turns._locks == {}
+
+
+async def test_who_is_cancelled_while_waiting_leaves_nothing() -> None:
+    """And the turn goes to the next."""
+    turns = Exclusive()
+
+    async def wait() -> None:
+        async with turns.turn("a"):
+            pass
+
+    async with turns.turn("a"):
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)  # it waits
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert turns._locks == {}
