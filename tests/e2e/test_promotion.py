@@ -99,7 +99,7 @@ def environment_of(place: SeaweedFS) -> dict[str, str]:
 
 def until_ready(client: httpx2.Client, confirm: str) -> dict[str, Any]:
     """The answer of the confirm that ends the promotion."""
-    while (answer := client.post(confirm, timeout=60)).status_code == 202:
+    while (answer := client.post(confirm)).status_code == 202:
         pass
     return dict(answer.json())
 
