@@ -17,7 +17,7 @@ demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
 
 test: $(READY)  ## all tests that need nothing but Python, with coverage
-	$(BIN)/python -m pytest -n 2 -m "not browser and not curl and not large" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not browser and not curl and not large" --cov --cov-report=term
 
 browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
