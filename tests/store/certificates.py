@@ -47,6 +47,19 @@ class Authority:
         self, name: str, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, days: int
     ) -> x509.Certificate:
         now = datetime.now(UTC)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        subject = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            key_cert_sign=key is self._key,
+            crl_sign=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
         return (
             x509.CertificateBuilder()
             .subject_name(named(name))
@@ -56,5 +69,8 @@ class Authority:
             .not_valid_before(now - timedelta(days=30))
             .not_valid_after(now + timedelta(days=days))
             .add_extension(extension, critical=True)
+            .add_extension(issuer, critical=False)  # Python 3.13 verifies strictly: RFC 5280, section 4.2.1
+            .add_extension(subject, critical=False)
+            .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())
         )
