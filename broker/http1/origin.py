@@ -33,6 +33,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 def trusted() -> ssl.SSLContext:
     """The system's authorities; certificates and names are checked. Made late, and beside the loop: it takes long."""
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # some platforms' OpenSSL allows less (RFC 8996)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
