@@ -6,7 +6,7 @@ import pytest
 
 from broker.core.model import Beginning, ObjectRef, StoredObject
 from broker.errors import NotFoundError
-from broker.service.batches import CONCURRENCY, for_each
+from broker.service.batches import CONCURRENCY
 from broker.service.downloads import LinkOptions
 from tests.stores.memory import MemoryObjectStore
 
@@ -98,14 +98,3 @@ async def test_an_expired_id_is_not_joined_with_a_good_one() -> None:
         "UploadExpiredError",
         "NotUploadedError",
     ]
-
-
-async def test_results_are_in_the_order_of_the_items() -> None:
-    """Whichever item is ready first."""
-
-    async def work(item: int) -> int:
-        await asyncio.sleep(0.001 * (20 - item))
-        return item * item
-
-    assert await for_each(range(20), work) == [item * item for item in range(20)]
-    assert await for_each([], work) == []
