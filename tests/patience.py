@@ -22,7 +22,7 @@ def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE)  # between two looks
 
 
 async def becomes(true: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""SeaweedFS closed from inside: its services talk to each other, and to nobody else, by mutual TLS.
+"""SeaweedFS closed from inside: its services talk only to each other, by mutual TLS.
 
 They have no passwords: a program that reaches the master, the volume server or the filer can read and write everything,
 and a web page reaches loopback. One certificate that trusts itself alone is both the servers' and the clients'.

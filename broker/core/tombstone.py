@@ -4,7 +4,7 @@ Rules of this module
 - A tombstone occupies the staged key. So an upload URL that is still alive meets ``If-None-Match: *`` (412), a copy
   that is under way meets its source condition, and a confirm finds it and answers ``upload_deleted``.
 - No client can write one: upload URLs sign a Content-Length of at least one byte.
-- It is written before anything else is removed, and outlives every upload id with its key (``UploadPolicy.retention``).
+- It is written before anything else is removed, and outlives every upload id with its key (``retention_days``).
 """
 
 from collections.abc import Mapping

@@ -34,7 +34,7 @@ class Cost(IntEnum):
     """HeadObject, GetObject, HeadObject for a checksum, CopyObject. Parts and ranges add to it what size they have."""
 
     DELETE = 6
-    """HeadObject, PutObject, two ListMultipartUploads, DeleteObject, and what they find."""
+    """One HeadObject or two, PutObject, two ListMultipartUploads, DeleteObject. What the lists find adds to it."""
 
     LOOK_AT_OBJECT = 1
     """HeadObject; so does each link where access depends on the owner."""

@@ -1,8 +1,8 @@
 """Who may call the store now: a bounded number of calls at once, and of these a share for each user.
 
 Rules of this module
-- A user holds at most a quarter of the slots and waits for them in a queue of its own, where it keeps nobody else
-  waiting. A service has no such share: it may be the backend that confirms for everybody.
+- A user holds at most a quarter of the slots and waits for them in a queue of its own, which delays no other user. A
+  service has no such share: it may be the backend that confirms for everybody.
 - ``CALLER`` names the user of the running task, and of the tasks that it starts. The edge sets it once a token is
   verified; work that several requests share belongs to the one that began it.
 - What is kept of a user is there while a call of that user runs or waits, and no longer.

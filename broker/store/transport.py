@@ -78,7 +78,7 @@ class Transport:
         self._long_slots = Slots(long_calls)
         self._breaker = CircuitBreaker()
         self._retries = RetryBudget()
-        self._throttled_retries = RetryBudget()  # one user's throttled objects use up nobody else's second attempts
+        self._throttled_retries = RetryBudget()  # one user's throttled objects leave others theirs
         self._origin = Origin(presigner.endpoint, connect_timeout=connect_timeout, fields=_FIELDS)
 
     async def ask(self, call: Call) -> Answer:

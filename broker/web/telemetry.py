@@ -78,9 +78,8 @@ class Telemetry:
 def _encoded(line: Mapping[str, Any]) -> str:
     try:
         return _encode(line).decode()
-    except (
-        UnicodeEncodeError
-    ):  # a lone surrogate, which JSON can escape and UTF-8 does not have (RFC 8259, section 8.2)
+    except UnicodeEncodeError:
+        # A lone surrogate: JSON can escape it, and UTF-8 does not have it (RFC 8259, section 8.2)
         return json.dumps(line, default=str)
 
 

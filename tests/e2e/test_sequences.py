@@ -164,7 +164,7 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
             ThreadPoolExecutor(1) as pool,
         ):
             upload = uploaded(here, mp3())
-            fault = proxy.next(Fault(fits, **{"answer_held" if answer else "held": go}))  # type: ignore[arg-type]
+            fault = proxy.next(Fault(fits, answer_held=go) if answer else Fault(fits, held=go))
             late = pool.submit(confirm, client, upload)
             assert fault.happened.wait(20)
             try:

@@ -45,7 +45,7 @@ def scrape(port: int, within: float = PATIENCE) -> str:
             answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False)
         except httpx2.TransportError:
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks
         else:
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

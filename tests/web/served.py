@@ -114,7 +114,7 @@ class Served:
         self.thread.start()
         while not self.server.started:
             assert self.thread.is_alive()
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two looks
         return self
 
     def __exit__(self, *_: object) -> None:
