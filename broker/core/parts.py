@@ -43,6 +43,12 @@ class PartPlan:
         """Where in the object the part ``number`` begins."""
         return (number - 1) * self.part_size
 
+    def sizes(self) -> dict[int, int]:
+        """The bytes of each part, by its number, in order."""
+        sizes = dict.fromkeys(self.numbers(), self.part_size)
+        sizes[self.count] = self.size_of(self.count)
+        return sizes
+
     def numbers(self) -> range:
         """All part numbers, in order."""
         return range(1, self.count + 1)
@@ -56,10 +62,10 @@ def plan(size: int, preferred: int = PREFERRED) -> PartPlan:
 
 def current(parts_plan: PartPlan, stored: Iterable[Part]) -> list[Part]:
     """One stored part for each number, in order: of several that a store lists the last one that fits the plan."""
+    sizes = parts_plan.sizes()
     found: dict[int, Part] = {}
     for part in stored:
-        fits = parts_plan.has(part.number) and part.size == parts_plan.size_of(part.number)
-        if fits or part.number not in found:
+        if sizes.get(part.number) == part.size or part.number not in found:
             found[part.number] = part
     return [found[number] for number in sorted(found)]
 
@@ -69,22 +75,23 @@ def complete(parts_plan: PartPlan, stored: Sequence[Part]) -> list[Part]:
 
     Raises ``PartsMissingError`` or ``SizeMismatchError``, which name the numbers. To mend it, send those parts again.
     """
+    sizes = parts_plan.sizes()
     found = {part.number: part for part in stored}
-    extra = [number for number in sorted(found) if not parts_plan.has(number)]
-    wrong = [n for n in sorted(found) if parts_plan.has(n) and found[n].size != parts_plan.size_of(n)]
+    extra = sorted(found.keys() - sizes.keys())
+    wrong = sorted(n for n, part in found.items() if sizes.get(n, part.size) != part.size)
     if extra or wrong:
-        faults = [_fault(n, f"has {found[n].size} bytes, {parts_plan.size_of(n)} were promised") for n in wrong]
+        faults = [_fault(n, f"has {found[n].size} bytes, {sizes[n]} were promised") for n in wrong]
         faults += [_fault(number, "is none of the upload's parts") for number in extra]
         raise SizeMismatchError(
             f"Stored parts are not those of the upload: {listed([*wrong, *extra])}.", faults=faults[:_NAMED_MAX]
         )
-    missing = [number for number in parts_plan.numbers() if number not in found]
+    missing = [number for number in sizes if number not in found]
     if missing:
         raise PartsMissingError(
             f"Of {parts_plan.count} parts these are missing: {listed(missing)}.",
             faults=[_fault(number, "is missing") for number in missing[:_NAMED_MAX]],
         )
-    return [found[number] for number in parts_plan.numbers()]
+    return [found[number] for number in sizes]
 
 
 def listed(numbers: Iterable[int]) -> str:

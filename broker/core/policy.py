@@ -31,6 +31,12 @@ class DownloadAccess(StrEnum):
 
 DAY: Final = 86_400  # seconds
 
+STORE_CONCURRENCY: Final = 64
+"""Confirmations that one process works on at once, and as many other calls of the store, unless it is configured.
+
+R2 documents no limit but for one object (developers.cloudflare.com/r2/platform/limits).
+"""
+
 IDEMPOTENCY_PERIOD: Final = DAY
 """Seconds in which an ``Idempotency-Key`` names the same upload."""
 

@@ -19,5 +19,12 @@ class ServerDisconnectedError(HttpError):
         super().__init__("the connection ended before the response was complete")
 
 
+class KeptConnectionLostError(HttpError):
+    """A connection that was kept from an earlier request has ended. It says nothing of the other side."""
+
+    def __init__(self) -> None:
+        super().__init__("the kept connection has ended")
+
+
 class ConnectionTimeoutError(TimeoutError):
     """No connection was made in time."""

@@ -5,6 +5,8 @@ Rules of this module
 - A request is sent once, on one connection. To send it again is for whoever knows that it may be.
 - It sets no limit of connections and none of time but for making one: callers are few, and have deadlines.
 - The connection that was used last is used first; what nobody used for ``KEPT`` seconds is closed.
+- That a kept connection was lost is not a failure of the other side, which may close one at any time (RFC 9112,
+  section 9.3.1): it has a class of its own, and a request that may be sent twice goes on a fresh connection.
 """
 
 import asyncio
@@ -17,16 +19,22 @@ from typing import Final
 
 from aiohappyeyeballs import start_connection
 
+from .addresses import Addresses
 from .connection import Connection
-from .errors import ConnectionTimeoutError
+from .errors import ConnectionTimeoutError, KeptConnectionLostError, ServerDisconnectedError
 from .message import NO_FIELDS, Reading, Request, Response
 
-KEPT: Final = 15.0
-"""Seconds for which a connection that nobody uses is kept."""
+KEPT: Final = 300.0
+"""Seconds for which a connection that nobody uses is kept.
+
+Cloudflare keeps one for 400 s (developers.cloudflare.com/fundamentals/reference/connection-limits). AWS's address
+translation forgets one after 350 s (docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html).
+"""
 
 _NEXT_ADDRESS_AFTER: Final = 0.25  # seconds; RFC 8305, section 5
 _URL: Final = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+]|[0-9A-Za-z._-]+)(?::([0-9]{1,5}))?(/[!-~]*)?")
 _PORTS: Final = {"http": 80, "https": 443}
+_TCP_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # seconds, seconds, probes
 
 
 @cache
@@ -53,6 +61,7 @@ class Origin:
         self._is_tls = scheme == "https"
         self._host = host.strip("[]")
         self._port = int(port or _PORTS[scheme])
+        self._addresses = Addresses(self._host, self._port)
         authority = (f"{host}:{port}" if port else host).lower().removesuffix(f":{_PORTS[scheme]}")
         self._lines = [f"Host: {authority}", *(f"{name}: {value}" for name, value in fields.items())]
         self._connect_timeout = connect_timeout
@@ -60,14 +69,23 @@ class Origin:
         self._idle: list[Connection] = []
         self._reaper: asyncio.TimerHandle | None = None
 
-    async def ask(self, request: Request) -> Response:
-        """The response; raises ``HttpError`` or ``OSError`` when there is none."""
+    async def ask(self, request: Request, *, is_fresh: bool = False) -> Response:
+        """The response; raises ``HttpError`` or ``OSError`` when there is none.
+
+        ``is_fresh``: on a new connection, in place of a kept one. Otherwise raises ``KeptConnectionLostError`` when the
+        connection was kept and has ended.
+        """
         encoded = request.encoded(self._lines)
-        connection = self._kept() or await self._connected()
-        response = await connection.ask(encoded, Reading(request.method, request.limit))
-        if connection.is_open:
-            self._keep(connection)
-        return response
+        reading = Reading(request.method, request.limit)
+        kept = self._kept()
+        if kept and is_fresh:
+            kept.abort()  # so that many retries do not leave many connections
+        elif kept:
+            try:
+                return await self._answer(kept, encoded, reading)
+            except (ServerDisconnectedError, ConnectionError):
+                raise KeptConnectionLostError from None
+        return await self._answer(await self._connected(), encoded, reading)
 
     async def close(self) -> None:
         """End all connections; the next request makes a new one."""
@@ -79,6 +97,12 @@ class Origin:
         for connection in connections:
             connection.abort()
         await asyncio.gather(*(connection.closed for connection in connections))
+
+    async def _answer(self, connection: Connection, encoded: bytes, reading: Reading) -> Response:
+        response = await connection.ask(encoded, reading)
+        if connection.is_open:
+            self._keep(connection)
+        return response
 
     def _kept(self) -> Connection | None:
         fresh = asyncio.get_running_loop().time() - KEPT
@@ -109,13 +133,17 @@ class Origin:
         self._reaper = loop.call_at(self._idle[0].idle_since + KEPT, self._reap) if self._idle else None
 
     async def _connected(self) -> Connection:
-        """A new connection, to whichever of the host's addresses answers first (RFC 8305)."""
+        """A new connection, to whichever of the host's addresses answers first (RFC 8305).
+
+        The time to find those addresses is not the other side's: the limit begins after it.
+        """
         loop = asyncio.get_running_loop()
+        addresses = await self._addresses.get()
+        context = await asyncio.to_thread(trusted) if self._is_tls else None
         try:
             async with asyncio.timeout(self._connect_timeout):
-                context = await asyncio.to_thread(trusted) if self._is_tls else None
-                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
                 connected = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER, interleave=1)
+                _keep_alive(connected)
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop, self._open.discard),
                     sock=connected,
@@ -124,7 +152,12 @@ class Origin:
                 )
         except TimeoutError:
             raise ConnectionTimeoutError from None
-        except UnicodeError:  # a label of a name that is too long, or empty
-            raise socket.gaierror from None
         self._open.add(connection)
         return connection
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Let the system find out within a minute that an idle connection is dead (RFC 9293, section 3.8.4)."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name in _TCP_KEEP_ALIVE.keys() & vars(socket):  # some systems lack some
+        connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), _TCP_KEEP_ALIVE[name])

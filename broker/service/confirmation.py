@@ -23,7 +23,7 @@ from broker.core.receipts import Receipts
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
 from broker.errors import StorageUnavailableError, UploadDeletedError, UploadExpiredError
-from broker.store.port import ObjectStore
+from broker.store.port import QUICK_COPY_MAX, ObjectStore
 
 from .multipart import Multiparts
 from .promotion import Promoting, Promotion
@@ -75,19 +75,27 @@ class Confirmer:
         self._has_warned = False
 
     async def confirm(self, upload: Upload) -> Confirmation:
-        """Confirm the upload; see ``Uploads.confirm`` for what it raises."""
-        source, target = self._layout.staged(upload), self._layout.ready(upload)
-        ready, staged = await asyncio.gather(self._store.head(target), self._look(upload))
-        if confirmed := await self._settled(upload, staged and staged.stored, ready):
-            return confirmed
-        if upload.is_expired(self._clock()):
-            raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
-        if staged is None and upload.multipart:
-            staged = await self._joined(upload)
+        """Confirm the upload; see ``Uploads.confirm`` for what it raises.
+
+        One place at the store is held from the first look to the end of a quick copy, so that no confirm is begun that
+        is not finished. What takes long gives it back.
+        """
+        async with self._store.place():
+            ready, staged = await asyncio.gather(self._store.head(self._layout.ready(upload)), self._look(upload))
+            if confirmed := await self._settled(upload, staged and staged.stored, ready):
+                return confirmed
+            if upload.is_expired(self._clock()):
+                raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
+            if not _takes_long(upload, staged):
+                return await self._promoted(upload, staged)
+        return await self._promoted(upload, staged or await self._joined(upload))
+
+    async def _promoted(self, upload: Upload, staged: Beginning | None) -> Confirmation:
+        """Check what is ``staged``, and copy it to where it is ready."""
         checked = check(upload.file, staged)
         proof = evidence(upload.file, checked, upload_counts=self._upload_is_evidence)
-        headers = self._ready_headers(upload, proof)
-        promoted = await self._promotion.promote(source, checked, target, headers)
+        source, target = self._layout.staged(upload), self._layout.ready(upload)
+        promoted = await self._promotion.promote(source, checked, target, self._ready_headers(upload, proof))
         if isinstance(promoted, Promoting):
             return promoted
         if promoted:
@@ -156,6 +164,11 @@ class Confirmer:
         key = self._layout.ready(upload).key
         track = TrackReady(upload, key, etag, confirmed_at, upload.file.sha256 if proof else None, proof)
         return ConfirmedUpload(track, self._layout.url(key), self._receipts.sign(track))
+
+
+def _takes_long(upload: Upload, staged: Beginning | None) -> bool:
+    """Whether parts must be joined first, or the copy is not a quick one."""
+    return upload.multipart is not None if staged is None else staged.stored.size > QUICK_COPY_MAX
 
 
 def _proof(upload: Upload, metadata: Mapping[str, str]) -> Evidence | None:

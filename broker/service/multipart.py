@@ -110,6 +110,7 @@ class Multiparts:
         """The parts that the store has; ``None`` when they were joined or given up."""
         plan, upload_id = plan_of(upload)
         found = await self._store.list_parts(self._layout.staged(upload), upload_id)
+        await asyncio.sleep(0)  # each step over ten thousand parts takes milliseconds: others have a turn in between
         return None if found is None else current(plan, found)
 
     async def join(self, upload: Upload) -> None:
@@ -121,8 +122,9 @@ class Multiparts:
         stored = await self.stored(upload)
         if stored is None:
             return
-        staged = self._layout.staged(upload)
-        if not await self._store.complete_multipart(staged, upload_id, complete(plan, stored)):
+        staged, parts = self._layout.staged(upload), complete(plan, stored)
+        await asyncio.sleep(0)
+        if not await self._store.complete_multipart(staged, upload_id, parts):
             await self._store.abort_multipart(staged, upload_id)  # an object is there: these parts are left over
 
     async def _create(self, upload: Upload) -> str:

@@ -5,6 +5,7 @@ Rules of this module
   condition, and what was begun for an earlier version is aborted.
 - An object of more than ``COPY_MAX`` bytes is copied in ranges, so that no copy outlasts its deadline. The state is
   the store's own list of copied ranges: whoever confirms next continues a promotion that was cut off.
+- Ranges wait for their turn no longer than until the deadline. Then the answer is how far the promotion got.
 - It replaces no ready object, where the store can refuse to.
 - A copy that took longer than a deletion waits for it is checked against the staged object once more (``deletion``).
 """
@@ -19,6 +20,7 @@ from broker.core.model import CopiedObject, ObjectRef, StoredObject
 from broker.core.parts import PartPlan, complete, plan
 from broker.errors import ObjectThrottledError
 from broker.store.port import ObjectStore
+from broker.store.slots import CALLER, Slots
 
 from .deletion import COPY_SETTLES
 
@@ -30,6 +32,12 @@ RANGE: Final = 64 * MIB
 
 CONCURRENCY: Final = 4
 """Ranges of one object that are copied at once."""
+
+RANGES_AT_ONCE: Final = 16
+"""Ranges of all objects that a process copies at once, a quarter of them for one user.
+
+They are long calls of the store: enough of those must be left for other copies.
+"""
 
 DEADLINE = 10.0
 """Seconds after which no further range is begun; those under way still end, so that every confirm gets on."""
@@ -54,6 +62,7 @@ class Promotion:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._turns = Slots(RANGES_AT_ONCE)
 
     async def promote(
         self, source: ObjectRef, staged: StoredObject, target: ObjectRef, headers: Mapping[str, str]
@@ -125,14 +134,26 @@ class Promotion:
         until = clock() + DEADLINE
         failed: list[int] = []
 
+        async def copy_next() -> None:
+            number = missing.pop(0)
+            first, size = ranges.first_byte_of(number), ranges.size_of(number)
+            if not await self._store.copy_part(
+                source, target, upload_id, number, if_match=staged.etag, first_byte=first, size=size
+            ):
+                failed.append(number)
+
         async def work() -> None:
+            user = CALLER.get()
             while missing and not failed:
-                number = missing.pop(0)
-                first, size = ranges.first_byte_of(number), ranges.size_of(number)
-                if not await self._store.copy_part(
-                    source, target, upload_id, number, if_match=staged.etag, first_byte=first, size=size
-                ):
-                    failed.append(number)
+                try:
+                    await self._turns.take(user, until)
+                except TimeoutError:
+                    return
+                try:
+                    if missing and not failed:
+                        await copy_next()
+                finally:
+                    self._turns.give_back(user)
                 if clock() >= until:
                     return
 

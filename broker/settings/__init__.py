@@ -23,7 +23,7 @@ from broker.core.jose import (
 )
 from broker.core.limits import OBJECT_MAX, PUT_MAX
 from broker.core.model import Evidence
-from broker.core.policy import DownloadAccess, DownloadPolicy, UploadPolicy
+from broker.core.policy import STORE_CONCURRENCY, DownloadAccess, DownloadPolicy, UploadPolicy
 from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
 from .endpoint import jwks_url, origin, public_base, store_endpoint
@@ -38,6 +38,7 @@ class StoreSettings:
     """One store: where it is, its buckets, and who we are there.
 
     ``staging_bucket`` may be ``bucket`` itself: then the prefixes alone keep staged and ready objects apart.
+    ``concurrency`` is how many confirmations a process works on at once, and how many other calls it makes.
     """
 
     endpoint: str
@@ -46,6 +47,7 @@ class StoreSettings:
     staging_bucket: str
     staging_credentials: Credentials
     public_url: str | None
+    concurrency: int = STORE_CONCURRENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _store(env: Environment) -> tuple[StoreSettings | None, tuple[str, ...]]:
     staging_bucket = _bucket(env, "R2_STAGING_BUCKET_NAME")
     staging = _staging_credentials(env)
     public = env.checked("R2_PUBLIC_URL", env.text("R2_PUBLIC_URL"), public_base)
+    concurrency = env.number("R2_CONCURRENCY", STORE_CONCURRENCY, least=4, most=1024)
     missing = tuple(name for name, value in values.items() if not value)
     if missing:
         env.warnings.append(f"no store is configured: set {', '.join(missing)}")
@@ -116,7 +119,12 @@ def _store(env: Environment) -> tuple[StoreSettings | None, tuple[str, ...]]:
             "set R2_STAGING_BUCKET_NAME to a private bucket"
         )
     credentials = Credentials(key_id, secret)
-    return StoreSettings(endpoint, bucket, credentials, staging_bucket or bucket, staging or credentials, public), ()
+    return (
+        StoreSettings(
+            endpoint, bucket, credentials, staging_bucket or bucket, staging or credentials, public, concurrency
+        ),
+        (),
+    )
 
 
 def _bucket(env: Environment, name: str) -> str:

@@ -22,7 +22,12 @@ from broker.errors import ObjectThrottledError, StorageUnavailableError
 from .outcomes import OBJECT_THROTTLED, Outcome, outcome_of
 
 METADATA_PREFIX: Final = "x-amz-meta-"
-MAX_SKEW: Final = 900  # seconds between clocks, past which S3 refuses a request as RequestTimeTooSkewed
+SKEW_HINT: Final = 60
+"""Seconds between our clock and the store's from which an operator is told.
+
+Our clock signs the URLs: one that is slow shortens their life, and beyond 900 s S3 refuses all (RequestTimeTooSkewed).
+"""
+
 RETRY_AFTER: Final = 2
 RETRY_AFTER_MAX: Final = 60
 """Seconds after which a client should repeat its request: those without a Retry-After of the store, and the most."""
@@ -74,8 +79,13 @@ class Answer:
 
     def _skew(self) -> str:
         date = http_date(self.headers.get("date", ""))
-        skew = 0 if date is None else round(self.received_at - date)
-        return f"our clock is {skew:+} s off the store's" if abs(skew) > MAX_SKEW else ""
+        skew = 0 if date is None else self.received_at - date
+        return skewed(skew) if abs(skew) >= SKEW_HINT else ""
+
+
+def skewed(seconds: float) -> str:
+    """How an operator is told of ``seconds`` by which our clock is ahead of the store's."""
+    return f"our clock is {seconds:+.0f} s off the store's"
 
 
 def root_of(answer: Answer) -> ET.Element | None:

@@ -6,6 +6,7 @@ As in ``answers``: an answer that is not clear is ``StorageUnavailableError``, n
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
@@ -29,7 +30,7 @@ class Page(NamedTuple):
 def copied_object(answer: Answer) -> CopiedObject:
     """What a CopyObject made. Its 200 may come before the copying, and an error after it, in the body."""
     result = _document(answer, "CopyObjectResult")
-    tag, moment = _etag(answer, result), _iso_date(result.findtext("{*}LastModified", ""))
+    tag, moment = _etag(answer, result.findtext("{*}ETag", "")), _iso_date(result.findtext("{*}LastModified", ""))
     if moment is None:
         raise answer.unclear("no Last-Modified")
     return CopiedObject(tag, moment)
@@ -78,8 +79,14 @@ def page_of_parts(answer: Answer, *, after: int) -> tuple[list[Part], int | None
     SeaweedFS lists a part that was replaced beside its replacement; they stand in the order of their times then.
     """
     result = _document(answer, "ListPartsResult")
-    listed = sorted(result.iterfind("{*}Part"), key=lambda element: element.findtext("{*}LastModified", ""))
-    parts = sorted((_part(answer, element) for element in listed), key=lambda part: part.number)
+    # One pass: the paths of ElementTree look through a part again for each of its fields
+    listed = [
+        {local_name(field): field.text or "" for field in element}
+        for element in result
+        if local_name(element) == "Part"
+    ]
+    listed.sort(key=lambda fields: fields.get("LastModified", ""))
+    parts = sorted((_part(answer, fields) for fields in listed), key=attrgetter("number"))
     if parts and parts[0].number <= after:
         raise answer.unclear("a part of an earlier page")
     if result.findtext("{*}IsTruncated") != "true":
@@ -91,7 +98,7 @@ def page_of_parts(answer: Answer, *, after: int) -> tuple[list[Part], int | None
 
 def check_copied_part(answer: Answer) -> None:
     """Return when an UploadPartCopy made its part; as with CopyObject an error may come in the body of a 200."""
-    _etag(answer, _document(answer, "CopyPartResult"))
+    _etag(answer, _document(answer, "CopyPartResult").findtext("{*}ETag", ""))
 
 
 def check_completed(answer: Answer) -> None:
@@ -102,15 +109,15 @@ def check_completed(answer: Answer) -> None:
     _document(answer, "CompleteMultipartUploadResult")
 
 
-def _part(answer: Answer, element: ET.Element) -> Part:
-    number, size = (element.findtext(name, "") for name in ("{*}PartNumber", "{*}Size"))
+def _part(answer: Answer, fields: Mapping[str, str]) -> Part:
+    number, size = fields.get("PartNumber", ""), fields.get("Size", "")
     if not (_DIGITS.fullmatch(number) and _DIGITS.fullmatch(size)):
         raise answer.unclear("a part without number or size")
-    return Part(int(number), int(size), _etag(answer, element))
+    return Part(int(number), int(size), _etag(answer, fields.get("ETag", "")))
 
 
-def _etag(answer: Answer, element: ET.Element) -> str:
-    match = _ETAG.fullmatch(element.findtext("{*}ETag", ""))
+def _etag(answer: Answer, text: str) -> str:
+    match = _ETAG.fullmatch(text)
     if match is None:
         raise answer.unclear("no strong ETag")
     return match[1]

@@ -9,10 +9,14 @@ Contract, which one suite in ``tests/contract`` holds every implementation to
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
 
-from broker.core.limits import PUT_MAX
+from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
+
+QUICK_COPY_MAX: Final = 16 * MIB
+"""Bytes up to which a copy is a quick call: R2 makes one in half a second. Any other call that copies is a long one."""
 
 
 class ObjectVerbs(Protocol):
@@ -102,6 +106,15 @@ class MultipartVerbs(Protocol):
 
 class ObjectStore(ObjectVerbs, MultipartVerbs, Protocol):
     """An S3 store seen from the broker. Every method raises ``StorageUnavailableError``."""
+
+    @property
+    def clock_skew(self) -> float | None:
+        """Seconds that our clock is ahead of the store's, as its last answer has it; ``None`` when it is unknown."""
+        ...
+
+    def place(self) -> AbstractAsyncContextManager[None]:
+        """A place at the store for the calls that one request makes: within it, no call but a long one has to wait."""
+        ...
 
     async def ping(self, bucket: str) -> None:
         """Return when the bucket can be read with our credentials."""

@@ -15,6 +15,7 @@ from typing import Final
 
 from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
+from broker.core.policy import STORE_CONCURRENCY
 from broker.core.sigv4 import Presigner
 from broker.errors import StorageUnavailableError
 
@@ -28,6 +29,7 @@ from .documents import (
     page_of_parts,
     undeleted,
 )
+from .port import QUICK_COPY_MAX
 from .requests import complete_request, copy_source, delete_request
 from .transport import Call, Transport
 
@@ -69,7 +71,7 @@ class R2ObjectStore:
         *,
         clock: Callable[[], float] = time.time,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        concurrency: int = 32,
+        concurrency: int = STORE_CONCURRENCY,
         long_calls: int = 64,
     ) -> None:
         self._timeouts = timeouts
@@ -81,8 +83,13 @@ class R2ObjectStore:
             long_calls=long_calls,
         )
         self._ask = self._transport.ask
+        self.place = self._transport.place
         self._checksums_from = float("-inf")  # by the loop's clock
         self._has_range_conditions = True
+
+    @property
+    def clock_skew(self) -> float | None:
+        return self._transport.skew.seconds
 
     async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
         return await self._head(ref, _until(self._timeouts.total), is_long=is_long)
@@ -116,7 +123,8 @@ class R2ObjectStore:
             "x-amz-metadata-directive": "REPLACE",
             "cf-copy-destination-if-none-match": "*",  # R2's own: of two promotions one wins
         }
-        answer = await self._ask(Call("CopyObject", "PUT", target, self._until_copied(size), conditional, is_long=True))
+        until, is_long = self._until_copied(size), size > QUICK_COPY_MAX
+        answer = await self._ask(Call("CopyObject", "PUT", target, until, conditional, is_long=is_long))
         if answer.status == 412 or says_no_such_key(answer):
             return None
         return copied_object(answer)

@@ -23,8 +23,9 @@ def delete_request(keys: Sequence[str]) -> bytes:
 
 def complete_request(parts: Sequence[Part]) -> bytes:
     """The body of a CompleteMultipartUpload."""
+    tags = (html.escape(part.etag, quote=False) for part in parts)
     listed = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{html.escape(part.etag)}&quot;</ETag></Part>"
-        for part in parts
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{tag}&quot;</ETag></Part>"
+        for part, tag in zip(parts, tags, strict=True)
     )
     return f'<CompleteMultipartUpload xmlns="{_XMLNS}">{listed}</CompleteMultipartUpload>'.encode()

@@ -6,6 +6,7 @@ Rules of this module
 - ``CALLER`` names the user of the running task, and of the tasks that it starts. The edge sets it once a token is
   verified; work that several requests share belongs to the one that began it.
 - What is kept of a user is there while a call of that user runs or waits, and no longer.
+- Who waits for a slot waits a short time, so that the work which follows still has its own: see the callers.
 """
 
 import asyncio

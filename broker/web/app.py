@@ -55,7 +55,7 @@ def create_app(
         store = staging_store = None
 
     verifier = TokenVerifier(configured.tokens)
-    count, scraped = _metrics(configured.metrics) if configured.metrics else (None, None)
+    count, scraped = _metrics(configured.metrics, store) if configured.metrics else (None, None)
 
     # The start waits neither for the identity service nor for a port of the metrics
     beside = [verifier.keys.refresh, *([scraped] if scraped else ())]
@@ -98,18 +98,21 @@ def _lifespan(
 def _stores(place: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:
     """The store, and the same as the staging bucket's own credentials see it, if it has any."""
     store, staging_store = (
-        R2ObjectStore(Presigner(credentials, place.endpoint), clock=clock)
+        R2ObjectStore(Presigner(credentials, place.endpoint), clock=clock, concurrency=place.concurrency)
         for credentials in (place.credentials, place.staging_credentials)
     )
     return store, staging_store if place.staging_credentials != place.credentials else None
 
 
-def _metrics(place: MetricsSettings) -> tuple[Count, Callable[[], Coroutine[Any, Any, None]]]:
+def _metrics(
+    place: MetricsSettings, store: ObjectStore | None
+) -> tuple[Count, Callable[[], Coroutine[Any, Any, None]]]:
     """What counts a request, and what lets the counts be scraped until it is cancelled."""
     from . import metrics, scraping  # noqa: PLC0415  who asks for no metrics is to pay nothing for them
 
     requests = metrics.RequestMetrics()
-    return requests.count, partial(scraping.serve, metrics.metrics_app(requests), place)
+    app = metrics.metrics_app(requests, lambda: store.clock_skew if store else None)
+    return requests.count, partial(scraping.serve, app, place)
 
 
 def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
@@ -43,9 +43,23 @@ class RequestCollector(Collector):
         yield durations
 
 
-def exposition(requests: RequestMetrics) -> Response:
-    """The answer to a scrape: these requests, and what the process uses."""
+class ClockCollector(Collector):
+    """How far the clock is from the store's, once the store has answered."""
+
+    def __init__(self, skew: float | None) -> None:
+        self._skew = skew
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One sample, or none."""
+        if self._skew is not None:
+            text = "Seconds that this clock is ahead of the object store's."
+            yield GaugeMetricFamily("broker_clock_skew_seconds", text, value=self._skew)
+
+
+def exposition(requests: RequestMetrics, skew: float | None) -> Response:
+    """The answer to a scrape: these requests, the clock's ``skew``, and what the process uses."""
     registry = CollectorRegistry()
     registry.register(RequestCollector(requests))
+    registry.register(ClockCollector(skew))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

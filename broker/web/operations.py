@@ -13,6 +13,7 @@ from starlette.responses import Response
 from broker.auth.keys import Keys
 from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, StorageUnavailableError
 from broker.settings import Settings, StoreSettings
+from broker.store.answers import SKEW_HINT, skewed
 from broker.store.port import ObjectStore
 
 from . import notes, wire
@@ -50,7 +51,12 @@ class Operations:
             "configuration": "ok" if self.store else StorageNotConfiguredError.code,
             "store": store,
             "keys": "ok" if self.keys.is_loaded else IdentityUnavailableError.code,
+            "clock": "ok",
         }
+        skew = self.store.clock_skew if self.store else None
+        if skew is not None and abs(skew) >= SKEW_HINT:
+            checks["clock"] = "clock_skewed"
+            reason = reason or skewed(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}
         if failed:
             notes.note(request.scope, "failed", failed)

@@ -10,6 +10,7 @@ import uvloop
 from broker.http1 import origin
 from broker.http1.errors import (
     HttpError,
+    KeptConnectionLostError,
     MalformedResponseError,
     ServerDisconnectedError,
 )
@@ -151,12 +152,22 @@ async def failures_are_named_and_leave_no_connection() -> None:
             await good(client)
 
 
-async def a_kept_connection_that_fails_is_a_failure_and_nothing_is_sent_twice() -> None:
-    async with facing(keeps(GOOD), resets()) as (client, server):
-        await good(client)
-        with pytest.raises(ConnectionResetError):
-            await client.ask(GET)
-        assert len(server.requests) == 2
+async def a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice() -> None:
+    for ends in (resets(), says(b""), says(GOOD[:20])):
+        async with facing(keeps(GOOD), ends, keeps(GOOD)) as (client, server):
+            await good(client)
+            with pytest.raises(KeptConnectionLostError):
+                await client.ask(GET)
+            assert len(server.requests) == 2
+            await good(client)
+
+
+async def a_fresh_connection_takes_the_place_of_a_kept_one() -> None:
+    async with facing(keeps(GOOD)) as (client, server):
+        for _ in range(5):
+            assert (await client.ask(GET, is_fresh=True)).body == b"good"
+        assert server.connections == 5
+        await settled(server, 1)
 
 
 async def a_body_without_a_length_ends_with_its_connection() -> None:
@@ -207,7 +218,8 @@ SCENARIOS: list[Callable[[], Awaitable[None]]] = [
     what_comes_while_nobody_asks_ends_the_connection_and_answers_nobody,
     a_caller_that_goes_away_takes_its_connection_along,
     failures_are_named_and_leave_no_connection,
-    a_kept_connection_that_fails_is_a_failure_and_nothing_is_sent_twice,
+    a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice,
+    a_fresh_connection_takes_the_place_of_a_kept_one,
     a_body_without_a_length_ends_with_its_connection,
     a_body_that_goes_on_is_cut_and_its_connection_ended,
     an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_ended,

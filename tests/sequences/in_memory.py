@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 import msgspec
@@ -42,6 +43,10 @@ class Ordered:
     def __init__(self, store: MemoryObjectStore) -> None:
         self._store = store
         self.waiting: list[asyncio.Future[None]] | None = None
+
+    def place(self) -> AbstractAsyncContextManager[None]:
+        """Places are not bounded here."""
+        return self._store.place()
 
     def __getattr__(self, verb: str) -> Any:
         async def in_turn(*arguments: Any, **options: Any) -> Any:

@@ -1,5 +1,6 @@
 """The promotion of what is too large for one copy: in ranges, with a deadline, resumed, given up."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,15 +9,18 @@ import pytest
 from msgspec import structs
 
 from broker.core.limits import GIB, OBJECT_MAX, PUT_MAX
-from broker.core.model import ObjectRef, Part
+from broker.core.model import ObjectRef, Part, Principal
 from broker.core.parts import PREFERRED, plan
 from broker.core.tombstone import is_tombstone
 from broker.errors import StorageUnavailableError, UploadDeletedError
 from broker.service import promotion
+from broker.service.confirmation import ConfirmedUpload
 from broker.service.promotion import Promoting
 from broker.service.uploads import CreatedUpload
+from broker.store.slots import CALLER
+from tests.patience import becomes
 
-from .deployment import DECLARED, MP3, USER, Deployment
+from .deployment import DECLARED, MP3, OTHER, SERVICE, USER, Deployment
 
 SIZE = PUT_MAX + 1
 RANGES = plan(SIZE, promotion.RANGE)
@@ -34,9 +38,9 @@ async def staged(deployment: Deployment) -> CreatedUpload:
     return await upload(deployment, SIZE)
 
 
-async def upload(deployment: Deployment, size: int) -> CreatedUpload:
+async def upload(deployment: Deployment, size: int, principal: Principal = USER) -> CreatedUpload:
     """An upload of ``size`` bytes that are nearly all left out, ready to be confirmed."""
-    created = await deployment.create(structs.replace(DECLARED, size=size))
+    created = await deployment.create(structs.replace(DECLARED, size=size), principal)
     assert created.upload.multipart
     parts = plan(size)
     for number in parts.numbers():
@@ -234,3 +238,57 @@ async def test_a_promotion_that_another_process_completes_is_confirmed(
 async def test_the_largest_object_needs_no_more_than_ten_thousand_ranges() -> None:
     assert plan(OBJECT_MAX, promotion.RANGE).count <= 10_000
     assert plan(5 * GIB, promotion.RANGE).part_size == promotion.RANGE
+
+
+class Copying:
+    """Copies of ranges that end when the test lets them; ``most`` is how many were under way at once."""
+
+    def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.under_way = self.most = 0
+        self.may_end = asyncio.Event()
+        self._copy = deployment.store.copy_part
+        monkeypatch.setattr(deployment.store, "copy_part", self._copy_part)
+
+    async def _copy_part(self, *arguments: Any, **options: Any) -> bool:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.may_end.wait()
+        self.under_way -= 1
+        return await self._copy(*arguments, **options)
+
+
+@pytest.fixture
+def copying(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Copying:
+    """Of this deployment's store."""
+    return Copying(deployment, monkeypatch)
+
+
+async def test_the_ranges_of_all_promotions_have_few_turns(
+    deployment: Deployment, copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that get none until the deadline answer how far they are, and none fails."""
+    monkeypatch.setattr(promotion, "DEADLINE", 0.2)
+    uploads = deployment.services.uploads
+    staged = [await upload(deployment, SIZE) for _ in range(5)]
+    confirms = [asyncio.create_task(uploads.confirm(SERVICE, each.ticket)) for each in staged]
+    await becomes(lambda: any(confirm.done() for confirm in confirms))
+    assert copying.most == promotion.RANGES_AT_ONCE
+    copying.may_end.set()
+    outcomes = await asyncio.gather(*confirms)
+    assert {type(outcome) for outcome in outcomes} == {Promoting}
+    monkeypatch.setattr(promotion, "DEADLINE", 60)
+    assert {type(await uploads.confirm(SERVICE, each.ticket)) for each in staged} == {ConfirmedUpload}
+
+
+async def test_one_user_has_a_quarter_of_the_turns(deployment: Deployment, copying: Copying) -> None:
+    """Another user's promotion goes on beside ten of the first."""
+    uploads = deployment.services.uploads
+    tasks = []
+    for principal in (*(USER,) * 10, OTHER):
+        CALLER.set(principal.subject)
+        created = await upload(deployment, SIZE, principal)
+        tasks.append(asyncio.create_task(uploads.confirm(principal, created.ticket)))
+    await becomes(lambda: copying.under_way == promotion.RANGES_AT_ONCE // 2)
+    copying.may_end.set()
+    assert {type(outcome) for outcome in await asyncio.gather(*tasks)} == {ConfirmedUpload}
+    assert copying.most == promotion.RANGES_AT_ONCE // 2

@@ -114,6 +114,7 @@ def test_every_fault_is_named_at_once() -> None:
         "R2_STAGING_BUCKET_NAME": "a",
         "R2_STAGING_ACCESS_KEY_ID": "alone",
         "R2_PUBLIC_URL": "x",
+        "R2_CONCURRENCY": "3",
         "JWT_SECRET": "short",
         "JWT_LEEWAY": "1h",
         "BROKER_SECRET": "short",

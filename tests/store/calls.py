@@ -11,6 +11,7 @@ from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart,
 from broker.core.sigv4 import Credentials, Presigner
 from broker.core.tombstone import HEADERS
 from broker.errors import StorageUnavailableError
+from broker.store import breaker
 from broker.store.port import ObjectStore
 from broker.store.r2 import R2ObjectStore, Timeouts
 from tests.patience import PATIENCE, SLACK
@@ -164,3 +165,10 @@ async def unavailable(store: ObjectStore, verb: Verb, within: float = TIMEOUTS.t
     check_discreet(caught.value.reason)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return caught.value.reason
+
+
+def opens_at_once(monkeypatch: pytest.MonkeyPatch, *, pause: float) -> None:
+    """Let the failures that open a circuit need no span of time, and the first probe come after ``pause`` seconds."""
+    monkeypatch.setattr(breaker, "SPAN", 0.0)
+    monkeypatch.setattr(breaker, "PAUSE", pause)
+    monkeypatch.setattr(breaker, "PAUSE_MAX", 60.0)

@@ -7,20 +7,22 @@ import time
 import pytest
 
 from broker.errors import StorageUnavailableError
-from broker.store import breaker
-from broker.store.breaker import FAILURES, PAUSE, CircuitBreaker, RetryBudget
+from broker.store import breaker, transport
+from broker.store.breaker import FAILURES, PAUSE, SPAN, CircuitBreaker, RetryBudget
+from broker.store.port import ObjectStore
 from tests.patience import becomes
 
-from .calls import LATE, REF, TARGET, TIMEOUTS, VERBS, facing, unavailable
+from .calls import LATE, REF, TARGET, TIMEOUTS, VERBS, facing, opens_at_once, unavailable
 from .wire import Act, error, keeps, resets, says, silence
 
 HEAD = VERBS["head"]
 
 
-def opened(now: float = 0.0) -> CircuitBreaker:
-    """A breaker that just opened."""
+def opened() -> CircuitBreaker:
+    """A breaker that has opened at the instant 0."""
     found = CircuitBreaker()
-    assert [found.failed(now) for _ in range(FAILURES)] == [False] * (FAILURES - 1) + [True]
+    assert [found.failed(-SPAN) for _ in range(FAILURES)] == [False] * FAILURES
+    assert found.failed(0)
     return found
 
 
@@ -32,25 +34,58 @@ def test_a_store_that_answers_is_asked() -> None:
         assert found.wait(0, may_probe=False) == 0
 
 
-def test_after_failures_in_a_row_it_is_left_alone_for_the_pause() -> None:
+def test_a_short_outage_opens_nothing() -> None:
+    """However many calls fail in it: they must fail over a span of time."""
+    found = CircuitBreaker()
+    assert not any(found.failed(SPAN * each / 1001) for each in range(1001))
+    assert found.wait(SPAN, may_probe=False) == 0
+
+
+def test_a_few_failures_far_apart_open_nothing() -> None:
+    """A store that is called seldom needs several failures as well."""
+    found = CircuitBreaker()
+    assert [found.failed(each * 60) for each in range(FAILURES)] == [False] * (FAILURES - 1) + [True]
+
+
+def test_an_answer_begins_the_span_anew() -> None:
+    """Failures before it do not count."""
+    found = CircuitBreaker()
+    for _ in range(10 * FAILURES):
+        found.failed(0)
+    found.succeeded()
+    assert not any(found.failed(SPAN) for _ in range(10 * FAILURES))
+
+
+def test_an_open_circuit_refuses_calls_for_the_pause() -> None:
+    """The wait is what is left of it."""
     found = opened()
-    assert found.wait(1, may_probe=True) == PAUSE - 1
-    assert found.wait(PAUSE - 0.1, may_probe=True) == pytest.approx(0.1)
+    assert found.wait(0, may_probe=True) == PAUSE
+    assert found.wait(PAUSE / 2, may_probe=True) == PAUSE / 2
 
 
-def test_after_the_pause_one_quick_call_finds_out() -> None:
+def test_after_the_pause_one_quick_call_is_the_probe() -> None:
+    """A long call is not: its caller would wait too long for the outcome."""
     found = opened()
     assert found.wait(PAUSE, may_probe=False) == PAUSE
     assert found.wait(PAUSE, may_probe=True) == 0
-    assert found.wait(PAUSE, may_probe=True) == PAUSE
-    assert found.wait(2 * PAUSE, may_probe=True) == 0
+    assert found.wait(PAUSE, may_probe=True) == 2 * PAUSE
 
 
-def test_a_probe_that_fails_is_followed_by_a_pause() -> None:
+def test_the_pause_doubles_with_each_probe() -> None:
+    """From a quarter of a second to five seconds, and begins anew when the circuit opens the next time."""
     found = opened()
-    assert found.wait(PAUSE, may_probe=True) == 0
-    assert not found.failed(PAUSE + 3)
-    assert found.wait(PAUSE + 4, may_probe=True) == PAUSE - 1
+    now, pauses = 0.0, []
+    for _ in range(8):
+        pauses.append(found.wait(now, may_probe=True))
+        now += pauses[-1]
+        assert found.wait(now, may_probe=True) == 0
+        assert not found.failed(now)
+    assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
+    assert found.succeeded()
+    for _ in range(FAILURES):
+        found.failed(now)
+    assert found.failed(now + SPAN)
+    assert found.wait(now + SPAN, may_probe=True) == PAUSE
 
 
 def test_one_success_ends_it() -> None:
@@ -78,7 +113,10 @@ def test_what_is_not_spent_makes_no_fortune() -> None:
     assert [budget.spend() for _ in range(12)] == [True] * 10 + [False] * 2
 
 
-async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opens_at_once(monkeypatch, pause=60)
     async with facing(silence, timeouts=TIMEOUTS) as (store, server):
         await asyncio.gather(*(store.head(REF) for _ in range(2 * FAILURES)), return_exceptions=True)
         asked = server.connections
@@ -86,7 +124,7 @@ async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(cap
         for _ in range(100):
             with pytest.raises(StorageUnavailableError) as refused:
                 await store.head(REF)
-            assert 1 <= (refused.value.retry_after or 0) <= PAUSE
+            assert 1 <= (refused.value.retry_after or 0) <= 60
         assert time.monotonic() - began < 10 * TIMEOUTS.total  # a tenth of what it takes to wait for each
         assert server.connections == asked
     opened = {"event": "broker.store_circuit_opened", "reason": "HeadObject got no answer, TimeoutError"}
@@ -96,7 +134,7 @@ async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(cap
 async def test_s15_a_store_that_is_back_is_found_by_one_quick_call(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(breaker, "PAUSE", 1.0)
+    opens_at_once(monkeypatch, pause=1)
     async with facing(resets()) as (store, server):
         for _ in range(FAILURES):
             await unavailable(store, HEAD)
@@ -112,7 +150,8 @@ async def test_s15_a_store_that_is_back_is_found_by_one_quick_call(
     ]
 
 
-async def test_s04_a_store_that_is_overloaded_is_left_alone() -> None:
+async def test_s04_a_store_that_is_overloaded_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    opens_at_once(monkeypatch, pause=60)
     async with facing(says(error(503, "SlowDown"))) as (store, server):
         for _ in range(3 * FAILURES):
             await unavailable(store, HEAD)
@@ -144,18 +183,48 @@ async def test_s04_troubles_are_not_doubled(acts: tuple[Act, ...], monkeypatch: 
         assert 100 <= len(server.requests) <= 131
 
 
-async def test_a_crowd_of_our_own_calls_says_nothing_of_a_store_that_answers() -> None:
-    """The last of them had a place so late that no store could have answered in time."""
+async def test_past_its_capacity_a_store_answers_as_many_calls_as_before() -> None:
+    """Those for which there is no slot soon are refused early, and cost the others nothing."""
 
     async def in_a_moment(request: str, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(LATE.total * 0.3)
         await says(HEAD.good)(request, writer)
 
-    async with facing(in_a_moment, timeouts=LATE, concurrency=2 * FAILURES) as (store, _):
-        crowd = await asyncio.gather(*(store.head(REF) for _ in range(10 * FAILURES)), return_exceptions=True)
-        failed = [str(one.reason) for one in crowd if isinstance(one, StorageUnavailableError)]
-        assert len([reason for reason in failed if "got no answer" in reason]) >= FAILURES
+    async with facing(in_a_moment, timeouts=LATE, concurrency=8) as (store, server):
+        crowd = await asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
+        refused = [str(one.reason) for one in crowd if isinstance(one, StorageUnavailableError)]
+        assert refused == ["HeadObject found no free slot"] * 92
+        assert len(server.requests) == 8
         assert await store.head(REF) == HEAD.result
+
+
+async def test_calls_with_a_place_wait_for_no_slot() -> None:
+    """Not even while others hold all slots; and the place is free again afterwards."""
+    async with facing(silence, timeouts=LATE, concurrency=1) as (store, server):
+        hanging = asyncio.create_task(store.head(REF))
+        await becomes(lambda: server.connections == 1)
+        server.acts = (silence, says(HEAD.good))
+        for _ in range(2):
+            async with store.place():
+                assert [*await asyncio.gather(store.head(REF), store.head(REF))] == [HEAD.result] * 2
+        await asyncio.gather(hanging, return_exceptions=True)
+
+
+async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gets none soon is refused, before anything is asked of the store."""
+    monkeypatch.setattr(transport, "PLACE_WAIT", 0.05)
+    async with facing(says(HEAD.good), concurrency=1) as (store, server):
+        async with store.place():
+            with pytest.raises(StorageUnavailableError) as refused:
+                await asyncio.create_task(_placed(store))
+            assert refused.value.reason == "The request found no free slot"
+            assert server.connections == 0
+        await _placed(store)
+
+
+async def _placed(store: ObjectStore) -> None:
+    async with store.place():
+        await store.head(REF)
 
 
 async def test_s16_slow_copies_keep_nobody_from_a_quick_look() -> None:

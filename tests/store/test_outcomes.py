@@ -9,7 +9,7 @@ from broker.errors import ObjectThrottledError, StorageUnavailableError
 from broker.store.breaker import FAILURES
 from broker.store.outcomes import outcome_of
 
-from .calls import DATE, LATE, REF, TARGET, VERBS, facing, unavailable
+from .calls import DATE, LATE, REF, TARGET, VERBS, facing, opens_at_once, unavailable
 from .wire import Act, answer, error, keeps, says
 
 HEAD = VERBS["head"]
@@ -66,9 +66,10 @@ async def test_seq05_throttled_objects_use_up_no_other_second_attempts() -> None
 
 @pytest.mark.parametrize("status", [500, 520, 530])
 async def test_a_store_that_fails_opens_the_circuit_and_the_line_says_why(
-    status: int, caplog: pytest.LogCaptureFixture
+    status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The reason of the failure that opened it stands in the log."""
+    opens_at_once(monkeypatch, pause=60)
     async with facing(says(error(status, "InternalError"))) as (store, _):
         for _ in range(FAILURES):
             await unavailable(store, HEAD)
@@ -78,7 +79,7 @@ async def test_a_store_that_fails_opens_the_circuit_and_the_line_says_why(
 
 async def test_a_throttled_probe_leaves_the_next_call_to_find_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """One user's throttled object does not keep the circuit open."""
-    monkeypatch.setattr("broker.store.breaker.PAUSE", 0.2)
+    opens_at_once(monkeypatch, pause=0.2)
     async with facing(says(answer(500)), timeouts=LATE) as (store, server):
         for _ in range(FAILURES):
             await unavailable(store, HEAD)

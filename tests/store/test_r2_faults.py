@@ -242,8 +242,14 @@ async def test_s11_a_skewed_clock_is_named(verb: Verb) -> None:
         assert "our clock is +63072000 s off the store's" in await unavailable(store, verb)
 
 
+async def test_s11_a_clock_a_minute_off_is_named() -> None:
+    """URLs of a slow clock are refused as AccessDenied, long before the store names the clock."""
+    async with facing(says(error(403, "AccessDenied", {"Date": "Fri, 15 Jan 2027 08:01:00 GMT"}))) as (store, _):
+        assert "our clock is -60 s off the store's" in await unavailable(store, VERBS["head"])
+
+
 async def test_s11_a_clock_that_agrees_is_not_named() -> None:
-    async with facing(says(error(403, "AccessDenied", {"Date": "Fri, 15 Jan 2027 08:14:00 GMT"}))) as (store, _):
+    async with facing(says(error(403, "AccessDenied", {"Date": "Fri, 15 Jan 2027 08:00:59 GMT"}))) as (store, _):
         assert "clock" not in await unavailable(store, VERBS["head"])
 
 
@@ -274,6 +280,23 @@ async def test_s18_a_connection_that_died_while_idle_is_not_seen() -> None:
     async with facing(keeps(good), resets(), says(good)) as (store, server):
         assert await store.head(REF) == await store.head(REF) == VERBS["head"].result
         assert (server.connections, len(server.requests)) == (2, 3)
+
+
+@pytest.mark.parametrize("ends", [resets(), says(b"")], ids=["reset", "closed"])
+async def test_s18_lost_connections_cost_no_second_attempts(ends: Act) -> None:
+    """However many kept connections a store closes, no call fails for it."""
+    good = VERBS["head"].good
+    async with facing(*(keeps(good), ends) * 100, keeps(good)) as (store, server):
+        for _ in range(100):
+            assert await store.head(REF) == VERBS["head"].result
+        assert server.connections == 100
+
+
+async def test_a_second_attempt_goes_on_a_fresh_connection() -> None:
+    """What is wrong may be the connection, or the one machine that it leads to."""
+    async with facing(keeps(error(503, "SlowDown")), keeps(VERBS["head"].good)) as (store, server):
+        assert await store.head(REF) == VERBS["head"].result
+        assert server.connections == 2
 
 
 async def test_s15_a_store_that_is_back_is_used_again() -> None:

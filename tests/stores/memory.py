@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from broker.core.limits import PART_MIN, PUT_MAX
@@ -26,7 +27,7 @@ class MemoryObjectStore:
     """Every bucket exists unless it is in ``missing_buckets``.
 
     ``calls`` counts the calls of each verb; a verb in ``failing`` raises; ``undeletable`` keys keep their objects.
-    ``returns_checksums`` is whether it answers with the SHA-256 of objects.
+    ``returns_checksums`` is whether it answers with the SHA-256 of objects; ``skew`` is our clock's from the store's.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
@@ -38,7 +39,15 @@ class MemoryObjectStore:
         self.undeletable: set[str] = set()
         self.returns_checksums = True
         self.is_closed = False
+        self.skew: float | None = None
         self._clock = clock
+
+    @property
+    def clock_skew(self) -> float | None:
+        return self.skew
+
+    def place(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     def put(
         self,

@@ -29,6 +29,8 @@ KEY = f"media/{ID}.mp3"
 class UnaskedStore:
     """A store that no refused request may reach."""
 
+    clock_skew = None
+
     def __getattr__(self, verb: str) -> Any:
         if verb == "close":
             return self._close

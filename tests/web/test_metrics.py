@@ -72,11 +72,19 @@ def test_methods_of_no_standard_are_one_and_open_no_series_of_their_own() -> Non
 
 
 def test_the_port_has_metrics_of_requests_and_of_the_process_and_nothing_else() -> None:
-    here = TestClient(metrics_app(RequestMetrics()))
+    here = TestClient(metrics_app(RequestMetrics(), lambda: None))
     assert "process_resident_memory_bytes" in here.get("/metrics").text
     assert here.head("/metrics").status_code == 200
     assert here.post("/metrics").status_code == 405
     assert [here.get(path).status_code for path in ("/", "/metrics/", "/healthz", "/api/v1/uploads")] == [404] * 4
+
+
+@pytest.mark.parametrize(("skew", "sample"), [(-2.5, "\nbroker_clock_skew_seconds -2.5\n"), (None, "")])
+def test_the_clocks_difference_is_a_metric_once_it_is_known(skew: float | None, sample: str) -> None:
+    """A store that has not answered yet tells nothing."""
+    text = TestClient(metrics_app(RequestMetrics(), lambda: skew)).get("/metrics").text
+    assert sample in text
+    assert ("broker_clock_skew_seconds" in text) is bool(sample)
 
 
 def test_every_request_of_the_application_is_counted_by_its_template() -> None:

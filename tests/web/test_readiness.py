@@ -23,7 +23,7 @@ STAGED = {
     "R2_STAGING_ACCESS_KEY_ID": "AKSTAGED",
     "R2_STAGING_SECRET_ACCESS_KEY": "the canary staging secret",
 }
-ALL_WELL = {"configuration": "ok", "store": "ok", "keys": "ok"}
+ALL_WELL = {"configuration": "ok", "store": "ok", "keys": "ok", "clock": "ok"}
 AWAY = {**ALL_WELL, "store": "storage_unavailable"}
 
 
@@ -154,6 +154,18 @@ def test_the_line_names_every_check_that_failed(environment: dict[str, str], fai
         assert app.get("/readyz").status_code == 503
     (line,) = lines
     assert (line["failed"], "reason" in line) == (failed, False)
+
+
+@pytest.mark.parametrize(("skew", "status"), [(None, 200), (59.9, 200), (-59.9, 200), (60.0, 503), (-300.0, 503)])
+def test_a_clock_that_is_off_makes_the_process_unready(skew: float | None, status: int) -> None:
+    """It signs URLs that live too short or that the store refuses; the line says by how much it is off."""
+    lines: Lines = []
+    store = MemoryObjectStore()
+    store.skew = skew
+    with deployment(lines, ENVIRONMENT, store) as app:
+        answer = app.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["clock"] == "ok") == (status, status == 200)
+    assert lines[0].get("reason") == (None if status == 200 else f"our clock is {skew:+.0f} s off the store's")
 
 
 def test_the_line_of_a_process_that_is_ready_has_no_failure() -> None:

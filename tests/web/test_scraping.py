@@ -23,7 +23,7 @@ ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 async def serving(first: int, count: int = 1, host: str = "127.0.0.1") -> AsyncIterator[None]:
     """A process that is scraped."""
     place = MetricsSettings(host, range(first, first + count))
-    task = asyncio.create_task(scraping.serve(metrics_app(RequestMetrics()), place))
+    task = asyncio.create_task(scraping.serve(metrics_app(RequestMetrics(), lambda: None), place))
     yield
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
