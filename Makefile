@@ -11,7 +11,7 @@ REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz mutants faults soak lint serve bench bench-quick clean lock
+.PHONY: demo test browser large fuzz mutants faults soak lint serve bench bench-quick scale clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -53,6 +53,9 @@ bench: $(READY)  ## what it costs beside others, a quarter of an hour (apt-get i
 
 bench-quick: $(READY)  ## the same in fewer and shorter rounds, three minutes
 	$(BIN)/python -m bench --quick
+
+scale: $(READY)  ## what it does under more load than the store takes, and on odd networks; ten minutes (ROWS, as ROWS="F22 F27")
+	$(BIN)/python -m bench.scale $(ROWS)
 
 lock: $(READY)  ## write the lock files anew from pyproject.toml
 	$(BIN)/pip install --quiet uv

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jwt
@@ -23,11 +23,17 @@ ENVIRONMENT: Mapping[str, str] = {**STORE, "JWT_SECRET": JWT_SECRET, "BROKER_RAT
 
 
 @contextlib.contextmanager
-def broker(environment: Mapping[str, str] = ENVIRONMENT, options: Sequence[str] = ()) -> Iterator[Server]:
-    """One, that answers."""
+def broker(
+    environment: Mapping[str, str] = ENVIRONMENT,
+    options: Sequence[str] = (),
+    *,
+    started: Callable[[int], Sequence[str]] | None = None,
+) -> Iterator[Server]:
+    """One, that answers. ``started`` is another command that starts one at a port."""
     port = free_port()
     scraped = {"BROKER_METRICS_PORT": metrics_ports()}
-    with serving(command(port, options), port, {**environment, **scraped}) as server:
+    started_by = started(port) if started else command(port, options)
+    with serving(started_by, port, {**HERE, **environment, **scraped}) as server:
         yield server
 
 

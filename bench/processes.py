@@ -57,11 +57,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[Server]:
-    """The server that ``command`` starts, once it takes connections; what it writes goes to a file."""
+def serving(
+    command: Sequence[str], port: int, environment: Mapping[str, str], *, output: int | None = None
+) -> Iterator[Server]:
+    """The server that ``command`` starts, once it takes connections; it writes to ``output``, by default a file."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, env={"PATH": os.environ["PATH"], **environment}, stdout=log, stderr=subprocess.STDOUT
+            command,
+            env={"PATH": os.environ["PATH"], **environment},
+            stdout=log if output is None else output,
+            stderr=subprocess.STDOUT,
         )
         try:
             _wait(process, port)

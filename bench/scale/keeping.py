@@ -1,0 +1,135 @@
+"""F28: requests that are lost on kept connections: when clients pause for about as long as the broker keeps an idle
+one, and when the broker is told to stop under load.
+
+A client looks whether its connection was closed just before it sends, as any does, and repeats nothing: a request is
+lost when it was sent and the connection ends without an answer. For the first the broker keeps idle connections for two
+seconds; each client pauses for up to 50 ms more or less. At a SIGTERM each client uses its connection for as long as
+the broker leaves it open; what was not sent is not lost.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+from collections.abc import Awaitable, Iterable, Iterator
+
+from bench.figures import Effort, Figure, Spread, at_most
+from bench.processes import Server
+from bench.wrk import Request
+
+from .changed import keep_alive
+from .client import Client, encoded
+from .store import Orders
+from .uploads import broker, confirm, create, created, run, store, users
+
+KEPT = 2  # seconds
+AROUND = 0.05  # seconds
+PAUSING, STOPPED = 600, 32  # clients
+STOPS_AFTER = 1.0  # seconds
+HEALTH = encoded(Request("/healthz"))
+
+
+def figures(effort: Effort) -> Iterator[Figure]:
+    """Both halves of F28."""
+    with store(Orders(late=100)) as late:
+        with broker(late, change=(keep_alive, str(KEPT))) as server:
+            outcomes = run(paused(server, effort.rounds))
+        yield lost("requests lost on kept connections, with pauses around the keep-alive", outcomes)
+        outcomes = []
+        for _ in range(effort.rounds // 2):
+            with broker(late) as server:
+                outcomes += run(stopped(server))
+        yield lost("requests lost at a SIGTERM under load", outcomes)
+
+
+def lost(measure: str, outcomes: list[bool]) -> Figure:
+    """A row of what was answered, and what was not."""
+    count = Spread.of([outcomes.count(False)])
+    return Figure("F28", measure, at_most(0), count, "", count, Spread.of([len(outcomes)]), "of")
+
+
+class Kept:
+    """One connection of a client that repeats nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setblocking(False)
+        self._is_last = False
+
+    def is_open(self) -> bool:
+        """Whether nothing says that the server closed it."""
+        try:
+            return not self._is_last and self._socket.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return not self._is_last
+        except OSError:
+            return False
+
+    async def ask(self, request: bytes) -> bool:
+        """Whether the request was answered."""
+        loop = asyncio.get_running_loop()
+        received = b""
+        with contextlib.suppress(OSError):
+            await loop.sock_sendall(self._socket, request)
+            while not _is_whole(received):
+                data = await loop.sock_recv(self._socket, 65_536)
+                if not data:
+                    return False
+                received += data
+        self._is_last = b"\r\nconnection: close\r\n" in received.lower()
+        return _is_whole(received)
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+
+
+def _is_whole(received: bytes) -> bool:
+    head, end, body = received.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return bool(end) and len(body) >= int(length)
+
+
+async def paused(server: Server, rounds: int) -> list[bool]:
+    """Of each request after a pause: whether it was answered."""
+
+    async def client() -> list[bool]:
+        await asyncio.sleep(random.uniform(0, KEPT))  # not all at once
+        connection, found = Kept(server.port), list[bool]()
+        await connection.ask(HEALTH)
+        for _ in range(rounds):
+            await asyncio.sleep(KEPT + random.uniform(-AROUND, AROUND))
+            if not connection.is_open():
+                connection.close()
+                connection = Kept(server.port)
+            found.append(await connection.ask(HEALTH))
+        connection.close()
+        return found
+
+    return await gathered(client() for _ in range(PAUSING))
+
+
+async def stopped(server: Server) -> list[bool]:
+    """Of each request before, at and after a SIGTERM: whether it was answered."""
+    client, bearers = Client(server.port), users()[:STOPPED]
+    confirms = [encoded(confirm(await created(client, bearer), bearer)) for bearer in bearers]
+
+    async def sender(number: int) -> list[bool]:
+        connection, found = Kept(server.port), list[bool]()
+        request = confirms[number] if number % 2 else encoded(create(bearers[number]))
+        while connection.is_open():
+            found.append(await connection.ask(request))
+        connection.close()
+        return found
+
+    asyncio.get_running_loop().call_later(STOPS_AFTER, os.kill, server.pid, signal.SIGTERM)
+    outcomes = await gathered(sender(number) for number in range(STOPPED))
+    client.close()
+    return outcomes
+
+
+async def gathered(clients: Iterable[Awaitable[list[bool]]]) -> list[bool]:
+    """The outcomes of all clients."""
+    return [outcome for found in await asyncio.gather(*clients) for outcome in found]
