@@ -19,7 +19,7 @@ ROOMS = {
     "uvicorn": ("cli", "web/guard", "web/exchange", "web/scraping"),
     "httptools": ("web/guard", "http1/message"),
     "prometheus_client": ("web/exposition",),
-    "aiohappyeyeballs": ("http1/origin",),
+    "aiohappyeyeballs": ("http1/addresses", "http1/origin"),
     "aiohttp": (),
     "boto3": ("store/admin", "cli"),
     "botocore": ("store/admin", "cli"),

@@ -13,6 +13,7 @@ import pytest
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import StorageUnavailableError
+from broker.store.answers import SKEW_HINT
 from broker.store.port import ObjectStore
 from broker.store.r2 import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
@@ -98,6 +99,19 @@ async def test_a_key_with_characters_that_urls_encode_is_found(subject: Subject)
     ref = put(subject, ObjectRef(BUCKET, f"{new_ref().key} a+b&c=d%20~é.mp3"))
 
     assert (await head(subject, ref)).size == len(BODY)
+
+
+async def test_calls_in_a_place_are_answered_as_any_other(subject: Subject) -> None:
+    """A place bounds how many requests call the store at once, and changes no answer."""
+    ref = put(subject)
+    async with subject.store.place():
+        assert await subject.store.first_bytes(ref, 4) == (await head(subject, ref), BODY[:4])
+
+
+async def test_the_clock_of_a_store_beside_us_does_not_differ(subject: Subject) -> None:
+    """A store whose answers have no date leaves it unknown."""
+    await subject.store.head(new_ref())
+    assert abs(subject.store.clock_skew or 0) < SKEW_HINT
 
 
 async def test_head_of_an_object_of_several_chunks_has_the_md5_as_etag(subject: Subject) -> None:
