@@ -48,8 +48,9 @@ class Connection(asyncio.Protocol):
         return response
 
     def abort(self) -> None:
-        """End it now."""
-        self._transport.abort()
+        """End it now, if it has not ended. Some versions of asyncio raise when a TLS transport is aborted twice."""
+        if self.is_open:
+            self._transport.abort()
 
     # What the transport calls.
 

@@ -85,6 +85,9 @@ class Origin:
                 return await self._answer(kept, encoded, reading)
             except (ServerDisconnectedError, ConnectionError):
                 raise KeptConnectionLostError from None
+            except asyncio.CancelledError:
+                self._let_go()
+                raise
         return await self._answer(await self._connected(), encoded, reading)
 
     async def close(self) -> None:
@@ -103,6 +106,12 @@ class Origin:
         if connection.is_open:
             self._keep(connection)
         return response
+
+    def _let_go(self) -> None:
+        """Close what is idle: where one connection had no answer in time, all may lead to a network that is gone."""
+        for connection in self._idle:
+            connection.abort()
+        self._idle.clear()
 
     def _kept(self) -> Connection | None:
         fresh = asyncio.get_running_loop().time() - KEPT

@@ -162,6 +162,18 @@ async def a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice
             await good(client)
 
 
+async def a_kept_connection_that_leads_nowhere_costs_one_request() -> None:
+    async with facing(keeps(GOOD)) as (client, server):
+        await asyncio.gather(*(good(client) for _ in range(4)))
+        server.acts = (silence,)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await client.ask(GET)
+        server.acts = (keeps(GOOD),)
+        await good(client)
+        assert (server.connections, len(client._idle)) == (5, 1)
+
+
 async def a_fresh_connection_takes_the_place_of_a_kept_one() -> None:
     async with facing(keeps(GOOD)) as (client, server):
         for _ in range(5):
@@ -219,6 +231,7 @@ SCENARIOS: list[Callable[[], Awaitable[None]]] = [
     a_caller_that_goes_away_takes_its_connection_along,
     failures_are_named_and_leave_no_connection,
     a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice,
+    a_kept_connection_that_leads_nowhere_costs_one_request,
     a_fresh_connection_takes_the_place_of_a_kept_one,
     a_body_without_a_length_ends_with_its_connection,
     a_body_that_goes_on_is_cut_and_its_connection_ended,
