@@ -43,9 +43,25 @@ class RequestCollector(Collector):
         yield durations
 
 
-def exposition(requests: RequestMetrics) -> Response:
-    """The answer to a scrape: these requests, and what the process uses."""
+class LogCollector(Collector):
+    """The sample of the log."""
+
+    def __init__(self, lines_dropped: int) -> None:
+        self._lines_dropped = lines_dropped
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """It alone."""
+        yield CounterMetricFamily(
+            "broker_log_lines_dropped",
+            "Lines of the log that were dropped because standard output did not take them.",
+            value=self._lines_dropped,
+        )
+
+
+def exposition(requests: RequestMetrics, lines_dropped: int) -> Response:
+    """The answer to a scrape: these requests, what was lost of the log, and what the process uses."""
     registry = CollectorRegistry()
     registry.register(RequestCollector(requests))
+    registry.register(LogCollector(lines_dropped))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -6,7 +6,7 @@ Rules of this module
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -62,12 +62,12 @@ class RequestMetrics:
         return self._series.setdefault(key, Series())
 
 
-def metrics_app(requests: RequestMetrics) -> ASGIApp:
+def metrics_app(requests: RequestMetrics, lines_dropped: Callable[[], int] = int) -> ASGIApp:
     """The application behind the port of the metrics: ``/metrics`` and nothing else. Scrapes leave no line."""
 
     async def scrape(_request: Request) -> Response:
         from .exposition import exposition  # noqa: PLC0415  the first scrape waits for the library, the start does not
 
-        return exposition(requests)
+        return exposition(requests, lines_dropped())
 
     return Telemetry(Table([Route("/metrics", Resource({"GET": scrape}))]), lambda _line: None)

@@ -71,9 +71,10 @@ def test_methods_of_no_standard_are_one_and_open_no_series_of_their_own() -> Non
     assert requests(read(metrics)) == {("/a", "other", "405"): 1000}
 
 
-def test_the_port_has_metrics_of_requests_and_of_the_process_and_nothing_else() -> None:
-    here = TestClient(metrics_app(RequestMetrics()))
+def test_the_port_has_metrics_of_requests_of_the_log_and_of_the_process_and_nothing_else() -> None:
+    here = TestClient(metrics_app(RequestMetrics(), lambda: 7))
     assert "process_resident_memory_bytes" in here.get("/metrics").text
+    assert samples(here.get("/metrics").text)[named("broker_log_lines_dropped_total")] == 7
     assert here.head("/metrics").status_code == 200
     assert here.post("/metrics").status_code == 405
     assert [here.get(path).status_code for path in ("/", "/metrics/", "/healthz", "/api/v1/uploads")] == [404] * 4
