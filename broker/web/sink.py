@@ -43,8 +43,6 @@ class Sink:
         self._notice = notice
         self._limit = limit
         self._most = _most(descriptor)
-        self.dropped = 0
-        """Lines dropped since the process began."""
         self._reset()
 
     def _reset(self) -> None:
@@ -54,6 +52,8 @@ class Sink:
         self._size = 0
         self._missing = 0
         self._idle = False
+        self.dropped = 0
+        """Lines dropped since the process began."""
 
     def start(self) -> None:
         """Start the thread. In a forked child start anew: it has no thread, and the waiting lines are its parent's."""

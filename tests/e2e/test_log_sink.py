@@ -2,19 +2,15 @@
 
 import asyncio
 import contextlib
-import fcntl
-import json
 import os
 import pty
 import resource
 import signal
 import subprocess
 import termios
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,47 +21,11 @@ from tests.web.reading import NOTICE
 from tests.web.scrapes import Samples, free_ports, named, requests, samples, scrape
 
 from .load import load
+from .log_reader import Reader
 from .processes import BROKER, Broker
 from .test_process import NOWHERE, WITHOUT_OUTPUT
 
 DROPPED = named("broker_log_lines_dropped_total")
-
-
-class Reader:
-    """Reads a named pipe, stops, and reads on."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self._source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that whoever writes can open it
-        fcntl.fcntl(self._source, fcntl.F_SETPIPE_SZ, 4096)
-        os.set_blocking(self._source, True)
-        self._goes_on = threading.Event()
-        self._found = bytearray()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def read(self) -> None:
-        """From now on."""
-        self._goes_on.set()
-
-    def stop(self) -> None:
-        """Take no more from the pipe."""
-        self._goes_on.clear()
-
-    def lines(self) -> list[dict[str, Any]]:
-        """All whole lines so far."""
-        whole, _, _ = self._found.rpartition(b"\n")
-        return [json.loads(line) for line in whole.splitlines()]
-
-    def accounted(self) -> int:
-        """The requests that have a line, or are in a count of dropped lines."""
-        return sum(line.get("count", line["event"] == "request") for line in self.lines())
-
-    def _read(self) -> None:
-        self._goes_on.wait()
-        while more := os.read(self._source, 4096):
-            self._found += more
-            self._goes_on.wait()
 
 
 async def test_a_reader_that_stops_loses_no_request(tmp_path: Path) -> None:
