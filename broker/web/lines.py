@@ -32,7 +32,7 @@ class JsonLines(logging.Handler):
     def __init__(self, descriptor: int, *, clock: Callable[[], float] = time.time, limit: int = LIMIT) -> None:
         super().__init__()
         self._clock = clock
-        self._second = (-1.0, "")
+        self._start = (-1, "")
         self._ends_at = math.inf
         self._sink = Sink(descriptor, self._dropped, limit=limit)
         self._sink.start()
@@ -75,17 +75,16 @@ class JsonLines(logging.Handler):
         return self._timed(json.dumps({"event": "broker.log_lines_dropped", "count": count}))
 
     def _timed(self, line: str) -> bytes:
-        """The line with the time, in UTC, as its first member (RFC 3339). A second's text is made once.
+        """The line with the time, in UTC, as its first member (RFC 3339). A millisecond's text is made once.
 
         What UTF-8 does not have, a lone surrogate, is escaped as JSON does it (RFC 8259, sections 7 and 8.2).
         """
-        now = self._clock()
-        second, text = self._second
-        if now // 1 != second:
-            second = now // 1
-            text = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
-            self._second = second, text
-        return f'{text}.{int((now - second) * 1000):03}Z",{line[1:]}\n'.encode(errors="backslashreplace")
+        now = int(self._clock() * 1000)
+        made, start = self._start
+        if now != made:
+            start = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(now // 1000)) + f'.{now % 1000:03}Z",'
+            self._start = now, start
+        return f"{start}{line[1:]}\n".encode(errors="backslashreplace")
 
 
 def _message(record: logging.LogRecord) -> str:

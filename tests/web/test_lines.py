@@ -103,12 +103,13 @@ def test_the_time_of_a_line_is_in_utc_with_milliseconds(seconds: float, written:
 
 
 def test_the_time_follows_the_clock_forwards_and_backwards(pipe: Pipe) -> None:
-    """A second's text is kept for that second alone."""
-    times = [5.25, 5.5, 6.0, 5.875, 65.0]
+    """A millisecond's text is kept for that millisecond alone."""
+    times = [5.25, 5.2505, 5.5, 6.0, 5.875, 65.0]
     lines = JsonLines(pipe.writes, clock=iter(times).__next__)
     for _ in times:
         lines.write('{"a":1}')
-    assert [json.loads(line)["time"][17:23] for line in pipe.lines(5)] == [
+    assert [json.loads(line)["time"][17:23] for line in pipe.lines(6)] == [
+        "05.250",
         "05.250",
         "05.500",
         "06.000",
