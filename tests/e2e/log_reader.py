@@ -13,13 +13,11 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
-        self._source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # so that whoever writes can open it
+        self._source = os.open(path, os.O_RDWR)  # so that there is no end before the broker opens it (fifo(7))
         fcntl.fcntl(self._source, fcntl.F_SETPIPE_SZ, 4096)
-        os.set_blocking(self._source, True)
         self._goes_on = threading.Event()
         self._found = bytearray()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._read, daemon=True).start()
 
     def read(self) -> None:
         """From now on."""
@@ -40,6 +38,6 @@ class Reader:
 
     def _read(self) -> None:
         self._goes_on.wait()
-        while more := os.read(self._source, 4096):
-            self._found += more
+        while True:
+            self._found += os.read(self._source, 4096)
             self._goes_on.wait()
