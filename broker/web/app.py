@@ -38,11 +38,13 @@ def create_app(
     clock: Callable[[], float] = time.time,
     extra_routes: Sequence[Route] = (),
     write_line: Callable[[str], object] = access_log.info,
+    lines_dropped: Callable[[], int] = int,
 ) -> ASGIApp:
     """The application of one process.
 
     ``store`` and ``staging_store`` stand in for the configured one, the latter as the staging bucket's own credentials
-    see it; ``extra_routes`` are pages that a command adds to the API. ``write_line`` takes the line of each request.
+    see it; ``extra_routes`` are pages that a command adds to the API. ``write_line`` takes the line of each request,
+    ``lines_dropped`` returns how many lines of the log were dropped.
     """
     receipts = Receipts(configured.secrets, issuer=configured.issuer) if configured.secrets else None
     place = configured.store
@@ -55,7 +57,7 @@ def create_app(
         store = staging_store = None
 
     verifier = TokenVerifier(configured.tokens)
-    count, scraped = _metrics(configured.metrics, store) if configured.metrics else (None, None)
+    count, scraped = _metrics(configured.metrics, store, lines_dropped) if configured.metrics else (None, None)
 
     # The start waits neither for the identity service nor for a port of the metrics
     beside = [verifier.keys.refresh, *([scraped] if scraped else ())]
@@ -70,7 +72,7 @@ def create_app(
 def from_environment() -> ASGIApp:
     """The application of a worker process."""
     lines = configure_logging()
-    app = create_app(settings.from_environment(), write_line=lines.write)
+    app = create_app(settings.from_environment(), write_line=lines.write, lines_dropped=lines.dropped)
     gc.freeze()  # what a process starts with stays as long as it does
     gc.enable()
     return app
@@ -91,6 +93,8 @@ def _lifespan(
             task.cancel()
         for store in stores:
             await store.close()
+        for handler in logging.getLogger().handlers:  # uvicorn ends by the signal, with which atexit does not run
+            handler.flush()
 
     return lifespan
 
@@ -105,14 +109,17 @@ def _stores(place: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectSto
 
 
 def _metrics(
-    place: MetricsSettings, store: ObjectStore | None
+    place: MetricsSettings, store: ObjectStore | None, lines_dropped: Callable[[], int]
 ) -> tuple[Count, Callable[[], Coroutine[Any, Any, None]]]:
     """What counts a request, and what lets the counts be scraped until it is cancelled."""
     from . import metrics, scraping  # noqa: PLC0415  who asks for no metrics is to pay nothing for them
 
     requests = metrics.RequestMetrics()
-    app = metrics.metrics_app(requests, lambda: store.clock_skew if store else None)
-    return requests.count, partial(scraping.serve, app, place)
+
+    def facts() -> metrics.ProcessFacts:
+        return metrics.ProcessFacts(lines_dropped(), store.clock_skew if store else None)
+
+    return requests.count, partial(scraping.serve, metrics.metrics_app(requests, facts), place)
 
 
 def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from .metrics import BOUNDS, RequestMetrics, Series
+from .metrics import BOUNDS, ProcessFacts, RequestMetrics, Series
 
 _BOUND_LABELS: Final = (*map(str, BOUNDS), "+Inf")
 
@@ -43,23 +43,25 @@ class RequestCollector(Collector):
         yield durations
 
 
-class ClockCollector(Collector):
-    """How far the clock is from the store's, once the store has answered."""
+class FactsCollector(Collector):
+    """The samples of the process as a whole."""
 
-    def __init__(self, skew: float | None) -> None:
-        self._skew = skew
+    def __init__(self, facts: ProcessFacts) -> None:
+        self._facts = facts
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One sample, or none."""
-        if self._skew is not None:
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """Those of this moment; the clock's only once the store has answered."""
+        text = "Lines of the log that were dropped because standard output did not take them."
+        yield CounterMetricFamily("broker_log_lines_dropped", text, value=self._facts.lines_dropped)
+        if self._facts.clock_skew is not None:
             text = "Seconds that this clock is ahead of the object store's."
-            yield GaugeMetricFamily("broker_clock_skew_seconds", text, value=self._skew)
+            yield GaugeMetricFamily("broker_clock_skew_seconds", text, value=self._facts.clock_skew)
 
 
-def exposition(requests: RequestMetrics, skew: float | None) -> Response:
-    """The answer to a scrape: these requests, the clock's ``skew``, and what the process uses."""
+def exposition(requests: RequestMetrics, facts: ProcessFacts) -> Response:
+    """The answer to a scrape: these requests, these facts, and what the process uses."""
     registry = CollectorRegistry()
     registry.register(RequestCollector(requests))
-    registry.register(ClockCollector(skew))
+    registry.register(FactsCollector(facts))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -1,43 +1,55 @@
-"""The log: one JSON line a record on standard output, each with the time at which it was written.
+"""The log: one JSON line a record on standard output, each with the time at which it was made.
 
-Lines of one turn of the event loop leave in one write and with one time: each write is a call of the system's, which at
-many requests a second is dearer than to make the line.
+Whoever logs hands a line to the ``Sink`` and goes on. All loggers of the process end here, those of libraries too: what
+they would otherwise write to standard error could stop the event loop.
 """
 
-import asyncio
 import contextlib
 import json
 import logging
-import re
+import math
+import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
-_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+from .sink import LIMIT, Sink
+
+END_WITHIN: Final = 1.0
+"""Seconds that the end of the process waits for lines to be written."""
+
+_STDOUT: Final = 1
 
 
 class JsonLines(logging.Handler):
-    """Writes to ``stream``, if there is one. Our records are JSON already; others' become the ``message`` of one.
+    """Writes to ``descriptor``. Our records are JSON already; others' become the ``message`` of one.
 
-    ``clock`` returns the seconds since 1970. Every line gets the time as its first member.
+    ``clock`` returns the seconds since 1970. Every line gets the time as its first member. At most ``limit`` bytes of
+    lines wait for the descriptor.
     """
 
-    def __init__(self, stream: TextIO | None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, descriptor: int, *, clock: Callable[[], float] = time.time, limit: int = LIMIT) -> None:
         super().__init__()
-        self._stream = stream
         self._clock = clock
-        self._second = (-1.0, "")
-        self._waiting: list[str] = []
+        self._start = (-1, "")
+        self._ends_at = math.inf
+        self._sink = Sink(descriptor, self._dropped, limit=limit)
+        self._sink.start()
+
+    def dropped(self) -> int:
+        """Lines that were dropped since the process began."""
+        return self._sink.dropped
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's line, and what waits before it, at once: it may be the last before the process ends."""
-        self._waiting.append(self.format(record))
-        self.flush()
+        """Hand over the record's line. Once the process ends, wait for it: it may be the last."""
+        self.write(self.format(record))
+        if self._ends_at < math.inf:
+            self.flush()
 
     def format(self, record: logging.LogRecord) -> str:
         """Type and no words of an exception: they may quote what must not be written down."""
-        text = record.getMessage()
+        text = _message(record)
         if text.startswith('{"event":'):
             return text
         line: dict[str, Any] = {"event": "log", "level": record.levelname.lower(), "logger": record.name}
@@ -46,51 +58,60 @@ class JsonLines(logging.Handler):
         return json.dumps({**line, "message": text})
 
     def write(self, line: str) -> None:
-        """Write ``line``, a JSON object that is not empty, before the loop's next turn ends; at once without a loop."""
-        self._waiting.append(line)
-        if len(self._waiting) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self.flush)
-            except RuntimeError:
-                self.flush()
+        """Hand over ``line``, a JSON object that is not empty. Never waits for the descriptor."""
+        self._sink.put(self._timed(line))
 
     def flush(self) -> None:
-        """Write what waits. Where nobody reads, it is lost: the service goes on."""
-        waiting, self._waiting = self._waiting, []
-        if waiting and self._stream:
-            start = self._start()
-            text = "".join([f"{start}{line[1:]}\n" for line in waiting])
-            with contextlib.suppress(OSError):
-                try:
-                    self._stream.write(text)
-                except UnicodeEncodeError:  # then nothing of the text was written
-                    self._stream.write(_BEYOND_ASCII.sub(_escaped, text))
-                self._stream.flush()
+        """The process ends: wait for what is not yet written. All calls together take at most ``END_WITHIN``."""
+        now = time.monotonic()
+        self._ends_at = min(self._ends_at, now + END_WITHIN)
+        self._sink.flush(max(0.0, self._ends_at - now))
 
-    def _start(self) -> str:
-        """How a line begins now: the time, in UTC, is its first member (RFC 3339). A second's text is made once."""
-        now = self._clock()
-        second, text = self._second
-        if now // 1 != second:
-            second = now // 1
-            text = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
-            self._second = second, text
-        return f'{text}.{int((now - second) * 1000):03}Z",'
+    def restart(self) -> None:
+        """Go on in a process that was forked."""
+        self._sink.start()
+
+    def _dropped(self, count: int) -> bytes:
+        return self._timed(json.dumps({"event": "broker.log_lines_dropped", "count": count}))
+
+    def _timed(self, line: str) -> bytes:
+        """The line with the time, in UTC, as its first member (RFC 3339). A millisecond's text is made once.
+
+        What UTF-8 does not have, a lone surrogate, is escaped as JSON does it (RFC 8259, sections 7 and 8.2).
+        """
+        now = int(self._clock() * 1000)
+        made, start = self._start
+        if now != made:
+            start = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(now // 1000)) + f'.{now % 1000:03}Z",'
+            self._start = now, start
+        return f"{start}{line[1:]}\n".encode(errors="backslashreplace")
 
 
-def _escaped(characters: re.Match[str]) -> str:
-    """The same characters of a JSON string, in ASCII (RFC 8259, section 7)."""
-    return json.dumps(characters[0])[1:-1]
+def _message(record: logging.LogRecord) -> str:
+    """The text of a record. Whoever logs is not to fail by a record whose arguments do not fit."""
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):
+        text = str(record.msg)
+    # The further lines show objects, exceptions with their words among them (CPython, asyncio/base_events.py)
+    return text.partition("\n")[0] if record.name == "asyncio" else text
 
 
 def configure_logging() -> JsonLines:
-    """Where our loggers and uvicorn's write from now on."""
-    lines = JsonLines(sys.stdout)
+    """Where all loggers of this process write from now on; the same when it is called again."""
+    root = logging.getLogger()
+    for handler in root.handlers:
+        if isinstance(handler, JsonLines):
+            return handler
+    # Where standard output is closed, a connection could become descriptor 1, and receive the log
+    lines = JsonLines(_STDOUT if sys.stdout else os.open(os.devnull, os.O_WRONLY))
+    with contextlib.suppress(AttributeError):  # Windows does not fork
+        os.register_at_fork(after_in_child=lines.restart)
     # What no line of ours has need not be found out (docs.python.org/3/howto/logging.html#optimization)
     logging._srcfile = None  # noqa: SLF001  the documented way
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.captureWarnings(True)
+    root.handlers = [lines]
     for name in ("broker", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [lines], False
-        logger.setLevel(logging.INFO)
+        logging.getLogger(name).setLevel(logging.INFO)
     return lines

@@ -7,7 +7,7 @@ Rules of this module
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,16 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 OTHER_METHOD: Final = "other"
 NO_ROUTE: Final = "none"
 """Of all paths that are unknown, and of what is answered before a route is looked for."""
+
+
+class ProcessFacts(NamedTuple):
+    """What is measured of a process beside its requests, at one moment.
+
+    ``clock_skew`` is the seconds that our clock is ahead of the store's, ``None`` while it is unknown.
+    """
+
+    lines_dropped: int = 0
+    clock_skew: float | None = None
 
 
 class Series:
@@ -62,15 +72,12 @@ class RequestMetrics:
         return self._series.setdefault(key, Series())
 
 
-def metrics_app(requests: RequestMetrics, skew: Callable[[], float | None]) -> ASGIApp:
-    """The application behind the port of the metrics: ``/metrics`` and nothing else. Scrapes leave no line.
-
-    ``skew`` returns the seconds that our clock is ahead of the store's, or ``None``.
-    """
+def metrics_app(requests: RequestMetrics, facts: Callable[[], ProcessFacts]) -> ASGIApp:
+    """The application behind the port of the metrics: ``/metrics`` and nothing else. Scrapes leave no line."""
 
     async def scrape(_request: Request) -> Response:
         from .exposition import exposition  # noqa: PLC0415  the first scrape waits for the library, the start does not
 
-        return exposition(requests, skew())
+        return exposition(requests, facts())
 
     return Telemetry(Table([Route("/metrics", Resource({"GET": scrape}))]), lambda _line: None)

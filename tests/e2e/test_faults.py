@@ -102,10 +102,10 @@ def recovers(works: Callable[[], bool]) -> bool:
 
 def test_without_configuration_the_service_starts_says_so_once_and_refuses_storage(tmp_path: Path) -> None:
     with Broker(tmp_path, {"R2_BUCKET_NAME": "songs"}) as bare, bare.client() as client:
-        warnings = [line["message"] for line in bare.lines() if line["event"] == "warning"]
         answer = client.post("/uploads", json={})
         ready_state = fetch(f"{bare.url}/readyz")
         status = client.get("/uploads/status").json()
+    warnings = [line["message"] for line in bare.lines() if line["event"] == "warning"]
     assert len(warnings) == 1
     assert "R2_ACCESS_KEY_ID" in warnings[0]
     assert "R2_BUCKET_NAME" not in warnings[0]

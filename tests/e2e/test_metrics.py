@@ -27,9 +27,9 @@ def test_the_only_process_counts_and_stays_silent_about_scrapes(tmp_path: Path) 
         for _ in range(5):
             assert client.get(f"/downloads/{KEY}").status_code == 200
         assert requests(target(port))[LINK] == 5
-        lines = [line for line in broker.lines() if line.get("route") in ("/metrics", None)]
-        assert [line["port"] for line in lines if line["event"] == "metrics"] == [port]
-        assert not [line for line in lines if line["event"] == "request"]
+    lines = [line for line in broker.lines() if line.get("route") in ("/metrics", None)]
+    assert [line["port"] for line in lines if line["event"] == "metrics"] == [port]
+    assert not [line for line in lines if line["event"] == "request"]
 
 
 async def test_two_workers_are_two_targets_and_so_are_those_that_take_their_places(tmp_path: Path) -> None:

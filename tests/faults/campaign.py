@@ -1,7 +1,8 @@
 """What clients saw of every fault and of each other: ``python -m tests.faults.campaign``.
 
 A real store, a proxy that has the faults, a broker process over it, and a steady load on the broker: faults of the
-store, users who misbehave, faults of the identity service. Prints tables; 1 when a rule is broken.
+store, users who misbehave, faults of the identity service, a log that nobody reads. Prints tables; 1 when a rule is
+broken.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from tests.stores.place import Place
 
 from .identity_table import identity_table
 from .journal import Journal
+from .log_table import log_table
 from .neighbour_table import neighbour_table
 from .standing import NONE, StandingProxy
 from .steady import Client, Pace, steady
@@ -80,6 +82,7 @@ def main() -> int:
         broken += neighbour_table(Path(folder), there.store, there.proxy, given.only)
         if not given.only:
             broken += identity_table(Path(folder))
+            broken += log_table(Path(folder))
     print("\n".join(broken or ["no rule is broken"]))
     return 1 if broken else 0
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from broker.web.lines import configure_logging
 from broker.web.telemetry import Telemetry
 from tests.stores.memory import MemoryObjectStore
 
@@ -270,32 +269,3 @@ async def test_an_accident_after_the_answer_began_is_logged_and_not_answered_twi
     await exchange(Telemetry(torn), sent=sent)
     assert [line["event"] for line in records(caplog)] == ["accident", "request"]
     assert len(sent) == 1
-
-
-def test_every_line_on_standard_output_is_json_and_no_exceptions_words_are_in_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    names = ("broker", "uvicorn")
-    before = [(name, logging.getLogger(name).handlers, logging.getLogger(name).propagate) for name in names]
-    configure_logging()
-    try:
-        try:
-            dict[str, str]()["canary"]
-        except KeyError:
-            logging.getLogger("uvicorn.error").exception("in a server\nof others")
-        logging.getLogger("broker.access").info('{"event": "request"}')
-    finally:
-        for name, handlers, propagate in before:
-            logging.getLogger(name).handlers = handlers
-            logging.getLogger(name).propagate = propagate
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [next(iter(line)) for line in lines] == ["time", "time"]
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time")) for line in lines)
-    assert lines[0] == {
-        "event": "log",
-        "level": "error",
-        "logger": "uvicorn.error",
-        "type": "KeyError",
-        "message": "in a server\nof others",
-    }
-    assert lines[1] == {"event": "request"}

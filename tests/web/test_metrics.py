@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from starlette.testclient import TestClient
 
 from broker.web.exposition import RequestCollector
-from broker.web.metrics import BOUNDS, RequestMetrics, metrics_app
+from broker.web.metrics import BOUNDS, ProcessFacts, RequestMetrics, metrics_app
 
 from .application import ENVIRONMENT, KEY, client
 from .scrapes import Samples, free_ports, named, requests, samples, scrape
@@ -71,9 +71,10 @@ def test_methods_of_no_standard_are_one_and_open_no_series_of_their_own() -> Non
     assert requests(read(metrics)) == {("/a", "other", "405"): 1000}
 
 
-def test_the_port_has_metrics_of_requests_and_of_the_process_and_nothing_else() -> None:
-    here = TestClient(metrics_app(RequestMetrics(), lambda: None))
+def test_the_port_has_metrics_of_requests_of_the_log_and_of_the_process_and_nothing_else() -> None:
+    here = TestClient(metrics_app(RequestMetrics(), lambda: ProcessFacts(lines_dropped=7)))
     assert "process_resident_memory_bytes" in here.get("/metrics").text
+    assert samples(here.get("/metrics").text)[named("broker_log_lines_dropped_total")] == 7
     assert here.head("/metrics").status_code == 200
     assert here.post("/metrics").status_code == 405
     assert [here.get(path).status_code for path in ("/", "/metrics/", "/healthz", "/api/v1/uploads")] == [404] * 4
@@ -82,7 +83,7 @@ def test_the_port_has_metrics_of_requests_and_of_the_process_and_nothing_else() 
 @pytest.mark.parametrize(("skew", "sample"), [(-2.5, "\nbroker_clock_skew_seconds -2.5\n"), (None, "")])
 def test_the_clocks_difference_is_a_metric_once_it_is_known(skew: float | None, sample: str) -> None:
     """A store that has not answered yet tells nothing."""
-    text = TestClient(metrics_app(RequestMetrics(), lambda: skew)).get("/metrics").text
+    text = TestClient(metrics_app(RequestMetrics(), lambda: ProcessFacts(clock_skew=skew))).get("/metrics").text
     assert sample in text
     assert ("broker_clock_skew_seconds" in text) is bool(sample)
 

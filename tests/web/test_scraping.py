@@ -11,7 +11,7 @@ import pytest
 
 from broker.settings import MetricsSettings
 from broker.web import scraping
-from broker.web.metrics import RequestMetrics, metrics_app
+from broker.web.metrics import ProcessFacts, RequestMetrics, metrics_app
 from tests.patience import PATIENCE
 
 from .scrapes import free_ports, scrape
@@ -23,7 +23,7 @@ ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 async def serving(first: int, count: int = 1, host: str = "127.0.0.1") -> AsyncIterator[None]:
     """A process that is scraped."""
     place = MetricsSettings(host, range(first, first + count))
-    task = asyncio.create_task(scraping.serve(metrics_app(RequestMetrics(), lambda: None), place))
+    task = asyncio.create_task(scraping.serve(metrics_app(RequestMetrics(), ProcessFacts), place))
     yield
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
