@@ -1,6 +1,7 @@
 """Measures the broker under scale and on odd networks: ``python -m bench.scale [--quick] [ROW ...]``.
 
-The rows are F22 to F28; which module measures which stands in ``MODULES``.
+The rows are F22 to F28, of which each has a target, and CAPACITY and PRICES, which are tables of their own. Which
+module measures which stands below. It fails on no figure: the table says which are met.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from bench.__main__ import table
 from bench.figures import FULL, QUICK, Effort, Figure
 
-from . import blocking, closing, keeping, outage, overload, promotions, resolving
+from . import blocking, capacity, closing, keeping, outage, overload, prices, promotions, resolving
 
 MODULES = {
     "F22": overload,
@@ -21,6 +22,7 @@ MODULES = {
     "F27": closing,
     "F28": keeping,
 }
+REPORTS = {"CAPACITY": capacity, "PRICES": prices}
 
 
 def main() -> None:
@@ -28,7 +30,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for daily use")
     parser.add_argument("rows", nargs="*", metavar="ROW", help="measure these alone, as F22; all by default")
     given = parser.parse_args()
-    print(table(list(measured(QUICK if given.quick else FULL, given.rows))))
+    effort = QUICK if given.quick else FULL
+    if figures := list(measured(effort, given.rows)):
+        print(table(figures))
+    for row, module in REPORTS.items():
+        if not given.rows or row in given.rows:
+            print(f"\n{module.report(effort)}")
 
 
 def measured(effort: Effort, rows: Sequence[str]) -> Iterator[Figure]:
