@@ -1,7 +1,7 @@
-"""Measures the broker under scale and on odd networks: ``python -m bench.scale [--quick] [ROW ...]``.
+"""Measure the broker under load and with network faults: ``python -m bench.scale [--quick] [ROW ...]``.
 
-The rows are F22 to F28, of which each has a target, and CAPACITY and PRICES, which are tables of their own. Which
-module measures which stands below. It fails on no figure: the table says which are met.
+Rows F22 to F28 have targets. ``CAPACITY`` and ``PRICES`` are separate tables. A missed target is reported in the table
+and does not fail the command.
 """
 
 import argparse
@@ -26,9 +26,11 @@ REPORTS = {"CAPACITY": capacity, "PRICES": prices}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description="The broker under scale.")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for daily use")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="measure these alone, as F22; all by default")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.scale", description="Measure the broker under load and with network faults."
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, two minutes")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="rows to measure, such as F22 (default: all)")
     given = parser.parse_args()
     effort = QUICK if given.quick else FULL
     if figures := list(measured(effort, given.rows)):
@@ -39,7 +41,7 @@ def main() -> None:
 
 
 def measured(effort: Effort, rows: Sequence[str]) -> Iterator[Figure]:
-    """All that was asked for."""
+    """Measure the given rows, or all."""
     for row, module in MODULES.items():
         if not rows or row in rows:
             for found in module.figures(effort):

@@ -1,9 +1,9 @@
-"""How many uploads one worker takes, and what so many a day need.
+"""The capacity of one worker, and the cores and workers that a number of uploads a day needs.
 
-CPU is that of the broker's process, for one create, its confirm and five links, at a rate that leaves it idle for more
-than half of the time. The most that it takes is found by offering more, step by step, until fewer than 99 of 100
-uploads are ready within a second of their turn; the short form leaves it out. What the slots allow is found as in
-``overload``, at latencies like R2's.
+CPU is that of the broker's process for one create, its confirm and five links, at a rate that leaves more than half of
+a core idle. The knee is the last step of an open loop at which 99 of 100 uploads are ready within a second; the short
+form leaves it out. The throughput that the slots for calls to the store allow is measured as in ``overload``, with
+latencies like those of R2.
 """
 
 import math
@@ -13,26 +13,26 @@ from bench import ours
 from bench.figures import FULL, Effort
 from bench.processes import Server
 
-from .client import Answered, Client, at_rate
-from .overload import most_uploads
-from .store import Orders
+from .client import Client, Outcome, open_loop
+from .overload import capacity
+from .store import Behaviour
 from .uploads import broker, run, store, uploaded, users
 
-LATE = 25  # milliseconds
-LIKE_R2 = Orders(late=60, late_for={"CopyObject": 200})
+LATENCY = 25  # milliseconds
+LIKE_R2 = Behaviour(latency=60, latency_of={"CopyObject": 200})
 LINKS = 5
 CALM, STEP, LAST = 200, 50, 1_000  # uploads a second
 GOOD, WITHIN = 0.99, 1.0
 A_DAY = (10_000, 100_000, 1_000_000, 10_000_000, 50_000_000)
 PEAK = 5
-"""Times the mean of a day in its busiest second: most uploads of a day come in few hours of it."""
+"""The assumed rate of the busiest second of a day, divided by the mean rate of the day."""
 
 USED = 0.6
-"""The share of a core, and of the slots, that is planned for: the rest is for what comes unevenly."""
+"""The planned utilization of cores and slots; the rest absorbs bursts."""
 
 
 class Round(NamedTuple):
-    """What one rate found: the share of uploads that were ready in time, and the cores that the broker used."""
+    """One step: uploads a second, the share that was ready in time, and the CPU cores that the broker used."""
 
     rate: float
     ready: float
@@ -40,28 +40,28 @@ class Round(NamedTuple):
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU for an upload."""
+        """CPU seconds of one upload."""
         return self.cores / self.rate
 
 
 def report(effort: Effort) -> str:
-    """Measures, and prints what it comes to."""
-    with store(Orders(late=LATE)) as late, broker(late) as server:
+    """Measure, and return both tables."""
+    with store(Behaviour(latency=LATENCY)) as slow, broker(slow) as server:
         at(server, CALM, 1)
         calm = at(server, CALM, 3 * effort.seconds)
-        knee = most(server, effort) if effort == FULL else None
+        knee = knee_of(server, effort) if effort == FULL else None
     with store(LIKE_R2) as like_r2, broker(like_r2) as server:
-        slots = most_uploads(effort, server, users())
-    return f"{found(calm, knee, slots)}\n\n{needed(calm.cpu, slots)}"
+        slots = capacity(effort, server, users())
+    return f"{worker_table(calm, knee, slots)}\n\n{scaling_table(calm.cpu, slots)}"
 
 
-def most(server: Server, effort: Effort) -> Round:
-    """The last step at which the broker kept up."""
+def knee_of(server: Server, effort: Effort) -> Round:
+    """The last step at which the broker kept up with the load."""
     best = at(server, STEP, effort.seconds)
     for rate in range(2 * STEP, LAST, STEP):
         try:
             now = at(server, rate, 2 * effort.seconds)
-        except RuntimeError:  # it was the client that did not keep up
+        except RuntimeError:  # the client did not keep up
             break
         if now.ready < GOOD:
             break
@@ -70,46 +70,51 @@ def most(server: Server, effort: Effort) -> Round:
 
 
 def at(server: Server, rate: float, seconds: float) -> Round:
-    """One rate, for so long."""
+    """Measure one step."""
     before = server.cpu()
     outcomes = run(offered(server, rate, seconds))
     ready = sum(each.status == 200 and each.seconds < WITHIN for each in outcomes)
     return Round(rate, ready / len(outcomes), (server.cpu() - before) / seconds)
 
 
-async def offered(server: Server, rate: float, seconds: float) -> list[Answered]:
-    """Uploads, each with its links."""
+async def offered(server: Server, rate: float, seconds: float) -> list[Outcome]:
+    """Uploads with their links, in an open loop."""
     client = Client(server.port)
 
-    async def one(number: int) -> Answered:
+    async def one(number: int) -> Outcome:
         bearer = users()[number % len(users())]
         answered = await uploaded(client, bearer)
         for _ in range(LINKS):
             await client.ask(ours.link(bearer))
         return answered
 
-    outcomes = await at_rate(rate, seconds, one)
+    outcomes = await open_loop(rate, seconds, one)
     client.close()
     return outcomes
 
 
-def found(calm: Round, knee: Round | None, slots: float) -> str:
-    """What was measured of one worker."""
+def worker_table(calm: Round, knee: Round | None, slots: float) -> str:
+    """The table of one worker."""
     lines = [
         "| one worker | |",
         "|---|---|",
         f"| CPU of an upload: one create, one confirm, {LINKS} links | {calm.cpu * 1e3:.2f} ms |",
     ]
     if knee:
-        lines.append(f"| most uploads a second, answers {LATE} ms late | {knee.rate:g}, with {knee.cores:.2f} cores |")
-    late, copy = LIKE_R2.late, LIKE_R2.late_for["CopyObject"]
-    lines.append(f"| most uploads a second, answers {late:g} ms and copies {copy:g} ms late | {slots:.0f} |")
+        lines.append(
+            f"| most uploads a second, store latency {LATENCY} ms | {knee.rate:g}, with {knee.cores:.2f} cores |"
+        )
+    answers, copies = LIKE_R2.latency, LIKE_R2.latency_of["CopyObject"]
+    lines.append(f"| most uploads a second, store latency {answers:g} ms, of copies {copies:g} ms | {slots:.0f} |")
     return "\n".join(lines)
 
 
-def needed(cpu: float, slots: float) -> str:
-    """What numbers of uploads a day need, of cores and of workers."""
-    lines = [f"| uploads a day | a second, at {PEAK} times the mean | cores | workers |", "|---|---|---|---|"]
+def scaling_table(cpu: float, slots: float) -> str:
+    """The table of cores and workers by uploads a day."""
+    lines = [
+        f"| uploads a day | uploads a second at peak ({PEAK} times the mean) | cores | workers |",
+        "|---|---|---|---|",
+    ]
     return "\n".join([*lines, *(_line(each, cpu, slots) for each in A_DAY)])
 
 

@@ -1,7 +1,7 @@
-"""What R2 charges for an upload: the calls of the store are counted, not known, and priced as R2's price list says.
+"""The price of an upload at R2: the calls to the store are counted, and priced by R2's price list.
 
-Each operation is done once, by the broker and by its client, at the store of this benchmark, which counts what it is
-asked for. The client sends its own requests to the URLs that the broker signed, with no bytes in them.
+The broker and its client perform each operation once with the store of this benchmark, which counts requests. The
+client sends its own requests, without bytes, to the URLs that the broker signed.
 """
 
 import json
@@ -16,12 +16,12 @@ from bench.processes import Server
 from bench.wrk import Request
 
 from .client import Client
-from .store import Orders, tell
+from .store import Behaviour, configure
 from .uploads import broker, confirm, create, look, run, service, store, users
 
 AS_OF = "2026-11-27"
 USD = {"A": 4.50, "B": 0.36, "free": 0.0}
-"""Of a million operations of a class, Standard storage: developers.cloudflare.com/r2/pricing, as of ``AS_OF``."""
+"""USD per million operations of a class, Standard storage: developers.cloudflare.com/r2/pricing on ``AS_OF``."""
 
 CLASSES: Mapping[str, str] = {
     **dict.fromkeys(("PutObject", "CopyObject", "ListParts", "ListMultipartUploads"), "A"),
@@ -29,7 +29,7 @@ CLASSES: Mapping[str, str] = {
     **dict.fromkeys(("HeadObject", "GetObject"), "B"),
     **dict.fromkeys(("DeleteObject", "AbortMultipartUpload"), "free"),
 }
-"""Of each operation; the same page."""
+"""The class of each operation, from the same page."""
 
 MIX: Mapping[str, float] = {
     "create": 0.9,
@@ -41,35 +41,35 @@ MIX: Mapping[str, float] = {
     "status, 8 parts": 0.02,
     "confirm, 8 parts": 0.1,
 }
-"""How often each is done for one upload on average: one of ten comes in 8 parts, of one in five the status is asked."""
+"""Operations per upload on average: 10 % of uploads have 8 parts, and clients request the status of 20 %."""
 
 
 class Operation(NamedTuple):
-    """What one operation asked of the store."""
+    """One operation with the number of its calls to the store."""
 
     name: str
     calls: Mapping[str, int]
 
     def of_class(self, name: str) -> int:
-        """How many calls of a class."""
+        """The number of calls of a class."""
         return sum(count for call, count in self.calls.items() if CLASSES[call] == name)
 
     @property
     def price(self) -> float:
-        """USD for a million of it."""
+        """The price of a million operations, in USD."""
         return sum(USD[CLASSES[call]] * count for call, count in self.calls.items())
 
 
 def report(_effort: Effort) -> str:
-    """Counts, and prints what it comes to."""
+    """Count the calls, and return the table."""
     with store() as counting, broker(counting) as server:
         return table(run(counted(server, counting)))
 
 
 def table(operations: Sequence[Operation]) -> str:
-    """One line for each operation, and one for the mix of them that an upload is."""
+    """One line for each operation, and one for an upload of the mix."""
     lines = [
-        f"| operation | calls of the store | class A | class B | USD a million, {AS_OF} |",
+        f"| operation | calls to the store | class A | class B | USD per million, {AS_OF} |",
         "|---|---|---|---|---|",
         *(
             f"| {each.name} | {_listed(each.calls)} | {each.of_class('A')} | {each.of_class('B')} | {each.price:.2f} |"
@@ -87,19 +87,19 @@ def _listed(calls: Mapping[str, int]) -> str:
 
 
 async def counted(server: Server, counting: Server) -> list[Operation]:
-    """Every operation, in an order in which each finds what it needs."""
-    done = Doing(Client(server.port, patience=60), Client(counting.port))
+    """Perform every operation, in an order in which each finds the objects that it needs."""
+    session = Session(Client(server.port, timeout=60), Client(counting.port))
     found = []
-    for name, work in done.operations().items():
-        tell(counting, Orders())
+    for name, work in session.operations().items():
+        configure(counting, Behaviour())
         await work()
-        found.append(Operation(name, Counter(tell(counting, Orders()))))
-    done.close()
+        found.append(Operation(name, Counter(configure(counting, Behaviour()))))
+    session.close()
     return found
 
 
-class Doing:
-    """A user and a service, who do one operation after the other."""
+class Session:
+    """A user and a service, with the upload and the object that they used last."""
 
     def __init__(self, api: Client, storage: Client) -> None:
         self._api = api
@@ -109,7 +109,7 @@ class Doing:
         self._key = ""
 
     def operations(self) -> dict[str, Callable[[], Awaitable[object]]]:
-        """By name."""
+        """The operations by name."""
         return {
             "create": lambda: self._create("mp3"),
             "PUT by the client": lambda: self._send("PUT", self._made["url"]),
@@ -123,7 +123,7 @@ class Doing:
             "confirm, 8 parts": self._confirm,
             "abort": lambda: self._ask(Request(self._upload(), "DELETE", _headers(self._bearer))),
             "create, 5.5 GiB": lambda: self._create("mp4"),
-            "confirm of 5.5 GiB, parts joined before": self._confirm,
+            "confirm of 5.5 GiB, after its parts were joined": self._confirm,
             "look at an object": lambda: self._object("GET"),
             "download link": self._link,
             "GET by the client": lambda: self._send("GET", self._made["url"]),
@@ -131,7 +131,7 @@ class Doing:
         }
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._api.close()
         self._storage.close()
 
@@ -139,7 +139,7 @@ class Doing:
         return f"/api/v1/uploads/{self._made['uploadId']}"
 
     async def _ask(self, request: Request) -> Any:
-        """The document of the answer; raises ``RuntimeError`` when it is a refusal."""
+        """Send a request to the broker; returns the document, or raises ``RuntimeError`` for an error."""
         answered = await self._api.ask(request)
         if not 200 <= answered.status < 300:
             raise RuntimeError(f"{request.path} was answered {answered.status}: {answered.body.decode()}")
@@ -156,7 +156,7 @@ class Doing:
         parts = urlsplit(url)
         answered = await self._storage.ask(Request(f"{parts.path}?{parts.query}", method))
         if not 200 <= answered.status < 300:
-            raise RuntimeError(f"the store answered {answered.status}")
+            raise RuntimeError(f"The store answered {answered.status}.")
 
     async def _send_parts(self) -> None:
         wanted = {"from": 1, "to": self._made["partCount"]}
