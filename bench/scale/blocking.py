@@ -1,8 +1,8 @@
-"""F25: the longest time for which one event keeps the broker's loop from all others; and a log that nobody reads.
+"""F25: the longest time for which a single event blocks the loop of the broker, and a log that is not read.
 
-Measured in the broker's own process (``changed.timed``), on asyncio's loop, for uvloop shows nobody its events. Each
-callback and each step of a task is an event, and the longest of a call is a round's figure. With the log it is the
-requests that count: as many are sent as fill the pipe several times.
+``changed.timed`` measures every callback and every step of a task in the broker's process. It runs on asyncio's own
+loop, because uvloop offers no hook for its events. The value of a round is its longest event. The last row counts
+requests instead: enough are sent to fill the pipe of the log several times.
 """
 
 import asyncio
@@ -21,77 +21,78 @@ from bench.figures import Effort, Figure, Spread, at_most
 from bench.processes import Server, free_port, serving
 
 from .changed import timed
-from .client import PATIENCE, Client, by_turns
+from .client import TIMEOUT, Client, closed_loop
 from .objects import KINDS
 from .uploads import broker, confirm, create, created, look, run, store, users
 
-LONGEST = at_most(10)  # milliseconds
+TARGET = at_most(10)  # milliseconds
 CROWD = 200
 LINES = 1_000
-UNTIL_CALM = 0.5  # seconds after a call, in which what it left behind is done
+UNTIL_CALM = 0.25  # seconds in which a broker without requests finishes its work
 
 Work = Callable[[Client, Server], Awaitable[None]]
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """All of F25."""
+    """Measure F25."""
     with TemporaryDirectory() as folder, store() as behind:
         path = Path(folder) / "longest.json"
         with broker(behind, change=(timed, str(path))) as server:
             for words, work in WORK.items():
                 rounds = Spread.of([once(server, path, work) for _ in range(effort.rounds)])
-                yield Figure("F25", f"longest event: {words}", LONGEST, rounds, "ms", rounds)
+                yield Figure("F25", f"longest event: {words}", TARGET, rounds, "ms", rounds)
     with store() as behind, unread(behind) as server:
         lost = Spread.of([run(unanswered(server))])
-    measure = "creates that are not answered while nobody reads the log"
+    measure = "creates without an answer while the log is not read"
     yield Figure("F25", measure, at_most(0), lost, "", lost, Spread.of([LINES]), "of")
 
 
 def once(server: Server, path: Path, work: Work) -> float:
-    """Milliseconds of the longest event while this is done."""
+    """The longest event during ``work``, in milliseconds."""
 
-    async def done() -> None:
-        client = Client(server.port, patience=60)
+    async def busy() -> None:
+        client = Client(server.port, timeout=60)
         await work(client, server)
         await asyncio.sleep(UNTIL_CALM)
         client.close()
 
     longest(server, path)
-    run(done())
-    took, what = longest(server, path)
-    print(f"  {took:.1f} ms: {what}", file=sys.stderr)
-    return took
+    run(busy())
+    milliseconds, name = longest(server, path)
+    print(f"  {milliseconds:.1f} ms: {name}", file=sys.stderr)
+    return milliseconds
 
 
 def longest(server: Server, path: Path) -> tuple[float, str]:
-    """The longest event since the last look: milliseconds, and what ran."""
+    """Read and reset the longest event: its milliseconds and its name."""
     path.unlink(missing_ok=True)
     os.kill(server.pid, signal.SIGUSR1)
     while not path.exists():
         time.sleep(0.01)
-    took, what = json.loads(path.read_text())
-    return took, what
+    milliseconds, name = json.loads(path.read_text())
+    return milliseconds, name
 
 
 async def confirmed(client: Client, _server: Server) -> None:
-    """An upload in as many parts as there may be, until it is ready."""
+    """Confirm an upload of 10,000 parts until it is ready."""
     ticket = await created(client, users()[0], "wav")
     while (answered := await client.ask(confirm(ticket, users()[0]))).status == 202:
         pass
     if answered.status != 200:
-        raise RuntimeError(f"a confirm was answered {answered.status}: {answered.body.decode(errors='replace')}")
+        raise RuntimeError(f"The confirm was answered {answered.status}: {answered.body.decode(errors='replace')}")
 
 
 async def looked_at(client: Client, _server: Server) -> None:
-    """The status of the same."""
+    """Request the status of an upload of 10,000 parts."""
     ticket = await created(client, users()[0], "wav")
     answered = await client.ask(look(ticket, users()[0]))
     if answered.status != 200:
-        raise RuntimeError(f"a status was answered {answered.status}")
+        raise RuntimeError(f"The status request was answered {answered.status}")
 
 
 async def crowded(client: Client, server: Server) -> None:
-    """Many users at once, each on a connection of its own: the broker is held until all have sent their request."""
+    """Connect and send one create for each user while the broker is stopped, then continue it."""
+    await asyncio.sleep(UNTIL_CALM)  # an event during which the broker is stopped would count as long
     os.kill(server.pid, signal.SIGSTOP)
     creates = [asyncio.ensure_future(created(client, bearer)) for bearer in users()[:CROWD]]
     await asyncio.sleep(UNTIL_CALM)
@@ -100,7 +101,7 @@ async def crowded(client: Client, server: Server) -> None:
 
 
 async def batched(client: Client, _server: Server) -> None:
-    """The largest calls that need no store."""
+    """Send the largest requests that need no call to the store."""
     bearer = users()[0]
     ticket = await created(client, bearer, "wav")
     for request in (
@@ -124,7 +125,7 @@ WORK: dict[str, Work] = {
 
 @contextlib.contextmanager
 def unread(behind: Server) -> Iterator[Server]:
-    """A broker whose standard output is a pipe that nobody reads."""
+    """Start a broker whose standard output is a pipe that is never read."""
     reading, writing = os.pipe()
     port = free_port()
     environment = {**ours.HERE, **ours.ENVIRONMENT, "R2_ENDPOINT": behind.url}
@@ -137,13 +138,13 @@ def unread(behind: Server) -> Iterator[Server]:
 
 
 async def unanswered(server: Server) -> int:
-    """How many creates are not answered, of as many as fill the pipe; after some that are not, none is tried."""
-    client, found = Client(server.port, patience=PATIENCE / 5), list[bool]()
+    """The number of ``LINES`` creates without an answer. After eight of them the rest is not sent, and counts too."""
+    client, found = Client(server.port, timeout=TIMEOUT / 5), list[bool]()
 
     async def one(number: int) -> None:
         if found.count(False) < 8:
             found.append((await client.ask(create(users()[number]))).status == 201)
 
-    await by_turns(8, [lambda number=number: one(number) for number in range(LINES)])  # type: ignore[misc]
+    await closed_loop(8, [lambda number=number: one(number) for number in range(LINES)])  # type: ignore[misc]
     client.close()
     return LINES - found.count(True)

@@ -1,10 +1,12 @@
-"""The broker in a process with a change: ``python -m bench.scale.changed CHANGE ARGUMENT serve ...``.
+"""Run the broker in a process with one change: ``python -m bench.scale.changed CHANGE ARGUMENT serve ...``.
 
-A change is made to what is below the broker, never to the broker, which then starts as ``python -m broker serve``.
+A change replaces a function of the standard library, of uvicorn or of uvloop, never one of the broker. The broker then
+starts as ``python -m broker serve`` does.
 """
 
 import asyncio
 import functools
+import gc
 import json
 import os
 import runpy
@@ -13,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -23,65 +25,76 @@ import uvloop
 
 from bench import ours
 
-_LIBUV_LOOKUPS = 2  # at once: half of its four threads are for slow work (docs.libuv.org/en/v1.x/threadpool.html)
-
+# libuv resolves names in at most half of its four threads: src/threadpool.c, slow_work_thread_threshold
+_LOOK_UPS_AT_ONCE = 2
 
 Change = Callable[[str], None]
 
 
 def command(change: Change, argument: str) -> Callable[[int], list[str]]:
-    """How such a broker is started at a port."""
+    """Return the command that starts such a broker, as a function of its port."""
     return lambda port: ours.module(__name__, change.__name__, argument, "serve", "--port", str(port))
 
 
 class Longest:
-    """The longest event, in milliseconds. SIGUSR1 has it written to a file, and forgotten.
+    """The longest event of the loop, in milliseconds. SIGUSR1 writes it to a file and resets it.
 
-    The time in which the thread waited for a core of the machine is left out: then the machine was busy with others
+    The time in which the thread waited for a CPU core is subtracted, because other processes cause it
     (docs.kernel.org/scheduler/sched-stats.html).
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._statistics = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
-        self._took, self._what = 0.0, ""
-        signal.signal(signal.SIGUSR1, self._told)
+        self._collected = False
+        self._milliseconds, self._name = 0.0, ""
+        signal.signal(signal.SIGUSR1, self._write)
+        gc.callbacks.append(self._note_collection)
 
-    def now(self) -> int:
-        """Nanoseconds, without those in which the thread waited for a core."""
+    def start(self) -> int:
+        """Begin an event; returns the instant for ``end``."""
+        self._collected = False
+        return self._now()
+
+    def end(self, since: int, name: str) -> None:
+        """End the event that began at ``since``."""
+        milliseconds = (self._now() - since) / 1e6
+        if milliseconds > self._milliseconds:
+            self._milliseconds = milliseconds
+            self._name = f"{name}, with a full garbage collection" if self._collected else name
+
+    def _now(self) -> int:
         return time.perf_counter_ns() - int(os.pread(self._statistics, 64, 0).split()[1])
 
-    def ended(self, what: str, since: int) -> None:
-        """An event that began at ``since``."""
-        took = (self.now() - since) / 1e6
-        if took > self._took:
-            self._took, self._what = took, what
+    def _note_collection(self, _phase: str, details: Mapping[str, int]) -> None:
+        self._collected |= details["generation"] == 2
 
-    def _told(self, _number: int, _frame: object) -> None:
+    def _write(self, _number: int, _frame: object) -> None:
         written = self._path.with_suffix(".new")
-        written.write_text(json.dumps([self._took, self._what]))
+        written.write_text(json.dumps([self._milliseconds, self._name]))
         written.rename(self._path)
-        self._took, self._what = 0.0, ""
+        self._milliseconds, self._name = 0.0, ""
 
 
 def timed(path: str) -> None:
-    """Take the time of each event of asyncio's own loop: uvloop, which shows nobody its events, is not to be found."""
-    sys.modules["uvloop"] = None  # type: ignore[assignment]  # docs.python.org/3/reference/import.html#the-module-cache
+    """Measure each event of asyncio's own loop. uvloop has no hook for its events, so its import is made to fail."""
+    # docs.python.org/3/reference/import.html#the-module-cache
+    sys.modules["uvloop"] = None  # type: ignore[assignment]
     longest, handle = Longest(path), cast("Any", asyncio.Handle)
-    run = handle._run  # noqa: SLF001  there is no other way to be there when it runs
+    run = handle._run  # noqa: SLF001  CPython's loop has no public hook either
 
-    def taken(self: Any) -> None:
-        since, what = longest.now(), repr(self._callback)
+    def measured(self: Any) -> None:
+        name, since = repr(self._callback), longest.start()
         run(self)
-        longest.ended(what, since)
+        longest.end(since, name)
 
-    handle._run = taken  # noqa: SLF001  see above
+    handle._run = measured  # noqa: SLF001  see above
 
 
 def slow_names(seconds: str) -> None:
-    """Let every look-up of a name that is not an address take so long, by either way that leads to one."""
+    """Delay each look-up of ``localhost`` by ``seconds``, both by the standard library and by uvloop."""
     look_up = socket.getaddrinfo
-    lookups = ThreadPoolExecutor(_LIBUV_LOOKUPS)
+    threads = ThreadPoolExecutor(_LOOK_UPS_AT_ONCE)
 
     def slow(host: Any, *arguments: Any, **named: Any) -> Any:
         if host == "localhost":
@@ -89,25 +102,25 @@ def slow_names(seconds: str) -> None:
         return look_up(host, *arguments, **named)
 
     async def by_libuv(self: Any, *arguments: Any, **named: Any) -> Any:
-        return await self.run_in_executor(lookups, functools.partial(slow, *arguments, **named))
+        return await self.run_in_executor(threads, functools.partial(slow, *arguments, **named))
 
     socket.getaddrinfo = slow
     cast("Any", uvloop.Loop).getaddrinfo = by_libuv
 
 
 def keep_alive(seconds: str) -> None:
-    """Let the server close a connection that was idle for so many whole seconds."""
+    """Set uvicorn's keep-alive timeout to a whole number of ``seconds``."""
     config = cast("Any", uvicorn.Config)
     configure = config.__init__
 
-    def with_it(self: Any, *arguments: Any, **named: Any) -> None:
+    def configured(self: Any, *arguments: Any, **named: Any) -> None:
         configure(self, *arguments, **{**named, "timeout_keep_alive": int(seconds)})
 
-    config.__init__ = with_it
+    config.__init__ = configured
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Make the change, and become the broker."""
+    """Apply the change, then run the broker."""
     {each.__name__: each for each in (timed, slow_names, keep_alive)}[arguments[0]](arguments[1])
     sys.argv = ["broker", *arguments[2:]]
     runpy.run_module("broker", run_name="__main__")

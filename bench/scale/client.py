@@ -1,7 +1,7 @@
-"""A client of one origin for load at a given rate. It repeats nothing, and says of each request what became of it.
+"""An HTTP client for load tests: it never retries, and reports the outcome of every request.
 
-Connections are kept, and the one that was used last is used first; one that the server closed is not used again. There
-is no bound of their number: at a given rate it is the server that says how many requests are under way.
+It keeps connections and reuses the most recently used one first. The number of connections is not limited: in an open
+loop the server determines how many requests are in flight.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ import httptools
 from bench.wrk import Request
 
 LOST = 0
-"""The status of a request that was not answered: its connection ended, or could not be made."""
+"""The status of a request without an answer: the connection failed or was closed."""
 
-LATE = -1
-"""The status of a request that was not answered within the client's patience."""
+TIMED_OUT = -1
+"""The status of a request without an answer within the client's timeout."""
 
-PATIENCE = 10.0  # seconds
+TIMEOUT = 10.0  # seconds
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of one request, and when it was sent and answered, by ``time.monotonic``."""
+class Outcome:
+    """The outcome of one request, with the instants of its beginning and end (``time.monotonic``)."""
 
     status: int
     body: bytes
@@ -36,33 +36,33 @@ class Answered:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration."""
         return self.ended - self.sent
 
 
 class Client:
-    """Of the server at ``port`` of this machine. ``patience`` is in seconds."""
+    """A client of the server at ``port`` on this machine. ``timeout`` is in seconds."""
 
-    def __init__(self, port: int, *, patience: float = PATIENCE) -> None:
+    def __init__(self, port: int, *, timeout: float = TIMEOUT) -> None:
         self._port = port
-        self._patience = patience
+        self._timeout = timeout
         self._idle: list[_Connection] = []
 
-    async def ask(self, request: Request) -> Answered:
-        """Send it, and wait for its answer."""
+    async def ask(self, request: Request) -> Outcome:
+        """Send a request and wait for the answer."""
         sent = time.monotonic()
-        status, body = LATE, b""
+        status, body = TIMED_OUT, b""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 status, body = await self._answered(request)
         except TimeoutError:
             pass
         except OSError:
             status = LOST
-        return Answered(status, body, sent, time.monotonic())
+        return Outcome(status, body, sent, time.monotonic())
 
     def close(self) -> None:
-        """End the connections that are kept."""
+        """Close all idle connections."""
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
@@ -92,7 +92,7 @@ class Client:
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time. httptools calls ``on_...``."""
+    """One connection without pipelining. httptools calls the ``on_...`` methods."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -136,17 +136,17 @@ class _Connection(asyncio.Protocol):
 
 
 def encoded(request: Request) -> bytes:
-    """Its bytes."""
+    """The request as bytes."""
     body = request.body.encode()
     fields = {"Host": "127.0.0.1", **request.headers, "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"{request.method} {request.path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-async def at_rate(rate: float, seconds: float, work: Callable[[int], Awaitable[T]]) -> list[T]:
-    """The result of ``work`` for each arrival: ``rate`` of them a second, whether or not those before have ended.
+async def open_loop(rate: float, seconds: float, work: Callable[[int], Awaitable[T]]) -> list[T]:
+    """Start ``work`` at ``rate`` times a second, whether or not earlier ones have ended; returns all results.
 
-    Raises ``RuntimeError`` when this process was too slow to offer as many.
+    Raises ``RuntimeError`` when this process is too slow for the rate.
     """
     loop, count = asyncio.get_running_loop(), round(rate * seconds)
     start, tasks = loop.time(), []
@@ -154,12 +154,12 @@ async def at_rate(rate: float, seconds: float, work: Callable[[int], Awaitable[T
         await asyncio.sleep(max(0.0, start + number / rate - loop.time()))
         tasks.append(asyncio.ensure_future(work(number)))
     if loop.time() - start > seconds * 1.1:
-        raise RuntimeError(f"{rate:g} a second could not be offered: this machine is too slow, or too busy")
+        raise RuntimeError(f"This process cannot start {rate:g} requests a second. Use a faster or idle machine.")
     return await asyncio.gather(*tasks)
 
 
-async def by_turns(clients: int, items: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """The result of each item: so many clients that each begin with the next one when theirs has ended."""
+async def closed_loop(clients: int, items: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Run all items with a fixed number of clients, each of which starts its next item when its last one has ended."""
     waiting = iter(items)
     results: list[T] = []
 

@@ -1,10 +1,9 @@
-"""F28: requests that are lost on kept connections: when clients pause for about as long as the broker keeps an idle
-one, and when the broker is told to stop under load.
+"""F28: lost requests on kept connections: with pauses close to the keep-alive timeout, and at a SIGTERM under load.
 
-A client looks whether its connection was closed just before it sends, as any does, and repeats nothing: a request is
-lost when it was sent and the connection ends without an answer. For the first the broker keeps idle connections for two
-seconds; each client pauses for up to 50 ms more or less. At a SIGTERM each client uses its connection for as long as
-the broker leaves it open; what was not sent is not lost.
+A request is lost when it was sent and the connection ended without an answer. As HTTP clients do, each client checks
+immediately before it sends that the server has not closed the connection. It never retries. For the first row the
+broker closes connections that are idle for two seconds, and the pauses differ from that by up to 50 ms. For the second
+row each client uses one connection until the broker closes it.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from bench.wrk import Request
 
 from .changed import keep_alive
 from .client import Client, encoded
-from .store import Orders
+from .store import Behaviour
 from .uploads import broker, confirm, create, created, run, store, users
 
 KEPT = 2  # seconds
@@ -32,26 +31,26 @@ HEALTH = encoded(Request("/healthz"))
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """Both halves of F28."""
-    with store(Orders(late=100)) as late:
-        with broker(late, change=(keep_alive, str(KEPT))) as server:
+    """Measure F28."""
+    with store(Behaviour(latency=100)) as slow:
+        with broker(slow, change=(keep_alive, str(KEPT))) as server:
             outcomes = run(paused(server, effort.rounds))
-        yield lost("requests lost on kept connections, with pauses around the keep-alive", outcomes)
+        yield lost("lost requests on kept connections, with pauses close to the keep-alive timeout", outcomes)
         outcomes = []
         for _ in range(effort.rounds // 2):
-            with broker(late) as server:
+            with broker(slow) as server:
                 outcomes += run(stopped(server))
-        yield lost("requests lost at a SIGTERM under load", outcomes)
+        yield lost("lost requests at a SIGTERM under load", outcomes)
 
 
 def lost(measure: str, outcomes: list[bool]) -> Figure:
-    """A row of what was answered, and what was not."""
+    """One row; each outcome is whether a request was answered."""
     count = Spread.of([outcomes.count(False)])
     return Figure("F28", measure, at_most(0), count, "", count, Spread.of([len(outcomes)]), "of")
 
 
 class Kept:
-    """One connection of a client that repeats nothing."""
+    """One connection of a client that never retries."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
@@ -59,7 +58,7 @@ class Kept:
         self._is_last = False
 
     def is_open(self) -> bool:
-        """Whether nothing says that the server closed it."""
+        """Whether the server has not closed the connection, as far as this machine knows."""
         try:
             return not self._is_last and self._socket.recv(1, socket.MSG_PEEK) != b""
         except BlockingIOError:
@@ -68,7 +67,7 @@ class Kept:
             return False
 
     async def ask(self, request: bytes) -> bool:
-        """Whether the request was answered."""
+        """Send a request; returns whether it was answered."""
         loop = asyncio.get_running_loop()
         received = b""
         with contextlib.suppress(OSError):
@@ -82,7 +81,7 @@ class Kept:
         return _is_whole(received)
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._socket.close()
 
 
@@ -93,10 +92,10 @@ def _is_whole(received: bytes) -> bool:
 
 
 async def paused(server: Server, rounds: int) -> list[bool]:
-    """Of each request after a pause: whether it was answered."""
+    """Send a request after each pause; returns whether each was answered."""
 
     async def client() -> list[bool]:
-        await asyncio.sleep(random.uniform(0, KEPT))  # not all at once
+        await asyncio.sleep(random.uniform(0, KEPT))  # spread the clients
         connection, found = Kept(server.port), list[bool]()
         await connection.ask(HEALTH)
         for _ in range(rounds):
@@ -112,7 +111,7 @@ async def paused(server: Server, rounds: int) -> list[bool]:
 
 
 async def stopped(server: Server) -> list[bool]:
-    """Of each request before, at and after a SIGTERM: whether it was answered."""
+    """Send requests before, during and after a SIGTERM; returns whether each was answered."""
     client, bearers = Client(server.port), users()[:STOPPED]
     confirms = [encoded(confirm(await created(client, bearer), bearer)) for bearer in bearers]
 
@@ -131,5 +130,5 @@ async def stopped(server: Server) -> list[bool]:
 
 
 async def gathered(clients: Iterable[Awaitable[list[bool]]]) -> list[bool]:
-    """The outcomes of all clients."""
+    """The outcomes of all clients in one list."""
     return [outcome for found in await asyncio.gather(*clients) for outcome in found]

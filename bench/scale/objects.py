@@ -1,10 +1,12 @@
-"""What the store of this benchmark holds, and what it answers: as much S3 as the broker asks for.
+"""The objects of the benchmark's store, and its answers: the part of the S3 API that the broker uses.
 
-It stores no byte. What an object is follows from the extension of its key (``KINDS``): of a staged one the size, the
-type and the first bytes, and whether it came in parts, all of which are there. A small ready object is never there, so
-that each confirm copies; a large one is there once its ranges were joined. It looks at no signature, date or condition.
+The store keeps no bytes. The extension of a key defines the object (``KINDS``): size, type, first bytes, and whether it
+was uploaded in parts. All parts of such an upload exist. A staged object exists unless its parts must be joined first.
+A ready object exists only after its ranges were joined, so every confirm of a smaller object copies again. Signatures,
+dates and conditions are ignored.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,12 +20,12 @@ from bench.store import ETAG, XML, answer
 
 MIB = 2**20
 PART = 16 * MIB
-PAGE = 1_000  # parts that ListParts answers at once
+PAGE = 1_000  # parts in one answer of ListParts, unless the request has a smaller max-parts
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
 class Kind(NamedTuple):
-    """What the objects with one extension are."""
+    """The properties of all objects with one extension."""
 
     content_type: str
     size: int
@@ -39,8 +41,8 @@ KINDS = {
 }
 
 
-class Asked(NamedTuple):
-    """One request. The names of ``fields`` are in lower case."""
+class S3Request(NamedTuple):
+    """One request to the store. The names in ``fields`` are in lower case."""
 
     method: str
     key: str
@@ -48,18 +50,18 @@ class Asked(NamedTuple):
     fields: dict[str, str]
 
     @classmethod
-    def of(cls, method: str, target: str, fields: dict[str, str]) -> "Asked":
-        """A path-style request: the bucket's name is left out."""
+    def of(cls, method: str, target: str, fields: dict[str, str]) -> "S3Request":
+        """Parse a path-style request; the name of the bucket is dropped."""
         path, _, query = target.partition("?")
         return cls(method, path.split("/", 2)[2] if path.count("/") > 1 else "", parse_qs(query, True), fields)
 
     @property
     def kind(self) -> Kind:
-        """What the object is."""
+        """The kind of the object."""
         return KINDS.get(self.key.rpartition(".")[2], KINDS["mp3"])
 
     def operation(self) -> str:
-        """Its name as S3 and R2's prices have it."""
+        """The S3 name of the operation."""
         names = _NAMES[self.method]
         found = next((name for parameter, name in names.items() if parameter in self.query), names[""])
         return _COPIES[found] if "x-amz-copy-source" in self.fields else found
@@ -77,93 +79,98 @@ _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 
 @dataclass(slots=True)
 class Open:
-    """A multipart upload under way: when it began, and the bytes of each part that a copy made."""
+    """An unfinished multipart upload: when it was initiated, and the size of each part that a copy created."""
 
     upload_id: str
-    began: str
+    initiated: str
     sizes: dict[int, int] = field(default_factory=dict)
 
 
 class Objects:
-    """The state: what is under way, what was joined, and how often each operation was asked for."""
+    """The state of the store: unfinished uploads, joined objects, and the number of requests of each operation."""
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self._open: dict[str, Open] = {}
         self._joined: set[str] = set()
+        self._numbers = itertools.count(1)
 
-    def answer(self, asked: Asked, operation: str) -> bytes:
-        """The bytes of the answer."""
-        self.asked[operation] += 1
-        return self._BY_OPERATION[operation](self, asked)
+    def answer(self, request: S3Request, operation: str) -> bytes:
+        """Return the answer as bytes."""
+        self.counts[operation] += 1
+        return self._BY_OPERATION[operation](self, request)
 
-    def _head(self, asked: Asked) -> bytes:
-        if not self._is_there(asked):
+    def _head(self, request: S3Request) -> bytes:
+        if not self._is_there(request):
             return answer("404 Not Found", XML)
-        return answer("200 OK", _object(asked.kind.content_type), length=asked.kind.size)
+        return answer("200 OK", _object(request.kind.content_type), length=request.kind.size)
 
-    def _get(self, asked: Asked) -> bytes:
-        if not self._is_there(asked):
+    def _get(self, request: S3Request) -> bytes:
+        if not self._is_there(request):
             return _error("NoSuchKey")
-        match = _RANGE.fullmatch(asked.fields.get("range", "bytes=0-511"))
+        match = _RANGE.fullmatch(request.fields.get("range", "bytes=0-511"))
         count = int(match[2]) + 1 if match else 1
-        ranged = {"Content-Range": f"bytes 0-{count - 1}/{asked.kind.size}"}
+        ranged = {"Content-Range": f"bytes 0-{count - 1}/{request.kind.size}"}
         return answer(
-            "206 Partial Content", {**_object(asked.kind.content_type), **ranged}, asked.kind.begins.ljust(count, b"\0")
+            "206 Partial Content",
+            {**_object(request.kind.content_type), **ranged},
+            request.kind.begins.ljust(count, b"\0"),
         )
 
-    def _put(self, _asked: Asked) -> bytes:
+    def _put(self, _request: S3Request) -> bytes:
         return answer("200 OK", {"ETag": ETAG})
 
-    def _copy(self, _asked: Asked) -> bytes:
+    def _copy(self, _request: S3Request) -> bytes:
         return _document("CopyObjectResult", f"<ETag>{ETAG}</ETag><LastModified>{_now()}</LastModified>")
 
-    def _create(self, asked: Asked) -> bytes:
-        made = Open(f"{self.asked['CreateMultipartUpload']:032x}", _now())
-        self._open[asked.key] = made
+    def _create(self, request: S3Request) -> bytes:
+        made = Open(f"{next(self._numbers):032x}", _now())
+        self._open[request.key] = made
         return _document("InitiateMultipartUploadResult", f"<UploadId>{made.upload_id}</UploadId>")
 
-    def _copy_part(self, asked: Asked) -> bytes:
-        found, match = self._open.get(asked.key), _RANGE.fullmatch(asked.fields["x-amz-copy-source-range"])
+    def _copy_part(self, request: S3Request) -> bytes:
+        found, match = self._open.get(request.key), _RANGE.fullmatch(request.fields["x-amz-copy-source-range"])
         if found is None or match is None:
             return _error("NoSuchUpload")
-        found.sizes[int(asked.query["partNumber"][0])] = int(match[2]) - int(match[1]) + 1
+        found.sizes[int(request.query["partNumber"][0])] = int(match[2]) - int(match[1]) + 1
         return _document("CopyPartResult", f"<ETag>{ETAG}</ETag><LastModified>{_now()}</LastModified>")
 
-    def _list_parts(self, asked: Asked) -> bytes:
-        found = self._open.get(asked.key)
+    def _list_parts(self, request: S3Request) -> bytes:
+        found = self._open.get(request.key)
         if found is None:
             return _error("NoSuchUpload")
-        if asked.key.startswith("incoming/"):
-            return _page_of_parts(asked.kind.size // PART, int(asked.query["part-number-marker"][0]))
-        return _page_of_sizes(found.sizes, int(asked.query["part-number-marker"][0]))
+        marker, most = (int(request.query.get(name, ["0"])[0]) for name in ("part-number-marker", "max-parts"))
+        page = min(most or PAGE, PAGE)
+        if request.key.startswith("incoming/"):
+            return _page_of_parts(request.kind.size // PART, marker, page)
+        return _page_of_sizes(found.sizes, marker, page)
 
-    def _list_open(self, asked: Asked) -> bytes:
-        prefix = asked.query["prefix"][0]
+    def _list_open(self, request: S3Request) -> bytes:
+        prefix = request.query["prefix"][0]
         listed = (
-            f"<Upload><Key>{key}</Key><UploadId>{each.upload_id}</UploadId><Initiated>{each.began}</Initiated></Upload>"
+            f"<Upload><Key>{key}</Key><UploadId>{each.upload_id}</UploadId><Initiated>{each.initiated}</Initiated></Upload>"
             for key, each in ([(prefix, self._open[prefix])] if prefix in self._open else ())
         )
         return _document("ListMultipartUploadsResult", "".join(listed) + "<IsTruncated>false</IsTruncated>")
 
-    def _complete(self, asked: Asked) -> bytes:
-        if self._open.pop(asked.key, None) is None:
+    def _complete(self, request: S3Request) -> bytes:
+        if self._open.pop(request.key, None) is None:
             return _error("NoSuchUpload")
-        self._joined.add(asked.key)
+        self._joined.add(request.key)
         return _document("CompleteMultipartUploadResult", f"<ETag>{ETAG}</ETag>")
 
-    def _abort(self, asked: Asked) -> bytes:
-        self._open.pop(asked.key, None)
+    def _abort(self, request: S3Request) -> bytes:
+        self._open.pop(request.key, None)
         return answer("204 No Content", {})
 
-    def _delete(self, asked: Asked) -> bytes:
-        self._joined.discard(asked.key)
+    def _delete(self, request: S3Request) -> bytes:
+        self._joined.discard(request.key)
         return answer("204 No Content", {})
 
-    def _is_there(self, asked: Asked) -> bool:
-        return asked.key in self._joined or (asked.key.startswith("incoming/") and not asked.kind.in_parts)
+    def _is_there(self, request: S3Request) -> bool:
+        return request.key in self._joined or (request.key.startswith("incoming/") and not request.kind.in_parts)
 
-    _BY_OPERATION: ClassVar[Mapping[str, Callable[["Objects", Asked], bytes]]] = {
+    _BY_OPERATION: ClassVar[Mapping[str, Callable[["Objects", S3Request], bytes]]] = {
         "HeadObject": _head,
         "GetObject": _get,
         "PutObject": _put,
@@ -200,17 +207,17 @@ def _error(code: str) -> bytes:
 
 
 @cache
-def _page_of_parts(count: int, marker: int) -> bytes:
-    """Of the parts that a client sent, all of which are there."""
-    return _page_of_sizes(dict.fromkeys(range(1, count + 1), PART), marker)
+def _page_of_parts(count: int, marker: int, page: int) -> bytes:
+    """One page of an upload whose ``count`` parts all exist."""
+    return _page_of_sizes(dict.fromkeys(range(1, count + 1), PART), marker, page)
 
 
-def _page_of_sizes(sizes: dict[int, int], marker: int) -> bytes:
+def _page_of_sizes(sizes: dict[int, int], marker: int, page: int) -> bytes:
     numbers = sorted(number for number in sizes if number > marker)
     listed = (
         f"<Part><PartNumber>{number}</PartNumber><LastModified>{_now()}</LastModified><ETag>{ETAG}</ETag>"
         f"<Size>{sizes[number]}</Size></Part>"
-        for number in numbers[:PAGE]
+        for number in numbers[:page]
     )
-    truncated = "true" if len(numbers) > PAGE else "false"
+    truncated = "true" if len(numbers) > page else "false"
     return _document("ListPartsResult", "".join(listed) + f"<IsTruncated>{truncated}</IsTruncated>")

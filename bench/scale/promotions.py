@@ -1,7 +1,7 @@
 """F23: confirms of small files while thirty objects of more than 5 GiB are promoted; each range takes 4 seconds.
 
-The small ones are confirmed one after the other, by a user of each; the large ones by thirty other users, who confirm
-again when they are told to. Alone and beside are measured on one broker, the former before the large ones begin.
+Four users confirm small uploads in a closed loop: first alone, then while thirty other users confirm large uploads and
+repeat each confirm that is answered 202. Both are measured on the same broker.
 """
 
 import asyncio
@@ -11,43 +11,55 @@ from dataclasses import dataclass
 from bench.figures import Effort, Figure, Spread, at_most
 from bench.processes import Server
 
-from .client import Answered, Client
-from .store import Orders
+from .client import Client, Outcome
+from .store import Behaviour
 from .uploads import broker, confirm, created, run, store, uploaded, users
 
 LARGE = 30
-LATE, RANGE_LATE = 20, 4_000  # milliseconds
-BEGUN = 3.0  # seconds after which the promotions have taken what they take of the store
+LATENCY, RANGE_LATENCY = 20, 4_000  # milliseconds
+RAMP_UP = 3.0  # seconds until all promotions copy ranges
 AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Small confirms: alone, and beside the large ones."""
+    """The outcomes of small uploads: alone, and beside the large ones."""
 
-    alone: list[Answered]
-    beside: list[Answered]
+    alone: list[Outcome]
+    beside: list[Outcome]
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """Both halves of F23."""
-    with store(Orders(late=LATE, late_for={"UploadPartCopy": RANGE_LATE})) as late, broker(late) as server:
+    """Measure F23: latency and failures."""
+    with (
+        store(Behaviour(latency=LATENCY, latency_of={"UploadPartCopy": RANGE_LATENCY})) as slow,
+        broker(slow) as server,
+    ):
         seen = run(measured(server, 5 * effort.seconds))
     alone, beside = (Spread.of([each.seconds * 1e3 for each in found]) for found in (seen.alone, seen.beside))
     ratio = Spread(*(each / alone.median for each in (beside.low, beside.median, beside.high)))
-    measure = f"small confirm while {LARGE} large ones are promoted: p50 / alone"
+    measure = f"create and confirm of a small file during {LARGE} large promotions: p50 / alone"
     yield Figure("F23", measure, at_most(1.5), ratio, "ms", beside, alone, "alone")
     refused = Spread.of([sum(each.status != 200 for each in seen.beside)])
     count = Spread.of([len(seen.beside)])
-    yield Figure("F23", "small confirms that failed meanwhile", at_most(0), refused, "", refused, count, "of")
+    yield Figure(
+        "F23",
+        f"failed confirms of small files during {LARGE} large promotions",
+        at_most(0),
+        refused,
+        "",
+        refused,
+        count,
+        "of",
+    )
 
 
 async def measured(server: Server, seconds: float) -> Seen:
-    client = Client(server.port, patience=60)
+    client = Client(server.port, timeout=60)
     alone = await small(client, seconds / 2)
     stop = asyncio.Event()
     large = [asyncio.create_task(promoted(client, bearer, stop)) for bearer in users()[-LARGE:]]
-    await asyncio.sleep(BEGUN)
+    await asyncio.sleep(RAMP_UP)
     beside = await small(client, seconds)
     stop.set()
     for task in large:
@@ -57,10 +69,10 @@ async def measured(server: Server, seconds: float) -> Seen:
     return Seen(alone, beside)
 
 
-async def small(client: Client, seconds: float) -> list[Answered]:
-    """Small uploads, by ``AT_ONCE`` clients, for so long."""
+async def small(client: Client, seconds: float) -> list[Outcome]:
+    """Small uploads by ``AT_ONCE`` clients for ``seconds``."""
     loop = asyncio.get_running_loop()
-    until, found = loop.time() + seconds, list[Answered]()
+    until, found = loop.time() + seconds, list[Outcome]()
 
     async def keep_on(first: int) -> None:
         number = first
@@ -73,7 +85,7 @@ async def small(client: Client, seconds: float) -> list[Answered]:
 
 
 async def promoted(client: Client, bearer: str, stop: asyncio.Event) -> None:
-    """One large upload, confirmed until it is ready, and then another."""
+    """Create large uploads, one after the other, and confirm each until it is ready."""
     while not stop.is_set():
         ticket = await created(client, bearer, "mp4")
         is_ready = False

@@ -1,6 +1,7 @@
-"""F26: confirms of a broker that has just started, five a second, while each look-up of the store's name takes 0.9 s.
+"""F26: failed confirms of a broker that has just started, while each DNS look-up of the store takes 0.9 s.
 
-The store's host is ``localhost``. The uploads were created before, which needs no store.
+Five confirms a second arrive. The host of the store is ``localhost``. Uploads are created in advance, which needs no
+call to the store.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from bench.figures import Effort, Figure, Spread, at_most
 from bench.processes import Server
 
 from .changed import slow_names
-from .client import Answered, Client, at_rate
+from .client import Client, Outcome, open_loop
 from .uploads import broker, confirm, created, run, store, users
 
 RATE, SECONDS = 5, 10
@@ -17,20 +18,20 @@ LOOK_UP = 0.9  # seconds
 
 
 def figures(_effort: Effort) -> Iterator[Figure]:
-    """F26."""
+    """Measure F26."""
     with store() as named:
         url = f"http://localhost:{named.port}"
         with broker(named, {"R2_ENDPOINT": url}, change=(slow_names, str(LOOK_UP))) as server:
             found = run(confirmed(server))
     failed = Spread.of([sum(each.status != 200 for each in found)])
-    measure = f"confirms of a cold broker that failed while a look-up takes {LOOK_UP} s, {RATE} a second"
+    measure = f"failed confirms of a new broker when a DNS look-up takes {LOOK_UP} s, {RATE} confirms a second"
     yield Figure("F26", measure, at_most(0), failed, "", failed, Spread.of([len(found)]), "of")
 
 
-async def confirmed(server: Server) -> list[Answered]:
+async def confirmed(server: Server) -> list[Outcome]:
     client = Client(server.port)
     bearers = users()[: RATE * SECONDS]
     tickets = [await created(client, bearer) for bearer in bearers]
-    found = await at_rate(RATE, SECONDS, lambda number: client.ask(confirm(tickets[number], bearers[number])))
+    found = await open_loop(RATE, SECONDS, lambda number: client.ask(confirm(tickets[number], bearers[number])))
     client.close()
     return found

@@ -1,7 +1,7 @@
-"""A store that is late and fails as it is told: ``python -m bench.scale.store PORT``.
+"""Serve a store with configurable latency and faults: ``python -m bench.scale.store PORT``.
 
-What it answers stands in ``objects``. How late, and how it fails, is told to it while it runs, by a POST of JSON to
-``/-/`` (``Orders``), which is answered with how often each operation was asked for since the one before.
+``objects`` makes the answers. Latency and faults are configured at run time: ``POST /-/`` with a JSON ``Behaviour``
+returns the number of requests of each operation since the previous such request.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import json
 import random
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,24 +19,25 @@ import uvloop
 from bench.processes import Server
 from bench.store import answer
 
-from .objects import Asked, Objects
+from .objects import Objects, S3Request
 
 CONTROL = "/-/"
 UNAVAILABLE = answer("503 Service Unavailable", {}, b"<Error><Code>ServiceUnavailable</Code></Error>")
 
 
 @dataclass(slots=True)
-class Orders:
-    """What the store was told. Each order stands until the next one.
+class Behaviour:
+    """Latency and faults; each configuration replaces the previous one.
 
-    ``late`` is in milliseconds, ``late_for`` the same by operation. ``closing`` is the share of requests on which a
-    kept connection is closed in place of an answer. ``outage`` is how it fails for half a second, once: ``503``,
-    ``close`` (without an answer) or ``refuse`` (nobody listens).
+    ``latency`` is in milliseconds; ``latency_of`` overrides it for single operations. ``closed_share`` is the share of
+    requests on kept connections that the store reads and then closes the connection without an answer. ``outage``
+    starts one outage of ``outage_seconds``: ``503`` answers 503, ``close`` closes each connection without an answer,
+    ``refuse`` resets all connections and refuses new ones.
     """
 
-    late: float = 0
-    late_for: Mapping[str, float] = field(default_factory=dict)
-    closing: float = 0
+    latency: float = 0
+    latency_of: Mapping[str, float] = field(default_factory=dict)
+    closed_share: float = 0
     outage: str = ""
     outage_seconds: float = 0.5
 
@@ -45,43 +47,43 @@ class Store:
 
     def __init__(self, port: int) -> None:
         self.objects = Objects()
-        self.orders = Orders()
+        self.behaviour = Behaviour()
         self.failing = ""
         self.connections: set[Connection] = set()
         self._port = port
         self._server: asyncio.Server | None = None
 
     async def serve(self) -> None:
-        """Until the process ends."""
+        """Serve until the process ends."""
         await self._listen()
         await asyncio.Event().wait()
 
-    def told(self, document: bytes) -> bytes:
-        """Take new orders; the answer to them."""
-        self.orders = Orders(**json.loads(document))
-        if self.orders.outage:
-            self._task = asyncio.create_task(self._fail(self.orders))
-        counted, self.objects.asked = self.objects.asked, type(self.objects.asked)()
+    def configure(self, document: bytes) -> bytes:
+        """Apply a new ``Behaviour``; returns the answer with the counts."""
+        self.behaviour = Behaviour(**json.loads(document))
+        if self.behaviour.outage:
+            self._task = asyncio.create_task(self._fail(self.behaviour))
+        counted, self.objects.counts = self.objects.counts, Counter()
         return answer("200 OK", {"Content-Type": "application/json"}, json.dumps(counted).encode())
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", self._port, backlog=1024)
 
-    async def _fail(self, orders: Orders) -> None:
-        self.failing = orders.outage
+    async def _fail(self, behaviour: Behaviour) -> None:
+        self.failing = behaviour.outage
         if self.failing == "refuse" and self._server:
             self._server.close()
             for connection in [*self.connections]:
                 connection.abort()
-        await asyncio.sleep(orders.outage_seconds)
+        await asyncio.sleep(behaviour.outage_seconds)
         if self.failing == "refuse":
             await self._listen()
         self.failing = ""
 
 
 class Connection(asyncio.Protocol):
-    """One connection, whose requests do not overlap. httptools calls ``on_...``."""
+    """One connection without pipelining. httptools calls the ``on_...`` methods."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -91,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._served = 0
 
     def abort(self) -> None:
-        """End it now."""
+        """Close the connection at once."""
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket
@@ -119,30 +121,30 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         target = self._target.decode()
         if target == CONTROL:
-            self._transport.write(self._store.told(self._body))
-        elif self._store.failing == "close" or self._is_closed_now():
+            self._transport.write(self._store.configure(self._body))
+        elif self._store.failing == "close" or self._shall_close():
             self._transport.close()
         elif self._store.failing == "503":
             self._transport.write(UNAVAILABLE)
         else:
-            self._answer(Asked.of(self._parser.get_method().decode(), target, self._fields))
+            self._answer(S3Request.of(self._parser.get_method().decode(), target, self._fields))
 
-    def _is_closed_now(self) -> bool:
+    def _shall_close(self) -> bool:
         self._served += 1
-        return self._served > 1 and random.random() < self._store.orders.closing
+        return self._served > 1 and random.random() < self._store.behaviour.closed_share
 
-    def _answer(self, asked: Asked) -> None:
-        orders, operation = self._store.orders, asked.operation()
-        found = self._store.objects.answer(asked, operation)
-        if late := orders.late_for.get(operation, orders.late):
-            asyncio.get_running_loop().call_later(late / 1_000, self._transport.write, found)
+    def _answer(self, request: S3Request) -> None:
+        behaviour, operation = self._store.behaviour, request.operation()
+        found = self._store.objects.answer(request, operation)
+        if latency := behaviour.latency_of.get(operation, behaviour.latency):
+            asyncio.get_running_loop().call_later(latency / 1_000, self._transport.write, found)
         else:
             self._transport.write(found)
 
 
-def tell(store: Server, orders: Orders) -> dict[str, int]:
-    """Give the orders; how often each operation was asked for since the last ones."""
-    document = {name: getattr(orders, name) for name in Orders.__slots__}
+def configure(store: Server, behaviour: Behaviour) -> dict[str, int]:
+    """Configure the store; returns the number of requests of each operation since the previous configuration."""
+    document = {name: getattr(behaviour, name) for name in Behaviour.__slots__}
     request = urllib.request.Request(store.url + CONTROL, json.dumps(document).encode(), method="POST")
     with urllib.request.urlopen(request, timeout=10) as response:
         counted: dict[str, int] = json.load(response)
