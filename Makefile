@@ -7,6 +7,7 @@ MUTANTS_READY := .venv/.mutants-ready
 # A lock holds everything. Let pip resolve, and before 24 it takes the newest `coverage[toml]` beside a locked coverage
 # and refuses its hash: https://github.com/pypa/pip/issues/9644
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade
 REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
@@ -55,17 +56,12 @@ bench-quick: $(READY)  ## the same in fewer and shorter rounds, three minutes
 	$(BIN)/python -m bench --quick
 
 lock: $(READY)  ## write the lock files anew from pyproject.toml
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  pyproject.toml --output-file deploy/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --extra demo --extra test --extra lint pyproject.toml --output-file tests/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --extra fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --extra mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
+	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
+	$(COMPILE) --group build --output-file deploy/build.lock
+	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
+	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
+	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
