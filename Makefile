@@ -12,7 +12,7 @@ REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz mutants faults soak lint serve bench bench-quick clean lock
+.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms dist lint serve bench bench-quick clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -40,6 +40,18 @@ faults: $(READY)  ## what clients see while the store, the identity service or a
 
 soak: $(READY)  ## SECONDS of load while faults come and go by chance, and what the broker's process held meanwhile
 	$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
+
+pythons: $(READY)  ## the unit tests on every other Python from 3.11 on that is found here
+	$(BIN)/python -m tests.matrix pythons
+
+bounds: $(READY)  ## the unit tests with the lowest and the newest versions that pyproject.toml allows
+	$(BIN)/python -m tests.matrix bounds
+
+platforms: $(READY)  ## whether Linux (glibc, musl), macOS and Windows have a wheel of all that serving needs
+	$(BIN)/python -m tests.matrix platforms
+
+dist: $(READY)  ## a wheel and a source distribution in dist/
+	$(BIN)/hatchling build
 
 lint: $(READY)  ## style, import order, strict types
 	$(BIN)/ruff check .

@@ -1,0 +1,42 @@
+"""Environments below ``build``, made by uv from the lock of the tests, and the unit tests in them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "matrix"
+LOCK = ROOT / "tests" / "requirements.lock"
+
+UNIT = [
+    *("tests/core", "tests/auth", "tests/settings", "tests/http1", "tests/store", "tests/service", "tests/web"),
+    *("tests/cli", "tests/packaging", "tests/test_architecture.py"),
+]
+"""What needs no store."""
+
+WITH_STORE = ["tests/store/test_admin.py", "tests/store/test_seaweedfs.py", "tests/cli/test_demo_is_closed.py"]
+
+
+def uv(*words: str | Path) -> None:
+    """Run the uv beside this Python; what it says is shown. It fetches no Python."""
+    line: list[str | Path] = [Path(sys.executable).with_name("uv"), *words]
+    subprocess.run(line, cwd=ROOT, check=True, env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"})
+
+
+def make(name: str, python: Path, over: Path | None = None) -> Path:
+    """A new environment with all that is locked, and with the versions in ``over`` instead; returns its Python."""
+    folder = BUILD / name
+    uv("venv", "--quiet", "--clear", "--python", python, folder)
+    uv("pip", "sync", "--quiet", "--require-hashes", "--python", folder, LOCK)
+    if over:
+        uv("pip", "install", "--quiet", "--no-deps", "--python", folder, "--requirement", over)
+    uv("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", folder, "--editable", ROOT)
+    return folder / "bin" / "python"
+
+
+def passes(python: Path) -> bool:
+    """Whether the unit tests pass under this Python."""
+    ignored = [f"--ignore={path}" for path in WITH_STORE]
+    line: list[str | Path] = [python, "-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", *ignored, *UNIT]
+    return subprocess.run(line, cwd=ROOT, check=False).returncode == 0

@@ -1,0 +1,40 @@
+"""The Pythons of a machine that the broker is for: those on the path, and those that pyenv keeps beside it."""
+
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+_NAME = re.compile(r"python3(\.\d+)?")
+_VERSION = f"import platform, sys; sys.version_info >= {OLDEST} and print(platform.python_version())"
+
+
+def folders() -> Iterator[Path]:
+    """Where a Python may be."""
+    yield from (Path(folder) for folder in os.get_exec_path())
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(pyenv.glob("versions/*/bin"))
+
+
+def others(places: Iterable[Path]) -> dict[str, Path]:
+    """One Python of each version but this process's, oldest first."""
+    found: dict[str, Path] = {}
+    for folder in places:
+        for path in sorted(folder.glob("python3*")):
+            version = _version(path) if _NAME.fullmatch(path.name) else ""
+            if version and version != platform.python_version():
+                found.setdefault(version, path)
+    return dict(sorted(found.items(), key=lambda item: [int(number) for number in re.findall(r"\d+", item[0])]))
+
+
+def _version(path: Path) -> str:
+    """Its version; empty for what is too old, or does not run: pyenv has a shim for each Python that it might use."""
+    try:
+        done = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
