@@ -51,18 +51,16 @@ def in_wheel(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def unpacked(path: Path, into: Path) -> Path:
-    """The only folder in a source distribution."""
+def in_sdist(path: Path) -> dict[str, bytes]:
+    """A source distribution's files, without the name of the only folder. All are regular."""
+    found = {}
     with tarfile.open(path) as archive:
-        archive.extractall(into, filter="data")
-    (folder,) = into.iterdir()
-    return folder
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """The regular files below ``folder``."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        for member in archive:
+            content = archive.extractfile(member)
+            assert member.isfile()
+            assert content
+            found[member.name.partition("/")[2]] = content.read()
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +73,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         shutil.copyfile(ROOT / (name if name in tracked else "LICENSE"), checkout / name)
     git(checkout, "init", "--quiet")
     git(checkout, "add", "--", *tracked)
-    sdist = unpacked(build(checkout, "sdist"), tmp_path_factory.mktemp("sdist"))
-    return Built(in_wheel(build(checkout, "wheel")), files(sdist), frozenset(tracked))
+    return Built(in_wheel(build(checkout, "wheel")), in_sdist(build(checkout, "sdist")), frozenset(tracked))
 
 
 def metadata(wheel: Mapping[str, bytes]) -> Message:
