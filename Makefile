@@ -41,16 +41,16 @@ faults: $(READY)  ## what clients see while the store, the identity service or a
 soak: $(READY)  ## SECONDS of load while faults come and go by chance, and what the broker's process held meanwhile
 	$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
 
-pythons: $(READY)  ## the unit tests on every other Python from 3.11 on that is found here
+pythons: $(READY)  ## run the unit tests on every other Python >= 3.11 of this machine
 	$(BIN)/python -m tests.matrix pythons
 
-bounds: $(READY)  ## the unit tests with the lowest and the newest versions that pyproject.toml allows
+bounds: $(READY)  ## run the unit tests with the lowest and the newest allowed version of each dependency
 	$(BIN)/python -m tests.matrix bounds
 
-platforms: $(READY)  ## whether Linux (glibc, musl), macOS and Windows have a wheel of all that serving needs
+platforms: $(READY)  ## check that every locked dependency has a wheel for Linux (glibc, musl), macOS and Windows
 	$(BIN)/python -m tests.matrix platforms
 
-dist: $(READY)  ## a wheel and a source distribution in dist/
+dist: $(READY)  ## build a wheel and a source distribution in dist/
 	$(BIN)/hatchling build
 
 lint: $(READY)  ## style, import order, strict types

@@ -1,11 +1,11 @@
-"""What a distribution holds, and the description that it carries.
+"""Build hooks for Hatchling: the files of a distribution, and its description.
 
 Rules of this module
-- A distribution holds what git tracks and nothing else. What has no ``.git`` is an unpacked distribution, and whole;
-  where git is not installed, nobody can tell.
-- A wheel has the API's description beside the code. In a checkout it is at the top, and not a symbolic link: Windows
-  and archives of a checkout turn one into a file that holds a path.
-- An index shows README.md with no repository beside it: relative links lead to the project's home.
+- A distribution contains the files that git tracks, and no others. A folder without ``.git`` is an unpacked source
+  distribution and is used as a whole; so is a checkout on a machine without git.
+- A wheel contains ``openapi.yaml`` beside the code. A checkout has it in the root folder, without a symbolic link:
+  Windows and ZIP downloads replace a symbolic link by a file that contains a path.
+- A package index shows README.md without the repository: relative links are replaced by links to the project's home.
 """
 
 import re
@@ -23,10 +23,10 @@ _RELATIVE_IMAGE = re.compile(r"(?<=\]\()(?![a-z]+:)(?=[^)\s]+\.(?:svg|png)\))")
 
 
 class Contents(BuildHookInterface[BuilderConfig]):
-    """The files of a wheel and of a source distribution."""
+    """Choose the files of a wheel and of a source distribution."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Leave out what git does not track; what it ignores is left out by Hatchling."""
+        """Exclude untracked files. Hatchling itself excludes the files that ``.gitignore`` names."""
         if self.target_name == "wheel" and version != "editable":
             build_data["force_include"]["openapi.yaml"] = "broker/web/openapi.yaml"
         if Path(self.root, ".git").exists() and shutil.which("git"):
@@ -34,10 +34,10 @@ class Contents(BuildHookInterface[BuilderConfig]):
 
 
 class Description(MetadataHookInterface):
-    """README.md as an index shows it."""
+    """Set the description to README.md with absolute links."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set ``readme``; the links are below ``project.urls.Source``."""
+        """Set ``readme``. The links start with ``project.urls.Source``."""
         home = metadata["urls"]["Source"]
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
         text = _RELATIVE_IMAGE.sub(f"{home}/raw/main/", text)
@@ -46,13 +46,13 @@ class Description(MetadataHookInterface):
 
 
 def _untracked(root: str) -> list[str]:
-    """What git neither tracks nor ignores, by its path below ``root``."""
-    trusted = ("-c", "safe.directory=*")  # whoever owns the folder: to build it is to run its code
+    """Return the paths, relative to ``root``, of files that git neither tracks nor ignores."""
+    trusted = ("-c", "safe.directory=*")  # git refuses the folder of another user otherwise
     words = ("git", *trusted, "ls-files", "--others", "--exclude-standard", "-z")
-    listed = subprocess.run(words, cwd=root, check=True, capture_output=True).stdout  # noqa: S603  no word is given
+    listed = subprocess.run(words, cwd=root, check=True, capture_output=True).stdout  # noqa: S603  all words are constants
     return [name for name in listed.decode(errors="surrogateescape").split("\0") if name]
 
 
 def _pattern(path: str) -> str:
-    """The pattern that fits this path alone (gitignore, PATTERN FORMAT)."""
+    """Return the gitignore pattern that matches this path alone (gitignore(5), PATTERN FORMAT)."""
     return "/" + re.sub(r"([\\*?\[\] ])", r"\\\1", path)

@@ -11,12 +11,12 @@ from .routes import Resource
 
 STATIC = Path(__file__).with_name("static")
 
-_MEDIA_TYPES = {  # not those of ``mimetypes``, which /etc/mime.types and the registry of Windows change
+_MEDIA_TYPES = {  # ``mimetypes`` would read /etc/mime.types, or the registry of Windows
     ".css": "text/css",
     ".html": "text/html",
-    ".js": "text/javascript",  # RFC 9239; a browser runs no module of a type that is not JavaScript's
+    ".js": "text/javascript",  # RFC 9239; browsers refuse a module of another type
     ".svg": "image/svg+xml",
-    ".ts": "text/plain",  # no type is registered for TypeScript; .ts is MPEG's in many tables
+    ".ts": "text/plain",  # TypeScript has no registered type, and many tables say MPEG
 }
 
 _FOR_ALL_ORIGINS = {

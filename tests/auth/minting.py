@@ -43,7 +43,7 @@ def der(key: PrivateKey) -> bytes:
 
 
 def rsa_pem(modulus: int, exponent: int) -> str:
-    """An RSA public key (RFC 8017 appendix A.1.1) that no library would write."""
+    """Return an RSA public key (RFC 8017 appendix A.1.1) that no library would write."""
 
     def tlv(tag: int, value: bytes) -> bytes:
         size = len(value)
@@ -74,9 +74,9 @@ _SHA_256 = bytes.fromhex("3031300d060960864801650304020105000420")  # before the
 
 
 def emsa(message: bytes, size: int = 256) -> bytes:
-    """What a signature by RS256 becomes, raised to the public exponent (RFC 8017 section 9.2); ``size`` in bytes.
+    """Return the encoded message of RS256 (EMSA-PKCS1-v1_5, RFC 8017 section 9.2) of ``size`` bytes.
 
-    Where the exponent is 1 this is the signature: anybody can sign.
+    With the public exponent 1 it is also a valid signature, which anybody can make.
     """
     info = _SHA_256 + hashlib.sha256(message).digest()
     return b"\x00\x01" + b"\xff" * (size - 3 - len(info)) + b"\x00" + info

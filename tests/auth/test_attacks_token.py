@@ -371,8 +371,8 @@ def test_t05_families_do_not_mix(mixed: list[str]) -> None:
         public_key(pem(RSA), mixed)
 
 
-def test_t05_a_forged_signature_is_what_every_good_one_opens_to() -> None:
-    """So it is good where the exponent is 1: the tests that refuse such keys refuse a hole."""
+def test_t05_the_forged_signature_is_valid_for_exponent_1() -> None:
+    """A genuine signature, raised to the public exponent, equals the forged one, which is valid if that is 1."""
     numbers = RSA.public_key().public_numbers()
     opened = pow(int.from_bytes(rs256(RSA)(b"message")), numbers.e, numbers.n)
     assert opened == int.from_bytes(emsa(b"message"))
@@ -388,7 +388,7 @@ WEAK_RSA = {
 
 @pytest.mark.parametrize("name", WEAK_RSA)
 def test_t05_an_rsa_key_with_exponent_1_is_refused_at_start(name: str) -> None:
-    """Anybody can forge a token for it."""
+    """A public key with exponent 1 is a fault of ``JWT_PUBLIC_KEY`` in PEM and in JWK form."""
     with pytest.raises(SettingsError, match=r"^JWT_PUBLIC_KEY must ") as refused:
         settings.parse({"JWT_PUBLIC_KEY": WEAK_RSA[name]})
     assert len(refused.value.faults) == 1

@@ -91,7 +91,7 @@ async def test_a_token_by_another_key_is_refused() -> None:
 
 
 async def test_k16_a_token_forged_for_an_exponent_of_1_is_refused() -> None:
-    """The key is published beside a good one, and used as little as one that nobody published."""
+    """A published key with exponent 1 is ignored, and the good key beside it is used."""
     forged = mint(sign=emsa, header={"alg": "RS256", "kid": "weak"})
     async with identity(says(answer(200, body=document(jwk(RSA, "weak", e="AQ"), jwk(P256, "one"))))) as service:
         assert await service.who(token()) == USER_1

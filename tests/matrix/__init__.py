@@ -1,1 +1,1 @@
-"""The unit tests on other Pythons and other versions of what is required, and the wheels that other platforms need."""
+"""Run the unit tests on other Pythons and with other dependencies, and check the wheels of other platforms."""

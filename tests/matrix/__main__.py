@@ -1,4 +1,4 @@
-"""``python -m tests.matrix``: ``pythons``, ``bounds`` or ``platforms``. One line for each; 1 when one of them fails."""
+"""``python -m tests.matrix pythons|bounds|platforms``: print a result for each entry; exit 1 if one failed."""
 
 import argparse
 import subprocess
@@ -12,7 +12,7 @@ from . import interpreters
 from .environments import BUILD, ROOT, make, passes, uv
 
 Row = tuple[str, Callable[[], bool]]
-"""What is tried, and whether it passes."""
+"""The name of an entry, and the check; it returns whether it passed."""
 
 RESOLUTIONS = ("lowest-direct", "highest")
 PLATFORMS = {
@@ -27,19 +27,19 @@ VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 def pythons() -> Iterator[Row]:
-    """The unit tests on each other Python of this machine."""
+    """Run the unit tests on each other Python of this machine."""
     for version, path in interpreters.others(interpreters.folders()).items():
         yield f"Python {version} ({path})", partial(_passes_on, version, path)
 
 
 def bounds() -> Iterator[Row]:
-    """The unit tests with the lowest and with the newest version that pyproject.toml allows of each requirement."""
+    """Run the unit tests with the lowest and the newest version of each dependency that pyproject.toml allows."""
     for resolution in RESOLUTIONS:
         yield resolution, partial(_passes_with, resolution)
 
 
 def platforms() -> Iterator[Row]:
-    """Whether each platform has a wheel, with a locked hash, of all that serving needs. Nothing is executed."""
+    """Resolve ``deploy/requirements.lock`` to wheels for each platform and Python; install and execute nothing."""
     for name, platform in PLATFORMS.items():
         for version in VERSIONS:
             yield f"{name}, Python {version}", partial(_has_wheels, platform, version)
@@ -76,7 +76,7 @@ def _main() -> int:
         began = time.monotonic()
         lines.append(f"{'passed' if good() else 'FAILED'}  {name}  {time.monotonic() - began:.0f} s")
         print(lines[-1], flush=True)
-    print("\n".join([f"\n{len(lines)} were tried:", *lines]))
+    print("\n".join([f"\n{len(lines)} checks:", *lines]))
     return any(line.startswith("FAILED") for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Environments below ``build``, made by uv from the lock of the tests, and the unit tests in them."""
+"""Create virtual environments below ``build/matrix`` with uv, and run the unit tests in them."""
 
 import os
 import subprocess
@@ -13,19 +13,19 @@ UNIT = [
     *("tests/core", "tests/auth", "tests/settings", "tests/http1", "tests/store", "tests/service", "tests/web"),
     *("tests/cli", "tests/packaging", "tests/test_architecture.py"),
 ]
-"""What needs no store."""
+"""Tests that need neither a store nor Node, with the exceptions in ``NEEDS_STORE``."""
 
-WITH_STORE = ["tests/store/test_admin.py", "tests/store/test_seaweedfs.py", "tests/cli/test_demo_is_closed.py"]
+NEEDS_STORE = ["tests/store/test_admin.py", "tests/store/test_seaweedfs.py", "tests/cli/test_demo_is_closed.py"]
 
 
 def uv(*words: str | Path) -> None:
-    """Run the uv beside this Python; what it says is shown. It fetches no Python."""
+    """Run the uv of this environment, without downloads of Pythons; raises ``CalledProcessError``."""
     line: list[str | Path] = [Path(sys.executable).with_name("uv"), *words]
     subprocess.run(line, cwd=ROOT, check=True, env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"})
 
 
 def make(name: str, python: Path, over: Path | None = None) -> Path:
-    """A new environment with all that is locked, and with the versions in ``over`` instead; returns its Python."""
+    """Create an environment from the lock of the tests, then install the versions in ``over``; return its Python."""
     folder = BUILD / name
     uv("venv", "--quiet", "--clear", "--python", python, folder)
     uv("pip", "sync", "--quiet", "--require-hashes", "--python", folder, LOCK)
@@ -36,7 +36,7 @@ def make(name: str, python: Path, over: Path | None = None) -> Path:
 
 
 def passes(python: Path) -> bool:
-    """Whether the unit tests pass under this Python."""
-    ignored = [f"--ignore={path}" for path in WITH_STORE]
+    """Run the unit tests; return whether they passed."""
+    ignored = [f"--ignore={path}" for path in NEEDS_STORE]
     line: list[str | Path] = [python, "-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", *ignored, *UNIT]
     return subprocess.run(line, cwd=ROOT, check=False).returncode == 0

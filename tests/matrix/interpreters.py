@@ -1,4 +1,4 @@
-"""The Pythons of a machine that the broker is for: those on the path, and those that pyenv keeps beside it."""
+"""Find the supported Pythons of a machine: on the path, and among pyenv's versions."""
 
 import os
 import platform
@@ -14,14 +14,14 @@ _VERSION = f"import platform, sys; sys.version_info >= {OLDEST} and print(platfo
 
 
 def folders() -> Iterator[Path]:
-    """Where a Python may be."""
+    """Yield the folders that may contain a Python."""
     yield from (Path(folder) for folder in os.get_exec_path())
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(pyenv.glob("versions/*/bin"))
 
 
 def others(places: Iterable[Path]) -> dict[str, Path]:
-    """One Python of each version but this process's, oldest first."""
+    """Return one Python of each version other than this process's, oldest first."""
     found: dict[str, Path] = {}
     for folder in places:
         for path in sorted(folder.glob("python3*")):
@@ -32,7 +32,7 @@ def others(places: Iterable[Path]) -> dict[str, Path]:
 
 
 def _version(path: Path) -> str:
-    """Its version; empty for what is too old, or does not run: pyenv has a shim for each Python that it might use."""
+    """Return the version; empty when it is unsupported or does not run, as a shim of pyenv for an unused version."""
     try:
         done = subprocess.run([path, "-c", _VERSION], capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Which Pythons of a machine are found."""
+"""The search for the Pythons of a machine."""
 
 import os
 import platform
@@ -11,17 +11,17 @@ from .interpreters import folders, others
 
 
 def script(path: Path, body: str) -> None:
-    """A program of the shell."""
+    """Write an executable shell script."""
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
 
 
-def test_each_version_is_found_once_and_this_one_is_not(tmp_path: Path) -> None:
-    """Nor is what does not run, what is too old, or what is not a Python."""
+def test_each_other_version_is_found_once(tmp_path: Path) -> None:
+    """The first Python of each version is found, oldest first; broken, old and other programs are ignored."""
     for name, body in {
         "python3": "echo 3.14.2",
         "python3.14": "echo 3.14.2",
-        "python3.9": "",  # it prints nothing: it is older than 3.11
+        "python3.9": "",  # prints nothing, because it is older than 3.11
         "python3.12": "echo 3.12.1; exit 127",
         "python3-config": "echo 3.13.0",
         "python3.13": "echo 3.13.0",
@@ -36,12 +36,14 @@ def test_each_version_is_found_once_and_this_one_is_not(tmp_path: Path) -> None:
     assert list(found) == ["3.13.0", "3.14.2"]
 
 
-def test_a_real_python_of_this_version_is_not_another(tmp_path: Path) -> None:
+def test_the_running_version_is_not_found(tmp_path: Path) -> None:
+    """A Python of the same version as this process is left out."""
     (tmp_path / "python3").symlink_to(sys.executable)
     assert others([tmp_path]) == {}
 
 
-def test_the_path_and_pyenv_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_and_pyenv_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders are those of ``PATH``, then those of ``PYENV_ROOT``."""
     kept = tmp_path / "versions" / "3.13.0" / "bin"
     kept.mkdir(parents=True)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))

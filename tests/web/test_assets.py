@@ -43,8 +43,8 @@ def test_another_method_is_a_405_like_every_other() -> None:
     )
 
 
-def test_media_types_are_ours_whatever_the_host_s_table_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A browser runs no module whose type is not JavaScript's."""
+def test_media_types_do_not_depend_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A static file has the same media type whatever the tables of ``mimetypes`` contain."""
     for suffix in (".js", ".ts", ".css", ".html", ".svg"):
         monkeypatch.setitem(mimetypes.types_map, suffix, "application/x-host")
     served = TestClient(Starlette(routes=[*client_routes(), *page_routes("http://127.0.0.1:8333")]))
@@ -60,7 +60,8 @@ def test_media_types_are_ours_whatever_the_host_s_table_says(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
-def test_every_static_file_is_of_a_known_type(file: Path) -> None:
+def test_every_static_file_has_a_media_type(file: Path) -> None:
+    """A route can be made for every static file."""
     assert file_route(f"/static/{file.name}", {}).path == f"/static/{file.name}"
 
 
