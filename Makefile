@@ -12,7 +12,7 @@ REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms dist lint serve bench bench-quick clean lock
+.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -49,6 +49,9 @@ bounds: $(READY)  ## run the unit tests with the lowest and the newest allowed v
 
 platforms: $(READY)  ## check that every locked dependency has a wheel for Linux (glibc, musl), macOS and Windows
 	$(BIN)/python -m tests.matrix platforms
+
+production: $(READY)  ## run README's installation commands for production in a new environment
+	$(BIN)/python -m tests.matrix production
 
 dist: $(READY)  ## build a wheel and a source distribution in dist/
 	$(BIN)/hatchling build

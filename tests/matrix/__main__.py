@@ -1,6 +1,7 @@
-"""``python -m tests.matrix pythons|bounds|platforms``: print a result for each entry; exit 1 if one failed."""
+"""``python -m tests.matrix KIND``: print a result for each entry of the kind; exit 1 if one failed."""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,11 @@ def platforms() -> Iterator[Row]:
             yield f"{name}, Python {version}", partial(_has_wheels, platform, version)
 
 
+def production() -> Iterator[Row]:
+    """Run README's installation commands in a new environment, with hashes and without boto3."""
+    yield "README's production installation", _installs
+
+
 def _passes_on(version: str, path: Path) -> bool:
     return passes(make(version, path))
 
@@ -66,8 +72,20 @@ def _has_wheels(platform: str, version: str) -> bool:
     return True
 
 
+def _installs() -> bool:
+    """Install as README says; return whether ``broker demo`` then names its extra and ends with 2."""
+    folder = BUILD / "production"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = readme.split("## In production\n\n```sh\n")[1].split("broker serve")[0]
+    environment = {**os.environ, "PIP_QUIET": "1", "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    subprocess.run(["sh", "-ec", commands], cwd=ROOT, env=environment, check=True)
+    demo = subprocess.run([folder / "bin" / "broker", "demo"], capture_output=True, text=True, check=False)
+    return (demo.returncode, "r2-upload-broker[demo]" in demo.stderr) == (2, True)
+
+
 def _main() -> int:
-    kinds = {kind.__name__: kind for kind in (pythons, bounds, platforms)}
+    kinds = {kind.__name__: kind for kind in (pythons, bounds, platforms, production)}
     parser = argparse.ArgumentParser(prog="python -m tests.matrix")
     parser.add_argument("kind", choices=kinds)
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -76,7 +94,7 @@ def _main() -> int:
         began = time.monotonic()
         lines.append(f"{'passed' if good() else 'FAILED'}  {name}  {time.monotonic() - began:.0f} s")
         print(lines[-1], flush=True)
-    print("\n".join([f"\n{len(lines)} checks:", *lines]))
+    print("\n".join([f"\nchecks: {len(lines)}", *lines]))
     return any(line.startswith("FAILED") for line in lines)
 
 
