@@ -7,11 +7,12 @@ MUTANTS_READY := .venv/.mutants-ready
 # A lock holds everything. Let pip resolve, and before 24 it takes the newest `coverage[toml]` beside a locked coverage
 # and refuses its hash: https://github.com/pypa/pip/issues/9644
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade
 REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
 
-.PHONY: demo test browser large fuzz mutants faults soak lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 demo: $(READY)  ## the whole thing here, with a real S3 server embedded
 	$(BIN)/broker demo $(DEMO)
@@ -40,6 +41,21 @@ faults: $(READY)  ## what clients see while the store, the identity service or a
 soak: $(READY)  ## SECONDS of load while faults come and go by chance, and what the broker's process held meanwhile
 	$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
 
+pythons: $(READY)  ## run the unit tests on every other Python >= 3.11 of this machine
+	$(BIN)/python -m tests.matrix pythons
+
+bounds: $(READY)  ## run the unit tests with the lowest and the newest allowed version of each dependency
+	$(BIN)/python -m tests.matrix bounds
+
+platforms: $(READY)  ## check that every locked dependency has a wheel for Linux (glibc, musl), macOS and Windows
+	$(BIN)/python -m tests.matrix platforms
+
+production: $(READY)  ## run README's installation commands for production in a new environment
+	$(BIN)/python -m tests.matrix production
+
+dist: $(READY)  ## build a wheel and a source distribution in dist/
+	$(BIN)/hatchling build
+
 lint: $(READY)  ## style, import order, strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,17 +74,12 @@ scale: $(READY)  ## what it does under more load than the store takes, and on od
 	$(BIN)/python -m bench.scale $(ROWS)
 
 lock: $(READY)  ## write the lock files anew from pyproject.toml
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  pyproject.toml --output-file deploy/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --extra demo --extra test --extra lint pyproject.toml --output-file tests/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --extra fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --extra mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
-	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade \
-	  --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
+	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
+	$(COMPILE) --group build --output-file deploy/build.lock
+	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
+	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
+	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "serve":
             return serve.run(given.host, given.port, given.workers, given.env_file)
         case _:
-            from . import demo  # noqa: PLC0415  it brings boto3, which a serving process must not carry
+            return _demo(given.port, given.data)
 
-            gc.enable()
-            return demo.run(given.port, given.data)
+
+def _demo(port: int, data: Path | None) -> int:
+    try:
+        from . import demo  # noqa: PLC0415  it brings boto3, which a serving process must not carry
+    except ModuleNotFoundError as error:
+        if error.name != "boto3":
+            raise
+        print(
+            "broker: the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'",
+            file=sys.stderr,
+        )
+        return 2
+    gc.enable()
+    return demo.run(port, data)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -174,7 +174,9 @@ def _judged(key: object) -> tuple[PublicKey, tuple[str, ...]]:
     match key:
         case RSAPublicKey():
             _require(2048 <= key.key_size <= 8192, "must have 2048 to 8192 bits")
-            return key, _RSA  # that the exponent is odd and at least 3 was seen to when it was loaded
+            exponent = key.public_numbers().e  # RFC 8017 section 3.1; with 1 anybody can sign
+            _require(exponent >= 3 and exponent % 2 == 1, "must have an odd exponent of at least 3")
+            return key, _RSA
         case EllipticCurvePublicKey() if key.curve.name in _ECDSA:
             return key, _ECDSA[key.curve.name]
         case Ed25519PublicKey() | Ed448PublicKey():

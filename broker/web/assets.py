@@ -1,6 +1,5 @@
 """Files that are served as they are: the browser client, and whatever page a command adds."""
 
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,14 @@ from .routes import Resource
 
 STATIC = Path(__file__).with_name("static")
 
+_MEDIA_TYPES = {  # ``mimetypes`` would read /etc/mime.types, or the registry of Windows
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",  # RFC 9239; browsers refuse a module of another type
+    ".svg": "image/svg+xml",
+    ".ts": "text/plain",  # TypeScript has no registered type, and many tables say MPEG
+}
+
 _FOR_ALL_ORIGINS = {
     "Access-Control-Allow-Origin": "*",  # a module is imported with CORS, and there is nothing secret in it
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -22,7 +29,7 @@ _FOR_ALL_ORIGINS = {
 def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -> Route:
     """``GET path``: the static file ``name``, by default the path's last segment. It is never cut: no ``Range``."""
     file = STATIC / (name or path.rpartition("/")[2])
-    content, (kind, _) = file.read_bytes(), mimetypes.guess_type(file.name)
+    content, kind = file.read_bytes(), _MEDIA_TYPES[file.suffix]
 
     async def serve(_request: Request) -> Response:
         return Response(content, headers=headers, media_type=kind)

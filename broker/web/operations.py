@@ -18,7 +18,8 @@ from broker.store.port import ObjectStore
 
 from . import notes, wire
 
-OPENAPI = Path(__file__).with_name("openapi.yaml")
+_PLACES = (Path(__file__).with_name("openapi.yaml"), Path(__file__).parents[2] / "openapi.yaml")
+OPENAPI = next(place for place in _PLACES if place.is_file())  # in a wheel, and in a checkout
 
 _LOOK_FOR = 2.0
 """Seconds a look at the store is good for: asking for readiness often costs the store nothing."""

@@ -52,8 +52,12 @@ async def serve(app: ASGIApp, place: MetricsSettings) -> None:
         await asyncio.Event().wait()
     finally:
         server.close()
-        for connection in list(state.connections):
-            connection.transport.abort()
+        _abort(state)
+
+
+def _abort(state: ServerState) -> None:
+    for connection in list(state.connections):
+        connection.transport.abort()
 
 
 async def _first_free(place: MetricsSettings) -> socket.socket:

@@ -1,6 +1,7 @@
 """Tokens as nobody's library would make them, and keys made anew for each run."""
 
 import base64
+import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
@@ -41,6 +42,19 @@ def der(key: PrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def rsa_pem(modulus: int, exponent: int) -> str:
+    """Return an RSA public key (RFC 8017 appendix A.1.1) that no library would write."""
+
+    def tlv(tag: int, value: bytes) -> bytes:
+        size = len(value)
+        length = bytes([size]) if size < 128 else bytes([0x81, size]) if size < 256 else b"\x82" + size.to_bytes(2)
+        return bytes([tag]) + length + value
+
+    numbers = [tlv(2, n.to_bytes(n.bit_length() // 8 + 1)) for n in (modulus, exponent)]
+    data = base64.encodebytes(tlv(0x30, b"".join(numbers))).decode()
+    return f"-----BEGIN RSA PUBLIC KEY-----\n{data}-----END RSA PUBLIC KEY-----\n"
+
+
 def b64(data: bytes) -> str:
     """Base64url without padding."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
@@ -54,6 +68,18 @@ def hs(key: bytes, algorithm: str = "sha256") -> Sign:
 def rs256(key: rsa.RSAPrivateKey) -> Sign:
     """RS256 by ``key``."""
     return lambda message: key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
+_SHA_256 = bytes.fromhex("3031300d060960864801650304020105000420")  # before the hash: RFC 8017 section 9.2, note 1
+
+
+def emsa(message: bytes, size: int = 256) -> bytes:
+    """Return the encoded message of RS256 (EMSA-PKCS1-v1_5, RFC 8017 section 9.2) of ``size`` bytes.
+
+    With the public exponent 1 it is also a valid signature, which anybody can make.
+    """
+    info = _SHA_256 + hashlib.sha256(message).digest()
+    return b"\x00\x01" + b"\xff" * (size - 3 - len(info)) + b"\x00" + info
 
 
 def es256(key: ec.EllipticCurvePrivateKey) -> Sign:

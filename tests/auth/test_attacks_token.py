@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from broker import settings
 from broker.auth.tokens import AUTHORIZATION_MAX, TokenVerifier
 from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
 from broker.core.model import Principal
 from broker.errors import MalformedRequestError, UnauthenticatedError
+from broker.settings import SettingsError
 
 from .minting import (
     ED448,
@@ -30,11 +32,13 @@ from .minting import (
     b64,
     bearer,
     der,
+    emsa,
     es256,
     hs,
     mint,
     pem,
     rs256,
+    rsa_pem,
     verifier,
 )
 
@@ -365,6 +369,29 @@ def test_t05_families_do_not_mix(mixed: list[str]) -> None:
         secret_key(SECRET, mixed)
     with pytest.raises(ValueError, match="verifies no other algorithms than RS256, RS384"):
         public_key(pem(RSA), mixed)
+
+
+def test_t05_the_forged_signature_is_valid_for_exponent_1() -> None:
+    """A genuine signature, raised to the public exponent, equals the forged one, which is valid if that is 1."""
+    numbers = RSA.public_key().public_numbers()
+    opened = pow(int.from_bytes(rs256(RSA)(b"message")), numbers.e, numbers.n)
+    assert opened == int.from_bytes(emsa(b"message"))
+
+
+WEAK_PEM = rsa_pem(RSA.public_key().public_numbers().n, 1)
+WEAK_RSA = {
+    "PEM": WEAK_PEM,
+    "PEM in one line": WEAK_PEM.replace("\n", "\\n"),
+    "JWK": json.dumps({**jwk(RSA), "e": "AQ"}),
+}
+
+
+@pytest.mark.parametrize("name", WEAK_RSA)
+def test_t05_an_rsa_key_with_exponent_1_is_refused_at_start(name: str) -> None:
+    """A public key with exponent 1 is a fault of ``JWT_PUBLIC_KEY`` in PEM and in JWK form."""
+    with pytest.raises(SettingsError, match=r"^JWT_PUBLIC_KEY must ") as refused:
+        settings.parse({"JWT_PUBLIC_KEY": WEAK_RSA[name]})
+    assert len(refused.value.faults) == 1
 
 
 @pytest.mark.parametrize("parameter", ["jku", "x5u", "kid"])

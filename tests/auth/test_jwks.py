@@ -23,7 +23,7 @@ from tests.patience import PATIENCE, SLACK
 from tests.store.certificates import Authority
 from tests.store.wire import Act, Wire, answer, drips, endless, resets, says, silence, wire
 
-from .minting import NOW, P256, RSA, USER, bearer, document, es256, hs, jwk, mint, rs256, verifier
+from .minting import NOW, P256, RSA, USER, bearer, document, emsa, es256, hs, jwk, mint, rs256, verifier
 
 USER_1 = Principal("u1")
 SET = answer(200, body=document(jwk(P256, "one")))
@@ -88,6 +88,14 @@ async def test_a_token_by_another_key_is_refused() -> None:
     async with identity(says(SET)) as service:
         assert await service.refused(forged) == "the signature is wrong"
         assert await service.refused(mint(header={"alg": "HS256", "kid": "one"})) == "the algorithm is not allowed"
+
+
+async def test_k16_a_token_forged_for_an_exponent_of_1_is_refused() -> None:
+    """A published key with exponent 1 is ignored, and the good key beside it is used."""
+    forged = mint(sign=emsa, header={"alg": "RS256", "kid": "weak"})
+    async with identity(says(answer(200, body=document(jwk(RSA, "weak", e="AQ"), jwk(P256, "one"))))) as service:
+        assert await service.who(token()) == USER_1
+        assert await service.refused(forged) == "no key has the token's kid"
 
 
 async def test_k01_random_names_cause_one_fetch_in_a_cooldown_and_good_tokens_go_on() -> None:

@@ -267,8 +267,10 @@ def compact(number: int) -> str:
 
 
 def written_in(test: Any) -> str:
-    """The token that stands in a test of jwcrypto's."""
-    (token,) = (text for text in test.__code__.co_consts if isinstance(text, str) and text.count(".") == 2)
+    """The token that stands in a test of jwcrypto's. Python 3.14 keeps the piece before a ``+`` beside the whole."""
+    found = [text for text in test.__code__.co_consts if isinstance(text, str) and text.count(".") == 2]
+    token = max(found, key=len)
+    assert all(token.startswith(text) for text in found)
     return token
 
 

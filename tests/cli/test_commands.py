@@ -88,6 +88,27 @@ def test_a_file_that_is_no_list_of_settings_stops_the_start(tmp_path: Path, cont
     assert ".env is no file of NAME=value lines" in done.stderr
 
 
+def without(module: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process that cannot import ``module``."""
+    program = f"import sys; sys.modules[{module!r}] = None; from broker.cli.main import main; sys.exit(main({words}))"
+    line = [sys.executable, "-c", program]
+    return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_the_demo_without_boto3_names_the_extra() -> None:
+    """Without boto3 the demo prints one line that names the extra, and ends with 2."""
+    done = without("boto3", "demo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "broker: the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'\n"
+
+
+def test_the_demo_shows_other_import_errors() -> None:
+    """Another missing module is a traceback."""
+    done = without("broker.cli.seaweedfs", "demo")
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: import of broker.cli.seaweedfs" in done.stderr
+
+
 def test_the_demo_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

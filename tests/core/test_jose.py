@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import jwt
 import pytest
@@ -27,6 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
+from tests.auth.minting import rsa_pem
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKey
 
@@ -47,13 +49,14 @@ SHORT_FOR_HASH = "must have at least 48 bytes for HS384 and 64 for HS512"
 NOT_PUBLIC = "must be a public key, not a secret one"
 NO_KEY = "must be one public key in PEM or JWK form: RSA, P-256, P-384, P-521, Ed25519 or Ed448"
 BITS = "must have 2048 to 8192 bits"
+EXPONENT = "must have an odd exponent of at least 3"
 SMALL_ORDER = "must not be of small order: anybody could sign for it"
 OPERATIONS = "must have verify among its key_ops"
 USE = "must have sig as its use"
 NO_JSON = "must be one JSON document in UTF-8"
 TWICE = "must not have a member twice"
 RULES = {TOO_SHORT, IS_KEY, REPEATS, FEW, EXAMPLE, NOT_TEXT, SHORT_FOR_HASH, NOT_PUBLIC, NO_KEY, BITS}
-RULES |= {SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
+RULES |= {EXPONENT, SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
 
 
 def pem(key: PrivateKey) -> str:
@@ -259,7 +262,7 @@ def test_the_older_pem_of_an_rsa_key_is_read() -> None:
 
 
 def test_an_rsa_key_may_have_8192_bits() -> None:
-    assert public_key(der_rsa(1 << 8191 | 1, 65537)).algorithms == ALL_RSA
+    assert public_key(rsa_pem(1 << 8191 | 1, 65537)).algorithms == ALL_RSA
 
 
 def test_named_algorithms_narrow_what_a_public_key_serves() -> None:
@@ -289,18 +292,6 @@ def jwk_text(key: PrivateKey = P256, **members: Any) -> str:
     return json.dumps(jwk(key, **members))
 
 
-def der_rsa(modulus: int, exponent: int) -> str:
-    """An RSA public key (RFC 8017 appendix A.1.1) that no library would write."""
-
-    def tlv(tag: int, value: bytes) -> bytes:
-        size = len(value)
-        length = bytes([size]) if size < 128 else bytes([0x81, size]) if size < 256 else b"\x82" + size.to_bytes(2)
-        return bytes([tag]) + length + value
-
-    numbers = [tlv(2, n.to_bytes(n.bit_length() // 8 + 1)) for n in (modulus, exponent)]
-    return wrapped(tlv(0x30, b"".join(numbers)), "RSA PUBLIC KEY")
-
-
 MODULUS = RSA.public_key().public_numbers().n
 
 PUBLIC = [
@@ -322,9 +313,9 @@ PUBLIC = [
     ("a private key", private(RSA, Encoding.PEM).decode(), NOT_PUBLIC),
     ("a locked private key", private(P256, Encoding.PEM, BestAvailableEncryption(b"x")).decode(), NOT_PUBLIC),
     ("both halves", pem(P256) + private(P256, Encoding.PEM).decode(), NOT_PUBLIC),
-    ("1024 bits", der_rsa(1 << 1023 | 1, 65537), BITS),
-    ("2047 bits", der_rsa(1 << 2046 | 1, 65537), BITS),
-    ("8193 bits", der_rsa(1 << 8192 | 1, 65537), BITS),
+    ("1024 bits", rsa_pem(1 << 1023 | 1, 65537), BITS),
+    ("2047 bits", rsa_pem(1 << 2046 | 1, 65537), BITS),
+    ("8193 bits", rsa_pem(1 << 8192 | 1, 65537), BITS),
     ("8193 bits in a JWK", json.dumps({"kty": "RSA", "n": b64(1 << 8192 | 1), "e": "AQAB"}), BITS),
     ("e is 1 in a JWK", json.dumps({"kty": "RSA", "n": b64(MODULUS), "e": "AQ"}), NO_KEY),
     ("e is even in a JWK", json.dumps({"kty": "RSA", "n": b64(MODULUS), "e": "AQAA"}), NO_KEY),
@@ -371,8 +362,17 @@ def test_any_other_key_is_refused_by_its_rule(text: str, rule: str) -> None:
 
 @pytest.mark.parametrize("exponent", [1, 2, 65536])
 def test_an_rsa_key_of_a_weak_exponent_is_refused(exponent: int) -> None:
-    """By the library, however the key is written; this holds it to that."""
-    assert refusal(public_key, der_rsa(MODULUS, exponent)) == NO_KEY
+    """The library refuses to load an RSA key with an even exponent or 1."""
+    assert refusal(public_key, rsa_pem(MODULUS, exponent)) == NO_KEY
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 65536])
+def test_a_weak_exponent_is_refused_after_loading(exponent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that loads a weak key, as cryptography did before version 50, makes no difference."""
+    numbers = {"public_numbers.return_value": rsa.RSAPublicNumbers(exponent, MODULUS)}
+    loaded = Mock(spec=rsa.RSAPublicKey, key_size=2048, **numbers)
+    monkeypatch.setattr("broker.core.jose.load_pem_public_key", lambda _: loaded)
+    assert refusal(public_key, rsa_pem(MODULUS, exponent)) == EXPONENT
 
 
 P25519 = 2**255 - 19

@@ -72,9 +72,9 @@ def rss(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
-def request(method: str, path: str, *fields: str, body: bytes = b"") -> bytes:
+def request(method: str, path: str, *fields: str, body: bytes = b"", **claims: str) -> bytes:
     """A request with a token of these brokers."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Authorization: Bearer {token()}", *fields, "", ""]
+    lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Authorization: Bearer {token(**claims)}", *fields, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
@@ -91,7 +91,7 @@ async def test_x01_sigterm_loses_none_of_the_requests_in_flight(tmp_path: Path) 
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment) as broker, connections(broker.port, 20) as clients:
             for client in clients:
-                client.send(request("GET", OBJECT))
+                client.send(request("GET", OBJECT, scope="broker:service"))  # a user's would wait for each other
             await becomes(lambda: len(store.requests) == 20)
             began = time.monotonic()
             broker.process.send_signal(signal.SIGTERM)

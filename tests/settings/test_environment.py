@@ -16,7 +16,12 @@ class Colour(StrEnum):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("", 7), (" ", 7), ("1", 1), ("1KiB", 1024), ("2 MB", 2_000_000), ("1GiB", 2**30), ("9B", 9)]
+    ("text", "expected"),
+    [
+        *(("", 7), (" ", 7), ("1", 1), ("9B", 9)),
+        *(("1KiB", 2**10), ("2MiB", 2**21), ("1GiB", 2**30), ("1TiB", 2**40)),
+        *(("3KB", 3000), ("2 MB", 2_000_000), ("1GB", 10**9), ("1TB", 10**12)),
+    ],
 )
 def test_a_size_is_in_bytes_whatever_its_unit(text: str, expected: int) -> None:
     env = Environment({"SIZE": text})

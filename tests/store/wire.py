@@ -124,7 +124,8 @@ class Wire:
                 self.requests.append(request)
                 await self.acts[min(len(self.requests), len(self.acts)) - 1](request, writer)
         self.open -= 1
-        writer.close()
+        if not writer.is_closing():  # Python 3.11.2 loses its hold on a TLS connection that is closed twice
+            writer.close()
 
 
 async def _request(reader: asyncio.StreamReader) -> str:

@@ -1,12 +1,19 @@
 """The browser client is served to every page, whichever origin it comes from, and starts nothing by itself."""
 
-import pytest
+import mimetypes
+from pathlib import Path
 
-from broker.web.assets import STATIC
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from broker.web.assets import STATIC, client_routes, file_route
+from broker.web.page import page_routes
 
 from .application import ENVIRONMENT, client
 
 NAMES = ["broker-upload.js", "broker-upload.d.ts"]
+PAGE = ("/demo", "/static/demo.js", "/static/demo.css", "/static/demo.svg")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,8 +43,26 @@ def test_another_method_is_a_405_like_every_other() -> None:
     )
 
 
-def test_it_is_javascript_to_a_browser() -> None:
-    assert client().get("/static/broker-upload.js").headers["content-type"].startswith("text/javascript")
+def test_media_types_do_not_depend_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A static file has the same media type whatever the tables of ``mimetypes`` contain."""
+    for suffix in (".js", ".ts", ".css", ".html", ".svg"):
+        monkeypatch.setitem(mimetypes.types_map, suffix, "application/x-host")
+    served = TestClient(Starlette(routes=[*client_routes(), *page_routes("http://127.0.0.1:8333")]))
+    kinds = {path: served.get(path).headers["content-type"] for path in (*(f"/static/{name}" for name in NAMES), *PAGE)}
+    assert kinds == {
+        "/static/broker-upload.js": "text/javascript; charset=utf-8",
+        "/static/broker-upload.d.ts": "text/plain; charset=utf-8",
+        "/demo": "text/html; charset=utf-8",
+        "/static/demo.js": "text/javascript; charset=utf-8",
+        "/static/demo.css": "text/css; charset=utf-8",
+        "/static/demo.svg": "image/svg+xml",
+    }
+
+
+@pytest.mark.parametrize("file", sorted(STATIC.iterdir()), ids=lambda file: file.name)
+def test_every_static_file_has_a_media_type(file: Path) -> None:
+    """A route can be made for every static file."""
+    assert file_route(f"/static/{file.name}", {}).path == f"/static/{file.name}"
 
 
 def test_a_page_whose_origin_is_configured_may_import_it_too() -> None:

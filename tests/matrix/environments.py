@@ -1,0 +1,42 @@
+"""Create virtual environments below ``build/matrix`` with uv, and run the unit tests in them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "build" / "matrix"
+LOCK = ROOT / "tests" / "requirements.lock"
+
+UNIT = [
+    *("tests/core", "tests/auth", "tests/settings", "tests/http1", "tests/store", "tests/service", "tests/web"),
+    *("tests/cli", "tests/packaging", "tests/test_architecture.py"),
+]
+"""Tests that need neither a store nor Node, with the exceptions in ``NEEDS_STORE``."""
+
+NEEDS_STORE = ["tests/store/test_admin.py", "tests/store/test_seaweedfs.py", "tests/cli/test_demo_is_closed.py"]
+
+
+def uv(*words: str | Path) -> None:
+    """Run the uv of this environment, without downloads of Pythons; raises ``CalledProcessError``."""
+    line: list[str | Path] = [Path(sys.executable).with_name("uv"), *words]
+    subprocess.run(line, cwd=ROOT, check=True, env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"})
+
+
+def make(name: str, python: Path, over: Path | None = None) -> Path:
+    """Create an environment from the lock of the tests, then install the versions in ``over``; return its Python."""
+    folder = BUILD / name
+    uv("venv", "--quiet", "--clear", "--python", python, folder)
+    uv("pip", "sync", "--quiet", "--require-hashes", "--python", folder, LOCK)
+    if over:
+        uv("pip", "install", "--quiet", "--no-deps", "--python", folder, "--requirement", over)
+    uv("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", folder, "--editable", ROOT)
+    return folder / "bin" / "python"
+
+
+def passes(python: Path) -> bool:
+    """Run the unit tests; return whether they passed."""
+    ignored = [f"--ignore={path}" for path in NEEDS_STORE]
+    line: list[str | Path] = [python, "-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", *ignored, *UNIT]
+    return subprocess.run(line, cwd=ROOT, check=False).returncode == 0
