@@ -10,6 +10,7 @@ import pytest
 
 from broker.cli import main as command
 from broker.cli import serve
+from broker.cli.exits import Exit
 from tests.e2e.processes import inherited
 from tests.patience import PATIENCE
 
@@ -85,15 +86,15 @@ def test_a_file_that_is_no_list_of_settings_stops_the_start(tmp_path: Path, cont
     (tmp_path / ".env").write_bytes(content)
     done = broker(tmp_path, "serve")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-    assert ".env is no file of NAME=value lines" in done.stderr
+    assert ".env is not a file of NAME=value lines" in done.stderr
 
 
 def test_the_demo_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert command.main(["demo", "--port", str(taken.getsockname()[1])]) == 1
-    assert "Choose another with --port" in capsys.readouterr().err
+        assert command.main(["demo", "--port", str(taken.getsockname()[1])]) == Exit.CANNOT_LISTEN
+    assert "choose another --port" in capsys.readouterr().err
 
 
 def test_the_demo_says_that_its_store_cannot_start(
