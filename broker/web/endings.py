@@ -1,7 +1,9 @@
 """How a connection ends: with an answer to what is not a request, and without losing what has arrived."""
 
 import asyncio
+import contextlib
 import selectors
+import socket
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -27,11 +29,23 @@ class Lingering:
         self.close = end
 
 
-def has_unread(transport: asyncio.Transport) -> bool:
-    """Whether something has arrived that the event loop has not read yet: libuv runs timers before it reads."""
-    with _Selector() as selector:
-        selector.register(transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
-        return bool(selector.select(0))
+def shut_down_if_silent(transport: asyncio.Transport) -> bool:
+    """End the sending direction at once, unless the client has sent something; returns whether it was ended.
+
+    A request may have arrived since the event loop read last, and ``transport.close`` acts only in the next turn of the
+    loop, until when another may arrive: both would be lost.
+    """
+    connection = socket.socket(fileno=transport.get_extra_info("socket").fileno())
+    try:
+        with _Selector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            is_silent = not selector.select(0)
+        if is_silent:
+            with contextlib.suppress(OSError):  # the client may have reset it this moment
+                connection.shutdown(socket.SHUT_WR)
+        return is_silent
+    finally:
+        connection.detach()  # it stays the transport's
 
 
 def answer(error: BrokerError, identity: str, fields: Sequence[wire.Field]) -> bytes:

@@ -29,7 +29,7 @@ from broker.errors import (
     TooManyConnectionsError,
 )
 
-from .endings import Lingering, answer, has_unread
+from .endings import Lingering, answer, shut_down_if_silent
 from .exchange import Exchange
 
 access_log = logging.getLogger("broker.access")
@@ -174,9 +174,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def _end_if_idle(self) -> None:
         """Close the connection if nothing came since its last answer, for long enough."""
         self.timeout_keep_alive_task = None
-        if self._is_idle and not self._received:
+        if self._is_idle and not self._received and not self.transport.is_closing():
             left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-            if left > 0 or has_unread(self.transport):
+            if left > 0 or not shut_down_if_silent(self.transport):
                 self._await_idleness(max(left, _UNREAD))
             else:
                 self.transport.close()
@@ -267,7 +267,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _is_late(self) -> None:
         if self._received:
             self._refuse(RequestTimeoutError(f"The head must arrive within {HEAD_DEADLINE:.0f} seconds."))
-        elif has_unread(self.transport):
+        elif not shut_down_if_silent(self.transport):
             self._arm(_UNREAD)
         else:
             self.transport.close()
