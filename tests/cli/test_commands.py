@@ -53,11 +53,6 @@ def test_ports_of_metrics_that_cannot_do_stop_the_start(tmp_path: Path, ports: s
     assert f"BROKER_METRICS_PORT {rule}" in done.stderr
 
 
-def test_a_missing_env_file_stops_the_start(tmp_path: Path) -> None:
-    done = broker(tmp_path, "serve", "--env-file", "nowhere")
-    assert (done.returncode, "--env-file" in done.stderr) == (2, True)
-
-
 @pytest.mark.parametrize(
     "words", [[], ["fly"], ["serve", "--port", "x"], ["serve", "--port", "65536"], ["serve", "--workers", "0"]]
 )

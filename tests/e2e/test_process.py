@@ -48,6 +48,12 @@ async def all_workers(broker: Broker) -> set[int]:
     return workers(broker)
 
 
+async def serving_workers(broker: Broker) -> set[int]:
+    """Both workers, when each of them answers."""
+    await becomes(lambda: broker.written().count("Application startup complete") == 2)
+    return workers(broker)
+
+
 async def restarted(broker: Broker, old: Collection[int]) -> set[int]:
     """Both workers after a SIGHUP, when neither of them is of ``old``."""
     broker.process.send_signal(signal.SIGHUP)
