@@ -218,6 +218,15 @@ class RateLimitedError(BrokerError):
         )
 
 
+class TooManyConnectionsError(BrokerError):
+    """The process has as many clients as its file descriptors allow."""
+
+    code, status, title = "too_many_connections", 503, "Too many connections"
+
+    def __init__(self) -> None:
+        super().__init__("All connections of this server are in use. Repeat the request.", retry_after=2)
+
+
 class StorageUnavailableError(BrokerError):
     """The store gave no answer, or one without a clear meaning: neither a yes nor a no.
 

@@ -14,7 +14,6 @@ from types import FrameType
 from typing import NoReturn
 
 import jwt
-import uvicorn
 
 from broker import settings
 from broker.core.keys import STAGING_PREFIX
@@ -26,8 +25,11 @@ from broker.web.app import create_app
 from broker.web.lines import configure_logging
 from broker.web.page import page_routes
 
-from .seaweedfs import SeaweedFS, SeaweedFSError
-from .serve import server_options
+from . import descriptors
+from .exits import Exit, StartError
+from .listening import listen
+from .seaweedfs import DataFolderError, SeaweedFS, SeaweedFSError
+from .server import Server
 
 BUCKET = "demo-media"
 WELCOME = Path(__file__).with_name("welcome.txt")
@@ -35,34 +37,34 @@ TOKEN_LIFETIME = 12 * 3600
 
 
 def run(port: int, data: Path | None) -> int:
-    """Run until Ctrl-C; 1 when the port is taken or the store does not start."""
-    try:
-        listener = _listen(port)
-    except OSError as error:
-        print(
-            f"broker: cannot listen on port {port}: {error.strerror}. Choose another with --port.",
-            file=sys.stderr,
-        )
-        return 1
+    """Run until Ctrl-C; returns the exit status, and raises ``StartError``."""
+    (listener,) = listen("127.0.0.1", port)
     port = listener.getsockname()[1]
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _interrupt)
+    status = Exit.STOPPED
     try:
         with listener, _data_folder(data) as folder, _store(Path(folder), port) as store:
-            secret = secrets.token_hex(32)
-            configured = _settings(store, secret)
-            app = create_app(configured, extra_routes=page_routes(store.endpoint))
-            configure_logging()
-            listener.listen()  # a reader of these lines may be quicker than uvicorn's start
-            print(_welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service")), flush=True)
-            uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listener])
+            status = _serve(store, listener)
+    except DataFolderError as error:
+        raise StartError(str(error)) from None
     except SeaweedFSError as error:
         print(f"broker: {error}", file=sys.stderr)
-        return 1
+        return Exit.CANNOT_SERVE
     except KeyboardInterrupt:
         pass
     print("broker: the demo and its store have stopped.")
-    return 0
+    return status
+
+
+def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
+    secret = secrets.token_hex(32)
+    app = create_app(_settings(store, secret), extra_routes=page_routes(store.endpoint))
+    port = listener.getsockname()[1]
+    welcome = _welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service"))
+    descriptors.raise_limit()
+    configure_logging()
+    return Server(lambda: app, lambda: print(welcome, flush=True)).serve_until_stopped([listener])
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -73,21 +75,14 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 def _data_folder(given: Path | None) -> AbstractContextManager[str]:
-    if given is None:
+    if given:
+        return nullcontext(str(given))
+    try:
         return tempfile.TemporaryDirectory(prefix="broker-demo-", ignore_cleanup_errors=True)
-    return nullcontext(str(given))
+    except OSError as error:
+        text = f"there is no usable temporary folder: {error.strerror}. Set TMPDIR to a writable one, or use --data."
+        raise StartError(text) from None
 
 
 @contextmanager

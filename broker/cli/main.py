@@ -5,18 +5,26 @@ import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from . import serve
+from .exits import StartError
+
+WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
+"""Processes. Several of them need the signals of POSIX."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status, 2 for a wrong configuration or a wrong call."""
+    """Run the command; returns its exit status, which is one of ``Exit``."""
     given = _parser().parse_args(arguments)
-    match given.command:
-        case "serve":
+    try:
+        _check_working_directory()
+        if given.command == "serve":
             return serve.run(given.host, given.port, given.workers, given.env_file)
-        case _:
-            return _demo(given.port, given.data)
+        return _demo(given.port, given.data)
+    except StartError as error:
+        print(f"broker: {error}", file=sys.stderr)
+        return error.status
 
 
 def _demo(port: int, data: Path | None) -> int:
@@ -25,13 +33,18 @@ def _demo(port: int, data: Path | None) -> int:
     except ModuleNotFoundError as error:
         if error.name != "boto3":
             raise
-        print(
-            "broker: the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'",
-            file=sys.stderr,
-        )
-        return 2
+        text = "the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'"
+        raise StartError(text) from None
     gc.enable()
     return demo.run(port, data)
+
+
+def _check_working_directory() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        text = f"the working directory cannot be used: {error.strerror}. Change to a folder that exists."
+        raise StartError(text) from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +66,7 @@ def _port(text: str) -> int:
 
 
 def _workers(text: str) -> int:
-    return _whole(text, 1, 64)
+    return _whole(text, 1, WORKERS_MAX)
 
 
 def _whole(text: str, least: int, most: int) -> int:

@@ -66,6 +66,10 @@ class SeaweedFSError(Exception):
     """The store could not be started; the text says why and what to do."""
 
 
+class DataFolderError(SeaweedFSError):
+    """The folder cannot hold the store's data."""
+
+
 class SeaweedFS:
     """A server with one identity that may do everything. ``with`` starts it and stops it."""
 
@@ -129,7 +133,9 @@ class SeaweedFS:
             private.write(self._folder / "s3.json", self._identity())
             private.write(self._log, b"")
         except OSError as error:
-            raise SeaweedFSError(f"The folder {self._folder} cannot hold the data: {error.strerror}.") from error
+            raise DataFolderError(
+                f"The folder {self._folder} cannot hold the data: {error.strerror}. Name a writable one with --data."
+            ) from error
 
     def _identity(self) -> bytes:
         keys = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}

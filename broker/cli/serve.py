@@ -1,42 +1,45 @@
-"""``broker serve``: the service under uvicorn."""
+"""``broker serve``: its configuration and its listening sockets, and then one process that serves or several."""
 
 import gc
-import importlib.util
+import io
+import json
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
-import uvicorn
 from dotenv import dotenv_values
 
 from broker import settings
 from broker.web.lines import configure_logging
 
-GRACEFUL_STOP = 15
-"""Seconds in which requests in flight may end after a SIGTERM."""
+from . import descriptors, worker
+from .exits import Exit, StartError
+from .listening import listen
+
+log = logging.getLogger("broker.cli")
 
 
 def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
-    """Serve until told to stop; 2 when the configuration is wrong, with every fault on standard error."""
+    """Serve until told to stop; returns the exit status, and raises ``StartError``."""
+    load_env_file(env_file)
     try:
-        load_env_file(env_file)
         _check_ports(settings.from_environment().metrics, port, workers)
     except settings.SettingsError as error:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
-        return 2
+        return Exit.WRONG_CALL
+    listeners = listen(host, port)
+    descriptors.raise_limit()
     configure_logging()
-    if workers > 1:
-        gc.enable()  # for a process that only watches; who serves turns it on with the application
-    uvicorn.run(
-        "broker.web.app:from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        **server_options(),
-    )
-    return 0
+    for listener in listeners:
+        address, its_port, *_ = listener.getsockname()
+        log.info(json.dumps({"event": "broker.listener_opened", "address": address, "port": its_port}))
+    if workers == 1:
+        return worker.serve(listeners)
+    from .supervisor import Supervisor  # noqa: PLC0415  a single process does not need it
+
+    gc.enable()  # for a process that only watches; those that serve enable it with the application
+    return Supervisor(workers, listeners).run()
 
 
 def _check_ports(metrics: settings.MetricsSettings | None, port: int, workers: int) -> None:
@@ -48,27 +51,20 @@ def _check_ports(metrics: settings.MetricsSettings | None, port: int, workers: i
         raise settings.SettingsError([f"BROKER_METRICS_PORT must have a port for each of --workers, such as {example}"])
 
 
-def server_options() -> dict[str, Any]:
-    """How uvicorn serves us, every choice written out."""
-    return {
-        "http": "broker.web.guard:GuardedProtocol",
-        "ws": "none",
-        "loop": "uvloop" if importlib.util.find_spec("uvloop") else "asyncio",
-        "lifespan": "on",
-        "access_log": False,  # ours is one JSON line a request, without the query
-        "log_config": None,
-        "server_header": False,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": GRACEFUL_STOP,
-    }
-
-
 def load_env_file(path: Path | None) -> None:
-    """Put a file's settings into the environment, which wins over the file; raises ``SettingsError``."""
-    if path and not path.is_file():
-        raise settings.SettingsError(["--env-file names no file"])
+    """Put a file's settings into the environment, which wins over the file; raises ``StartError``.
+
+    Without a ``path`` it is .env in the working directory, if there is one.
+    """
+    if not path and not os.path.lexists(".env"):
+        return
+    name = f"--env-file {path}" if path else ".env"
     try:
-        for name, value in dotenv_values(path or ".env", interpolate=False).items():
-            os.environ.setdefault(name, value or "")
+        text = (path or Path(".env")).read_text(encoding="utf-8")
+        for variable, value in dotenv_values(stream=io.StringIO(text), interpolate=False).items():
+            os.environ.setdefault(variable, value or "")
+    except OSError as error:
+        remedy = "Make it a readable file" if path else "Make it a readable file, or remove it"
+        raise StartError(f"{name} cannot be read: {error.strerror}. {remedy}.") from None
     except ValueError:  # no UTF-8, or a name or a value that no environment can hold
-        raise settings.SettingsError([f"{path or '.env'} is no file of NAME=value lines in UTF-8"]) from None
+        raise StartError(f"{name} is not a file of NAME=value lines in UTF-8. Correct it.") from None

@@ -13,12 +13,11 @@ import json
 import logging
 import re
 import uuid
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 import httptools
-import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from broker.errors import (
     BrokerError,
@@ -27,9 +26,10 @@ from broker.errors import (
     MalformedRequestError,
     RequestTimeoutError,
     TargetTooLongError,
+    TooManyConnectionsError,
 )
 
-from . import wire
+from .endings import Lingering, answer, shut_down_if_silent
 from .exchange import Exchange
 
 access_log = logging.getLogger("broker.access")
@@ -55,13 +55,19 @@ WRITE_DEADLINE: Final = 60.0
 STOPPING_IDLE: Final = 1.0
 """Seconds that an idle connection is left to a request which is on its way, when the server stops."""
 
+REFUSED_MAX: Final = 8
+"""Refused connections that are kept for a moment, so that their clients get to read the answer."""
+
 _LINGER: Final = 2.0
+_UNREAD: Final = 0.05  # seconds in which the event loop reads what has arrived
 _FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; nothing is made from it
 
 
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol within limits. Given to uvicorn as its ``http``."""
+
+    _refused: ClassVar[set["GuardedProtocol"]] = set()
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -76,9 +82,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
-        self._arm(HEAD_DEADLINE)
+        if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
+            self._refuse_connection()
+        else:
+            self._arm(HEAD_DEADLINE)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._refused.discard(self)
         self._disarm()
         self._unset_keepalive_if_required()
         self.resume_writing()
@@ -164,12 +174,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def _end_if_idle(self) -> None:
         """Close the connection if nothing came since its last answer, for long enough."""
         self.timeout_keep_alive_task = None
-        if self._is_idle and not self._received:
+        if self._is_idle and not self._received and not self.transport.is_closing():
             left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-            if left > 0:
-                self._await_idleness(left)
+            if left > 0 or not shut_down_if_silent(self.transport):
+                self._await_idleness(max(left, _UNREAD))
             else:
-                self.timeout_keep_alive_handler()
+                self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -218,7 +228,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _exchange(self, version: str) -> Exchange:
         is_long = self._body_length > KEPT_BODY_MAX
         is_offered = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1: ignored of HTTP/1.0
-        transport: Any = _Lingering(self) if is_long or is_offered else self.transport
+        transport: Any = Lingering(self.transport, self.end) if is_long or is_offered else self.transport
         return Exchange(
             scope=self.scope,
             transport=transport,
@@ -257,7 +267,20 @@ class GuardedProtocol(HttpToolsProtocol):
     def _is_late(self) -> None:
         if self._received:
             self._refuse(RequestTimeoutError(f"The head must arrive within {HEAD_DEADLINE:.0f} seconds."))
+        elif not shut_down_if_silent(self.transport):
+            self._arm(_UNREAD)
         else:
+            self.transport.close()
+
+    def _refuse_connection(self) -> None:
+        """Answer before there is a request. No log line: a flood would write as many as it has connections."""
+        self.connections.discard(self)  # it takes no place
+        self.transport.write(answer(TooManyConnectionsError(), uuid.uuid4().hex, self.server_state.default_headers))
+        if len(self._refused) < REFUSED_MAX:
+            self._refused.add(self)
+            self.end()
+        else:
+            self._is_ending = True
             self.transport.close()
 
     def _refuse(self, error: BrokerError) -> None:
@@ -266,30 +289,11 @@ class GuardedProtocol(HttpToolsProtocol):
         Behind a request that is still under way there is no place for an answer: then that one is the last.
         """
         if self._is_idle:
-            self.transport.write(b"".join(_answer(error, self.server_state.default_headers)))
+            identity = uuid.uuid4().hex
+            line = {"event": "refused", "requestId": identity, "status": error.status, "code": error.code}
+            access_log.info(json.dumps(line))
+            self.transport.write(answer(error, identity, self.server_state.default_headers))
             self.end()
         else:
             self._is_ending = True
             self.cycle.keep_alive = False
-
-
-class _Lingering:
-    """What a request's cycle uses of a transport, for one whose body may still be coming when it is answered."""
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        self.write = protocol.transport.write
-        self.is_closing = protocol.transport.is_closing
-        self.close = protocol.end
-
-
-def _answer(error: BrokerError, fields: list[tuple[bytes, bytes]]) -> list[bytes]:
-    identity = uuid.uuid4().hex
-    body = msgspec.json.encode(wire.problem(error, identity))
-    access_log.info(json.dumps({"event": "refused", "requestId": identity, "status": error.status, "code": error.code}))
-    return [
-        STATUS_LINE[error.status],
-        *(b"%b: %b\r\n" % field for field in (*fields, *wire.ALWAYS)),
-        b"content-type: application/problem+json\r\ncache-control: no-store\r\n",
-        b"x-request-id: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (identity.encode(), len(body)),
-        body,
-    ]

@@ -44,7 +44,7 @@ def free_port() -> int:
 class Broker:
     """``broker serve`` with exactly the given environment and our secret, ready when entered.
 
-    Without the secret when the environment says where keys are published.
+    Without the secret when the environment says where keys are published, or where the secret is.
 
     ``command`` runs the package otherwise, ``log`` is where its output goes; without ``counted`` its lines do not
     count as covered.
@@ -65,7 +65,7 @@ class Broker:
         self._log = log or folder / f"broker-{self.port}.log"
         self._command = command
         path = {"PATH": os.environ["PATH"]}
-        secret = {} if "JWT_JWKS_URL" in environment else {"JWT_SECRET": JWT_SECRET}
+        secret = {} if {"JWT_JWKS_URL", "JWT_SECRET_FILE"} & set(environment) else {"JWT_SECRET": JWT_SECRET}
         self._environment = {**(inherited() if counted else path), **environment, **secret}
         self._options = options
 
@@ -111,10 +111,10 @@ class Broker:
         """All that it wrote."""
         return self._log.read_text(encoding="utf-8") if self._log.is_file() else ""  # a device may have no end
 
-    def lines(self) -> list[dict[str, Any]]:
-        """What it logged; every line is JSON."""
+    def lines(self, *, is_mixed: bool = False) -> list[dict[str, Any]]:
+        """What it logged; every line is JSON, unless it is mixed with what the command itself reports."""
         whole, _, _ = self.written().rpartition("\n")  # what follows is still being written
-        return [json.loads(line) for line in whole.splitlines()]
+        return [json.loads(line) for line in whole.splitlines() if not (is_mixed and line.startswith("broker: "))]
 
     def requests(self, request_id: str, count: int) -> list[dict[str, Any]]:
         """Its lines of the ``count`` requests with this id. A line is written once its answer is out: wait for them."""

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.patience import PATIENCE, until
+from tests.patience import PATIENCE
 
 from .steps import digest, fetch, mp3
 
@@ -47,17 +47,17 @@ def demo(
 
 
 def opened(printed: str) -> str:
-    """Where the broker is, once it answers: that is printed a moment before."""
+    """Where the broker is, which answers by then."""
     found = re.search(r"(http://\S+)/demo#token=", printed)
     assert found
-
-    def answers() -> bool:
-        with suppress(httpx2.TransportError):
-            return fetch(f"{found[1]}/healthz").status_code == 200
-        return False
-
-    until(answers)
+    assert fetch(f"{found[1]}/healthz").status_code == 200
     return found[1]
+
+
+def test_it_answers_once_it_is_printed() -> None:
+    """A connection that is made as soon as the page's address is printed gets the page."""
+    with demo(until="/demo#") as (_, printed):
+        assert fetch(f"{opened(printed)}/demo").status_code == 200
 
 
 @pytest.mark.curl

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from broker import settings
-from broker.cli.serve import server_options
+from broker.cli.server import server_options
 from broker.web.app import create_app
 from tests.patience import PATIENCE
 

@@ -10,6 +10,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from broker.cli.server import KEEP_ALIVE
 from broker.web import exchange, guard
 from tests.patience import until
 
@@ -204,6 +205,69 @@ def test_x01_when_the_server_stops_an_idle_connection_is_closed_soon() -> None:
         assert connection.reply().status == 200
         server.server.should_exit = True
         assert connection.is_closed_within(LONG)
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "kept"])
+def test_a_request_that_arrived_is_answered(server: Served, monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
+    """A request that the event loop has not read yet when its connection's time is over is answered."""
+    monkeypatch.setattr(guard, "HEAD_DEADLINE", LONG)
+    with server.connect() as connection:
+        if not is_new:
+            connection.send(request("GET", GOOD_PATH, keep=True))
+            assert connection.reply().status == 200
+        until(lambda: server.server.server_state.connections)
+        (protocol,) = server.server.server_state.connections
+        assert isinstance(protocol, guard.GuardedProtocol)
+        protocol._idle_since -= KEEP_ALIVE
+
+        def time_is_over() -> None:
+            connection.send(request("GET", GOOD_PATH, keep=True))
+            protocol._disarm()
+            (protocol._is_late if is_new else protocol._end_if_idle)()
+
+        protocol.loop.call_soon_threadsafe(time_is_over)
+        assert connection.reply().status == 200
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "kept"])
+def test_a_silent_connection_ends_at_once(server: Served, monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
+    """Its end is sent before another turn of the event loop, in which a request could arrive and be lost."""
+    monkeypatch.setattr(guard, "HEAD_DEADLINE", LONG)
+    with server.connect() as connection:
+        if not is_new:
+            connection.send(request("GET", GOOD_PATH, keep=True))
+            assert connection.reply().status == 200
+        until(lambda: server.server.server_state.connections)
+        (protocol,) = server.server.server_state.connections
+        assert isinstance(protocol, guard.GuardedProtocol)
+        protocol._idle_since -= KEEP_ALIVE
+        is_ended: list[bool] = []
+
+        def time_is_over() -> None:
+            protocol._disarm()
+            (protocol._is_late if is_new else protocol._end_if_idle)()
+            is_ended.append(connection.is_closed_within(SHORT))
+
+        protocol.loop.call_soon_threadsafe(time_is_over)
+        until(lambda: is_ended)
+    assert is_ended == [True]
+
+
+def test_a_connection_over_the_limit_is_refused(server: Served) -> None:
+    """It gets a 503 with Retry-After and ends; when a place is free, the next connection is served."""
+    server.server.config.limit_concurrency = 1
+    with server.connect() as first:
+        first.send(request("GET", GOOD_PATH, keep=True))
+        assert first.reply().status == 200
+        with contextlib.ExitStack() as stack:
+            refused = [stack.enter_context(server.connect()) for _ in range(guard.REFUSED_MAX + 2)]
+            for connection in refused:
+                (reply,) = connection.replies()
+                assert (reply.status, reply.code) == (503, "too_many_connections")
+                assert (reply.fields["connection"], reply.fields["retry-after"]) == ("close", "2")
+        first.send(request("GET", GOOD_PATH))
+        assert [reply.status for reply in first.replies()] == [200]
+    until(lambda: not server.server.server_state.connections)
 
 
 EXPECT = "Expect: 100-continue"

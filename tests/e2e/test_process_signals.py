@@ -1,0 +1,150 @@
+"""What signals do to the broker's process and to its workers."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.cli.exits import Exit
+from broker.cli.server import GRACEFUL_STOP
+from tests.patience import PATIENCE, SLACK, becomes, until
+from tests.store.test_seaweedfs import runs
+from tests.store.wire import silence, wire
+from tests.web.application import KEY
+
+from .load import load
+from .processes import Broker
+from .test_process import NOWHERE, OBJECT, connections, request, serving_workers, workers
+
+GONE_WITHIN = 2.0
+"""Seconds after the parent's death in which workers must be gone."""
+
+
+def events(broker: Broker, name: str) -> list[dict[str, Any]]:
+    """The lines of one kind in its log."""
+    return [line for line in broker.lines() if line["event"] == name]
+
+
+def ignored(broker: Broker) -> list[str]:
+    """The signals that it says it has ignored, in alphabetical order."""
+    return sorted(line["signal"] for line in events(broker, "broker.signal_ignored"))
+
+
+def well(broker: Broker) -> bool:
+    """Whether it goes on, and answers."""
+    with broker.client() as client:
+        return broker.process.poll() is None and client.get(f"/downloads/{KEY}").status_code == 200
+
+
+def test_one_worker_ignores_other_signals(tmp_path: Path) -> None:
+    """SIGHUP, SIGUSR1 and SIGUSR2 do not end a process that serves alone: each is a line with a remedy."""
+    with Broker(tmp_path, NOWHERE) as broker:
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            broker.process.send_signal(number)
+        until(lambda: ignored(broker) == ["SIGHUP", "SIGUSR1", "SIGUSR2"])
+        assert all("SIGTERM" in line["remedy"] for line in events(broker, "broker.signal_ignored"))
+        assert well(broker)
+
+
+async def test_two_workers_ignore_other_signals(tmp_path: Path) -> None:
+    """SIGUSR1 and SIGUSR2 end neither the parent nor a worker, and SIGHUP ends no worker that gets it."""
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        now = await serving_workers(broker)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            broker.process.send_signal(number)
+            for worker in now:
+                os.kill(worker, number)
+        for worker in now:
+            os.kill(worker, signal.SIGHUP)
+        await becomes(lambda: ignored(broker) == ["SIGHUP"] * 2 + ["SIGUSR1"] * 3 + ["SIGUSR2"] * 3)
+        assert workers(broker) == now
+        assert well(broker)
+
+
+async def test_workers_come_and_go(tmp_path: Path) -> None:
+    """SIGTTIN adds a worker, SIGTTOU removes one, and the last one stays."""
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        await serving_workers(broker)
+        broker.process.send_signal(signal.SIGTTIN)
+        await becomes(lambda: len(workers(broker)) == 3)
+        for left in (2, 1, 1):
+            broker.process.send_signal(signal.SIGTTOU)
+            await becomes(lambda left=left: len(workers(broker)) == left)  # type: ignore[misc]  # a lambda's default
+        assert well(broker)
+        assert not events(broker, "broker.worker_exited")
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+async def test_a_second_interrupt_does_not_wait(tmp_path: Path, count: str) -> None:
+    """A request that would take longer is given up, and the exit status is that of a stop."""
+    async with wire(silence) as store:
+        environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
+        with Broker(tmp_path, environment, "--workers", count) as broker, connections(broker.port, 1) as (stuck,):
+            stuck.send(request("POST", "/api/v1/uploads", "Content-Type: application/json", "Content-Length: 100"))
+            with broker.client() as client:
+                assert client.get(f"/downloads/{KEY}").status_code == 200
+            began = time.monotonic()
+            broker.process.send_signal(signal.SIGINT)
+            await becomes(lambda: "Shutting down" in broker.written())
+            broker.process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(broker.process.wait, PATIENCE) == Exit.STOPPED
+            assert time.monotonic() - began < GRACEFUL_STOP
+
+
+async def test_a_lost_worker_is_replaced(tmp_path: Path) -> None:
+    """The log has its process id and the signal that ended it."""
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        before = await serving_workers(broker)
+        os.kill(min(before), signal.SIGKILL)
+        await becomes(lambda: len(workers(broker) - {min(before)}) == 2)
+        (line,) = events(broker, "broker.worker_exited")
+        assert (line["pid"], line["status"], line["served"]) == (min(before), -signal.SIGKILL, True)
+
+
+async def test_workers_that_crash_often_are_replaced_slowly(tmp_path: Path) -> None:
+    """One worker a second is replaced, so that the log stays small."""
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        await serving_workers(broker)
+        began = time.monotonic()
+        while time.monotonic() - began < 4:
+            for worker in workers(broker):
+                os.kill(worker, signal.SIGKILL)
+            await asyncio.sleep(0.05)
+        took = time.monotonic() - began
+        assert len(events(broker, "broker.worker_exited")) <= 2 + 1 + took
+
+
+async def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    """The stop ends in time, with the exit status of a stop."""
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        now = await serving_workers(broker)
+        os.kill(min(now), signal.SIGSTOP)
+        broker.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(broker.process.wait, PATIENCE) == Exit.STOPPED
+        assert [line["pid"] for line in events(broker, "broker.worker_killed")] == [min(now)]
+
+
+async def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    """A parent that is killed leaves no worker, loaded or draining, and its port is free within two seconds."""
+    async with wire(silence) as store:
+        environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
+        with Broker(tmp_path, environment, "--workers", "2") as broker, connections(broker.port, 8) as clients:
+            now = await serving_workers(broker)
+            for client in clients:
+                client.send(request("GET", OBJECT))
+            await becomes(lambda: len(store.requests) == len(clients))
+            async with load(broker.url) as found:
+                await becomes(lambda: len(found.statuses) >= 500)  # the load is under way
+                os.kill(min(now), signal.SIGTERM)
+                await becomes(lambda: "Shutting down" in broker.written())
+                began = time.monotonic()
+                broker.kill()
+                await becomes(lambda: not any(map(runs, now)))
+                with socket.create_server(("127.0.0.1", broker.port)):  # as the next broker does
+                    pass
+                assert time.monotonic() - began < GONE_WITHIN + SLACK

@@ -1,0 +1,159 @@
+"""What becomes of a start: of two at once, on a port that is taken, and of workers that cannot serve."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from broker.cli.exits import Exit
+from tests.patience import PATIENCE, becomes, until
+
+from .processes import BROKER, JWT_SECRET, Broker, free_port, inherited
+from .test_process import NOWHERE, serving_workers, workers
+
+COUNTS = pytest.mark.parametrize("count", ["1", "2"])
+
+
+@contextmanager
+def started(folder: Path, port: int, count: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """A start of the broker that may fail, with its standard error."""
+    variables = {**inherited(), **NOWHERE, "JWT_SECRET": JWT_SECRET, **environment}
+    process = subprocess.Popen(
+        [*BROKER, "serve", "--port", str(port), "--workers", count],
+        cwd=folder,
+        env={name: value for name, value in variables.items() if value},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+def refused(process: "subprocess.Popen[str]", port: int) -> None:
+    """It ends with the one line and the status of a port that is taken."""
+    _, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == Exit.CANNOT_LISTEN
+    (line,) = error.splitlines()
+    assert line.startswith(f"broker: cannot listen on 127.0.0.1:{port}: address already in use. ")
+
+
+def answers(port: int) -> bool:
+    """Whether a broker answers there."""
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=1, trust_env=False).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
+    """One of them serves, and the other ends."""
+    port, count = free_port(), str(1 + attempt % 2)
+    with started(tmp_path, port, count) as first, started(tmp_path, port, count) as second:
+        until(lambda: first.poll() is not None or second.poll() is not None)
+        loser, winner = (first, second) if first.poll() is not None else (second, first)
+        refused(loser, port)
+        until(lambda: answers(port))
+        assert winner.poll() is None
+        winner.terminate()
+        assert winner.wait(PATIENCE) == Exit.STOPPED
+
+
+@COUNTS
+@pytest.mark.parametrize("is_listening", [True, False], ids=["listener", "bound"])
+def test_the_port_is_taken(tmp_path: Path, count: str, is_listening: bool) -> None:
+    """A start ends, whether the other socket listens or is only bound."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        if is_listening:
+            taken.listen()
+        port = taken.getsockname()[1]
+        with started(tmp_path, port, count) as process:
+            refused(process, port)
+
+
+@contextmanager
+def fed(pipe: Path, *contents: str) -> Iterator[None]:
+    """A named pipe whose readers get one content after the other, and the last one again and again."""
+    os.mkfifo(pipe)
+    is_over = threading.Event()
+
+    def feed() -> None:
+        left = list(contents)
+        while not is_over.wait(0.01):  # between two looks for a reader
+            try:
+                end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                assert error.errno == errno.ENXIO  # nobody reads
+                continue
+            os.write(end, (left.pop(0) if len(left) > 1 else left[0]).encode())
+            os.close(end)
+            is_over.wait(0.2)  # until the reader has closed it, too
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@COUNTS
+def test_a_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
+    """It names the reason, and the whole ends. The secret comes from a pipe that has another one when read again."""
+    pipe = tmp_path / "secret"
+    with (
+        fed(pipe, JWT_SECRET, "short"),
+        started(tmp_path, free_port(), count, JWT_SECRET="", JWT_SECRET_FILE=str(pipe)) as process,
+    ):
+        _, error = process.communicate(timeout=PATIENCE)
+    assert process.returncode == Exit.CANNOT_SERVE
+    first, *rest = error.splitlines()
+    assert first == "broker: cannot serve: JWT_SECRET must have at least 32 bytes."
+    assert set(rest) <= {first, "broker: stopped, because its workers cannot serve."}
+    assert bool(rest) is (count == "2")
+
+
+async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
+    """A restart that fails leaves the old workers; where lost ones cannot be replaced, the whole ends after a while."""
+    secret = tmp_path / "secret"
+    secret.write_text(JWT_SECRET, encoding="ascii")
+    environment = {name: value for name, value in NOWHERE.items() if name != "JWT_SECRET"}
+    with Broker(tmp_path, {**environment, "JWT_SECRET_FILE": str(secret)}, "--workers", "2") as broker:
+        now = await serving_workers(broker)
+        secret.write_text("short", encoding="ascii")
+        broker.process.send_signal(signal.SIGHUP)
+        await becomes(lambda: [line for line in events(broker) if line["event"] == "broker.restart_aborted"])
+        assert workers(broker) == now
+        os.kill(min(now), signal.SIGKILL)
+        began = time.monotonic()
+        await becomes(lambda: broker.process.poll() is not None)
+        assert time.monotonic() - began >= 1 + 2 + 4 + 8
+        assert broker.process.returncode == Exit.CANNOT_SERVE
+        exits = [line for line in events(broker) if line["event"] == "broker.worker_exited"]
+        assert [line["served"] for line in exits] == [False, True, *[False] * 5]
+        assert (exits[1]["pid"], exits[1]["status"]) == (min(now), -signal.SIGKILL)
+
+
+def events(broker: Broker) -> list[dict[str, object]]:
+    """Its log; other lines are of its standard error."""
+    return broker.lines(is_mixed=True)
