@@ -7,8 +7,11 @@ from typing import Final
 LIMIT_MAX: Final = 65_536
 """File descriptors that a process asks for, where the system allows more."""
 
-RESERVE: Final = 512
-"""File descriptors kept for the store, the identity service, metrics and files; at most half of all."""
+RESERVE: Final = 4096
+"""File descriptors kept for the store, the identity service, metrics and files; at most half of all.
+
+The calls of the store that one process makes at the same time are at most three for each of R2_CONCURRENCY.
+"""
 
 
 def raise_limit() -> None:

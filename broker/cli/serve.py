@@ -28,9 +28,9 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
     except settings.SettingsError as error:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return Exit.WRONG_CALL
+    configure_logging()  # first: where standard output is closed, a socket would become descriptor 1
     listeners = listen(host, port)
     descriptors.raise_limit()
-    configure_logging()
     for listener in listeners:
         address, its_port, *_ = listener.getsockname()
         log.info(json.dumps({"event": "broker.listener_opened", "address": address, "port": its_port}))

@@ -93,8 +93,6 @@ def _lifespan(
             task.cancel()
         for store in stores:
             await store.close()
-        for handler in logging.getLogger().handlers:  # uvicorn ends by the signal, with which atexit does not run
-            handler.flush()
 
     return lifespan
 

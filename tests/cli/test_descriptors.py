@@ -23,11 +23,11 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     ("given", "raised", "connections"),
     [
         ((64, 64), None, 32),
-        ((256, 4096), (4096, 4096), 3584),
-        ((1024, 1_048_576), (65_536, 1_048_576), 65_024),
-        ((1_048_576, 1_048_576), None, 65_024),
-        ((1024, INFINITE), (65_536, INFINITE), 65_024),
-        ((INFINITE, INFINITE), None, 65_024),
+        ((256, 4096), (4096, 4096), 2048),
+        ((1024, 1_048_576), (65_536, 1_048_576), 61_440),
+        ((1_048_576, 1_048_576), None, 61_440),
+        ((1024, INFINITE), (65_536, INFINITE), 61_440),
+        ((INFINITE, INFINITE), None, 61_440),
     ],
 )
 def test_the_soft_limit_is_raised(
