@@ -12,8 +12,6 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from broker.web.lines import configure_logging
-
 from .exits import Exit
 from .server import Server
 
@@ -92,7 +90,6 @@ def _child(listeners: list[socket.socket], ready: Connection) -> None:
     The parent has blocked the signals: they are delivered as soon as there is something that handles them.
     """
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
-    configure_logging()
     server = Server(_application, lambda: ready.send_bytes(b"ready"))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.exit(server.serve_until_stopped(listeners))
