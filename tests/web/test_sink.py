@@ -209,21 +209,49 @@ sink = Sink(1, lambda count: b"")
 sink.start()
 for number in range(2000):
     sink.put(b"%d " % os.getpid() + numbered(number))
+print("handed over", file=sys.stderr, flush=True)
 sink.flush(60)
 """
 
 
 def test_processes_that_share_a_pipe_tear_no_line_of_each_other(pipe: Pipe) -> None:
-    """Even while it is full, when a long write would be interrupted (POSIX, write: PIPE_BUF)."""
-    running = [subprocess.Popen([sys.executable, "-c", MANY], stdout=pipe.writes) for _ in range(2)]
+    """Even while it is full, when a write of more than PIPE_BUF may be interrupted (POSIX, write)."""
+    command = [sys.executable, "-c", MANY]
+    running = [subprocess.Popen(command, stdout=pipe.writes, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     os.close(pipe.writes)
-    with os.fdopen(pipe.reads, "rb") as source:
-        found = source.read().splitlines()
+    for process in running:
+        assert process.stderr
+        assert process.stderr.readline() == "handed over\n"
+        process.stderr.close()
+    with os.fdopen(pipe.reads, "rb", buffering=4096) as source:
+        found = list(iter(source.readline, b""))
     assert [process.wait(PATIENCE) for process in running] == [0, 0]
     for process in running:
-        own = [line.partition(b" ")[2] for line in found if line.startswith(b"%d " % process.pid)]
+        own = [line.partition(b" ")[2].rstrip() for line in found if line.startswith(b"%d " % process.pid)]
         assert holds(own, 2000) == 0
     assert len(found) == 4000
+
+
+WRITES = """
+import os, sys
+os.lockf(1, os.F_LOCK, 0)
+os.write(1, b"0 ")
+sys.stdin.read()
+os.write(1, b".\\n")
+"""
+
+
+def test_a_process_waits_until_another_has_written_its_line(pipe: Pipe) -> None:
+    """One that is killed meanwhile is not waited for: the system releases its lock."""
+    command = [sys.executable, "-c", WRITES]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=pipe.writes) as other:
+        select.select([pipe.reads], [], [])  # it has begun
+        sink = started(pipe.writes)
+        hand_over(sink, 10, 1)
+        sink.flush(0.2)
+        assert sink._idle is False
+        other.communicate(timeout=PATIENCE)
+    assert holds(pipe.lines(10), 10) == 0
 
 
 FORKS = """
