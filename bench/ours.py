@@ -33,7 +33,7 @@ def broker(
     port = free_port()
     scraped = {"BROKER_METRICS_PORT": metrics_ports()}
     started_by = started(port) if started else command(port, options)
-    with serving(started_by, port, {**HERE, **environment, **scraped}) as server:
+    with serving(started_by, port, {**environment, **scraped}) as server:
         yield server
 
 

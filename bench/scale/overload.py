@@ -9,6 +9,7 @@ counts the confirms that are answered 200 within 10 seconds. It is measured afte
 last arrival. The short form measures one load with one kind of caller.
 """
 
+import asyncio
 import functools
 import math
 import time
@@ -26,6 +27,7 @@ MOST, WANTED = 200, 160  # uploads a second
 OFFERED: Sequence[tuple[float, Target]] = ((1.5, at_least(0.9)), (2, at_least(0.9)), (3, at_least(0.85)))
 FIRST_CLIENTS, MOST_CLIENTS = 64, 512
 GROWTH = 1.05
+REFUSED_PAUSE = 0.1  # seconds; without it refused clients would use up the CPU
 WAIT = 3.0  # seconds: the deadline of a call to the store, with its wait for a slot
 
 
@@ -71,6 +73,7 @@ async def saturated(server: Server, bearers: Sequence[str], clients: int, second
         found = list[Outcome]()
         while time.monotonic() < until:
             found.append(await uploaded(client, bearers[(number + len(found) * clients) % len(bearers)]))
+            await asyncio.sleep(0 if found[-1].status == 200 else REFUSED_PAUSE)
         return found
 
     found = await closed_loop(clients, [functools.partial(keep_on, number) for number in range(clients)])

@@ -40,7 +40,7 @@ def broker(
     of: Server, environment: Mapping[str, str] | None = None, *, change: tuple[Change, str] | None = None
 ) -> contextlib.AbstractContextManager[Server]:
     """Start a broker that uses this store, in a process with a ``change`` and its argument if there is one."""
-    settings = {**ours.ENVIRONMENT, **LARGEST, "R2_ENDPOINT": of.url, **(environment or {})}
+    settings = {**ours.HERE, **ours.ENVIRONMENT, **LARGEST, "R2_ENDPOINT": of.url, **(environment or {})}
     return ours.broker(settings, started=command(*change) if change else None)
 
 
