@@ -39,7 +39,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
         path = Path(folder) / "longest.json"
         with broker(behind, change=(timed, str(path))) as server:
             for words, work in WORK.items():
-                rounds = Spread.of([once(server, path, work) for _ in range(effort.rounds // 2)])
+                rounds = Spread.of([once(server, path, work) for _ in range(max(3, effort.rounds // 2))])
                 yield Figure("F25", f"longest event: {words}", TARGET, rounds, "ms", rounds)
     with store() as behind, unread(behind) as server:
         lost = Spread.of([run(unanswered(server))])
