@@ -58,8 +58,8 @@ def _listeners(host: str, port: int, opened: ExitStack) -> list[socket.socket]:
 def _listener(family: int, address: tuple[str | int, ...]) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # on Windows the option lets another process take the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        is_harmless = os.name == "posix"  # on Windows the option lets another process take the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_harmless)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)

@@ -86,22 +86,27 @@ class Supervisor:
         now = time.monotonic()
         for worker in self._workers:
             if worker.is_late(now):
-                _log("broker.worker_killed", worker, reason="it did not start or stop in time")
+                _log("broker.worker_killed", pid=worker.pid, reason="it did not start or stop in time")
                 worker.kill()
         if self._status is None:
             missing = self._wanted - sum(not worker.is_retired for worker in self._workers)
             if missing > 0 and now >= self._next_start:
-                self._start()
+                self._start(is_successor=False)
             elif self._outdated and not self._successor and len(self._workers) == self._wanted:
-                self._successor = self._start()
+                self._start(is_successor=True)
 
-    def _start(self) -> Worker:
+    def _start(self, *, is_successor: bool) -> None:
         if self._has_served:
             self._next_start = time.monotonic() + START_PAUSE * 2**self._failed_starts
-        with signals.blocked():
-            worker = Worker(self._listeners, START_WITHIN)
+        try:
+            with signals.blocked():
+                worker = Worker(self._listeners, START_WITHIN)
+        except OSError as error:  # no file descriptor, no memory, or too many processes
+            _log("broker.worker_start_failed", reason=error.strerror)
+            self._failed(is_successor=is_successor)
+            return
         self._workers.append(worker)
-        return worker
+        self._successor = worker if is_successor else self._successor
 
     def _serves(self, worker: Worker) -> None:
         self._has_served = True
@@ -118,16 +123,16 @@ class Supervisor:
         self._outdated = [other for other in self._outdated if other is not worker]
         self._successor = None if is_successor else self._successor
         if not worker.is_retired:
-            _log("broker.worker_exited", worker, status=worker.status, served=worker.is_serving)
+            _log("broker.worker_exited", pid=worker.pid, status=worker.status, served=worker.is_serving)
             if not worker.is_serving:
-                self._failed(worker, is_successor)
+                self._failed(is_successor=is_successor)
         worker.close()
 
-    def _failed(self, worker: Worker, is_successor: bool) -> None:
-        """A worker has ended before it answered. A restart that fails leaves the others as they are."""
+    def _failed(self, *, is_successor: bool) -> None:
+        """Count a worker that does not answer. A restart that fails leaves the other workers as they are."""
         if is_successor:
             self._outdated = []
-            _log("broker.restart_aborted", worker, remedy="Mend what the worker reported, and send SIGHUP again.")
+            _log("broker.restart_aborted", remedy="Mend what was reported before, and send SIGHUP again.")
             return
         self._failed_starts += 1
         if not self._has_served or self._failed_starts >= FAILED_STARTS_MAX:
@@ -175,5 +180,5 @@ def _start_resource_tracker() -> None:
         resource_tracker.ensure_running()
 
 
-def _log(event: str, worker: Worker, **fields: object) -> None:
-    log.warning(json.dumps({"event": event, "pid": worker.pid, **fields}))
+def _log(event: str, **fields: object) -> None:
+    log.warning(json.dumps({"event": event, **fields}))

@@ -56,10 +56,9 @@ class Worker:
 
     def retire(self, within: float) -> None:
         """Tell it to stop, by ``within`` seconds from now."""
-        if not self.is_retired:
-            self.is_retired = True
-            self._start_by, self._stop_by = math.inf, time.monotonic() + within
-            self._process.terminate()
+        self.is_retired = True
+        self._start_by, self._stop_by = math.inf, time.monotonic() + within
+        self._process.terminate()
 
     def interrupt(self) -> None:
         """Tell it to stop without waiting for requests in flight."""

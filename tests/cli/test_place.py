@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.cli import main
 from broker.cli.exits import Exit
 from tests.e2e.processes import BROKER, JWT_SECRET, inherited
 from tests.patience import PATIENCE
@@ -106,6 +107,19 @@ def test_working_directory_deleted(tmp_path: Path, command: str) -> None:
     assert "the working directory cannot be used: No such" in refused(tmp_path, command, command=shell)
 
 
+def test_working_directory_vanishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same of a command that another program of Python runs."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main.main(["serve"]) == Exit.WRONG_CALL
+    monkeypatch.undo()
+    assert "the working directory cannot be used: No such" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("folder", ["file", "file/below", "/proc/data"])
 def test_demo_data_unusable(tmp_path: Path, folder: str) -> None:
     """A data folder that cannot be made is named."""
@@ -133,8 +147,6 @@ def test_demo_without_temporary_folder(tmp_path: Path) -> None:
 
 def test_demo_temporary_folder_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A temporary folder that has vanished is as good as none."""
-    from broker.cli import main  # noqa: PLC0415
-
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     assert main.main(["demo", "--port", "0"]) == Exit.WRONG_CALL
     assert "there is no usable temporary folder: " in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import time
@@ -18,8 +19,9 @@ from tests.store.wire import silence, wire
 from tests.web.application import KEY
 
 from .load import load
-from .processes import Broker
+from .processes import Broker, free_port
 from .test_process import NOWHERE, OBJECT, connections, request, serving_workers, workers
+from .test_process_start import started
 
 GONE_WITHIN = 2.0
 """Seconds after the parent's death in which workers must be gone."""
@@ -39,6 +41,24 @@ def well(broker: Broker) -> bool:
     """Whether it goes on, and answers."""
     with broker.client() as client:
         return broker.process.poll() is None and client.get(f"/downloads/{KEY}").status_code == 200
+
+
+def ignores_hangups(pid: int) -> bool:
+    """Whether the process ignores SIGHUP, as it does before it can write a line about it: proc(5)."""
+    found = re.search(r"SigIgn:\s+([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
+    assert found
+    return bool(int(found[1], 16) & 1 << (signal.SIGHUP - 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_before_it_serves(tmp_path: Path, number: signal.Signals) -> None:
+    """A process that is told to stop as soon as it can hear it ends with the exit status of a stop, in silence."""
+    with started(tmp_path, free_port(), "1") as process:
+        until(lambda: ignores_hangups(process.pid))
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, error) == (Exit.STOPPED, "")
 
 
 def test_one_worker_ignores_other_signals(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -152,6 +153,22 @@ async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
         exits = [line for line in events(broker) if line["event"] == "broker.worker_exited"]
         assert [line["served"] for line in exits] == [False, True, *[False] * 5]
         assert (exits[1]["pid"], exits[1]["status"]) == (min(now), -signal.SIGKILL)
+
+
+async def test_a_worker_that_cannot_be_made(tmp_path: Path) -> None:
+    """Where the parent is out of file descriptors, a restart is given up, and a lost worker is replaced later."""
+    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+        now = await serving_workers(broker)
+        soft, hard = resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (8, hard))
+        broker.process.send_signal(signal.SIGHUP)
+        await becomes(lambda: [line for line in broker.lines() if line["event"] == "broker.restart_aborted"])
+        assert workers(broker) == now
+        os.kill(min(now), signal.SIGKILL)
+        await becomes(lambda: [line["event"] for line in broker.lines()].count("broker.worker_start_failed") == 2)
+        resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        await becomes(lambda: len(workers(broker) - {min(now)}) == 2)
+        assert broker.process.poll() is None
 
 
 def events(broker: Broker) -> list[dict[str, object]]:
