@@ -128,10 +128,12 @@ def test_a_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
     ):
         _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == Exit.CANNOT_SERVE
-    first, *rest = error.splitlines()
-    assert first == "broker: cannot serve: JWT_SECRET must have at least 32 bytes."
-    assert set(rest) <= {first, "broker: stopped, because its workers cannot serve."}
-    assert bool(rest) is (count == "2")
+    reasons = [line for line in error.splitlines() if line != "broker: stopped, because its workers cannot serve."]
+    assert len(reasons) <= int(count)
+    if count == "1":
+        assert error == "broker: cannot serve: JWT_SECRET must have at least 32 bytes.\n"
+    for reason in reasons:  # two workers may find the pipe in any state
+        assert reason.startswith("broker: cannot serve: JWT_SECRET ")
 
 
 async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
