@@ -32,9 +32,6 @@ _BATCH: Final = 256 * 1024
 _PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
 """Bytes that stay together in a pipe without a lock, too (POSIX, write); 512 is the least allowed."""
 
-_TO_THE_END: Final = 0
-"""The length of what lockf locks."""
-
 
 class Sink:
     """Writes lines to ``descriptor`` from a thread of its own, in their order and each of them whole.
@@ -115,12 +112,23 @@ class Sink:
 def _is_lockable(descriptor: int) -> bool:
     """Whether processes that share the descriptor can exclude each other, so that a write may be of any size."""
     try:
-        os.lockf(descriptor, os.F_TEST, _TO_THE_END)
+        _lockf(descriptor, "LOCK_EX", "LOCK_NB")
     except (BlockingIOError, PermissionError):  # another process has locked it: either, says POSIX
         return True
-    except (AttributeError, OSError):  # Windows has no lockf, macOS has none for pipes
+    except (ImportError, OSError):  # macOS has no lock for pipes
         return False
+    _lockf(descriptor, "LOCK_UN")
     return True
+
+
+def _lockf(descriptor: int, *flags: str) -> None:
+    """Lock or unlock the whole of what the descriptor refers to, from byte 0.
+
+    The range must not depend on the offset of a file, which is another one after a write: then a part stays locked.
+    """
+    import fcntl  # noqa: PLC0415  Windows does not have it
+
+    fcntl.lockf(descriptor, sum(getattr(fcntl, flag) for flag in flags), 0, 0, os.SEEK_SET)
 
 
 def _chunks(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
@@ -151,11 +159,11 @@ def _write(descriptor: int, data: bytes) -> None:
 @contextlib.contextmanager
 def _alone(descriptor: int) -> Iterator[None]:
     """Keep other processes of the broker from writing meanwhile, so that their lines stay whole."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.lockf(descriptor, os.F_LOCK, _TO_THE_END)
+    with contextlib.suppress(ImportError, OSError):
+        _lockf(descriptor, "LOCK_EX")
     yield
-    with contextlib.suppress(AttributeError, OSError):
-        os.lockf(descriptor, os.F_ULOCK, _TO_THE_END)
+    with contextlib.suppress(ImportError, OSError):
+        _lockf(descriptor, "LOCK_UN")
 
 
 def _until_writable(descriptor: int) -> None:

@@ -254,6 +254,43 @@ def test_a_process_waits_until_another_has_written_its_line(pipe: Pipe) -> None:
     assert holds(pipe.lines(10), 10) == 0
 
 
+HOLDS = """
+import os, sys
+from broker.web.sink import _alone
+with _alone(1):
+    print("held", file=sys.stderr, flush=True)
+    sys.stdin.readline()
+    os.write(1, b"0 .\\n")
+sys.stdin.read()
+"""
+
+
+def test_a_process_waits_no_longer_than_another_writes_to_their_file(tmp_path: Path) -> None:
+    """The lock does not depend on the offset, which both share, and which each write changes."""
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDS],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        ) as other,
+    ):
+        assert other.stdin
+        assert other.stderr
+        assert other.stderr.readline() == b"held\n"
+        sink = started(log.fileno())
+        hand_over(sink, 10, 1)
+        sink.flush(0.2)
+        assert not (tmp_path / "log").read_bytes()
+        other.stdin.write(b"\n")
+        sink.flush(PATIENCE)
+        assert (tmp_path / "log").read_bytes().endswith(numbered(9))
+        other.stdin.close()
+    assert holds((tmp_path / "log").read_bytes().splitlines(), 10) == 0
+
+
 FORKS = """
 import os
 from broker.web.lines import configure_logging
