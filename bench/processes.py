@@ -13,6 +13,7 @@ from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _START_WITHIN = 60.0  # seconds
+_ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def free_port() -> int:
 def serving(
     command: Sequence[str], port: int, environment: Mapping[str, str], *, output: int | None = None
 ) -> Iterator[Server]:
-    """The server that ``command`` starts, once it takes connections; it writes to ``output``, by default a file."""
+    """The server that ``command`` starts, once it answers; it writes to ``output``, by default a file."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
@@ -81,10 +82,16 @@ def serving(
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait for an answer, whatever it says: a server may take connections long before it has loaded."""
     deadline = time.monotonic() + _START_WITHIN
     while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=_START_WITHIN) as probe,
+        ):
+            probe.sendall(_ASK)
+            if probe.recv(1):
+                return
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{process.args!r} does not answer")
         time.sleep(0.002)

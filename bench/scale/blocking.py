@@ -28,6 +28,7 @@ from .uploads import broker, confirm, create, created, look, run, store, users
 TARGET = at_most(10)  # milliseconds
 CROWD = 200
 LINES = 1_000
+WRITTEN_WITHIN = 60.0  # seconds
 UNTIL_CALM = 0.25  # seconds in which a broker without requests finishes its work
 
 Work = Callable[[Client, Server], Awaitable[None]]
@@ -66,8 +67,11 @@ def once(server: Server, path: Path, work: Work) -> float:
 def longest(server: Server, path: Path) -> tuple[float, str]:
     """Read and reset the longest event: its milliseconds and its name."""
     path.unlink(missing_ok=True)
-    os.kill(server.pid, signal.SIGUSR1)
+    os.kill(server.pid, signal.SIGRTMIN)
+    deadline = time.monotonic() + WRITTEN_WITHIN
     while not path.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the broker did not write its longest event")
         time.sleep(0.01)
     milliseconds, name = json.loads(path.read_text())
     return milliseconds, name

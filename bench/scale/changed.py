@@ -37,7 +37,7 @@ def command(change: Change, argument: str) -> Callable[[int], list[str]]:
 
 
 class Longest:
-    """The longest event of the loop, in milliseconds. SIGUSR1 writes it to a file and resets it.
+    """The longest event of the loop, in milliseconds. SIGRTMIN writes it to a file and resets it.
 
     The time in which the thread waited for a CPU core is subtracted, because other processes cause it
     (docs.kernel.org/scheduler/sched-stats.html).
@@ -48,7 +48,7 @@ class Longest:
         self._statistics = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
         self._collected = False
         self._milliseconds, self._name = 0.0, ""
-        signal.signal(signal.SIGUSR1, self._write)
+        signal.signal(signal.SIGRTMIN, self._write)
         gc.callbacks.append(self._note_collection)
 
     def start(self) -> int:
