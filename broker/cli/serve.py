@@ -13,9 +13,10 @@ from dotenv import dotenv_values
 from broker import settings
 from broker.web.lines import configure_logging
 
-from . import descriptors, worker
+from . import descriptors
 from .exits import Exit, StartError
 from .listening import listen
+from .server import Server, application
 
 log = logging.getLogger("broker.cli")
 
@@ -35,8 +36,8 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
         address, its_port, *_ = listener.getsockname()
         log.info(json.dumps({"event": "broker.listener_opened", "address": address, "port": its_port}))
     if workers == 1:
-        return worker.serve(listeners)
-    from .supervisor import Supervisor  # noqa: PLC0415  a single process does not need it
+        return Server(application, lambda: None).serve_until_stopped(listeners)
+    from .supervisor import Supervisor  # noqa: PLC0415  a single process does not need it, nor multiprocessing
 
     gc.enable()  # for a process that only watches; those that serve enable it with the application
     return Supervisor(workers, listeners).run()

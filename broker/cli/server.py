@@ -45,6 +45,13 @@ _TICKS: Final = 10
 """uvicorn's ticks in a second."""
 
 
+def application() -> Any:
+    """Return the application of this process; raises what prevents it."""
+    from broker.web.app import from_environment  # noqa: PLC0415  the parent of several workers does not need it
+
+    return from_environment()
+
+
 def server_options() -> dict[str, Any]:
     """Return uvicorn's options, every choice written out."""
     return {

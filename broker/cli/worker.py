@@ -1,4 +1,4 @@
-"""A process that serves: the only one of ``broker serve``, or one of several that a parent supervises."""
+"""A process that serves, one of several that a parent supervises: as the parent sees it, and from inside."""
 
 import math
 import multiprocessing
@@ -12,15 +12,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from .exits import Exit
-from .server import Server
+from .server import Server, application
 
 _spawn = multiprocessing.get_context("spawn")
-
-
-def serve(listeners: list[socket.socket]) -> Exit:
-    """Serve until told to stop, in the process that was started; returns its exit status."""
-    return Server(_application, lambda: None).serve_until_stopped(listeners)
 
 
 class Worker:
@@ -89,15 +83,9 @@ def _child(listeners: list[socket.socket], ready: Connection) -> None:
     The parent has blocked the signals: they are delivered as soon as there is something that handles them.
     """
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
-    server = Server(_application, lambda: ready.send_bytes(b"ready"))
+    server = Server(application, lambda: ready.send_bytes(b"ready"))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sys.exit(server.serve_until_stopped(listeners))
-
-
-def _application() -> Any:
-    from broker.web.app import from_environment  # noqa: PLC0415  the parent of several workers does not need it
-
-    return from_environment()
 
 
 def _end_with(parent: Any) -> None:
