@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import shutil
 import socket
 import ssl
@@ -27,6 +28,7 @@ START_WITHIN: Final = 30.0
 STOP_WITHIN: Final = 3.0
 """Seconds. Its own clean stop takes up to half a minute; what was written is safe without it."""
 
+_PORTS: Final = range(20_000, 32_000)
 _PORT_OPTIONS: Final = tuple(
     f"{service}.port{kind}" for service in ("master", "volume", "filer", "s3") for kind in (".grpc", "")
 )
@@ -206,8 +208,12 @@ def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]
 
 
 def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago. Systems give out none of these for outgoing connections."""
+    free: list[int] = []
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
+        while len(free) < count:
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, secrets.choice(_PORTS)))
+                free.append(probe.getsockname()[1])
+    return free

@@ -18,10 +18,11 @@ from broker.errors import StorageUnavailableError
 from broker.web.metrics import METHODS, NO_ROUTE, OTHER_METHOD
 from broker.web.routes import RESOURCES
 from tests.auth.minting import P256, RSA, document, jwk
+from tests.ports import free_ports
 from tests.store.calls import store_at
 from tests.store.wire import answer, says, wire
 from tests.web.application import ENVIRONMENT, KEY, client, token
-from tests.web.scrapes import free_ports, requests, samples, scrape
+from tests.web.scrapes import requests, samples, scrape
 from tests.web.served import GOOD_PATH, Served, request
 
 HIDDEN = (

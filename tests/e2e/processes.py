@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx2
 import jwt
 
 from tests.patience import A_DAY, PATIENCE
+from tests.ports import free_port
 
 JWT_SECRET = "an end-to-end secret of the tests, long enough"
 
@@ -32,13 +32,6 @@ def inherited() -> dict[str, str]:
 
 
 BROKER = (sys.executable, "-m", "broker")
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:

@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.patience import until
+from tests.ports import free_port
 
-from .processes import JWT_SECRET, Broker, free_port, token
+from .processes import JWT_SECRET, Broker, token
 from .steps import confirm, create, fetch, mp3, put, ready, uploaded
 
 AT_DEBUG = """

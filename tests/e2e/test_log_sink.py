@@ -16,9 +16,10 @@ import pytest
 
 from broker.web.lines import END_WITHIN
 from tests.patience import PATIENCE, SLACK, becomes
+from tests.ports import free_ports
 from tests.web.application import KEY
 from tests.web.reading import NOTICE
-from tests.web.scrapes import Samples, free_ports, named, requests, samples, scrape
+from tests.web.scrapes import Samples, named, requests, samples, scrape
 
 from .load import load
 from .log_reader import Reader

@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 
 from tests.patience import PATIENCE, becomes
+from tests.ports import free_ports
 from tests.web.application import KEY
-from tests.web.scrapes import Samples, free_ports, named, requests, samples, scrape
+from tests.web.scrapes import Samples, named, requests, samples, scrape
 
 from .processes import Broker
 from .test_process import NOWHERE, all_workers, restarted, workers

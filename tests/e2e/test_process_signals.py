@@ -14,12 +14,13 @@ import pytest
 from broker.cli.exits import Exit
 from broker.cli.server import GRACEFUL_STOP
 from tests.patience import PATIENCE, SLACK, becomes, until
+from tests.ports import free_port
 from tests.store.test_seaweedfs import runs
 from tests.store.wire import silence, wire
 from tests.web.application import KEY
 
 from .load import load
-from .processes import Broker, free_port
+from .processes import Broker
 from .test_process import NOWHERE, OBJECT, connections, request, serving_workers, workers
 from .test_process_start import started
 

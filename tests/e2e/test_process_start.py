@@ -17,8 +17,9 @@ import pytest
 
 from broker.cli.exits import Exit
 from tests.patience import PATIENCE, becomes, until
+from tests.ports import free_port
 
-from .processes import BROKER, JWT_SECRET, Broker, free_port, inherited
+from .processes import BROKER, JWT_SECRET, Broker, inherited
 from .test_process import NOWHERE, serving_workers, workers
 
 COUNTS = pytest.mark.parametrize("count", ["1", "2"])

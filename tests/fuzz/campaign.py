@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.e2e.processes import Broker, free_port
+from tests.e2e.processes import Broker
+from tests.ports import free_port
 from tests.stores import seaweedfs
 
 from . import properties, schemathesis_run

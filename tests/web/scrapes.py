@@ -1,8 +1,5 @@
 """Reads a broker's metrics as Prometheus does: over HTTP, with the library's own parser."""
 
-import contextlib
-import secrets
-import socket
 import time
 
 import httpx2
@@ -50,13 +47,3 @@ def scrape(port: int, within: float = PATIENCE) -> str:
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
             return answer.text
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that were free a moment ago, from where the system gives out none itself."""
-    while True:
-        first = 20_000 + secrets.randbelow(12_000)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first

@@ -11,9 +11,10 @@ from starlette.testclient import TestClient
 
 from broker.web.exposition import RequestCollector
 from broker.web.metrics import BOUNDS, ProcessFacts, RequestMetrics, metrics_app
+from tests.ports import free_ports
 
 from .application import ENVIRONMENT, KEY, client
-from .scrapes import Samples, free_ports, named, requests, samples, scrape
+from .scrapes import Samples, named, requests, samples, scrape
 
 
 def scope(route: str | None, method: str = "GET") -> dict[str, Any]:

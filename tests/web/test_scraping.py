@@ -13,8 +13,9 @@ from broker.settings import MetricsSettings
 from broker.web import scraping
 from broker.web.metrics import ProcessFacts, RequestMetrics, metrics_app
 from tests.patience import PATIENCE
+from tests.ports import free_ports
 
-from .scrapes import free_ports, scrape
+from .scrapes import scrape
 
 ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 
