@@ -19,21 +19,21 @@ def script(path: Path, body: str) -> None:
 def test_each_other_version_is_found_once(tmp_path: Path) -> None:
     """The first Python of each version is found, oldest first; broken, old and other programs are ignored."""
     for name, body in {
-        "python3": "echo 3.14.2",
-        "python3.14": "echo 3.14.2",
+        "python3": "echo 3.99.2",
+        "python3.99": "echo 3.99.2",
         "python3.9": "",  # prints nothing, because it is older than 3.11
         "python3.12": "echo 3.12.1; exit 127",
-        "python3-config": "echo 3.13.0",
-        "python3.13": "echo 3.13.0",
+        "python3-config": "echo 3.98.0",
+        "python3.98": "echo 3.98.0",
         "python3.100": f"echo {platform.python_version()}",
     }.items():
         script(tmp_path / name, body)
     (tmp_path / "python3.15").symlink_to("nowhere")
     (tmp_path / "later").mkdir()
-    script(tmp_path / "later" / "python3", "echo 3.13.0")
+    script(tmp_path / "later" / "python3", "echo 3.98.0")
     found = others([tmp_path / "none", tmp_path, tmp_path / "later"])
-    assert found == {"3.13.0": tmp_path / "python3.13", "3.14.2": tmp_path / "python3"}
-    assert list(found) == ["3.13.0", "3.14.2"]
+    assert found == {"3.98.0": tmp_path / "python3.98", "3.99.2": tmp_path / "python3"}
+    assert list(found) == ["3.98.0", "3.99.2"]
 
 
 def test_the_running_version_is_not_found(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_running_version_is_not_found(tmp_path: Path) -> None:
 
 def test_the_path_and_pyenv_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders are those of ``PATH``, then those of ``PYENV_ROOT``."""
-    kept = tmp_path / "versions" / "3.13.0" / "bin"
+    kept = tmp_path / "versions" / "3.98.0" / "bin"
     kept.mkdir(parents=True)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     monkeypatch.setenv("PATH", os.pathsep.join(["/one", "/two"]))
