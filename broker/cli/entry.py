@@ -1,9 +1,9 @@
 """Where the process of a command begins."""
 
 import gc
+import os
 import signal
 from types import FrameType
-from typing import NoReturn
 
 
 def main() -> int:
@@ -24,5 +24,6 @@ def _handle_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """End at once. An exception could be lost: those in callbacks of weak references are ignored (CPython, weakref)."""
+    os._exit(0)
