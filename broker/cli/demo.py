@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from string import Template
 from types import FrameType
@@ -44,15 +44,18 @@ def run(port: int, data: Path | None) -> int:
         signal.signal(stop, _interrupt)
     status = Exit.STOPPED
     try:
-        with listener, _data_folder(data) as folder, _store(Path(folder), port) as store:
+        with (
+            suppress(KeyboardInterrupt),
+            listener,
+            _data_folder(data) as folder,
+            _store(Path(folder), port) as store,
+        ):
             status = _serve(store, listener)
     except DataFolderError as error:
         raise StartError(str(error)) from None
     except SeaweedFSError as error:
         print(f"broker: {error}", file=sys.stderr)
         return Exit.CANNOT_SERVE
-    except KeyboardInterrupt:
-        pass
     print("broker: the demo and its store have stopped.")
     return status
 
