@@ -25,6 +25,9 @@ from . import inner_tls, private
 
 HOST: Final = "127.0.0.1"
 START_WITHIN: Final = 30.0
+STARTS: Final = 3
+"""Starts at most, each with other ports, while another process is quicker to take one."""
+
 STOP_WITHIN: Final = 3.0
 """Seconds. Its own clean stop takes up to half a minute; what was written is safe without it."""
 
@@ -72,6 +75,10 @@ class DataFolderError(SeaweedFSError):
     """The folder cannot hold the store's data."""
 
 
+class PortTakenError(SeaweedFSError):
+    """Another process took one of its ports after it was chosen."""
+
+
 class SeaweedFS:
     """A server with one identity that may do everything. ``with`` starts it and stops it."""
 
@@ -83,10 +90,9 @@ class SeaweedFS:
         self.secret_access_key = secret_access_key
         self._folder = data_dir.absolute()
         self._log = self._folder / "seaweedfs.log"
-        self._ports = dict(zip(_PORT_OPTIONS, _free_ports(len(_PORT_OPTIONS)), strict=True))
-        if port is not None:
-            self._ports["s3.port"] = port
-        self.endpoint = f"http://{HOST}:{self._ports['s3.port']}"
+        self._port = port
+        self._has_run = False
+        self._choose_ports()
 
     def __enter__(self) -> Self:
         self.start()
@@ -98,7 +104,27 @@ class SeaweedFS:
         self.stop()
 
     def start(self) -> None:
-        """Start, and return when it answers; raises ``SeaweedFSError``. What a stopped one held is there again."""
+        """Start, and return when it answers; raises ``SeaweedFSError``. What a stopped one held is there again.
+
+        Where another process takes one of its ports first, it gets others, as long as nobody knows them.
+        """
+        left = STARTS
+        while True:
+            try:
+                return self._run()
+            except PortTakenError:
+                left -= 1
+                if self._has_run or not left:
+                    raise
+                self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        self._ports = dict(zip(_PORT_OPTIONS, _free_ports(len(_PORT_OPTIONS)), strict=True))
+        if self._port is not None:
+            self._ports["s3.port"] = self._port
+        self.endpoint = f"http://{HOST}:{self._ports['s3.port']}"
+
+    def _run(self) -> None:
         self._prepare()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603  # our own words, the binary's path and port numbers
@@ -116,6 +142,7 @@ class SeaweedFS:
         except BaseException:
             self.stop()
             raise
+        self._has_run = True
 
     def stop(self) -> None:
         """Stop, by force after a while; stopping a stopped one does nothing."""
@@ -181,8 +208,9 @@ class SeaweedFS:
         return http.client.HTTPSConnection(HOST, self._ports["master.port"], timeout=2, context=self._way_in)
 
     def _failed(self, how: str) -> SeaweedFSError:
-        words = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
-        return SeaweedFSError("\n".join([f"SeaweedFS {how}. Its last words:", *words]))
+        written = self._log.read_text(encoding="utf-8", errors="replace")
+        kind = PortTakenError if "address already in use" in written else SeaweedFSError
+        return kind("\n".join([f"SeaweedFS {how}. Its last words:", *written.splitlines()[-10:]]))
 
 
 def _weed() -> str:

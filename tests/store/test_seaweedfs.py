@@ -1,6 +1,7 @@
 """The embedded SeaweedFS: started, stopped and started again, and what it does to the machine it runs on."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -75,6 +76,19 @@ def test_another_run_on_the_same_folder_with_another_key_and_port_finds_the_obje
         assert request(second, "GET").body == b"ID3"
         assert request(second, "GET", key=Credentials(first.access_key_id, SECRET)).status == 403
         assert (tmp_path / "s3.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_port_that_another_process_takes_first_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All ports are free when they are chosen, and one is taken before the store has it."""
+    choose = seaweedfs._free_ports
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = [*choose(7), taken.getsockname()[1]]
+        monkeypatch.setattr(seaweedfs, "_free_ports", lambda count: ports if ports[-1] else choose(count))
+        store = SeaweedFS(tmp_path, "AKTAKEN", SECRET)
+        ports[-1] = 0
+        with store:
+            assert store.endpoint != f"http://127.0.0.1:{taken.getsockname()[1]}"
+            assert request(store, "GET").status in (403, 404)
 
 
 @pytest.fixture
@@ -167,3 +181,11 @@ def test_where_there_is_no_prctl_the_command_is_as_it_was(monkeypatch: pytest.Mo
     monkeypatch.setattr("sys.platform", "darwin")
 
     assert seaweedfs._dying_with_us(["weed", "server"]) == ["weed", "server"]
+
+
+def test_a_port_that_is_always_taken_ends_the_start(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+    """After a few attempts, with the store's own words."""
+    impostor(f"echo x >> {tmp_path}/starts; echo 'bind: address already in use'; exit 1")
+    with pytest.raises(seaweedfs.PortTakenError, match="address already in use"):
+        SeaweedFS(tmp_path / "data", "AKTAKEN", SECRET).start()
+    assert (tmp_path / "starts").read_text().count("x") == seaweedfs.STARTS
