@@ -14,7 +14,7 @@ from broker.cli.server import KEEP_ALIVE
 from broker.web import exchange, guard
 from tests.patience import until
 
-from .served import GOOD_PATH, Served, request, served
+from .served import GOOD_PATH, Connection, Served, request, served
 
 CREATE = "/api/v1/uploads"
 SHORT = 0.3
@@ -207,18 +207,24 @@ def test_x01_when_the_server_stops_an_idle_connection_is_closed_soon() -> None:
         assert connection.is_closed_within(LONG)
 
 
+def idle_for_long(server: Served, connection: Connection, *, is_new: bool) -> guard.GuardedProtocol:
+    """The server's end of a connection whose time is over, new or kept after a request."""
+    if not is_new:
+        connection.send(request("GET", GOOD_PATH, keep=True))
+        assert connection.reply().status == 200
+    until(lambda: server.server.server_state.connections)
+    (protocol,) = server.server.server_state.connections
+    assert isinstance(protocol, guard.GuardedProtocol)
+    protocol._idle_since -= KEEP_ALIVE
+    return protocol
+
+
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "kept"])
 def test_a_request_that_arrived_is_answered(server: Served, monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
     """A request that the event loop has not read yet when its connection's time is over is answered."""
     monkeypatch.setattr(guard, "HEAD_DEADLINE", LONG)
     with server.connect() as connection:
-        if not is_new:
-            connection.send(request("GET", GOOD_PATH, keep=True))
-            assert connection.reply().status == 200
-        until(lambda: server.server.server_state.connections)
-        (protocol,) = server.server.server_state.connections
-        assert isinstance(protocol, guard.GuardedProtocol)
-        protocol._idle_since -= KEEP_ALIVE
+        protocol = idle_for_long(server, connection, is_new=is_new)
 
         def time_is_over() -> None:
             connection.send(request("GET", GOOD_PATH, keep=True))
@@ -234,13 +240,7 @@ def test_a_silent_connection_ends_at_once(server: Served, monkeypatch: pytest.Mo
     """Its end is sent before another turn of the event loop, in which a request could arrive and be lost."""
     monkeypatch.setattr(guard, "HEAD_DEADLINE", LONG)
     with server.connect() as connection:
-        if not is_new:
-            connection.send(request("GET", GOOD_PATH, keep=True))
-            assert connection.reply().status == 200
-        until(lambda: server.server.server_state.connections)
-        (protocol,) = server.server.server_state.connections
-        assert isinstance(protocol, guard.GuardedProtocol)
-        protocol._idle_since -= KEEP_ALIVE
+        protocol = idle_for_long(server, connection, is_new=is_new)
         is_ended: list[bool] = []
 
         def time_is_over() -> None:
