@@ -66,7 +66,8 @@ class Store(asyncio.Protocol):
         self._path += url
 
     def on_message_complete(self) -> None:
-        found = ANSWERS.get((self._parser.get_method(), self._path.split(b"/")[2]), NO_SUCH_KEY)
+        _, _, key = self._path.removeprefix(b"/").partition(b"/")
+        found = ANSWERS.get((self._parser.get_method(), key.partition(b"/")[0]), NO_SUCH_KEY)
         if self._delay:
             asyncio.get_running_loop().call_later(self._delay, self._transport.write, found)
         else:
