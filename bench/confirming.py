@@ -68,8 +68,8 @@ def confirms(server: Server, bearer: str) -> list[Request]:
     """Of uploads that were created for it: confirms of one upload at the same time would be answered together."""
     with contextlib.closing(kept(server)) as connection:
         answers = [json.loads(sent(connection, ours.create(bearer, files=BATCH))) for _ in range(BATCHES)]
-    tickets = [upload["uploadId"] for answer in answers for upload in answer["uploads"]]
-    return [post(f"/api/v1/uploads/{ticket}/confirm", bearer) for ticket in tickets]
+    upload_ids = [upload["uploadId"] for answer in answers for upload in answer["uploads"]]
+    return [post(f"/api/v1/uploads/{upload_id}/confirm", bearer) for upload_id in upload_ids]
 
 
 def of_threads(bearer: str) -> list[Request]:

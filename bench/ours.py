@@ -1,6 +1,6 @@
 """The broker as ``broker serve`` runs it, with all that it does: token, rules, metrics, request id, log line, guard.
 
-The log goes to a file. One user's allowance is as high as the load needs: its rule is asked, and never refuses.
+The log goes to a file. One user's rate_limit is as high as the load needs: its rule is asked, and never refuses.
 """
 
 import contextlib

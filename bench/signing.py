@@ -30,11 +30,11 @@ from botocore.config import Config
 
 from broker.core.layout import Layout
 from broker.core.model import FileSpec, Multipart, ObjectRef, Upload
-from broker.core.object_signer import ObjectSigner
-from broker.core.policy import UploadPolicy
-from broker.core.sigv4 import Credentials, Presigner
+from broker.core.upload_rules import UploadPolicy
+from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.sigv4 import Credentials, Presigner
 from broker.service.multipart import Multiparts, plan_of
-from broker.store.r2 import R2ObjectStore
+from broker.store.s3 import S3ObjectStore
 
 from .figures import Effort, Figure, at_least, at_most, compared
 from .peers.servers import PYTHON, STORE
@@ -146,7 +146,7 @@ def cpu_per_call(call: Callable[[Put], str], puts: Sequence[Put]) -> float:
 
 def multiparts(presigner: Presigner, now: float) -> Multiparts:
     return Multiparts(
-        store=R2ObjectStore(presigner),
+        store=S3ObjectStore(presigner),
         layout=Layout(BUCKET, BUCKET, ENDPOINT, None),
         presigner=presigner,
         policy=UploadPolicy(url_lifetime=EXPIRES_IN),
@@ -161,10 +161,10 @@ def in_parts(number: int) -> Upload:
 
 
 def part_params(upload: Upload, number: int) -> dict[str, object]:
-    plan, upload_id = plan_of(upload)
+    plan, s3_upload_id = plan_of(upload)
     ref = Layout(BUCKET, BUCKET, ENDPOINT, None).staged(upload)
     size = plan.size_of(number)
-    named = {"Bucket": ref.bucket, "Key": ref.key, "UploadId": upload_id}
+    named = {"Bucket": ref.bucket, "Key": ref.key, "UploadId": s3_upload_id}
     return {**named, "PartNumber": number, "ContentLength": size}
 
 

@@ -42,7 +42,7 @@ class UploadRequest(BaseModel):
 
 
 class UploadResponse(BaseModel):
-    upload_id: uuid.UUID = Field(serialization_alias="uploadId")
+    s3_upload_id: uuid.UUID = Field(serialization_alias="uploadId")
     url: str
     key: str
 
@@ -57,11 +57,11 @@ async def current_user(credentials: Annotated[HTTPAuthorizationCredentials, Depe
 
 @app.post("/uploads", status_code=201)
 def create_upload(upload: UploadRequest, user: Annotated[str, Depends(current_user)]) -> UploadResponse:
-    upload_id = uuid.uuid4()
-    key = f"uploads/{user}/{upload_id}/{upload.filename}"
+    s3_upload_id = uuid.uuid4()
+    key = f"uploads/{user}/{s3_upload_id}/{upload.filename}"
     url = s3.generate_presigned_url(
         "put_object",
         Params={"Bucket": BUCKET, "Key": key, "ContentType": upload.content_type},
         ExpiresIn=EXPIRES_IN,
     )
-    return UploadResponse(upload_id=upload_id, url=url, key=key)
+    return UploadResponse(s3_upload_id=s3_upload_id, url=url, key=key)

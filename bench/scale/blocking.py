@@ -79,8 +79,8 @@ def longest(server: Server, path: Path) -> tuple[float, str]:
 
 async def confirmed(client: Client, _server: Server) -> None:
     """Confirm an upload of 10,000 parts until it is ready."""
-    ticket = await created(client, users()[0], "wav")
-    while (answered := await client.ask(confirm(ticket, users()[0]))).status == 202:
+    upload_id = await created(client, users()[0], "wav")
+    while (answered := await client.ask(confirm(upload_id, users()[0]))).status == 202:
         pass
     if answered.status != 200:
         raise RuntimeError(f"The confirm was answered {answered.status}: {answered.body.decode(errors='replace')}")
@@ -88,8 +88,8 @@ async def confirmed(client: Client, _server: Server) -> None:
 
 async def looked_at(client: Client, _server: Server) -> None:
     """Request the status of an upload of 10,000 parts."""
-    ticket = await created(client, users()[0], "wav")
-    answered = await client.ask(look(ticket, users()[0]))
+    upload_id = await created(client, users()[0], "wav")
+    answered = await client.ask(look(upload_id, users()[0]))
     if answered.status != 200:
         raise RuntimeError(f"The status request was answered {answered.status}")
 
@@ -107,11 +107,11 @@ async def crowded(client: Client, server: Server) -> None:
 async def batched(client: Client, _server: Server) -> None:
     """Send the largest requests that need no call to the store."""
     bearer = users()[0]
-    ticket = await created(client, bearer, "wav")
+    upload_id = await created(client, bearer, "wav")
     for request in (
         ours.create(bearer, files=100),
         ours.post("/api/v1/downloads", bearer, {"keys": [ours.KEY] * 1_000}),
-        ours.post(f"/api/v1/uploads/{ticket}/parts", bearer, {"from": 1, "to": 1_000}),
+        ours.post(f"/api/v1/uploads/{upload_id}/parts", bearer, {"from": 1, "to": 1_000}),
     ):
         answered = await client.ask(request)
         if answered.status >= 300:

@@ -81,7 +81,7 @@ _COPIES = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
 class Open:
     """An unfinished multipart upload: when it was initiated, and the size of each part that a copy created."""
 
-    upload_id: str
+    s3_upload_id: str
     initiated: str
     sizes: dict[int, int] = field(default_factory=dict)
 
@@ -126,7 +126,7 @@ class Objects:
     def _create(self, request: S3Request) -> bytes:
         made = Open(f"{next(self._numbers):032x}", _now())
         self._open[request.key] = made
-        return _document("InitiateMultipartUploadResult", f"<UploadId>{made.upload_id}</UploadId>")
+        return _document("InitiateMultipartUploadResult", f"<UploadId>{made.s3_upload_id}</UploadId>")
 
     def _copy_part(self, request: S3Request) -> bytes:
         found, match = self._open.get(request.key), _RANGE.fullmatch(request.fields["x-amz-copy-source-range"])
@@ -148,7 +148,7 @@ class Objects:
     def _list_open(self, request: S3Request) -> bytes:
         prefix = request.query["prefix"][0]
         listed = (
-            f"<Upload><Key>{key}</Key><UploadId>{each.upload_id}</UploadId><Initiated>{each.initiated}</Initiated></Upload>"
+            f"<Upload><Key>{key}</Key><UploadId>{each.s3_upload_id}</UploadId><Initiated>{each.initiated}</Initiated></Upload>"
             for key, each in ([(prefix, self._open[prefix])] if prefix in self._open else ())
         )
         return _document("ListMultipartUploadsResult", "".join(listed) + "<IsTruncated>false</IsTruncated>")

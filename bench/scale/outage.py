@@ -39,12 +39,12 @@ def once(kind: str) -> int:
 async def confirmed(server: Server, failing: Server, kind: str) -> list[Outcome]:
     client, seconds = Client(server.port), BEFORE + OUTAGE + AFTER
     bearers = [users()[number % len(users())] for number in range(round(RATE * seconds))]
-    tickets = [await created(client, bearer) for bearer in bearers]
+    upload_ids = [await created(client, bearer) for bearer in bearers]
 
     async def one(number: int) -> Outcome:
         if number == RATE * BEFORE:
             configure(failing, Behaviour(latency=LATENCY, outage=kind, outage_seconds=OUTAGE))
-        return await client.ask(confirm(tickets[number], bearers[number]))
+        return await client.ask(confirm(upload_ids[number], bearers[number]))
 
     found = await open_loop(RATE, seconds, one)
     client.close()

@@ -87,8 +87,8 @@ async def small(client: Client, seconds: float) -> list[Outcome]:
 async def promoted(client: Client, bearer: str, stop: asyncio.Event) -> None:
     """Create large uploads, one after the other, and confirm each until it is ready."""
     while not stop.is_set():
-        ticket = await created(client, bearer, "mp4")
+        upload_id = await created(client, bearer, "mp4")
         is_ready = False
         while not is_ready:
-            is_ready = (await client.ask(confirm(ticket, bearer))).status == 200
+            is_ready = (await client.ask(confirm(upload_id, bearer))).status == 200
             await asyncio.sleep(1)

@@ -31,7 +31,7 @@ def figures(_effort: Effort) -> Iterator[Figure]:
 async def confirmed(server: Server) -> list[Outcome]:
     client = Client(server.port)
     bearers = users()[: RATE * SECONDS]
-    tickets = [await created(client, bearer) for bearer in bearers]
-    found = await open_loop(RATE, SECONDS, lambda number: client.ask(confirm(tickets[number], bearers[number])))
+    upload_ids = [await created(client, bearer) for bearer in bearers]
+    found = await open_loop(RATE, SECONDS, lambda number: client.ask(confirm(upload_ids[number], bearers[number])))
     client.close()
     return found

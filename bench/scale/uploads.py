@@ -70,14 +70,14 @@ def create(bearer: str, extension: str = "mp3") -> Request:
     return ours.post("/api/v1/uploads", bearer, file)
 
 
-def confirm(ticket: str, bearer: str) -> Request:
+def confirm(upload_id: str, bearer: str) -> Request:
     """The request that confirms an upload."""
-    return Request(f"/api/v1/uploads/{ticket}/confirm", "POST", {"Authorization": f"Bearer {bearer}"})
+    return Request(f"/api/v1/uploads/{upload_id}/confirm", "POST", {"Authorization": f"Bearer {bearer}"})
 
 
-def look(ticket: str, bearer: str) -> Request:
+def look(upload_id: str, bearer: str) -> Request:
     """The request for the status of an upload."""
-    return Request(f"/api/v1/uploads/{ticket}", headers={"Authorization": f"Bearer {bearer}"})
+    return Request(f"/api/v1/uploads/{upload_id}", headers={"Authorization": f"Bearer {bearer}"})
 
 
 async def created(client: Client, bearer: str, extension: str = "mp3") -> str:

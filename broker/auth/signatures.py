@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from broker.core.jose import VerificationKey
+from broker.crypto.verification_key import VerificationKey
 
 SignatureCheck = Callable[[bytes, bytes], bool]
 """Whether a message has a signature, under one key and one algorithm."""

@@ -16,20 +16,21 @@ from typing import NoReturn
 import jwt
 
 from broker import settings
-from broker.core.keys import STAGING_PREFIX
-from broker.core.policy import UploadPolicy
-from broker.core.sigv4 import Credentials
+from broker.core.object_keys import STAGING_PREFIX
+from broker.core.upload_rules import UploadPolicy
+from broker.crypto.sigv4 import Credentials
+from broker.server import file_descriptors
+from broker.server.exits import Exit, StartError
+from broker.server.listeners import listen
+from broker.server.log_handler import configure_logging
+from broker.server.uvicorn_server import Server
+from broker.service.assembly import assemble
 from broker.settings import Settings
 from broker.store import admin
 from broker.web.app import create_app
-from broker.web.lines import configure_logging
-from broker.web.page import page_routes
+from broker.web.demo_page import page_routes
 
-from . import descriptors
-from .exits import Exit, StartError
-from .listening import listen
 from .seaweedfs import DataFolderError, SeaweedFS, SeaweedFSError
-from .server import Server
 
 BUCKET = "demo-media"
 WELCOME = Path(__file__).with_name("welcome.txt")
@@ -62,10 +63,10 @@ def run(port: int, data: Path | None) -> int:
 
 def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
     secret = secrets.token_hex(32)
-    app = create_app(_settings(store, secret), extra_routes=page_routes(store.endpoint))
+    app = create_app(assemble(_settings(store, secret)), extra_routes=page_routes(store.endpoint))
     port = listener.getsockname()[1]
     welcome = _welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service"))
-    descriptors.raise_limit()
+    file_descriptors.raise_limit()
     configure_logging()
     return Server(lambda: app, lambda: print(welcome, flush=True)).serve_until_stopped([listener])
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from broker.server.exits import StartError
+
 from . import serve
-from .exits import StartError
 
 WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
 """Processes. Several of them need the signals of POSIX."""

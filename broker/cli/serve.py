@@ -7,18 +7,21 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from dotenv import dotenv_values
 
 from broker import settings
-from broker.web.lines import configure_logging
-
-from . import descriptors
-from .exits import Exit, StartError
-from .listening import listen
-from .server import Server, application
+from broker.server import file_descriptors
+from broker.server.exits import Exit, StartError
+from broker.server.listeners import listen
+from broker.server.log_handler import configure_logging
+from broker.server.uvicorn_server import Server
 
 log = logging.getLogger("broker.cli")
+
+APPLICATION: Final = "broker.cli.application:from_environment"
+"""Loaded by name, because the parent of several workers does not need it."""
 
 
 def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
@@ -31,16 +34,16 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
         return Exit.WRONG_CALL
     configure_logging()  # first: where standard output is closed, a socket would become descriptor 1
     listeners = listen(host, port)
-    descriptors.raise_limit()
+    file_descriptors.raise_limit()
     for listener in listeners:
         address, its_port, *_ = listener.getsockname()
         log.info(json.dumps({"event": "broker.listener_opened", "address": address, "port": its_port}))
     if workers == 1:
-        return Server(application, lambda: None).serve_until_stopped(listeners)
-    from .supervisor import Supervisor  # noqa: PLC0415  a single process does not need it, nor multiprocessing
+        return Server(APPLICATION, lambda: None).serve_until_stopped(listeners)
+    from broker.server.supervisor import Supervisor  # noqa: PLC0415  a single process does not need it, nor multiprocessing
 
     gc.enable()  # for a process that only watches; those that serve enable it with the application
-    return Supervisor(workers, listeners).run()
+    return Supervisor(APPLICATION, workers, listeners).run()
 
 
 def _check_ports(metrics: settings.MetricsSettings | None, port: int, workers: int) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import keys
+from . import object_keys
 from .media import canonical
 from .model import ObjectRef, Upload
 
@@ -20,11 +20,11 @@ class Layout:
 
     def staged(self, upload: Upload) -> ObjectRef:
         """Where the client writes."""
-        return ObjectRef(self.staging_bucket, keys.staging_key(upload.id, _extension(upload)))
+        return ObjectRef(self.staging_bucket, object_keys.staging_key(upload.uuid, _extension(upload)))
 
     def ready(self, upload: Upload) -> ObjectRef:
         """Where the object is once it is confirmed."""
-        return ObjectRef(self.bucket, keys.ready_key(upload.id, _extension(upload)))
+        return ObjectRef(self.bucket, object_keys.ready_key(upload.uuid, _extension(upload)))
 
     def object(self, key: str) -> ObjectRef:
         """A ready object by its key."""
@@ -32,15 +32,15 @@ class Layout:
 
     def staged_twin(self, key: str) -> ObjectRef:
         """Where the ready object ``key`` was uploaded to."""
-        return ObjectRef(self.staging_bucket, keys.staged_twin(key))
+        return ObjectRef(self.staging_bucket, object_keys.staged_twin(key))
 
     def url(self, key: str) -> str | None:
         """The public URL of a ready object."""
-        return keys.public_url(self.public_url, key)
+        return object_keys.public_url(self.public_url, key)
 
     def key_in(self, url: str) -> str | None:
         """The ready key that a URL of this deployment holds."""
-        return keys.key_from_url(url, endpoint=self.endpoint, bucket=self.bucket, public_base=self.public_url)
+        return object_keys.key_from_url(url, endpoint=self.endpoint, bucket=self.bucket, public_base=self.public_url)
 
     def cache_control(self) -> str:
         """What caches may do with a ready object: its key never means other bytes."""

@@ -15,11 +15,11 @@ SNIFF_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """One accepted format. ``begins`` tells whether some first bytes are those of such a file."""
+    """One accepted format. ``matches`` tells whether some first bytes are those of such a file."""
 
     name: str
     extension: str
-    begins: Callable[[bytes], bool]
+    matches: Callable[[bytes], bool]
     aliases: tuple[str, ...] = ()
 
 

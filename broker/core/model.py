@@ -68,14 +68,14 @@ class FileSpec(Struct, frozen=True):
 class Multipart(Struct, frozen=True):
     """An upload in parts: the store's own id of it, and the bytes of every part but the last."""
 
-    upload_id: str
+    s3_upload_id: str
     part_size: int
 
 
 class Upload(Struct, frozen=True):
-    """One upload as its ticket carries it: what was promised, by whom, until when, and whether it comes in parts."""
+    """One upload as its upload_id carries it: what was promised, by whom, until when, and whether it comes in parts."""
 
-    id: str
+    uuid: str
     owner: str
     file: FileSpec
     expires_at: int
@@ -121,7 +121,7 @@ class StoredObject:
     content_encoding: str = ""
 
 
-class Beginning(NamedTuple):
+class ObjectHead(NamedTuple):
     """One look at an object: what is stored, and its first bytes."""
 
     stored: StoredObject
@@ -140,7 +140,7 @@ class OpenMultipart(NamedTuple):
     """A multipart upload under way, as ListMultipartUploads says it; ``initiated`` is 0 if the store does not."""
 
     key: str
-    upload_id: str
+    s3_upload_id: str
     initiated: int
 
 

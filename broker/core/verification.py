@@ -10,10 +10,10 @@ from broker.errors import (
 )
 
 from .media import canonical
-from .model import Beginning, Evidence, FileSpec, StoredObject
+from .model import Evidence, FileSpec, ObjectHead, StoredObject
 
 
-def check(file: FileSpec, beginning: Beginning | None) -> StoredObject:
+def check(file: FileSpec, beginning: ObjectHead | None) -> StoredObject:
     """The staged object, if it is the declared file; else raises the refusal that names the difference."""
     if beginning is None:
         raise NotUploadedError("Nothing was uploaded yet. Send the bytes to the upload's URL, then confirm.")
@@ -31,7 +31,7 @@ def check(file: FileSpec, beginning: Beginning | None) -> StoredObject:
         raise ChecksumMismatchError("The stored object's MD5 is not the promised one.")
     if file.sha256 and staged.sha256 not in (None, file.sha256):
         raise ChecksumMismatchError("The stored object's SHA-256 is not the promised one.")
-    if not canonical(file.content_type).begins(head):
+    if not canonical(file.content_type).matches(head):
         raise ContentMismatchError(f"The stored bytes do not begin as {file.content_type} does.")
     return staged
 

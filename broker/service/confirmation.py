@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from broker.core.layout import Layout
 from broker.core.media import SNIFF_BYTES
-from broker.core.model import Beginning, Evidence, StoredObject, TrackReady, Upload
-from broker.core.receipts import Receipts
+from broker.core.model import Evidence, ObjectHead, StoredObject, TrackReady, Upload
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
+from broker.crypto.receipts import Receipts
 from broker.errors import StorageUnavailableError, UploadDeletedError, UploadExpiredError
 from broker.store.port import QUICK_COPY_MAX, ObjectStore
 
@@ -90,7 +90,7 @@ class Confirmer:
                 return await self._promoted(upload, staged)
         return await self._promoted(upload, staged or await self._joined(upload))
 
-    async def _promoted(self, upload: Upload, staged: Beginning | None) -> Confirmation:
+    async def _promoted(self, upload: Upload, staged: ObjectHead | None) -> Confirmation:
         """Check what is ``staged``, and copy it to where it is ready."""
         checked = check(upload.file, staged)
         proof = evidence(upload.file, checked, upload_counts=self._upload_is_evidence)
@@ -102,7 +102,7 @@ class Confirmer:
             return self._confirmed(upload, promoted.etag, promoted.last_modified, proof)
         return await self._promoted_by_another(upload)
 
-    async def _look(self, upload: Upload) -> Beginning | None:
+    async def _look(self, upload: Upload) -> ObjectHead | None:
         source = self._layout.staged(upload)
         return await self._store.first_bytes(source, SNIFF_BYTES, checksum=upload.file.sha256 is not None)
 
@@ -116,7 +116,7 @@ class Confirmer:
             raise UploadDeletedError
         return self._found(upload, ready) if ready else None
 
-    async def _joined(self, upload: Upload) -> Beginning:
+    async def _joined(self, upload: Upload) -> ObjectHead:
         """What is staged once the parts are joined, by us or by another process."""
         await self._multiparts.join(upload)
         staged = await self._look(upload)
@@ -166,7 +166,7 @@ class Confirmer:
         return ConfirmedUpload(track, self._layout.url(key), self._receipts.sign(track))
 
 
-def _takes_long(upload: Upload, staged: Beginning | None) -> bool:
+def _takes_long(upload: Upload, staged: ObjectHead | None) -> bool:
     """Whether parts must be joined first, or the copy is not a quick one."""
     return upload.multipart is not None if staged is None else staged.stored.size > QUICK_COPY_MAX
 

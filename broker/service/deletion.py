@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from broker.core.keys import READY_PREFIX, STAGING_PREFIX
 from broker.core.layout import Layout
 from broker.core.model import ObjectRef
+from broker.core.object_keys import READY_PREFIX, STAGING_PREFIX
 from broker.core.tombstone import HEADERS
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
@@ -79,5 +79,5 @@ class Deletion:
             found = await self._store.open_multiparts(bucket, prefix)
             await for_each(
                 [upload for upload in found if upload.key in keys],
-                lambda upload: self._store.abort_multipart(ObjectRef(bucket, upload.key), upload.upload_id),
+                lambda upload: self._store.abort_multipart(ObjectRef(bucket, upload.key), upload.s3_upload_id),
             )

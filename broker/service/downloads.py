@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from broker.core import keys
+from broker.core import object_keys
 from broker.core.disposition import Disposition, content_disposition
 from broker.core.media import is_media_extension
 from broker.core.model import Principal
-from broker.core.object_signer import ObjectSigner
-from broker.core.policy import DownloadAccess, DownloadPolicy, may_download
+from broker.core.upload_rules import DownloadAccess, DownloadPolicy, may_download
+from broker.crypto.object_signer import ObjectSigner
 from broker.errors import ForbiddenError, NotFoundError
 
 from .batches import for_each
@@ -58,7 +58,7 @@ class Downloads:
 
         Needs the store only where access depends on the object's owner.
         """
-        if not keys.is_ready_key(key):
+        if not object_keys.is_ready_key(key):
             raise NotFoundError("There is no such object.")
         await self._authorize(principal, (key,))
         return self._sign(key, options, int(self._clock()))
@@ -94,7 +94,7 @@ def _overrides(key: str, options: LinkOptions) -> dict[str, str]:
 
     An object that the broker did not promote may be anything: it is never shown, only saved.
     """
-    if not is_media_extension(keys.extension(key)):
+    if not is_media_extension(object_keys.extension(key)):
         return {
             "response-content-disposition": content_disposition("attachment", options.filename),
             "response-content-type": "application/octet-stream",

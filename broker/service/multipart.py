@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from broker.core.layout import Layout
 from broker.core.model import Multipart, Part, Upload
 from broker.core.parts import PartPlan, complete, current, listed
-from broker.core.policy import UploadPolicy
-from broker.core.sigv4 import Presigner
 from broker.core.tombstone import is_tombstone
+from broker.core.upload_rules import UploadPolicy
+from broker.crypto.sigv4 import Presigner
 from broker.errors import InvalidRequestError, UploadDeletedError, UploadExpiredError
 from broker.store.port import ObjectStore
 
@@ -69,17 +69,17 @@ class Multiparts:
         Raises ``UploadDeletedError`` when that one was deleted.
         """
         if again:
-            upload_id = await self._begins.join(upload.id, lambda: self._find_or_create(upload))
+            s3_upload_id = await self._begins.join(upload.uuid, lambda: self._find_or_create(upload))
         else:
-            upload_id = await self._create(upload)
-        return replace(upload, multipart=Multipart(upload_id, plan.part_size))
+            s3_upload_id = await self._create(upload)
+        return replace(upload, multipart=Multipart(s3_upload_id, plan.part_size))
 
     def sign(self, upload: Upload, numbers: Sequence[int]) -> PresignedParts:
         """A PUT for each part; needs no network.
 
         Raises ``UploadExpiredError``, or ``InvalidRequestError`` naming the numbers that are none of the upload's.
         """
-        plan, upload_id = plan_of(upload)
+        plan, s3_upload_id = plan_of(upload)
         every = plan.numbers()
         unknown = sorted({number for number in numbers if number not in every})
         if unknown:
@@ -101,15 +101,15 @@ class Multiparts:
                 now=now,
                 expires_in=lifetime,
                 headers={"content-length": str(size)},
-                query={"uploadId": upload_id},
+                query={"uploadId": s3_upload_id},
             )
             signed |= {number: PresignedPart(number, size, url) for number, url in zip(alike, urls, strict=True)}
         return PresignedParts([signed[number] for number in numbers], now + lifetime)
 
     async def stored(self, upload: Upload) -> list[Part] | None:
         """The parts that the store has; ``None`` when they were joined or given up."""
-        plan, upload_id = plan_of(upload)
-        found = await self._store.list_parts(self._layout.staged(upload), upload_id)
+        plan, s3_upload_id = plan_of(upload)
+        found = await self._store.list_parts(self._layout.staged(upload), s3_upload_id)
         await asyncio.sleep(0)  # each step over ten thousand parts takes milliseconds: others have a turn in between
         return None if found is None else current(plan, found)
 
@@ -118,14 +118,14 @@ class Multiparts:
 
         Raises ``PartsMissingError`` or ``SizeMismatchError`` naming the parts; then nothing was changed.
         """
-        plan, upload_id = plan_of(upload)
+        plan, s3_upload_id = plan_of(upload)
         stored = await self.stored(upload)
         if stored is None:
             return
         staged, parts = self._layout.staged(upload), complete(plan, stored)
         await asyncio.sleep(0)
-        if not await self._store.complete_multipart(staged, upload_id, parts):
-            await self._store.abort_multipart(staged, upload_id)  # an object is there: these parts are left over
+        if not await self._store.complete_multipart(staged, s3_upload_id, parts):
+            await self._store.abort_multipart(staged, s3_upload_id)  # an object is there: these parts are left over
 
     async def _create(self, upload: Upload) -> str:
         headers = {"content-type": upload.file.content_type}
@@ -136,7 +136,7 @@ class Multiparts:
         listed, staged = await asyncio.gather(self._store.open_multiparts(ref.bucket, ref.key), self._store.head(ref))
         if is_tombstone(staged):
             raise UploadDeletedError
-        known = [each.upload_id for each in listed if each.key == ref.key]
+        known = [each.s3_upload_id for each in listed if each.key == ref.key]
         return known[0] if known else await self._create(upload)
 
 
@@ -144,4 +144,4 @@ def plan_of(upload: Upload) -> tuple[PartPlan, str]:
     """The plan of an upload in parts, and the store's id of it; raises ``InvalidRequestError`` if it is one PUT."""
     if upload.multipart is None:
         raise InvalidRequestError("This upload is a single PUT; it has no parts.")
-    return PartPlan(upload.file.size, upload.multipart.part_size), upload.multipart.upload_id
+    return PartPlan(upload.file.size, upload.multipart.part_size), upload.multipart.s3_upload_id

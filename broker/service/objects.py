@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
-from broker.core import keys
+from broker.core import object_keys
 from broker.core.layout import Layout
 from broker.core.model import Principal, StoredObject
 from broker.errors import Fault, ForbiddenError, InvalidRequestError, NotFoundError, about
@@ -75,7 +75,7 @@ class Objects:
         return key
 
     async def _find(self, key: str) -> ReadyObject | None:
-        if not keys.is_ready_key(key):
+        if not object_keys.is_ready_key(key):
             return None
         stored = await self._store.head(self._layout.object(key))
         if stored is None:
@@ -92,6 +92,8 @@ class Objects:
 
 def check_keys(wanted: Sequence[str]) -> None:
     """Raise ``InvalidRequestError`` naming each item of ``wanted`` that is no ready key."""
-    faults = [Fault(f"/keys/{i}", "is not a ready key") for i, key in enumerate(wanted) if not keys.is_ready_key(key)]
+    faults = [
+        Fault(f"/keys/{i}", "is not a ready key") for i, key in enumerate(wanted) if not object_keys.is_ready_key(key)
+    ]
     if faults:
         raise about(InvalidRequestError, *faults)

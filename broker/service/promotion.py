@@ -73,17 +73,17 @@ class Promotion:
         """
         if staged.size <= COPY_MAX:
             return await self._copied(source, staged, target, headers)
-        upload_id = await self._begun(staged, target, headers)
+        s3_upload_id = await self._begun(staged, target, headers)
         ranges = plan(staged.size, RANGE)
-        missing = await self._missing(target, upload_id, ranges)
+        missing = await self._missing(target, s3_upload_id, ranges)
         if missing is None:
             return None
-        if not await self._copy_ranges(source, staged, target, upload_id, ranges, missing):
-            await self._store.abort_multipart(target, upload_id)
+        if not await self._copy_ranges(source, staged, target, s3_upload_id, ranges, missing):
+            await self._store.abort_multipart(target, s3_upload_id)
             return None
         if missing:
             return Promoting(staged.size - sum(ranges.size_of(number) for number in missing), staged.size)
-        return await self._finish(source, staged, target, upload_id, ranges)
+        return await self._finish(source, staged, target, s3_upload_id, ranges)
 
     async def _copied(
         self, source: ObjectRef, staged: StoredObject, target: ObjectRef, headers: Mapping[str, str]
@@ -107,14 +107,14 @@ class Promotion:
         found = [upload for upload in listed if upload.key == target.key]
         for upload in found:
             if upload.initiated > staged.last_modified:
-                return upload.upload_id
-            await self._store.abort_multipart(target, upload.upload_id)
+                return upload.s3_upload_id
+            await self._store.abort_multipart(target, upload.s3_upload_id)
         await asyncio.sleep(NEXT_SECOND)
         return await self._store.create_multipart(target, headers=headers)
 
-    async def _missing(self, target: ObjectRef, upload_id: str, ranges: PartPlan) -> list[int] | None:
+    async def _missing(self, target: ObjectRef, s3_upload_id: str, ranges: PartPlan) -> list[int] | None:
         """The ranges to copy; ``None`` when another request aborted or completed the promotion."""
-        found = await self._store.list_parts(target, upload_id)
+        found = await self._store.list_parts(target, s3_upload_id)
         if found is None:
             return None
         there = {part.number for part in found if ranges.has(part.number) and part.size == ranges.size_of(part.number)}
@@ -125,7 +125,7 @@ class Promotion:
         source: ObjectRef,
         staged: StoredObject,
         target: ObjectRef,
-        upload_id: str,
+        s3_upload_id: str,
         ranges: PartPlan,
         missing: list[int],
     ) -> bool:
@@ -138,7 +138,7 @@ class Promotion:
             number = missing.pop(0)
             first, size = ranges.first_byte_of(number), ranges.size_of(number)
             if not await self._store.copy_part(
-                source, target, upload_id, number, if_match=staged.etag, first_byte=first, size=size
+                source, target, s3_upload_id, number, if_match=staged.etag, first_byte=first, size=size
             ):
                 failed.append(number)
 
@@ -166,16 +166,16 @@ class Promotion:
         return not failed
 
     async def _finish(
-        self, source: ObjectRef, staged: StoredObject, target: ObjectRef, upload_id: str, ranges: PartPlan
+        self, source: ObjectRef, staged: StoredObject, target: ObjectRef, s3_upload_id: str, ranges: PartPlan
     ) -> CopiedObject | None:
         if not await self._is_still(source, staged):
-            await self._store.abort_multipart(target, upload_id)
+            await self._store.abort_multipart(target, s3_upload_id)
             return None
-        parts = await self._store.list_parts(target, upload_id)
+        parts = await self._store.list_parts(target, s3_upload_id)
         if parts is None:
             return None
-        if not await self._store.complete_multipart(target, upload_id, complete(ranges, parts)):
-            await self._store.abort_multipart(target, upload_id)
+        if not await self._store.complete_multipart(target, s3_upload_id, complete(ranges, parts)):
+            await self._store.abort_multipart(target, s3_upload_id)
             return None
         if not await self._is_still(source, staged):
             return None

@@ -1,7 +1,7 @@
 """Uploads: promise, look, give up, confirm.
 
-A client may write only to the staged key, and only what its URLs sign. Nothing is remembered between calls: the ticket
-carries the promise, the store carries the state.
+A client may write only to the staged key, and only what its URLs sign. Nothing is remembered between calls: the upload
+id carries the promise, the store carries the state.
 
 The staged copy, or the tombstone in its place, stays until the bucket's lifecycle rule removes it, so that a URL used
 again meets ``If-None-Match: *`` for as long as it lives.
@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from broker.core.layout import Layout
 from broker.core.model import FileSpec, Part, PresignedRequest, Principal, Upload, UploadStatus
-from broker.core.object_signer import ObjectSigner
 from broker.core.parts import PartPlan
-from broker.core.policy import Accepted, Declaration, UploadPolicy, accept
-from broker.core.tickets import Tickets
 from broker.core.tombstone import is_tombstone
+from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept
+from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.upload_ids import UploadIds
 from broker.errors import BrokerError, NotFoundError, UploadConfirmedError
 from broker.store.port import ObjectStore
 
@@ -36,7 +36,7 @@ from .single_flight import SingleFlight
 class CreatedUpload(Struct, frozen=True):
     """An upload that a client may now send: by ``request``, or in parts, each of which it has yet to ask for."""
 
-    ticket: str
+    upload_id: str
     upload: Upload
     request: PresignedRequest | None
 
@@ -64,7 +64,7 @@ class Uploads:
         deletion: Deletion,
         confirmer: Confirmer,
         signer: ObjectSigner,
-        tickets: Tickets,
+        upload_ids: UploadIds,
         policy: UploadPolicy,
         clock: Callable[[], float],
     ) -> None:
@@ -74,7 +74,7 @@ class Uploads:
         self._deletion = deletion
         self._confirmer = confirmer
         self._signer = signer
-        self._tickets = tickets
+        self._upload_ids = upload_ids
         self._policy = policy
         self._clock = clock
         self._confirms: SingleFlight[Confirmation] = SingleFlight()
@@ -102,13 +102,13 @@ class Uploads:
             uploads = await self._begun(uploads, accepted, again=idempotency_key is not None)
         return [self._created(upload, now) for upload in uploads]
 
-    def parts(self, principal: Principal, ticket: str, numbers: Sequence[int]) -> PresignedParts:
+    def parts(self, principal: Principal, upload_id: str, numbers: Sequence[int]) -> PresignedParts:
         """Sign a PUT for each of these parts. Raises ``NotFoundError``, and what ``Multiparts.sign`` raises."""
-        return self._multiparts.sign(self._own(principal, ticket), numbers)
+        return self._multiparts.sign(self._own(principal, upload_id), numbers)
 
-    async def progress(self, principal: Principal, ticket: str) -> Progress:
-        """How far the upload is; raises ``NotFoundError`` for an unknown or foreign ticket."""
-        upload = self._own(principal, ticket)
+    async def progress(self, principal: Principal, upload_id: str) -> Progress:
+        """How far the upload is; raises ``NotFoundError`` for an unknown or foreign upload_id."""
+        upload = self._own(principal, upload_id)
         staged, ready, parts = await asyncio.gather(
             self._store.head(self._layout.staged(upload)),
             self._store.head(self._layout.ready(upload)),
@@ -127,36 +127,36 @@ class Uploads:
         status = UploadStatus.UPLOADING if parts else UploadStatus.PENDING
         return Progress(status, upload, sum(part.size for part in parts), parts=parts)
 
-    async def abort(self, principal: Principal, ticket: str) -> None:
+    async def abort(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload that is not confirmed, for good; any number of times.
 
         Raises ``NotFoundError``, ``UploadConfirmedError`` or ``StorageUnavailableError``.
         """
-        upload = self._own(principal, ticket)
+        upload = self._own(principal, upload_id)
         source, target = self._layout.staged(upload), self._layout.ready(upload)
-        async with self._exclusive.turn(upload.id):
+        async with self._exclusive.turn(upload.uuid):
             staged, ready = await asyncio.gather(self._store.head(source), self._store.head(target))
             if ready and not is_tombstone(staged):
                 raise UploadConfirmedError
             await self._deletion.delete(source, target)
 
-    async def confirm(self, principal: Principal, ticket: str) -> Confirmation:
+    async def confirm(self, principal: Principal, upload_id: str) -> Confirmation:
         """The track-ready answer, however often and by however many it is asked for.
 
         ``Promoting`` when the object is so large that this takes longer: then it is to be confirmed again. Raises
         ``NotFoundError``, ``UploadDeletedError``, ``UploadExpiredError``, ``NotUploadedError``, ``PartsMissingError``,
         one of the mismatches, or ``StorageUnavailableError``; after each of them nothing that was sent is lost.
         """
-        upload = self._own(principal, ticket)
+        upload = self._own(principal, upload_id)
         return await self._confirms.join(self._run_of(upload), lambda: self._confirm(upload))
 
-    async def confirm_many(self, principal: Principal, tickets: Sequence[str]) -> list[Confirmation | BrokerError]:
-        """Each ticket's answer or refusal, in order."""
-        return await for_each(tickets, lambda ticket: self._outcome(principal, ticket))
+    async def confirm_many(self, principal: Principal, upload_ids: Sequence[str]) -> list[Confirmation | BrokerError]:
+        """Each upload_id's answer or refusal, in order."""
+        return await for_each(upload_ids, lambda upload_id: self._outcome(principal, upload_id))
 
-    async def _outcome(self, principal: Principal, ticket: str) -> Confirmation | BrokerError:
+    async def _outcome(self, principal: Principal, upload_id: str) -> Confirmation | BrokerError:
         try:
-            return await self.confirm(principal, ticket)
+            return await self.confirm(principal, upload_id)
         except BrokerError as error:
             return error
 
@@ -172,31 +172,31 @@ class Uploads:
 
         Ids of one upload may differ in their expiry: a create that was retried makes another.
         """
-        store_id = upload.multipart.upload_id if upload.multipart else ""
-        return f"{upload.id} {store_id} {upload.is_expired(self._clock())}"
+        store_id = upload.multipart.s3_upload_id if upload.multipart else ""
+        return f"{upload.uuid} {store_id} {upload.is_expired(self._clock())}"
 
     async def _confirm(self, upload: Upload) -> Confirmation:
-        async with self._exclusive.turn(upload.id):
+        async with self._exclusive.turn(upload.uuid):
             return await self._confirmer.confirm(upload)
 
     async def _stored_parts(self, upload: Upload) -> Sequence[Part] | None:
         return await self._multiparts.stored(upload) if upload.multipart else ()
 
-    def _own(self, principal: Principal, ticket: str) -> Upload:
-        upload = self._tickets.open(ticket)
+    def _own(self, principal: Principal, upload_id: str) -> Upload:
+        upload = self._upload_ids.open(upload_id)
         if upload is None or not principal.may_act_for(upload.owner):
             raise NotFoundError("There is no such upload.")
         return upload
 
     def _new_id(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:
         if idempotency_key:
-            return self._tickets.derived_id(owner, idempotency_key, index, file, now=now)
+            return self._upload_ids.derived_id(owner, idempotency_key, index, file, now=now)
         return _random_uuid()
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:
-        ticket = self._tickets.seal(upload)
+        upload_id = self._upload_ids.seal(upload)
         if upload.multipart:
-            return CreatedUpload(ticket, upload, None)
+            return CreatedUpload(upload_id, upload, None)
         headers, lifetime = upload_headers(upload.file), self._policy.url_lifetime
         url = self._signer.presign(
             self._layout.staged(upload).key,
@@ -204,7 +204,7 @@ class Uploads:
             expires_in=lifetime,
             headers={"Content-Length": str(upload.file.size), **headers},
         )
-        return CreatedUpload(ticket, upload, PresignedRequest("PUT", url, headers, now + lifetime))
+        return CreatedUpload(upload_id, upload, PresignedRequest("PUT", url, headers, now + lifetime))
 
 
 _VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

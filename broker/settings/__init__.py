@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from broker.core.jose import (
+from broker.core.limits import OBJECT_MAX, PUT_MAX
+from broker.core.model import Evidence
+from broker.core.upload_rules import STORE_CONCURRENCY, DownloadAccess, DownloadPolicy, UploadPolicy
+from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials
+from broker.crypto.verification_key import (
     PUBLIC_ALGORITHMS,
     JwksLocation,
     TokenRules,
@@ -21,14 +25,10 @@ from broker.core.jose import (
     public_key,
     secret_key,
 )
-from broker.core.limits import OBJECT_MAX, PUT_MAX
-from broker.core.model import Evidence
-from broker.core.policy import STORE_CONCURRENCY, DownloadAccess, DownloadPolicy, UploadPolicy
-from broker.core.sigv4 import MAX_EXPIRES_IN, Credentials
 
 from .endpoint import jwks_url, origin, public_base, store_endpoint
 from .environment import Environment, SettingsError
-from .metrics import MetricsSettings, metrics_place
+from .metrics_ports import MetricsSettings, metrics_place
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 

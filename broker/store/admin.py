@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from broker.core.limits import MIB, PUT_MAX
-from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
+from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 
 QUICK_COPY_MAX: Final = 16 * MIB
 """Bytes up to which a copy is a quick call: R2 makes one in half a second. Any other call that copies is a long one."""
@@ -29,7 +29,7 @@ class ObjectVerbs(Protocol):
         """
         ...
 
-    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
         """What HeadObject says, and the first ``count`` bytes, fewer only of an object that has no more.
 
         All of it concerns one version (ranged GetObject); ``None`` when there is no such object. With ``checksum`` the
@@ -71,7 +71,7 @@ class MultipartVerbs(Protocol):
         """The multipart uploads under way to keys with this ``prefix`` (ListMultipartUploads), oldest first."""
         ...
 
-    async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
+    async def list_parts(self, ref: ObjectRef, s3_upload_id: str) -> list[Part] | None:
         """ListParts, all pages, in order."""
         ...
 
@@ -79,7 +79,7 @@ class MultipartVerbs(Protocol):
         self,
         source: ObjectRef,
         target: ObjectRef,
-        upload_id: str,
+        s3_upload_id: str,
         number: int,
         *,
         if_match: str,
@@ -92,14 +92,14 @@ class MultipartVerbs(Protocol):
         """
         ...
 
-    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+    async def complete_multipart(self, ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
         """CompleteMultipartUpload of exactly ``parts``; false when the upload is gone or an object is there already.
 
         The store never replaces an object by it.
         """
         ...
 
-    async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:
+    async def abort_multipart(self, ref: ObjectRef, s3_upload_id: str) -> None:
         """AbortMultipartUpload; aborting what is not there succeeds."""
         ...
 

@@ -24,16 +24,16 @@ from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 from broker.core.model import ObjectRef
-from broker.core.sigv4 import EMPTY, Presigner
+from broker.crypto.sigv4 import EMPTY, Presigner
 from broker.errors import StorageUnavailableError
-from broker.http1.errors import HttpError, KeptConnectionLostError
-from broker.http1.message import Request
-from broker.http1.origin import Origin
+from broker.http_client.http_errors import HttpError, KeptConnectionLostError
+from broker.http_client.message import Request
+from broker.http_client.origin import Origin
 
-from .answers import Answer, skewed
-from .breaker import CircuitBreaker, RetryBudget
+from .circuit_breaker import CircuitBreaker, RetryBudget
+from .clock_skew import ClockSkew
 from .outcomes import OBJECT_THROTTLED
-from .skew import ClockSkew
+from .s3_responses import Answer, skewed
 from .slots import CALLER, Slots
 
 log = logging.getLogger("broker.store")

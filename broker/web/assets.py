@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .routes import Resource
+from .resource import Resource
 
 STATIC = Path(__file__).with_name("static")
 

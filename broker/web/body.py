@@ -18,7 +18,7 @@ from broker.errors import (
     about,
 )
 
-from . import notes
+from . import request_record
 
 BODY_MAX = 64 * 1024
 """Bytes of a body."""
@@ -50,7 +50,7 @@ async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
     data = b"".join(pieces)
-    notes.note(request.scope, "requestBytes", len(data))
+    request_record.note(request.scope, "requestBytes", len(data))
     return data
 
 

@@ -2,21 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.auth.keys import Keys
 from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, StorageUnavailableError
-from broker.settings import Settings, StoreSettings
-from broker.store.answers import SKEW_HINT, skewed
+from broker.service.assembly import Deployment
+from broker.settings import StoreSettings
 from broker.store.port import ObjectStore
+from broker.store.s3_responses import SKEW_HINT, skewed
 
-from . import notes, wire
+from . import request_record, schemas
 
 _PLACES = (Path(__file__).with_name("openapi.yaml"), Path(__file__).parents[2] / "openapi.yaml")
 OPENAPI = next(place for place in _PLACES if place.is_file())  # in a wheel, and in a checkout
@@ -27,52 +25,51 @@ _LOOK_FOR = 2.0
 
 @dataclass(slots=True)
 class Operations:
-    """The public endpoints of one process.
+    """The public endpoints of one process."""
 
-    ``staging_store`` is the store as the staging bucket's own credentials see it, if it has any.
-    """
-
-    settings: Settings
-    store: ObjectStore | None
-    keys: Keys
-    jwks: Mapping[str, Any]
-    staging_store: ObjectStore | None = None
+    deployment: Deployment
     _looked_at: float = float("-inf")
     _found: tuple[str, str] = ("", "")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def healthz(self, _request: Request) -> Response:
         """The process answers."""
-        return wire.answer({"status": "ok"})
+        return schemas.json_response({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
         """Whether this process can do its whole job, and if not, which part is missing; the log has the reason too."""
         store, reason = await self._store_state()
+        own_store, keys = self.deployment.store, self.deployment.verifier.keys
         checks = {
-            "configuration": "ok" if self.store else StorageNotConfiguredError.code,
+            "configuration": "ok" if own_store else StorageNotConfiguredError.code,
             "store": store,
-            "keys": "ok" if self.keys.is_loaded else IdentityUnavailableError.code,
+            "keys": "ok" if keys.is_loaded else IdentityUnavailableError.code,
             "clock": "ok",
         }
-        skew = self.store.clock_skew if self.store else None
+        skew = own_store.clock_skew if own_store else None
         if skew is not None and abs(skew) >= SKEW_HINT:
             checks["clock"] = "clock_skewed"
             reason = reason or skewed(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}
         if failed:
-            notes.note(request.scope, "failed", failed)
+            request_record.note(request.scope, "failed", failed)
         if reason:
-            notes.note(request.scope, "reason", reason)
-        return wire.answer({"status": "unready" if failed else "ready", "checks": checks}, 503 if failed else 200)
+            request_record.note(request.scope, "reason", reason)
+        return schemas.json_response(
+            {"status": "unready" if failed else "ready", "checks": checks}, 503 if failed else 200
+        )
 
     async def status(self, _request: Request) -> Response:
         """JamSync's question whether uploads are possible at all."""
-        provider = "cloudflare-r2" if self.store else "none"
-        return wire.answer({"r2Configured": self.store is not None, "provider": provider})
+        is_configured = self.deployment.store is not None
+        provider = "cloudflare-r2" if is_configured else "none"
+        return schemas.json_response({"r2Configured": is_configured, "provider": provider})
 
     async def jwk_set(self, _request: Request) -> Response:
         """The public keys of the receipts (RFC 7517)."""
-        return wire.answer(self.jwks, cache_control=b"public, max-age=300", vary=b"Accept-Encoding")
+        receipts = self.deployment.receipts
+        jwks = receipts.jwks if receipts else {"keys": []}
+        return schemas.json_response(jwks, cache_control=b"public, max-age=300", vary=b"Accept-Encoding")
 
     async def openapi(self, _request: Request) -> Response:
         """The API's own description."""
@@ -80,12 +77,13 @@ class Operations:
 
     async def _store_state(self) -> tuple[str, str]:
         """The store's state as of a moment ago, and why it is not ``ok``."""
-        place = self.settings.store
-        if self.store is None or place is None:
+        store, staging_store = self.deployment.store, self.deployment.staging_store
+        place = self.deployment.settings.store
+        if store is None or place is None:
             return StorageNotConfiguredError.code, ""
         async with self._lock:
             if time.monotonic() - self._looked_at >= _LOOK_FOR:
-                self._found = await _look(self.store, self.staging_store, place)
+                self._found = await _look(store, staging_store, place)
                 self._looked_at = time.monotonic()
             return self._found
 

@@ -1,39 +1,43 @@
 """Refusals and accidents as answers: RFC 9457 problem documents, one place for all of them."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ExceptionHandler, Scope
 
-from broker.errors import (
-    BrokerError,
-    MethodNotAllowedError,
-    NotFoundError,
-    RequestTimeoutError,
-    UnauthenticatedError,
-)
+from broker.errors import BrokerError, MethodNotAllowedError, NotFoundError, RequestTimeoutError, UnauthenticatedError
 
-from . import notes, wire
+from . import request_record, schemas
 
 
 def refused(scope: Scope, error: BrokerError) -> Response:
     """The answer to a refusal of ours, which the request's line in the log then names."""
-    notes.note(scope, "code", error.code)
+    request_record.note(scope, "code", error.code)
     if error.reason:
-        notes.note(scope, "reason", error.reason)
-    return respond(error, notes.request_id(scope))
+        request_record.note(scope, "reason", error.reason)
+    return respond(error, request_record.request_id(scope))
 
 
-async def unrouted(scope: Scope, receive: Receive, send: Send) -> None:
-    """The application for whatever no route fits."""
-    await refused(scope, NotFoundError("There is no such resource."))(scope, receive, send)
+async def on_broker_error(request: Request, error: Any) -> Response:
+    """Answer a ``BrokerError`` that was raised."""
+    return refused(request.scope, error)
+
+
+async def on_http_exception(request: Request, _error: Exception) -> Response:
+    """Answer Starlette's own exception, which its router raises for an unknown path."""
+    return refused(request.scope, NotFoundError("There is no such resource."))
 
 
 def respond(error: BrokerError, request_id: str) -> Response:
     """``error`` as a problem document with the header fields its status asks for."""
     response = Response(
-        msgspec.json.encode(wire.problem(error, request_id)),
+        msgspec.json.encode(schemas.problem(error, request_id)),
         error.status,
-        dict(wire.NO_STORE),
+        dict(schemas.NO_STORE),
         "application/problem+json",
     )
     response.headers.update(_fields(error))
@@ -49,3 +53,10 @@ def _fields(error: BrokerError) -> dict[str, str]:
         case MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
     return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+
+
+EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
+    BrokerError: on_broker_error,
+    HTTPException: on_http_exception,
+}
+"""Starlette's ``exception_handlers`` of an application whose errors are problem documents."""

@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from broker.auth.jwks import JwksKeys
-from broker.core.jose import JwksLocation, jwk_key
+from broker.auth.jwks_client import JwksClient
 from broker.core.model import ObjectRef
+from broker.crypto.verification_key import JwksLocation, jwk_key
 from broker.errors import StorageUnavailableError
-from broker.web.metrics import METHODS, NO_ROUTE, OTHER_METHOD
+from broker.metrics.counters import METHODS, NO_ROUTE, OTHER_METHOD
 from broker.web.routes import RESOURCES
 from tests.auth.minting import P256, RSA, document, jwk
+from tests.metrics.scraped import scraped
+from tests.metrics.scrapes import requests, samples, scrape
 from tests.ports import free_ports
 from tests.store.calls import store_at
 from tests.store.wire import answer, says, wire
 from tests.web.application import ENVIRONMENT, KEY, client, token
-from tests.web.scrapes import requests, samples, scrape
 from tests.web.served import GOOD_PATH, Served, request
 
 HIDDEN = (
@@ -68,7 +69,7 @@ async def test_l05_what_is_in_a_bad_key_is_written_nowhere(
         jwk_key(spoiled)
     assert "Y2FuYXJ5" not in repr(caught.value)
     async with wire(says(answer(200, body=document(spoiled)))) as server:
-        keys = JwksKeys(JwksLocation(f"http://127.0.0.1:{server.port}/"))
+        keys = JwksClient(JwksLocation(f"http://127.0.0.1:{server.port}/"))
         assert not await keys.refresh()
     assert caplog.records
     assert "Y2FuYXJ5" not in caplog.text
@@ -98,7 +99,7 @@ def hostile(app: TestClient, count: int) -> None:
 
 def test_l07_no_label_is_of_a_clients_choice_and_no_request_makes_more_of_them() -> None:
     port = free_ports(1)
-    with client(environment={**ENVIRONMENT, "BROKER_METRICS_PORT": str(port)}) as app:
+    with scraped(port) as app:
         hostile(app, 2)
         before = scrape(port)
         hostile(app, 50)

@@ -15,6 +15,7 @@ import pytest
 from broker import settings
 from broker.core.model import Principal
 from broker.errors import BrokerError, NotFoundError, NotUploadedError
+from broker.service.assembly import assemble
 from broker.web.app import create_app
 from tests.service.deployment import MP3, SERVICE, USER, Deployment
 from tests.store.calls import facing
@@ -31,10 +32,10 @@ async def test_p01_p03_who_is_called_nearly_alike_is_another(subject: str) -> No
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    key = (await deployment.confirm(created.ticket)).track.key
+    key = (await deployment.confirm(created.upload_id)).track.key
     other = Principal(subject)
     uploads, objects = deployment.services.uploads, deployment.services.objects
-    for act, name in ((uploads.confirm, created.ticket), (uploads.abort, created.ticket), (objects.delete, key)):
+    for act, name in ((uploads.confirm, created.upload_id), (uploads.abort, created.upload_id), (objects.delete, key)):
         with pytest.raises(NotFoundError):
             await act(other, name)
     assert (await objects.get(USER, key)).owner == "user-1"
@@ -147,7 +148,7 @@ async def test_p20_a_thousand_confirms_at_once_are_one() -> None:
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    outcomes = await asyncio.gather(*(deployment.confirm(created.ticket) for _ in range(1000)))
+    outcomes = await asyncio.gather(*(deployment.confirm(created.upload_id) for _ in range(1000)))
     assert len({outcome.track.key for outcome in outcomes}) == 1
     assert deployment.store.calls["copy"] == 1
     assert deployment.store.calls["head"] <= 4
@@ -158,14 +159,14 @@ async def test_p21_a_refused_confirm_changes_nothing_and_a_good_one_may_be_repea
     deployment = Deployment()
     created = await deployment.create()
     with pytest.raises(NotUploadedError):
-        await deployment.confirm(created.ticket)
+        await deployment.confirm(created.upload_id)
     deployment.put(created, MP3 + b"x")
     with pytest.raises(BrokerError):
-        await deployment.confirm(created.ticket)
+        await deployment.confirm(created.upload_id)
     deployment.put(created)
-    first = await deployment.confirm(created.ticket)
-    assert await deployment.confirm(created.ticket) == first
-    assert await deployment.confirm(created.ticket, SERVICE) == first
+    first = await deployment.confirm(created.upload_id)
+    assert await deployment.confirm(created.upload_id) == first
+    assert await deployment.confirm(created.upload_id, SERVICE) == first
 
 
 async def test_p24_a_wrong_clock_makes_the_broker_unready_and_is_named(
@@ -174,7 +175,7 @@ async def test_p24_a_wrong_clock_makes_the_broker_unready_and_is_named(
     caplog.set_level("INFO", "broker.access")
     said = error(403, "RequestTimeTooSkewed", {"Date": "Wed, 15 Jan 2025 08:00:00 GMT"})
     async with facing(says(said)) as (store, _):
-        transport = httpx2.ASGITransport(create_app(settings.parse(ENVIRONMENT), store=store))
+        transport = httpx2.ASGITransport(create_app(assemble(settings.parse(ENVIRONMENT), store=store)))
         async with httpx2.AsyncClient(transport=transport, base_url="http://broker.example") as app:
             answer = await app.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")

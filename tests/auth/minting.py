@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
-from broker.auth.tokens import TokenVerifier
-from broker.core.jose import TokenRules, public_key, secret_key
+from broker.auth.bearer import TokenVerifier
+from broker.crypto.verification_key import TokenRules, public_key, secret_key
 
 Sign = Callable[[bytes], bytes]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey

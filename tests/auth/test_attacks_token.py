@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from broker import settings
-from broker.auth.tokens import AUTHORIZATION_MAX, TokenVerifier
-from broker.core.jose import TokenRules, VerificationKey, public_key, secret_key
+from broker.auth.bearer import AUTHORIZATION_MAX, TokenVerifier
 from broker.core.model import Principal
+from broker.crypto.verification_key import TokenRules, VerificationKey, public_key, secret_key
 from broker.errors import MalformedRequestError, UnauthenticatedError
 from broker.settings import SettingsError
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from broker.auth.bearer import TokenVerifier
 from broker.auth.signatures import LIBRARY_ERRORS, SignatureCheck, signature_checks
-from broker.auth.tokens import TokenVerifier
-from broker.core.jose import TokenRules, VerificationKey, jwk_key, public_key, secret_key
-from broker.core.keying import b64url_decode
 from broker.core.model import Principal
+from broker.crypto.secrets import b64url_decode
+from broker.crypto.verification_key import TokenRules, VerificationKey, jwk_key, public_key, secret_key
 from broker.errors import UnauthenticatedError
 
 from .minting import NOW, b64, bearer

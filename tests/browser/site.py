@@ -14,7 +14,7 @@ import httpx2
 from playwright.sync_api import Page
 
 from broker.cli.seaweedfs import SeaweedFS
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.e2e.processes import Broker, token
 from tests.faults.proxy import FaultProxy

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from tests.e2e.processes import Broker, token
-from tests.faults.proxy import Exchange, Fault
+from tests.faults.proxy import Fault, RequestCycle
 
 from .site import Site, digest_of, running, song
 
@@ -106,7 +106,7 @@ def reached(fault: Fault) -> Fault:
     return fault
 
 
-def is_put(exchange: Exchange) -> bool:
+def is_put(exchange: RequestCycle) -> bool:
     """Whether it sends bytes."""
     return exchange.method == "PUT" and "x-amz-copy-source" not in exchange.headers
 

@@ -10,7 +10,7 @@ import pytest
 
 from broker.cli import main as command
 from broker.cli import serve
-from broker.cli.exits import Exit
+from broker.server.exits import Exit
 from tests.e2e.processes import inherited
 from tests.patience import PATIENCE
 

@@ -15,11 +15,10 @@ import pytest
 
 from broker.cli import inner_tls
 from broker.cli.demo import BUCKET
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.e2e.test_demo import demo
-
-from .listeners import family, files, tcp_listeners, unix_listeners
+from tests.server.occupied import family, files, tcp_listeners, unix_listeners
 
 CANARY = b"canary bytes that somebody stored"
 KEY = "canary-key/song.mp3"

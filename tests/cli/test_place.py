@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.cli import main
-from broker.cli.exits import Exit
+from broker.server.exits import Exit
 from tests.e2e.processes import BROKER, JWT_SECRET, inherited
 from tests.patience import PATIENCE
 

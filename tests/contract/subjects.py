@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.model import ObjectRef
-from broker.core.sigv4 import Credentials, Presigner
-from broker.http1.message import NO_FIELDS
+from broker.crypto.sigv4 import Credentials, Presigner
+from broker.http_client.message import NO_FIELDS
 from broker.store.port import ObjectStore
-from broker.store.r2 import R2ObjectStore
+from broker.store.s3 import S3ObjectStore
 from tests.stores.memory import MemoryObjectStore
 from tests.stores.place import Place, send
 
@@ -79,7 +79,7 @@ class Subject(Protocol):
     ) -> None:
         """What a client's PUT leaves behind, with other header ``fields`` if it sent any."""
 
-    def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
+    def put_part(self, ref: ObjectRef, s3_upload_id: str, number: int, body: bytes) -> str:
         """What a client's PUT of a part leaves behind; its ETag."""
 
     def with_wrong_secret(self) -> ObjectStore:
@@ -117,8 +117,8 @@ class Real:
         url = self.place.presigner().presign("PUT", ref, now=int(time.time()), expires_in=60, headers=headers)
         assert send("PUT", url, headers, body).status == 200
 
-    def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
-        headers, query = {"content-length": str(len(body))}, {"partNumber": str(number), "uploadId": upload_id}
+    def put_part(self, ref: ObjectRef, s3_upload_id: str, number: int, body: bytes) -> str:
+        headers, query = {"content-length": str(len(body))}, {"partNumber": str(number), "uploadId": s3_upload_id}
         url = self.place.presigner().presign(
             "PUT", ref, now=int(time.time()), expires_in=60, headers=headers, query=query
         )
@@ -130,7 +130,7 @@ class Real:
         return self.place.object_store(Credentials(self.place.credentials.access_key_id, "another secret"))
 
     def out_of_reach(self) -> ObjectStore:
-        return R2ObjectStore(Presigner(self.place.credentials, "http://127.0.0.1:1"))
+        return S3ObjectStore(Presigner(self.place.credentials, "http://127.0.0.1:1"))
 
 
 @dataclass
@@ -152,10 +152,10 @@ class Memory:
         encoding = fields.get("Content-Encoding", "")
         self.store.put(ref, body, content_type=content_type, metadata=metadata, content_encoding=encoding)
 
-    def put_part(self, ref: ObjectRef, upload_id: str, number: int, body: bytes) -> str:
-        assert self.store.multiparts[upload_id].ref == ref
-        self.store.put_part(upload_id, number, body)
-        return self.store.multiparts[upload_id].parts[number][0].etag
+    def put_part(self, ref: ObjectRef, s3_upload_id: str, number: int, body: bytes) -> str:
+        assert self.store.multiparts[s3_upload_id].ref == ref
+        self.store.put_part(s3_upload_id, number, body)
+        return self.store.multiparts[s3_upload_id].parts[number][0].etag
 
     def with_wrong_secret(self) -> ObjectStore:
         return self.store

@@ -52,24 +52,24 @@ async def begun(subject: Subject, ref: ObjectRef) -> str:
     return await subject.store.create_multipart(ref, headers=HEADERS)
 
 
-def sent(subject: Subject, ref: ObjectRef, upload_id: str, *numbers: int) -> list[Part]:
+def sent(subject: Subject, ref: ObjectRef, s3_upload_id: str, *numbers: int) -> list[Part]:
     """These parts, stored."""
-    return [Part(n, PLAN.size_of(n), subject.put_part(ref, upload_id, n, piece(n))) for n in numbers]
+    return [Part(n, PLAN.size_of(n), subject.put_part(ref, s3_upload_id, n, piece(n))) for n in numbers]
 
 
 async def joined(subject: Subject, ref: ObjectRef) -> str:
     """The upload of an object that is whole."""
-    upload_id = await begun(subject, ref)
-    await subject.store.complete_multipart(ref, upload_id, sent(subject, ref, upload_id, 1, 2, 3))
-    return upload_id
+    s3_upload_id = await begun(subject, ref)
+    await subject.store.complete_multipart(ref, s3_upload_id, sent(subject, ref, s3_upload_id, 1, 2, 3))
+    return s3_upload_id
 
 
 async def test_a_planned_upload_becomes_the_object_that_was_cut(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    parts = sent(subject, ref, upload_id, 3, 1, 2)
+    s3_upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, s3_upload_id, 3, 1, 2)
 
-    assert await subject.store.complete_multipart(ref, upload_id, sorted(parts, key=lambda part: part.number))
+    assert await subject.store.complete_multipart(ref, s3_upload_id, sorted(parts, key=lambda part: part.number))
 
     found = await subject.store.head(ref)
     etag = etag_of([piece(1), piece(2), piece(3)])
@@ -80,27 +80,27 @@ async def test_a_planned_upload_becomes_the_object_that_was_cut(subject: Subject
 
 async def test_parts_are_listed_in_order_with_size_and_etag(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
+    s3_upload_id = await begun(subject, ref)
     if not does(subject, LISTS_PARTS):
         with pytest.raises(StorageUnavailableError):
-            await subject.store.list_parts(ref, upload_id)
+            await subject.store.list_parts(ref, s3_upload_id)
         return
-    assert await subject.store.list_parts(ref, upload_id) == []
+    assert await subject.store.list_parts(ref, s3_upload_id) == []
 
-    parts = sent(subject, ref, upload_id, 3, 1)
+    parts = sent(subject, ref, s3_upload_id, 3, 1)
 
-    assert await subject.store.list_parts(ref, upload_id) == sorted(parts, key=lambda part: part.number)
+    assert await subject.store.list_parts(ref, s3_upload_id) == sorted(parts, key=lambda part: part.number)
 
 
 @pytest.mark.parametrize("subject", ["seaweedfs", "memory"], indirect=True)
 async def test_more_parts_than_one_page_holds_are_all_listed(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
+    s3_upload_id = await begun(subject, ref)
     numbers = range(1, 2102)
     with ThreadPoolExecutor(8) as pool:
-        etags = list(pool.map(lambda number: subject.put_part(ref, upload_id, number, b"%d" % number), numbers))
+        etags = list(pool.map(lambda number: subject.put_part(ref, s3_upload_id, number, b"%d" % number), numbers))
 
-    found = await subject.store.list_parts(ref, upload_id)
+    found = await subject.store.list_parts(ref, s3_upload_id)
 
     assert found == [Part(n, len(str(n)), etag) for n, etag in zip(numbers, etags, strict=True)]
 
@@ -109,26 +109,26 @@ async def test_more_parts_than_one_page_holds_are_all_listed(subject: Subject) -
 async def test_an_ended_upload_has_no_parts_and_is_not_open(subject: Subject, end: str) -> None:
     ref = new_ref()
     if end == "complete":
-        upload_id = await joined(subject, ref)
+        s3_upload_id = await joined(subject, ref)
     else:
-        upload_id = await begun(subject, ref)
-        sent(subject, ref, upload_id, 1)
-        await subject.store.abort_multipart(ref, upload_id)
+        s3_upload_id = await begun(subject, ref)
+        sent(subject, ref, s3_upload_id, 1)
+        await subject.store.abort_multipart(ref, s3_upload_id)
 
     if does(subject, LISTS_PARTS):
-        assert await subject.store.list_parts(ref, upload_id) is None
+        assert await subject.store.list_parts(ref, s3_upload_id) is None
     if does(subject, LISTS_MULTIPARTS):
         assert await subject.store.open_multiparts(ref.bucket, ref.key) == []
 
 
 async def test_completing_again_changes_nothing(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    parts = sent(subject, ref, upload_id, 1, 2, 3)
-    assert await subject.store.complete_multipart(ref, upload_id, parts)
+    s3_upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
+    assert await subject.store.complete_multipart(ref, s3_upload_id, parts)
     before = await subject.store.head(ref)
 
-    again = await subject.store.complete_multipart(ref, upload_id, parts)
+    again = await subject.store.complete_multipart(ref, s3_upload_id, parts)
 
     assert again is does(subject, COMPLETES_AGAIN)
     after = await subject.store.head(ref)
@@ -140,12 +140,12 @@ async def test_completing_again_changes_nothing(subject: Subject) -> None:
 async def test_a_completion_never_replaces_an_object_where_the_store_can_refuse_to(subject: Subject) -> None:
     """A tombstone at the staged key outlives the parts of its upload."""
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    parts = sent(subject, ref, upload_id, 1, 2, 3)
+    s3_upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
     await subject.store.put_empty(ref, headers=HEADERS)
 
     keeps = does(subject, KEEPS_THE_COMPLETION_TARGET)
-    assert await subject.store.complete_multipart(ref, upload_id, parts) is not keeps
+    assert await subject.store.complete_multipart(ref, s3_upload_id, parts) is not keeps
     found = await subject.store.head(ref)
     assert found
     assert (found.size == 0) is keeps
@@ -153,16 +153,16 @@ async def test_a_completion_never_replaces_an_object_where_the_store_can_refuse_
 
 async def test_an_aborted_upload_cannot_be_completed_and_may_be_aborted_again(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    parts = sent(subject, ref, upload_id, 1, 2, 3)
-    await subject.store.abort_multipart(ref, upload_id)
-    await subject.store.abort_multipart(ref, upload_id)
+    s3_upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
+    await subject.store.abort_multipart(ref, s3_upload_id)
+    await subject.store.abort_multipart(ref, s3_upload_id)
 
     if does(subject, KNOWS_A_GONE_MULTIPART):
-        assert not await subject.store.complete_multipart(ref, upload_id, parts)
+        assert not await subject.store.complete_multipart(ref, s3_upload_id, parts)
     else:
         with pytest.raises(StorageUnavailableError):
-            await subject.store.complete_multipart(ref, upload_id, parts)
+            await subject.store.complete_multipart(ref, s3_upload_id, parts)
     assert await subject.store.head(ref) is None
 
 
@@ -180,9 +180,9 @@ async def test_open_uploads_are_those_with_the_prefix_oldest_first(subject: Subj
     opened.append((ref.key, await begun(subject, ref)))
 
     found = await subject.store.open_multiparts(ref.bucket, ref.key)
-    assert {(upload.key, upload.upload_id) for upload in found} == set(opened)
+    assert {(upload.key, upload.s3_upload_id) for upload in found} == set(opened)
     if does(subject, DATES_MULTIPARTS):
-        assert (found[-1].key, found[-1].upload_id) == opened[-1]
+        assert (found[-1].key, found[-1].s3_upload_id) == opened[-1]
         assert all(began - 1 <= upload.initiated <= time.time() + 1 for upload in found)
 
 
@@ -192,25 +192,25 @@ async def test_open_uploads_on_several_pages_are_all_listed(subject: Subject) ->
     ref = new_ref()
     opened = {await begun(subject, ObjectRef(ref.bucket, f"{ref.key}.{number}")) for number in range(20)}
 
-    assert {upload.upload_id for upload in await subject.store.open_multiparts(ref.bucket, ref.key)} == opened
+    assert {upload.s3_upload_id for upload in await subject.store.open_multiparts(ref.bucket, ref.key)} == opened
 
 
 async def test_ranges_of_another_object_become_an_object_of_their_own(subject: Subject) -> None:
     source, target = new_ref(), new_ref("media")
     await joined(subject, source)
-    upload_id = await begun(subject, target)
+    s3_upload_id = await begun(subject, target)
     for number in (2, 1, 3):
         first, size = PLAN.first_byte_of(number), PLAN.size_of(number)
         assert await subject.store.copy_part(
-            source, target, upload_id, number, if_match=WHOLE, first_byte=first, size=size
+            source, target, s3_upload_id, number, if_match=WHOLE, first_byte=first, size=size
         )
 
     if not does(subject, LISTS_PARTS):  # and so nobody knows their ETags
         return
-    parts = await subject.store.list_parts(target, upload_id)
+    parts = await subject.store.list_parts(target, s3_upload_id)
     assert parts
     assert [(part.number, part.size) for part in parts] == [(n, PLAN.size_of(n)) for n in PLAN.numbers()]
-    assert await subject.store.complete_multipart(target, upload_id, parts)
+    assert await subject.store.complete_multipart(target, s3_upload_id, parts)
 
     found = await subject.store.head(target)
     assert found
@@ -221,10 +221,10 @@ async def test_ranges_of_another_object_become_an_object_of_their_own(subject: S
 async def test_a_range_of_what_is_gone_or_into_what_is_gone_is_not_copied(subject: Subject) -> None:
     source, target = new_ref(), new_ref("media")
     await joined(subject, source)
-    upload_id, gone = await begun(subject, target), await begun(subject, target)
+    s3_upload_id, gone = await begun(subject, target), await begun(subject, target)
     await subject.store.abort_multipart(target, gone)
 
-    for what, whither in ((new_ref(), upload_id), (source, gone)):
+    for what, whither in ((new_ref(), s3_upload_id), (source, gone)):
         if does(subject, KNOWS_A_GONE_MULTIPART):
             assert not await copied_start(subject, what, target, whither)
         else:
@@ -232,22 +232,24 @@ async def test_a_range_of_what_is_gone_or_into_what_is_gone_is_not_copied(subjec
                 await copied_start(subject, what, target, whither)
 
 
-async def copied_start(subject: Subject, source: ObjectRef, target: ObjectRef, upload_id: str, etag: str = "") -> bool:
+async def copied_start(
+    subject: Subject, source: ObjectRef, target: ObjectRef, s3_upload_id: str, etag: str = ""
+) -> bool:
     """Whether the first bytes were copied."""
     return await subject.store.copy_part(
-        source, target, upload_id, 1, if_match=etag or WHOLE, first_byte=0, size=PART_MIN
+        source, target, s3_upload_id, 1, if_match=etag or WHOLE, first_byte=0, size=PART_MIN
     )
 
 
 async def test_a_range_of_another_version_than_the_named_one_is_not_copied(subject: Subject) -> None:
     source, target = new_ref(), new_ref("media")
     await joined(subject, source)
-    upload_id = await begun(subject, target)
+    s3_upload_id = await begun(subject, target)
 
     checks = does(subject, CHECKS_A_RANGES_SOURCE)
-    assert await copied_start(subject, source, target, upload_id, "0" * 32) is not checks
+    assert await copied_start(subject, source, target, s3_upload_id, "0" * 32) is not checks
     if does(subject, LISTS_PARTS):
-        assert (await subject.store.list_parts(target, upload_id) == []) is checks
+        assert (await subject.store.list_parts(target, s3_upload_id) == []) is checks
 
 
 @pytest.mark.parametrize("sizes", [(PART_MIN, PART_MIN + 1, 7), (PART_MIN, PART_MIN, PART_MIN + 1), (PART_MIN - 1, 7)])
@@ -257,14 +259,14 @@ async def test_parts_that_break_r2s_rules_are_refused_when_they_are_joined(
 ) -> None:
     """Which is why an upload's part size is fixed when it is created, and every part's URL signs its length."""
     ref = new_ref()
-    upload_id = await begun(subject, ref)
+    s3_upload_id = await begun(subject, ref)
     parts = [
-        Part(number, size, subject.put_part(ref, upload_id, number, bytes(size)))
+        Part(number, size, subject.put_part(ref, s3_upload_id, number, bytes(size)))
         for number, size in enumerate(sizes, 1)
     ]
 
     try:
-        joined_to = await subject.store.complete_multipart(ref, upload_id, parts)
+        joined_to = await subject.store.complete_multipart(ref, s3_upload_id, parts)
     except StorageUnavailableError:
         joined_to = False
     assert not joined_to  # to unequal parts local R2 answers NoSuchUpload
@@ -273,48 +275,48 @@ async def test_parts_that_break_r2s_rules_are_refused_when_they_are_joined(
 
 async def test_a_part_with_another_etag_than_the_stored_one_is_not_joined(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    first, *others = sent(subject, ref, upload_id, 1, 2, 3)
+    s3_upload_id = await begun(subject, ref)
+    first, *others = sent(subject, ref, s3_upload_id, 1, 2, 3)
 
     with pytest.raises(StorageUnavailableError):
-        await subject.store.complete_multipart(ref, upload_id, [Part(1, first.size, "0" * 32), *others])
+        await subject.store.complete_multipart(ref, s3_upload_id, [Part(1, first.size, "0" * 32), *others])
     assert await subject.store.head(ref) is None
-    assert await subject.store.complete_multipart(ref, upload_id, [first, *others])
+    assert await subject.store.complete_multipart(ref, s3_upload_id, [first, *others])
 
 
 async def test_a_part_that_was_never_sent_is_not_joined(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    first, second = sent(subject, ref, upload_id, 1, 2)
+    s3_upload_id = await begun(subject, ref)
+    first, second = sent(subject, ref, s3_upload_id, 1, 2)
 
     with pytest.raises(StorageUnavailableError):
-        await subject.store.complete_multipart(ref, upload_id, [first, second, Part(3, 7, first.etag)])
+        await subject.store.complete_multipart(ref, s3_upload_id, [first, second, Part(3, 7, first.etag)])
     assert await subject.store.head(ref) is None
 
 
 async def test_of_a_part_that_is_sent_again_the_last_bytes_count(subject: Subject) -> None:
     ref = new_ref()
-    upload_id = await begun(subject, ref)
-    older = Part(1, 3, subject.put_part(ref, upload_id, 1, b"one"))
-    newer = Part(1, 7, subject.put_part(ref, upload_id, 1, b"another"))
+    s3_upload_id = await begun(subject, ref)
+    older = Part(1, 3, subject.put_part(ref, s3_upload_id, 1, b"one"))
+    newer = Part(1, 7, subject.put_part(ref, s3_upload_id, 1, b"another"))
     keeps_one = does(subject, KEEPS_ONE_PART_OF_A_NUMBER)
 
     if does(subject, LISTS_PARTS):
-        found = await subject.store.list_parts(ref, upload_id)
+        found = await subject.store.list_parts(ref, s3_upload_id)
         assert found is not None
         assert set(found) == ({newer} if keeps_one else {older, newer})
         assert current(PartPlan(7, PART_MIN), found) == [newer]
     if keeps_one:
         with pytest.raises(StorageUnavailableError):
-            await subject.store.complete_multipart(ref, upload_id, [older])
-    assert await subject.store.complete_multipart(ref, upload_id, [newer])
+            await subject.store.complete_multipart(ref, s3_upload_id, [older])
+    assert await subject.store.complete_multipart(ref, s3_upload_id, [newer])
     beginning = await subject.store.first_bytes(ref, 9)
     assert beginning
     assert beginning.data == b"another"
 
 
-@pytest.mark.parametrize("upload_id", ["a b&c=d+e?#é", "%2F..%2F", "'\"<>", "x" * 1024, "0", "-"])
-async def test_an_upload_id_without_sense_is_one_that_is_gone(subject: Subject, upload_id: str) -> None:
+@pytest.mark.parametrize("s3_upload_id", ["a b&c=d+e?#é", "%2F..%2F", "'\"<>", "x" * 1024, "0", "-"])
+async def test_an_upload_id_without_sense_is_one_that_is_gone(subject: Subject, s3_upload_id: str) -> None:
     """And nobody's else: were it not encoded, the store would be asked for something else."""
     source, target = new_ref(), new_ref("media")
     subject.put(source, CONTENT[:7], content_type="audio/mpeg", metadata={})
@@ -322,13 +324,13 @@ async def test_an_upload_id_without_sense_is_one_that_is_gone(subject: Subject, 
     (part,) = sent(subject, target, under_way, 3)
 
     if does(subject, LISTS_PARTS):
-        assert await subject.store.list_parts(target, upload_id) is None
-    await subject.store.abort_multipart(target, upload_id)
+        assert await subject.store.list_parts(target, s3_upload_id) is None
+    await subject.store.abort_multipart(target, s3_upload_id)
     if does(subject, KNOWS_A_GONE_MULTIPART):
         assert not await subject.store.copy_part(
-            source, target, upload_id, 1, if_match=hashlib.md5(CONTENT[:7]).hexdigest(), first_byte=0, size=7
+            source, target, s3_upload_id, 1, if_match=hashlib.md5(CONTENT[:7]).hexdigest(), first_byte=0, size=7
         )
-        assert not await subject.store.complete_multipart(target, upload_id, [part])
+        assert not await subject.store.complete_multipart(target, s3_upload_id, [part])
     assert await subject.store.head(target) is None
     assert await subject.store.complete_multipart(target, under_way, [part])
 
@@ -337,23 +339,23 @@ async def test_an_upload_is_one_to_its_key_alone(subject: Subject) -> None:
     if not does(subject, KNOWS_A_GONE_MULTIPART):
         return
     ref, other = new_ref(), new_ref()
-    upload_id = await begun(subject, ref)
-    parts = sent(subject, ref, upload_id, 1, 2, 3)
+    s3_upload_id = await begun(subject, ref)
+    parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
 
     if does(subject, LISTS_PARTS):
-        assert await subject.store.list_parts(other, upload_id) is None
-    await subject.store.abort_multipart(other, upload_id)
-    assert not await subject.store.complete_multipart(other, upload_id, parts)
+        assert await subject.store.list_parts(other, s3_upload_id) is None
+    await subject.store.abort_multipart(other, s3_upload_id)
+    assert not await subject.store.complete_multipart(other, s3_upload_id, parts)
     assert await subject.store.head(other) is None
-    assert await subject.store.complete_multipart(ref, upload_id, parts)
+    assert await subject.store.complete_multipart(ref, s3_upload_id, parts)
 
 
 async def test_a_range_from_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject) -> None:
     target = new_ref("media")
-    upload_id = await begun(subject, target)
+    s3_upload_id = await begun(subject, target)
 
     with pytest.raises(StorageUnavailableError):
-        await copied_start(subject, ObjectRef("no-such-bucket", "key"), target, upload_id)
+        await copied_start(subject, ObjectRef("no-such-bucket", "key"), target, s3_upload_id)
 
 
 async def test_a_range_of_a_key_with_characters_that_urls_encode_is_copied(subject: Subject) -> None:
@@ -362,5 +364,5 @@ async def test_a_range_of_a_key_with_characters_that_urls_encode_is_copied(subje
     body = b"ID3\x04 and more"
     subject.put(source, body, content_type="audio/mpeg", metadata={})
 
-    upload_id, etag = await begun(subject, target), hashlib.md5(body).hexdigest()
-    assert await subject.store.copy_part(source, target, upload_id, 1, if_match=etag, first_byte=4, size=9)
+    s3_upload_id, etag = await begun(subject, target), hashlib.md5(body).hexdigest()
+    assert await subject.store.copy_part(source, target, s3_upload_id, 1, if_match=etag, first_byte=4, size=9)

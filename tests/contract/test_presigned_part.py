@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from broker.core.model import ObjectRef, Part
-from broker.core.sigv4 import EMPTY
+from broker.crypto.sigv4 import EMPTY
 from broker.store.port import ObjectStore
 from tests.stores.place import Place, Reply, new_ref, send
 
@@ -28,14 +28,14 @@ HEADERS: Final = {"content-type": "audio/mpeg"}
 class SignedPart:
     """The first part of an upload as the broker mints its URL, for ``BODY``."""
 
-    def __init__(self, place: Place, store: ObjectStore, ref: ObjectRef, upload_id: str) -> None:
-        self.place, self.store, self.ref, self.upload_id = place, store, ref, upload_id
+    def __init__(self, place: Place, store: ObjectStore, ref: ObjectRef, s3_upload_id: str) -> None:
+        self.place, self.store, self.ref, self.s3_upload_id = place, store, ref, s3_upload_id
         self.headers = {"content-length": str(len(BODY))}
         self.url = self.signed()
 
     def signed(self, *, age: int = 0) -> str:
         """The URL, as it was minted some seconds ago."""
-        query = {"partNumber": "1", "uploadId": self.upload_id}
+        query = {"partNumber": "1", "uploadId": self.s3_upload_id}
         now = int(time.time()) - age
         return self.place.presigner().presign(
             "PUT", self.ref, now=now, expires_in=60, headers=self.headers, query=query
@@ -58,7 +58,7 @@ class SignedPart:
     async def joined(self, sent: Reply) -> bytes | None:
         """What becomes of the upload when the part that was ``sent`` is all of it."""
         part = Part(1, len(BODY), sent.headers["etag"].strip('"'))
-        if await self.store.complete_multipart(self.ref, self.upload_id, [part]) is None:
+        if await self.store.complete_multipart(self.ref, self.s3_upload_id, [part]) is None:
             return None
         found = await self.store.first_bytes(self.ref, 2 * len(BODY))
         return found.data if found else None
@@ -101,8 +101,8 @@ ALTERED: dict[str, Callable[[SignedPart], Reply]] = {
     "another part": lambda part: part.put_to("partNumber=1", "partNumber=2"),
     "another part beside it": lambda part: part.put_to("partNumber=1", "partNumber=1&partNumber=2"),
     "no part": lambda part: part.put_to("partNumber=1&", ""),
-    "no upload": lambda part: part.put_to(f"&uploadId={part.upload_id}", ""),
-    "the object itself": lambda part: part.put_to(f"partNumber=1&uploadId={part.upload_id}&", ""),
+    "no upload": lambda part: part.put_to(f"&uploadId={part.s3_upload_id}", ""),
+    "the object itself": lambda part: part.put_to(f"partNumber=1&uploadId={part.s3_upload_id}&", ""),
     "another key": lambda part: part.put_to("/incoming/", "/media/"),
     "stretched expiry": lambda part: part.put_to("X-Amz-Expires=60", "X-Amz-Expires=600"),
     "a tampered signature": lambda part: part.put(OTHER, url=part.url[:-1] + ("0" if part.url[-1] != "0" else "1")),
@@ -125,7 +125,7 @@ async def test_a_part_that_was_not_signed_is_refused_and_the_stored_one_stays(
         assert alter(part).status in (400, 403, 411)
 
         if LISTS_PARTS not in STORE_LACKS[place.name]:
-            listed = await part.store.list_parts(part.ref, part.upload_id)
+            listed = await part.store.list_parts(part.ref, part.s3_upload_id)
             assert listed == [Part(1, len(BODY), sent.headers["etag"].strip('"'))]
         assert await part.store.head(part.ref) is None
         assert await part.joined(sent) == BODY
@@ -136,7 +136,7 @@ async def test_the_url_of_a_part_is_good_for_no_other_upload_to_the_key(place: P
         sent = part.put()
         other = SignedPart(place, part.store, part.ref, await part.store.create_multipart(part.ref, headers=HEADERS))
 
-        assert part.put_to(part.upload_id, other.upload_id).status == 403
+        assert part.put_to(part.s3_upload_id, other.s3_upload_id).status == 403
 
         assert await part.joined(sent) == BODY
         assert other.put().status == 200
@@ -161,7 +161,7 @@ async def test_a_part_may_be_sent_again_and_then_its_last_bytes_count(place: Pla
 async def test_no_part_can_be_sent_to_an_upload_that_was_aborted(place: Place) -> None:
     async with begun(place) as part:
         part.put()
-        await part.store.abort_multipart(part.ref, part.upload_id)
+        await part.store.abort_multipart(part.ref, part.s3_upload_id)
 
         refused = part.put()
 

@@ -67,7 +67,7 @@ def test_a_real_file_begins_as_its_type_does(media: object) -> None:
     name = getattr(media, "name", "")
     found = media_type(name)
     assert found is not None
-    assert found.begins(SAMPLES[name]()[:SNIFF_BYTES])
+    assert found.matches(SAMPLES[name]()[:SNIFF_BYTES])
 
 
 @pytest.mark.parametrize("declared", [media.name for media in MEDIA_TYPES])
@@ -77,7 +77,7 @@ def test_a_real_file_begins_as_its_type_does(media: object) -> None:
 def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) -> None:
     found = media_type(declared)
     assert found is not None
-    assert not found.begins(other)
+    assert not found.matches(other)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) ->
 def test_a_beginning_is_judged_by_its_bits(declared: str, head: str, begins: bool) -> None:
     found = media_type(declared)
     assert found is not None
-    assert found.begins(bytes.fromhex(head)) is begins
+    assert found.matches(bytes.fromhex(head)) is begins
 
 
 @given(st.binary(max_size=SNIFF_BYTES))
 def test_no_bytes_make_the_look_fail(head: bytes) -> None:
-    assert all(media.begins(head) in (True, False) for media in MEDIA_TYPES)
+    assert all(media.matches(head) in (True, False) for media in MEDIA_TYPES)
 
 
 @given(st.text())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from broker.core.model import Beginning, FileSpec, Principal, StoredObject, Upload
+from broker.core.model import FileSpec, ObjectHead, Principal, StoredObject, Upload
 from broker.core.verification import check
 from broker.errors import (
     BrokerError,
@@ -24,7 +24,7 @@ HEAD = b"ID3\x04"
 
 @pytest.mark.parametrize("file", [FILE, structs.replace(FILE, md5=MD5)])
 def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
-    assert check(file, Beginning(STORED, HEAD)) is STORED
+    assert check(file, ObjectHead(STORED, HEAD)) is STORED
 
 
 @pytest.mark.parametrize(
@@ -33,34 +33,39 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
         (FILE, None, NotUploadedError, "Nothing was uploaded yet."),
         (
             FILE,
-            Beginning(replace(STORED, size=99), HEAD),
+            ObjectHead(replace(STORED, size=99), HEAD),
             SizeMismatchError,
             "100 bytes were promised and 99 are stored.",
         ),
         (
             FILE,
-            Beginning(replace(STORED, size=101), HEAD),
+            ObjectHead(replace(STORED, size=101), HEAD),
             SizeMismatchError,
             "100 bytes were promised and 101 are stored.",
         ),
         (
             FILE,
-            Beginning(replace(STORED, content_type="text/html"), HEAD),
+            ObjectHead(replace(STORED, content_type="text/html"), HEAD),
             TypeMismatchError,
             "audio/mpeg was promised and",
         ),
         (
             structs.replace(FILE, md5=b"x" * 16),
-            Beginning(STORED, HEAD),
+            ObjectHead(STORED, HEAD),
             ChecksumMismatchError,
             "The stored object's MD5 is not",
         ),
-        (FILE, Beginning(STORED, b"<html>"), ContentMismatchError, "The stored bytes do not begin as audio/mpeg does."),
+        (
+            FILE,
+            ObjectHead(STORED, b"<html>"),
+            ContentMismatchError,
+            "The stored bytes do not begin as audio/mpeg does.",
+        ),
     ],
 )
 def test_what_differs_is_named(
     file: FileSpec,
-    beginning: Beginning | None,
+    beginning: ObjectHead | None,
     error: type[BrokerError],
     rule: str,
 ) -> None:

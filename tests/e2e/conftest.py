@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from broker.cli.seaweedfs import SeaweedFS
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 
 from .processes import Broker

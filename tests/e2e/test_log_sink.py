@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from broker.web.lines import END_WITHIN
+from broker.server.log_handler import END_WITHIN
+from tests.metrics.scrapes import Samples, named, requests, samples, scrape
 from tests.patience import PATIENCE, SLACK, becomes
 from tests.ports import free_ports
 from tests.web.application import KEY
 from tests.web.reading import NOTICE
-from tests.web.scrapes import Samples, named, requests, samples, scrape
 
 from .load import load
 from .log_reader import Reader

@@ -13,7 +13,7 @@ import pytest
 
 from broker.cli.seaweedfs import SeaweedFS
 from broker.core.media import MEDIA_TYPES
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.media import SAMPLES
 from tests.patience import PATIENCE
@@ -187,7 +187,7 @@ def test_anothers_upload_answers_exactly_as_an_unknown_one(broker: Broker, metho
     with broker.client("user-1") as owner, broker.client("user-2") as other:
         mine = uploaded(owner, mp3())["uploadId"]
         unknown = mine[:-2] + ("AA" if mine[-2:] != "AA" else "BB")
-        answers = [other.request(method, f"/uploads/{ticket}{path}") for ticket in (mine, unknown, "x")]
+        answers = [other.request(method, f"/uploads/{upload_id}{path}") for upload_id in (mine, unknown, "x")]
         assert without_request_id(answers[0]) == without_request_id(answers[1]) == without_request_id(answers[2])
         assert answers[0].status_code == 404
         assert owner.get(f"/uploads/{mine}").json()["status"] == "uploaded"

@@ -5,10 +5,10 @@ import os
 import signal
 from pathlib import Path
 
+from tests.metrics.scrapes import Samples, named, requests, samples, scrape
 from tests.patience import PATIENCE, becomes
 from tests.ports import free_ports
 from tests.web.application import KEY
-from tests.web.scrapes import Samples, named, requests, samples, scrape
 
 from .processes import Broker
 from .test_process import NOWHERE, all_workers, restarted, workers

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from broker.cli.seaweedfs import SeaweedFS
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 
 from .conftest import BUCKET

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.cli.exits import Exit
-from broker.cli.server import GRACEFUL_STOP, server_options
-from broker.web.guard import HEAD_DEADLINE
+from broker.server.exits import Exit
+from broker.server.protocol import HEAD_DEADLINE
+from broker.server.uvicorn_server import GRACEFUL_STOP, server_options
 from tests.patience import PATIENCE, SLACK, becomes
 from tests.store.wire import silence, silence_then, wire
 from tests.web.application import ENVIRONMENT, KEY
@@ -254,7 +254,7 @@ async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
 def test_x14_what_is_installed_beside_us_changes_no_parser_and_no_loop() -> None:
     options = server_options()
     assert (options["http"], options["loop"], options["ws"]) == (
-        "broker.web.guard:GuardedProtocol",
+        "broker.server.protocol:HttpProtocol",
         "uvloop",
         "none",
     )

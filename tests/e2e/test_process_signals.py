@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from broker.cli.exits import Exit
-from broker.cli.server import GRACEFUL_STOP
+from broker.server.exits import Exit
+from broker.server.uvicorn_server import GRACEFUL_STOP
 from tests.patience import PATIENCE, SLACK, becomes, until
 from tests.ports import free_port
 from tests.store.test_seaweedfs import runs

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from broker.cli.exits import Exit
+from broker.server.exits import Exit
 from tests.patience import PATIENCE, becomes, until
 from tests.ports import free_port
 

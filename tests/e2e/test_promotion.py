@@ -15,8 +15,9 @@ from broker import settings
 from broker.cli.seaweedfs import SeaweedFS
 from broker.core.limits import GIB, MIB, PUT_MAX
 from broker.core.parts import plan
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.service import promotion
+from broker.service.assembly import assemble
 from broker.store import admin
 from broker.web.app import create_app
 
@@ -124,7 +125,7 @@ def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
             cut_off.result()
 
     monkeypatch.setattr(promotion, "DEADLINE", 0)
-    app = create_app(settings.parse({**environment, "JWT_SECRET": JWT_SECRET}))
+    app = create_app(assemble(settings.parse({**environment, "JWT_SECRET": JWT_SECRET})))
     with TestClient(app, headers={"Authorization": f"Bearer {token()}"}) as client_of_second:
         answers = [client_of_second.post(f"/api/v1{confirm}") for _ in range(2)]
     assert [(answer.status_code, answer.headers["retry-after"]) for answer in answers] == [(202, "1")] * 2
@@ -181,7 +182,7 @@ def test_seq04_a_large_promotion_never_mixes_two_versions(
 ) -> None:
     """SEQ04 with real sizes: confirm, 202, the staged object is replaced, confirm until it is ready."""
     s3 = connect(place)
-    app = create_app(settings.parse({**environment_of(place), "JWT_SECRET": JWT_SECRET}))
+    app = create_app(assemble(settings.parse({**environment_of(place), "JWT_SECRET": JWT_SECRET})))
     headers = {"Authorization": f"Bearer {token('user-large', exp=int(time.time()) + 3600)}"}
     with TestClient(app, base_url="http://broker/api/v1/", headers=headers) as client:
         upload = client.post("uploads", json={"filename": "set.mp3", "contentType": MP3, "size": SIZE}).json()

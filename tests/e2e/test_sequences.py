@@ -14,9 +14,9 @@ import httpx2
 import pytest
 
 from broker.cli.seaweedfs import SeaweedFS
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
-from tests.faults.proxy import Exchange, Fault, FaultProxy
+from tests.faults.proxy import Fault, FaultProxy, RequestCycle
 
 from .conftest import BUCKET
 from .processes import Broker
@@ -154,7 +154,7 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
     """Begins a confirm at a second process of the deployment, whose way to the store has a fault."""
 
     @contextmanager
-    def begun(fits: Callable[[Exchange], bool], *, answer: bool = False) -> Iterator[Race]:
+    def begun(fits: Callable[[RequestCycle], bool], *, answer: bool = False) -> Iterator[Race]:
         there, go = urlsplit(store.endpoint), threading.Event()
         with (
             FaultProxy(there.hostname or "", there.port or 0) as proxy,
@@ -175,12 +175,12 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
     return begun
 
 
-def look(exchange: Exchange) -> bool:
+def look(exchange: RequestCycle) -> bool:
     """A look at a staged object."""
     return exchange.method == "GET" and "/incoming/" in exchange.path
 
 
-def copy(exchange: Exchange) -> bool:
+def copy(exchange: RequestCycle) -> bool:
     """A CopyObject."""
     return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
 

@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 from broker import settings
 from broker.cli.seaweedfs import SeaweedFS
 from broker.core.limits import MIB
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.service import promotion
+from broker.service.assembly import assemble
 from broker.store import admin
 from broker.web.app import create_app
 
@@ -44,7 +45,7 @@ class Clock:
 @contextmanager
 def application(environment: dict[str, str], clock: Clock, **changes: str) -> Iterator[httpx2.Client]:
     """A client of a new application with these settings; its token is good for a month."""
-    app = create_app(settings.parse({**environment, "JWT_SECRET": JWT_SECRET, **changes}), clock=clock)
+    app = create_app(assemble(settings.parse({**environment, "JWT_SECRET": JWT_SECRET, **changes}), clock=clock))
     headers = {"Authorization": f"Bearer {token('user-time', exp=int(time.time()) + 30 * DAY)}"}
     with TestClient(app, base_url="http://broker/api/v1/", headers=headers) as client:
         yield client

@@ -13,7 +13,7 @@ from uuid import uuid4
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from broker.auth.jwks import COOLDOWN
+from broker.auth.jwks_client import COOLDOWN
 from tests.auth.minting import document, jwk
 from tests.e2e.processes import Broker
 from tests.web.application import KEY

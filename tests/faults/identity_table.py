@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from broker.auth.jwks import COOLDOWN
+from broker.auth.jwks_client import COOLDOWN
 from tests.e2e.processes import Broker
 
 from .identity_rows import FLOOD, FLOOD_FOR, HEAD, ONE_KEY, STRANGERS, Row, settings, watched

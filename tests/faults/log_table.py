@@ -14,11 +14,11 @@ from pathlib import Path
 
 from tests.e2e.log_reader import Reader
 from tests.e2e.processes import Broker
+from tests.metrics.scrapes import named, requests, samples, scrape
 from tests.patience import becomes
 from tests.ports import free_ports
 from tests.web.application import ENVIRONMENT
 from tests.web.reading import NOTICE
-from tests.web.scrapes import named, requests, samples, scrape
 
 from .steady import Client, Load, Seen, paced
 from .table import Signing, markdown, signing

@@ -18,7 +18,7 @@ _GONE = (asyncio.IncompleteReadError, ConnectionError, OSError)
 
 
 @dataclass
-class Exchange:
+class RequestCycle:
     """A request that reached the store: what of its body did, and what the store said, if it said anything."""
 
     method: str
@@ -38,7 +38,7 @@ class Exchange:
 class Fault:
     """What happens to the first request that ``fits``, once."""
 
-    fits: Callable[[Exchange], bool]
+    fits: Callable[[RequestCycle], bool]
     cut_after: int | None = None
     """Bytes of the body after which the connection is gone."""
     loses_answer: bool = False
@@ -60,7 +60,7 @@ class FaultProxy(ThreadedServer):
         super().__init__()
         self._upstream = (host, port)
         self._faults: list[Fault] = []
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[RequestCycle] = []
         self.pause = 0.0
         """Seconds before each 64 KiB of a body."""
 
@@ -135,7 +135,7 @@ class FaultProxy(ThreadedServer):
         await writer.drain()
         return exchange.received == end
 
-    def _fault_for(self, exchange: Exchange) -> Fault | None:
+    def _fault_for(self, exchange: RequestCycle) -> Fault | None:
         for fault in self._faults:
             if fault.fits(exchange):
                 self._faults.remove(fault)
@@ -148,15 +148,15 @@ def _fields(head: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
 
-def _parsed(head: bytes) -> Exchange:
+def _parsed(head: bytes) -> RequestCycle:
     method, target, _ = head.decode("latin-1").split(" ", 2)
     parts = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    return Exchange(method, parts.path, query, _fields(head))
+    return RequestCycle(method, parts.path, query, _fields(head))
 
 
 async def _pass_body(
-    exchange: Exchange, said: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
+    exchange: RequestCycle, said: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """The body of an answer, by its length or chunk by chunk (RFC 9112, section 6.3)."""
     fields = _fields(said)

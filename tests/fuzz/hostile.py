@@ -92,7 +92,7 @@ def encoded(text: str, every: int) -> str:
 
 def targets(known: Known) -> st.SearchStrategy[str]:
     """Paths of the API with something like an upload id or a key in them, and queries."""
-    things = st.sampled_from([*known.tickets, *known.keys])
+    things = st.sampled_from([*known.upload_ids, *known.keys])
     hostile_things = (
         things
         | altered(things, st.sampled_from(PIECES) | st.text(visible, max_size=5))
@@ -110,9 +110,9 @@ def questions(known: Known) -> st.SearchStrategy[str]:
     """Targets that answer a GET of whoever may ask, with hostile queries."""
     paths = [*("/downloads/{key}",) * 3, "/objects/{key}", "/uploads/{id}"]
     asked = st.builds(
-        lambda path, ticket, key, query: API + path.format(id=ticket, key=key) + query,
+        lambda path, upload_id, key, query: API + path.format(id=upload_id, key=key) + query,
         st.sampled_from(paths),
-        st.sampled_from(known.tickets),
+        st.sampled_from(known.upload_ids),
         st.sampled_from(known.keys),
         st.just("") | queries().map(lambda query: f"?{query}"),
     )
@@ -167,7 +167,7 @@ def routes(known: Known) -> list[tuple[str, dict[str, Any]]]:
         ("/uploads/{id}/parts", {"partNumbers": [1]}),
         ("/uploads/{id}/parts", {"from": 1, "to": 1}),
         ("/uploads/{id}/confirm", {}),
-        ("/uploads/confirm", {"uploadIds": [*known.tickets]}),
+        ("/uploads/confirm", {"uploadIds": [*known.upload_ids]}),
         ("/downloads", {"keys": [*known.keys], "expiresIn": 60, "disposition": "inline"}),
         ("/objects/delete", {"keys": ["media/00000000-0000-0000-0000-000000000000.mp3"]}),
     ]
@@ -177,7 +177,7 @@ def routes(known: Known) -> list[tuple[str, dict[str, Any]]]:
 def posts(draw: st.DrawFn, known: Known) -> Sent:
     """A POST of a good body that something was done to, or of any."""
     template, good = draw(st.sampled_from(routes(known)))
-    path = API + template.format(id=draw(st.sampled_from(known.tickets)))
+    path = API + template.format(id=draw(st.sampled_from(known.upload_ids)))
     document: Any = dict(good)
     for _ in range(draw(st.integers(0, 2))):
         document[draw(st.sampled_from([*good, "files", "x"]) | st.text(max_size=6))] = draw(documents)

@@ -14,28 +14,28 @@ LONG = 86_400
 class Known:
     """Upload ids, keys, and URLs that hold keys."""
 
-    tickets: tuple[str, ...] = ("x" * 120,)
+    upload_ids: tuple[str, ...] = ("x" * 120,)
     keys: tuple[str, ...] = ("media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3",)
     urls: tuple[str, ...] = ("https://cdn.example/media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3",)
 
 
 def made(broker: Broker) -> Known:
     """Uploads that wait, that have their bytes, that are ready and that come in parts; a user's and another's."""
-    tickets, keys, urls = [], [], []
+    upload_ids, keys, urls = [], [], []
     for subject in ("user-1", "user-2"):
         with broker.client(subject) as client:
-            tickets.append(create(client, mp3())["uploadId"])
-            tickets.append(uploaded(client, mp3())["uploadId"])
-            tickets.append(create(client, mp3(), multipart=True)["uploadId"])
+            upload_ids.append(create(client, mp3())["uploadId"])
+            upload_ids.append(uploaded(client, mp3())["uploadId"])
+            upload_ids.append(create(client, mp3(), multipart=True)["uploadId"])
             keys.append(ready(client, mp3())["key"])
             urls.append(client.get(f"/downloads/{keys[-1]}").json()["url"])
-    return Known(tuple(tickets), tuple(keys), (*urls, *(url.partition("?")[0] for url in urls)))
+    return Known(tuple(upload_ids), tuple(keys), (*urls, *(url.partition("?")[0] for url in urls)))
 
 
 def promised(broker: Broker) -> Known:
     """Uploads that were signed while there was no store to ask; the key is of no object."""
     with broker.client() as client:
-        return replace(Known(), tickets=tuple(create(client, mp3())["uploadId"] for _ in range(3)))
+        return replace(Known(), upload_ids=tuple(create(client, mp3())["uploadId"] for _ in range(3)))
 
 
 def principals() -> tuple[str, str]:

@@ -19,7 +19,7 @@ def tally(broker: Broker, folder: Path, seed: int) -> Counter[str]:
     before = _answered(broker)
     for number, bearer in enumerate(principals()):
         known = made(broker)
-        real = {PARAMETERS["UploadId"]["example"]: known.tickets[1], PARAMETERS["Key"]["example"]: known.keys[0]}
+        real = {PARAMETERS["UploadId"]["example"]: known.upload_ids[1], PARAMETERS["Key"]["example"]: known.keys[0]}
         _run(broker, _written(folder / f"schemathesis-{number}", real), bearer, seed)
     return _answered(broker) - before
 

@@ -10,7 +10,17 @@ BUILD = ROOT / "build" / "matrix"
 LOCK = ROOT / "tests" / "requirements.lock"
 
 UNIT = [
-    *("tests/core", "tests/auth", "tests/settings", "tests/http1", "tests/store", "tests/service", "tests/web"),
+    *(
+        "tests/core",
+        "tests/crypto",
+        "tests/http_client",
+        "tests/settings",
+        "tests/auth",
+        "tests/store",
+        "tests/service",
+        "tests/web",
+        "tests/server",
+    ),
     *("tests/cli", "tests/packaging", "tests/test_architecture.py"),
 ]
 """Tests that need neither a store nor Node, with the exceptions in ``NEEDS_STORE``."""

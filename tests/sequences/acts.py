@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from .backend import SERVICE, Answer, Backend, Call
 from .book import Book, Request
-from .model import SentUrl, Ticket, Upload, content, may_confirm, may_look, may_put
+from .model import Grant, SentUrl, Upload, content, may_confirm, may_look, may_put
 from .promises import Promises, refuse_server_errors
 
 SLACK = 30
@@ -46,28 +46,28 @@ class Acts:
             assert may_be_deleted, answer
             return
         assert answer.status == 201, answer
-        for ticket in self.book.created(request, answer.document["uploads"], began):
+        for grant in self.book.created(request, answer.document["uploads"], began):
             kind, _, is_confirmed = then.partition(", ")
             if kind:
-                self.send_to(ticket, kind, [])
+                self.send_to(grant, kind, [])
             if is_confirmed:
-                self.confirm_by(ticket, who)
+                self.confirm_by(grant, who)
 
-    def send_to(self, ticket: Ticket, kind: str, numbers: Sequence[int]) -> None:
+    def send_to(self, grant: Grant, kind: str, numbers: Sequence[int]) -> None:
         """PUT the bytes by the newest URL, or by new URLs of the parts with these numbers, or of all parts."""
-        upload = ticket.upload
+        upload = grant.upload
         body = content(upload.file.size, kind) if kind != "short" else upload.file.bytes[:-1]
-        if ticket.parts is None:
+        if grant.parts is None:
             single = [sent for sent in upload.urls if not sent.parts]
             self.put_to(upload, single[-1], body)
             return
-        wanted = [number for number in numbers if number <= ticket.parts.count] or range(1, ticket.parts.count + 1)
-        answer, _ = self.book.part_urls(upload.owner, ticket.id, wanted)
+        wanted = [number for number in numbers if number <= grant.parts.count] or range(1, grant.parts.count + 1)
+        answer, _ = self.book.part_urls(upload.owner, grant.id, wanted)
         if answer.status != 200:
             assert answer.outcome == "upload_expired", answer
-            assert ticket.is_expired(self.backend.now() + SLACK)
+            assert grant.is_expired(self.backend.now() + SLACK)
             return
-        for sent in self.book.sent_urls(ticket, answer):
+        for sent in self.book.sent_urls(grant, answer):
             self.put_to(upload, sent, body)
 
     def put_to(self, upload: Upload, sent: SentUrl, whole: bytes) -> None:
@@ -88,39 +88,39 @@ class Acts:
         elif status == 200:
             upload.staged = body
 
-    def confirm_by(self, ticket: Ticket, who: str) -> None:
+    def confirm_by(self, grant: Grant, who: str) -> None:
         """Confirm, in the name of anybody."""
-        may = self.may_confirm(ticket, who)
-        self.confirmed(ticket, self.ask(who, "confirm", ticket.id), may)
+        may = self.may_confirm(grant, who)
+        self.confirmed(grant, self.ask(who, "confirm", grant.id), may)
 
-    def may_confirm(self, ticket: Ticket, who: str) -> set[str]:
+    def may_confirm(self, grant: Grant, who: str) -> set[str]:
         """The outcomes of a confirm that begins now."""
-        if not may_act(who, ticket.upload):
+        if not may_act(who, grant.upload):
             return {"not_found"}
-        in_ranges = 2 * self.backend.part_size if self.backend.plays_store else ticket.upload.file.size
+        in_ranges = 2 * self.backend.part_size if self.backend.plays_store else grant.upload.file.size
         compares = self.backend.checks_digests is None
         now = self.backend.now()
         return {
             outcome
             for moment in (now, now + SLACK)
-            for outcome in may_confirm(ticket, moment, in_ranges=in_ranges, compares_sha256=compares)
+            for outcome in may_confirm(grant, moment, in_ranges=in_ranges, compares_sha256=compares)
         }
 
-    def confirmed(self, ticket: Ticket, answer: Answer, may: set[str]) -> None:
+    def confirmed(self, grant: Grant, answer: Answer, may: set[str]) -> None:
         """Write down the answer to a confirm."""
         assert answer.outcome in may, (answer, may)
-        upload = ticket.upload
+        upload = grant.upload
         if answer.outcome in ("not_found", "upload_expired", "upload_deleted"):
             return
-        ticket.joins()
+        grant.joins()
         if answer.status == 200:
             upload.ready = upload.ready or upload.staged
             self.promises.receipt(upload, answer.document)
 
-    def may_look(self, ticket: Ticket) -> set[str]:
+    def may_look(self, grant: Grant) -> set[str]:
         """The statuses that an upload may be shown with now."""
         now = self.backend.now()
-        return {may_look(ticket, now - SLACK), may_look(ticket, now)}
+        return {may_look(grant, now - SLACK), may_look(grant, now)}
 
 
 def may_act(who: str, upload: Upload) -> bool:

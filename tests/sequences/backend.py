@@ -121,20 +121,19 @@ def hurried(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
         return PartPlan(size, part_size)
 
     changes: dict[str, object] = {
-        "policy.plan": plan,
-        "deletion.COPY_SETTLES": pause,
-        "promotion.NEXT_SECOND": pause,
-        "exclusive.PATIENCE": pause,
+        "core.upload_rules.plan": plan,
+        "service.deletion.COPY_SETTLES": pause,
+        "service.promotion.NEXT_SECOND": pause,
+        "service.exclusive.PATIENCE": pause,
     }
     if ranges:
         changes |= {
-            "promotion.plan": plan,
-            "promotion.COPY_MAX": 2 * part_size,
-            "promotion.CONCURRENCY": 1,
-            "promotion.DEADLINE": 0.0,
+            "service.promotion.plan": plan,
+            "service.promotion.COPY_MAX": 2 * part_size,
+            "service.promotion.CONCURRENCY": 1,
+            "service.promotion.DEADLINE": 0.0,
         }
     with ExitStack() as stack:
         for name, value in changes.items():
-            package = "core" if name.startswith("policy") else "service"
-            stack.enter_context(patch(f"broker.{package}.{name}", value))
+            stack.enter_context(patch(f"broker.{name}", value))
         yield

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from . import signed_urls
 from .backend import Answer, Backend, Call, Removed
-from .model import DAY, File, Parts, SentUrl, Ticket, Upload
+from .model import DAY, File, Grant, Parts, SentUrl, Upload
 
 UNKNOWN_KEYS = tuple(f"media/{UUID(int=number, version=4)}.mp3" for number in range(3))
 UNKNOWN_TICKETS = ("x" * 120, "AAAA")
@@ -23,24 +23,24 @@ class Book:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.uploads: dict[str, Upload] = {}
-        self.tickets: list[Ticket] = []
+        self.grants: list[Grant] = []
         self.requests: list[Request] = []
         self.receipts: dict[str, str] = {}
         self._parts: dict[str, Parts] = {}
         self._named: dict[tuple[object, ...], list[tuple[int, int, str]]] = {}
 
-    def created(self, request: Request, made: Sequence[dict[str, Any]], began: int) -> list[Ticket]:
+    def created(self, request: Request, made: Sequence[dict[str, Any]], began: int) -> list[Grant]:
         """Write down the answer to a create that was sent at ``began``."""
         who, files, key = request
         assert len(made) == len(files)
         self.requests.append(request)
-        tickets = [self._ticket(who, file, each, began) for file, each in zip(files, made, strict=True)]
+        grants = [self._grant(who, file, each, began) for file, each in zip(files, made, strict=True)]
         if key is None:
-            assert all(len(ticket.upload.tickets) == 1 for ticket in tickets), "an id was given out twice"
+            assert all(len(grant.upload.grants) == 1 for grant in grants), "an id was given out twice"
         else:
-            for index, ticket in enumerate(tickets):
-                self._name((who, key, index, *ticket.upload.file.promise), began, ticket.upload.key)
-        return tickets
+            for index, grant in enumerate(grants):
+                self._name((who, key, index, *grant.upload.file.promise), began, grant.upload.key)
+        return grants
 
     def may_be_deleted(self, request: Request) -> bool:
         """Whether a create may be refused since it names an upload in parts that was deleted."""
@@ -65,32 +65,32 @@ class Book:
         answer = self.backend.ask(Call(who, "parts", (ticket_id, parts)))
         return answer, list(answer.document.get("parts", ()))
 
-    def sent_urls(self, ticket: Ticket, answer: Answer) -> list[SentUrl]:
+    def sent_urls(self, grant: Grant, answer: Answer) -> list[SentUrl]:
         """Write down the URLs of parts."""
-        assert ticket.parts
+        assert grant.parts
         expires_at = _epoch(answer.document["expiresAt"])
         urls = [
-            SentUrl(part["url"], part["headers"], expires_at, ticket.parts, part["partNumber"])
+            SentUrl(part["url"], part["headers"], expires_at, grant.parts, part["partNumber"])
             for part in answer.document["parts"]
         ]
-        ticket.upload.urls += urls
+        grant.upload.urls += urls
         return urls
 
-    def _ticket(self, who: str, file: File, made: dict[str, Any], began: int) -> Ticket:
+    def _grant(self, who: str, file: File, made: dict[str, Any], began: int) -> Grant:
         if made["method"] == "PUT":
             upload = self._upload(made["url"], who, file)
             expires_at = began + DAY
             upload.urls.append(SentUrl(made["url"], made["headers"], _epoch(made["expiresAt"])))
-            ticket = Ticket(made["uploadId"], upload, expires_at, None)
+            grant = Grant(made["uploadId"], upload, expires_at, None)
         else:
             answer, parts = self.part_urls(who, made["uploadId"], range(1, made["partCount"] + 1))
             assert answer.status == 200, answer
             upload = self._upload(parts[0]["url"], who, file)
-            ticket = Ticket(made["uploadId"], upload, _epoch(made["expiresAt"]), self._begun(parts[0]["url"], made))
-            self.sent_urls(ticket, answer)
-        upload.tickets.append(ticket)
-        self.tickets.append(ticket)
-        return ticket
+            grant = Grant(made["uploadId"], upload, _epoch(made["expiresAt"]), self._begun(parts[0]["url"], made))
+            self.sent_urls(grant, answer)
+        upload.grants.append(grant)
+        self.grants.append(grant)
+        return grant
 
     def _upload(self, url: str, owner: str, file: File) -> Upload:
         key = signed_urls.read(url).ref.key.replace("incoming/", "media/")

@@ -10,14 +10,14 @@ from typing import Any, cast
 import msgspec
 
 from broker import settings
-from broker.core.keys import STAGING_PREFIX
 from broker.core.model import ObjectRef, Principal
-from broker.core.policy import DAY, Declaration, UploadPolicy
-from broker.core.receipts import Receipts
-from broker.core.sigv4 import Presigner
+from broker.core.object_keys import STAGING_PREFIX
+from broker.core.upload_rules import DAY, Declaration, UploadPolicy
+from broker.crypto.receipts import Receipts
+from broker.crypto.sigv4 import Presigner
 from broker.errors import BrokerError
 from broker.service.downloads import LinkOptions
-from broker.web import wire
+from broker.web import schemas
 from tests.service.deployment import Deployment
 from tests.stores.memory import MemoryObjectStore
 from tests.web.application import ENVIRONMENT
@@ -193,7 +193,7 @@ class InMemory:
 
 def _problem(error: BrokerError) -> dict[str, Any]:
     """The problem document without its request id."""
-    document = wire.problem(error, "")
+    document = schemas.problem(error, "")
     del document["requestId"]
     return document
 
@@ -221,42 +221,42 @@ class UseCases:
     async def create(self, who: Principal, files: Sequence[Mapping[str, Any]], key: str | None) -> Result:
         accepted = self._uploads.accept(msgspec.convert(files, list[Declaration]), batch=True)
         made = await self._uploads.create(who, accepted, idempotency_key=key)
-        return 201, {"uploads": [wire.created(each) for each in made]}
+        return 201, {"uploads": [schemas.created(each) for each in made]}
 
-    async def parts(self, who: Principal, ticket: str, numbers: Sequence[int]) -> Result:
-        return 200, wire.presigned_parts(self._uploads.parts(who, ticket, numbers))
+    async def parts(self, who: Principal, grant: str, numbers: Sequence[int]) -> Result:
+        return 200, schemas.presigned_parts(self._uploads.parts(who, grant, numbers))
 
-    async def look(self, who: Principal, ticket: str) -> Result:
-        return 200, wire.progress(ticket, await self._uploads.progress(who, ticket))
+    async def look(self, who: Principal, grant: str) -> Result:
+        return 200, schemas.progress(grant, await self._uploads.progress(who, grant))
 
-    async def abort(self, who: Principal, ticket: str) -> Result:
-        await self._uploads.abort(who, ticket)
+    async def abort(self, who: Principal, grant: str) -> Result:
+        await self._uploads.abort(who, grant)
         return 204, {}
 
-    async def confirm(self, who: Principal, ticket: str) -> Result:
-        document = wire.confirmation(ticket, await self._uploads.confirm(who, ticket))
+    async def confirm(self, who: Principal, grant: str) -> Result:
+        document = schemas.confirmation(grant, await self._uploads.confirm(who, grant))
         return (202 if document["status"] == "promoting" else 200), document
 
-    async def confirm_many(self, who: Principal, tickets: Sequence[str]) -> Result:
-        outcomes = await self._uploads.confirm_many(who, tickets)
+    async def confirm_many(self, who: Principal, grants: Sequence[str]) -> Result:
+        outcomes = await self._uploads.confirm_many(who, grants)
         results = [
-            {"problem": _problem(outcome)} if isinstance(outcome, BrokerError) else wire.confirmation(ticket, outcome)
-            for ticket, outcome in zip(tickets, outcomes, strict=True)
+            {"problem": _problem(outcome)} if isinstance(outcome, BrokerError) else schemas.confirmation(grant, outcome)
+            for grant, outcome in zip(grants, outcomes, strict=True)
         ]
         return 200, {"results": results}
 
     async def object(self, who: Principal, key: str) -> Result:
-        return 200, wire.ready_object(await self._objects.get(who, key))
+        return 200, schemas.ready_object(await self._objects.get(who, key))
 
     async def head(self, who: Principal, key: str) -> Result:
-        return 200, wire.ready_object(await self._objects.get(who, key))
+        return 200, schemas.ready_object(await self._objects.get(who, key))
 
     async def delete(self, who: Principal, key: str) -> Result:
         await self._objects.delete(who, key)
         return 204, {}
 
     async def delete_many(self, who: Principal, keys: Sequence[str]) -> Result:
-        return 200, wire.deleted(keys, await self._objects.delete_many(who, keys))
+        return 200, schemas.deleted(keys, await self._objects.delete_many(who, keys))
 
     async def link(self, who: Principal, key: str) -> Result:
-        return 200, wire.link(await self._downloads.link(who, key, LinkOptions()))
+        return 200, schemas.link(await self._downloads.link(who, key, LinkOptions()))

@@ -68,7 +68,7 @@ class Sequences(Races, RuleBasedStateMachine):
         """One file by one Idempotency-Key, as a PUT that is not sent and in parts that are."""
         for in_parts in (False, True):
             self.create_for((who, (File("d.mp3", self.size_of(size), (), in_parts),), key), "")
-        self.send_to(self.book.tickets[-1], kind, [])
+        self.send_to(self.book.grants[-1], kind, [])
 
     @precondition(lambda self: self.book.requests)
     @step(pick=PICKS, other=st.sampled_from(("", "name", "parts", "person")), then=THEN)
@@ -85,11 +85,11 @@ class Sequences(Races, RuleBasedStateMachine):
             )
         self.create_for((who, files, key), then)
 
-    @precondition(lambda self: self.book.tickets)
+    @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, kind=st.sampled_from((*KINDS, "short")), numbers=st.lists(st.integers(1, 4), max_size=6))
     def send(self, pick: int, kind: str, numbers: list[int]) -> None:
         """A PUT of an upload, or PUTs of some parts by fresh URLs: all of them when no numbers are drawn."""
-        self.send_to(picked(self.book.tickets, pick), kind, numbers)
+        self.send_to(picked(self.book.grants, pick), kind, numbers)
 
     @precondition(lambda self: self.book.uploads)
     @step(kind=st.sampled_from(KINDS))
@@ -100,48 +100,48 @@ class Sequences(Races, RuleBasedStateMachine):
             for sent in upload.urls[last:]:
                 self.put_to(upload, sent, content(upload.file.size, kind))
 
-    @precondition(lambda self: self.book.tickets)
+    @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, who=PEOPLE)
     def confirm(self, pick: int, who: str) -> None:
         """A confirm by anybody."""
-        self.confirm_by(picked(self.book.tickets, pick), who)
+        self.confirm_by(picked(self.book.grants, pick), who)
 
-    @precondition(lambda self: self.book.tickets)
+    @precondition(lambda self: self.book.grants)
     @step(picks=st.lists(PICKS, min_size=1, max_size=5), who=PEOPLE, unknown=st.booleans())
     def confirm_many(self, picks: list[int], who: str, *, unknown: bool) -> None:
         """A batch with ids that repeat, that are another's and that are unknown."""
-        tickets = [picked(self.book.tickets, pick) for pick in picks]
-        tickets = [*{ticket.upload: ticket for ticket in tickets}.values()]
-        tickets.append(tickets[0])
-        may = [self.may_confirm(ticket, who) for ticket in tickets]
-        ids = [ticket.id for ticket in tickets] + list(UNKNOWN_TICKETS) * unknown
+        grants = [picked(self.book.grants, pick) for pick in picks]
+        grants = [*{grant.upload: grant for grant in grants}.values()]
+        grants.append(grants[0])
+        may = [self.may_confirm(grant, who) for grant in grants]
+        ids = [grant.id for grant in grants] + list(UNKNOWN_TICKETS) * unknown
         results = self.ask(who, "confirm_many", ids).document["results"]
         assert len(results) == len(ids)
-        for ticket, each, outcomes in zip(tickets, results, may, strict=False):
-            self.confirmed(ticket, of_batch(each), outcomes)
-        assert all(of_batch(each).outcome == "not_found" for each in results[len(tickets) :])
+        for grant, each, outcomes in zip(grants, results, may, strict=False):
+            self.confirmed(grant, of_batch(each), outcomes)
+        assert all(of_batch(each).outcome == "not_found" for each in results[len(grants) :])
 
-    @precondition(lambda self: self.book.tickets)
+    @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, who=PEOPLE)
     def look(self, pick: int, who: str) -> None:
         """A look at an upload by anybody."""
-        ticket = picked(self.book.tickets, pick)
-        answer = self.ask(who, "look", ticket.id)
-        if may_act(who, ticket.upload):
-            assert answer.document["status"] in self.may_look(ticket), answer
+        grant = picked(self.book.grants, pick)
+        answer = self.ask(who, "look", grant.id)
+        if may_act(who, grant.upload):
+            assert answer.document["status"] in self.may_look(grant), answer
         else:
             assert answer.outcome == "not_found"
 
-    @precondition(lambda self: self.book.tickets)
+    @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, who=PEOPLE)
     def abort(self, pick: int, who: str) -> None:
         """An abort by anybody."""
-        ticket = picked(self.book.tickets, pick)
-        may = may_abort(ticket.upload) if may_act(who, ticket.upload) else "not_found"
-        answer = self.ask(who, "abort", ticket.id)
+        grant = picked(self.book.grants, pick)
+        may = may_abort(grant.upload) if may_act(who, grant.upload) else "not_found"
+        answer = self.ask(who, "abort", grant.id)
         assert answer.outcome == may, answer
         if answer.status == 204:
-            ticket.upload.bury()
+            grant.upload.bury()
 
     @precondition(lambda self: self.book.uploads)
     @step(pick=PICKS, who=PEOPLE)
@@ -174,13 +174,13 @@ class Sequences(Races, RuleBasedStateMachine):
         """A link, and what is behind it."""
         self.promises.served(picked([*self.book.uploads.values()], pick))
 
-    @precondition(lambda self: self.book.tickets)
+    @precondition(lambda self: self.book.grants)
     @step(seconds=st.sampled_from(PAUSES))
     def wait(self, seconds: int) -> None:
         """Time passes."""
         self.backend.wait(seconds)
 
-    @precondition(lambda self: self.backend.plays_store and self.book.tickets)
+    @precondition(lambda self: self.backend.plays_store and self.book.grants)
     @step(first=st.sampled_from((0, *PAUSES)))
     def clean(self, first: int) -> None:
         """The bucket's lifecycle rules work, perhaps some time later."""

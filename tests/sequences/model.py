@@ -87,7 +87,7 @@ class Upload:
     key: str
     owner: str
     file: File
-    tickets: list["Ticket"] = field(default_factory=list)
+    grants: list["Grant"] = field(default_factory=list)
     urls: list[SentUrl] = field(default_factory=list)
     staged: bytes | None = None
     ready: bytes | None = None
@@ -106,7 +106,7 @@ class Upload:
 
     def all_parts(self) -> Iterator[Parts]:
         """Its multipart uploads."""
-        return (ticket.parts for ticket in self.tickets if ticket.parts)
+        return (grant.parts for grant in self.grants if grant.parts)
 
     def bury(self) -> None:
         """It was deleted."""
@@ -121,7 +121,7 @@ class Upload:
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class Grant:
     """An upload id as a client has it."""
 
     id: str
@@ -146,18 +146,18 @@ class Ticket:
             self.parts.is_gone = True
 
 
-def may_confirm(ticket: Ticket, now: int, *, in_ranges: int, compares_sha256: bool) -> set[str]:
+def may_confirm(grant: Grant, now: int, *, in_ranges: int, compares_sha256: bool) -> set[str]:
     """The outcomes of a confirm by somebody who may; files of more than ``in_ranges`` bytes need several."""
-    upload = ticket.upload
+    upload = grant.upload
     if upload.is_deleted:
         return {"upload_deleted" if upload.has_tombstone else "upload_expired"}
     if upload.ready is not None:
         return {"200"}
-    if ticket.is_expired(now):
+    if grant.is_expired(now):
         return {"upload_expired"}
-    staged = ticket.next_staged()
+    staged = grant.next_staged()
     if staged is None:
-        return {"parts_missing" if ticket.parts else "not_uploaded"}
+        return {"parts_missing" if grant.parts else "not_uploaded"}
     return _judged(upload, staged, in_ranges=in_ranges, compares_sha256=compares_sha256)
 
 
@@ -171,18 +171,18 @@ def _judged(upload: Upload, staged: bytes, *, in_ranges: int, compares_sha256: b
     return {"200", *refusals} | ({"202"} if upload.file.size > in_ranges else set())
 
 
-def may_look(ticket: Ticket, now: int) -> str:
+def may_look(grant: Grant, now: int) -> str:
     """The status of an upload, to somebody who may see it."""
-    upload = ticket.upload
+    upload = grant.upload
     if upload.is_deleted and upload.has_tombstone:
         return "deleted"
     if upload.is_ready:
         return "ready"
-    if upload.is_deleted or ticket.is_expired(now):
+    if upload.is_deleted or grant.is_expired(now):
         return "expired"
     if upload.staged is not None:
         return "uploaded"
-    return "uploading" if ticket.parts and ticket.parts.stored else "pending"
+    return "uploading" if grant.parts and grant.parts.stored else "pending"
 
 
 def may_put(upload: Upload, sent: SentUrl, body: bytes, now: int, *, checks: bool | None) -> set[int]:

@@ -9,7 +9,8 @@ from starlette.testclient import TestClient
 
 from broker import settings
 from broker.core.limits import PART_MIN
-from broker.store.r2 import R2ObjectStore
+from broker.service.assembly import assemble
+from broker.store.s3 import S3ObjectStore
 from broker.web.app import create_app
 from tests.stores.place import Place, send
 
@@ -43,8 +44,8 @@ class OverSeaweedFS:
             "BROKER_RATE_LIMIT": "0",
             "JWT_SECRET": JWT_SECRET,
         }
-        store = R2ObjectStore(self._presigner)
-        app = create_app(settings.parse(environment), store=store, clock=lambda: time.time() + self._ahead)
+        store = S3ObjectStore(self._presigner)
+        app = create_app(assemble(settings.parse(environment), store=store, clock=lambda: time.time() + self._ahead))
         self._client = TestClient(app, follow_redirects=False)
         self._client.__enter__()
 

@@ -8,7 +8,7 @@ import jwt
 
 from .backend import EVERYBODY, SERVICE, USERS, Answer, Backend, Call
 from .book import UNKNOWN_KEYS, UNKNOWN_TICKETS, Book
-from .model import Ticket, Upload, may_confirm, may_look
+from .model import Grant, Upload, may_confirm, may_look
 
 BY_TICKET: tuple[tuple[str, tuple[Any, ...]], ...] = (("look", ()), ("confirm", ()), ("abort", ()), ("parts", ((1,),)))
 BY_KEY = ("object", "head", "delete")
@@ -44,8 +44,8 @@ class Promises:
             else:
                 self.served(upload)
             if upload.is_deleted:
-                for ticket in upload.tickets:
-                    self._stays_deleted(ticket)
+                for grant in upload.grants:
+                    self._stays_deleted(grant)
 
     def _in_turn(self) -> list[Upload]:
         """All uploads; over HTTP one after the other, so that a step takes no longer the later it is."""
@@ -90,22 +90,22 @@ class Promises:
         owned = self._ask(upload.owner, "object", upload.key)
         assert (owned.status, owned.document["size"]) == (200, len(upload.ready))
         assert owned == self._ask(SERVICE, "object", upload.key)
-        for ticket in upload.tickets:
-            self.receipt(upload, self._ask(upload.owner, "confirm", ticket.id).document)
-            assert self._ask(upload.owner, "abort", ticket.id).outcome == "upload_confirmed"
-            look = self._ask(upload.owner, "look", ticket.id)
+        for grant in upload.grants:
+            self.receipt(upload, self._ask(upload.owner, "confirm", grant.id).document)
+            assert self._ask(upload.owner, "abort", grant.id).outcome == "upload_confirmed"
+            look = self._ask(upload.owner, "look", grant.id)
             assert (look.document["status"], look.document["key"]) == ("ready", upload.key)
         self.served(upload)
 
-    def _stays_deleted(self, ticket: Ticket) -> None:
+    def _stays_deleted(self, grant: Grant) -> None:
         now = self._backend.now()
-        owner = ticket.upload.owner
-        assert ticket.upload.has_tombstone or ticket.is_expired(now), "the tombstone went before the id"
-        outcomes = may_confirm(ticket, now, in_ranges=0, compares_sha256=False)
-        confirm = self._ask(owner, "confirm", ticket.id)
+        owner = grant.upload.owner
+        assert grant.upload.has_tombstone or grant.is_expired(now), "the tombstone went before the id"
+        outcomes = may_confirm(grant, now, in_ranges=0, compares_sha256=False)
+        confirm = self._ask(owner, "confirm", grant.id)
         assert confirm.status == 410, confirm
         assert confirm.outcome in outcomes, (confirm, outcomes)
-        assert self._ask(owner, "look", ticket.id).document["status"] == may_look(ticket, now)
+        assert self._ask(owner, "look", grant.id).document["status"] == may_look(grant, now)
 
     def _is_private(self, upload: Upload) -> None:
         """To another user it is as if it had never been."""
@@ -113,9 +113,9 @@ class Promises:
             if other == upload.owner:
                 continue
             self._is_unknown(upload.key, (other,))
-            for ticket in upload.tickets:
+            for grant in upload.grants:
                 for name, more in BY_TICKET:
-                    foreign = self._ask(other, name, ticket.id, *more)
+                    foreign = self._ask(other, name, grant.id, *more)
                     assert foreign.outcome == "not_found", (name, foreign)
                     assert foreign == self._to_unknown(other, name, UNKNOWN_TICKETS[0], *more), name
 

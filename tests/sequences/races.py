@@ -7,7 +7,7 @@ from hypothesis.stateful import precondition
 
 from .acts import Acts, picked
 from .backend import SERVICE, USERS, Answer, Call
-from .model import File, Ticket, Upload, content
+from .model import File, Grant, Upload, content
 from .steps import PICKS, step
 
 RACERS = ("confirm", "abort", "delete", "delete_many", "put", "confirm_by_another_id")
@@ -18,7 +18,7 @@ FINAL = {("abort", 204), ("delete", 204), ("delete_many", 200)}
 class Races(Acts):
     """Races for one upload."""
 
-    @precondition(lambda self: self.backend.plays_store and self.book.tickets)
+    @precondition(lambda self: self.backend.plays_store and self.book.grants)
     @step(
         pick=PICKS,
         racers=st.lists(st.sampled_from(RACERS), min_size=2, max_size=3),
@@ -26,7 +26,7 @@ class Races(Acts):
     )
     def race(self, pick: int, racers: list[str], order: list[int]) -> None:
         """Several calls at once, of which each may come first at every request to the store."""
-        self._race(picked(self.book.tickets, pick), racers, order)
+        self._race(picked(self.book.grants, pick), racers, order)
 
     @precondition(lambda self: self.backend.plays_store)
     @step(
@@ -39,23 +39,23 @@ class Races(Acts):
         number, in_parts = shape
         file = File("e.mp3", self.size_of(number), (), in_parts)
         self.create_for((USERS[0], (file,), None), "first")
-        self._race(self.book.tickets[-1], ["confirm", *racers], order)
+        self._race(self.book.grants[-1], ["confirm", *racers], order)
 
-    def _race(self, ticket: Ticket, racers: Sequence[str], order: Sequence[int]) -> None:
-        calls = [call for racer in racers for call in self._racer(racer, ticket)]
-        was_ready = ticket.upload.is_ready
+    def _race(self, grant: Grant, racers: Sequence[str], order: Sequence[int]) -> None:
+        calls = [call for racer in racers for call in self._racer(racer, grant)]
+        was_ready = grant.upload.is_ready
         answers = self.backend.race(calls, order)
         for call, answer in zip(calls, answers, strict=True):
             self.outcomes[f"race: {call.name} {answer.outcome}"] += 1
             assert answer.status < 500, (call, answer)
-        self._settle(ticket, calls, answers)
+        self._settle(grant, calls, answers)
         if any(answer.outcome == "upload_confirmed" for answer in answers):
             assert was_ready or any(call.name == "confirm" for call in calls)
 
-    def _racer(self, racer: str, ticket: Ticket) -> list[Call]:
-        upload = ticket.upload
+    def _racer(self, racer: str, grant: Grant) -> list[Call]:
+        upload = grant.upload
         if racer == "confirm_by_another_id":
-            alike = [each for each in upload.tickets if each.parts in (None, ticket.parts)]
+            alike = [each for each in upload.grants if each.parts in (None, grant.parts)]
             return [Call(SERVICE, "confirm", (alike[0].id,))] if alike else []
         if racer == "put":
             single = [sent for sent in upload.urls if not sent.parts]
@@ -63,28 +63,28 @@ class Races(Acts):
             return [Call("", "put", (sent.url, sent.headers, body)) for sent in single[-1:]]
         if racer == "delete_many":
             return [Call(SERVICE, racer, ([upload.key],))]
-        return [Call(upload.owner, racer, (upload.key if racer == "delete" else ticket.id,))]
+        return [Call(upload.owner, racer, (upload.key if racer == "delete" else grant.id,))]
 
-    def _settle(self, ticket: Ticket, calls: Sequence[Call], answers: Sequence[Answer]) -> None:
+    def _settle(self, grant: Grant, calls: Sequence[Call], answers: Sequence[Answer]) -> None:
         """Write down what came of a race: what is there now must follow from the answers."""
-        upload = ticket.upload
+        upload = grant.upload
         confirms = [answer for call, answer in zip(calls, answers, strict=True) if call.name == "confirm"]
         outcomes = {(call.name, answer.status) for call, answer in zip(calls, answers, strict=True)}
         if ("put", 200) in outcomes:
             upload.staged = content(upload.file.size, "second")
-            if ticket.parts and not ticket.parts.is_gone:
-                ticket.parts.is_gone = None  # a confirm that found them to be left over has aborted them
-        status = self.ask(upload.owner, "look", ticket.id).document["status"]
+            if grant.parts and not grant.parts.is_gone:
+                grant.parts.is_gone = None  # a confirm that found them to be left over has aborted them
+        status = self.ask(upload.owner, "look", grant.id).document["status"]
         was_confirmed = any(answer.status == 200 for answer in confirms)
         if was_confirmed or (confirms and status in ("ready", "uploaded")):
-            ticket.joins()
+            grant.joins()
         if was_confirmed or (confirms and status == "ready"):
             upload.ready = upload.ready or upload.staged
         for answer in confirms:
             if answer.status == 200:
                 self.promises.receipt(upload, answer.document)
         self._end(upload, status, is_deleted=bool(outcomes & FINAL), calls=calls)
-        assert status in self.may_look(ticket), (status, calls, answers)
+        assert status in self.may_look(grant), (status, calls, answers)
 
     def _end(self, upload: Upload, status: str, *, is_deleted: bool, calls: Sequence[Call]) -> None:
         if is_deleted:

@@ -55,7 +55,7 @@ def _life(backend: Backend) -> list[tuple[str, list[str]]]:
     file = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 57, "sha256": None}
     created = backend.ask(Call("user-1", "create", ([file], None)))
     (upload,) = created.document["uploads"]
-    ticket = upload["uploadId"]
+    grant = upload["uploadId"]
     key = read(upload["url"]).ref.key.replace("incoming/", "media/")
     answers = [created]
     for after in ("nothing", "put", "delete"):
@@ -64,8 +64,8 @@ def _life(backend: Backend) -> list[tuple[str, list[str]]]:
         if after == "delete":
             answers.append(backend.ask(Call("service", "delete", (key,))))
         for who in EVERYBODY:
-            answers += [backend.ask(Call(who, name, (ticket,))) for name in ("look", "confirm")]
+            answers += [backend.ask(Call(who, name, (grant,))) for name in ("look", "confirm")]
             answers += [backend.ask(Call(who, name, (key,))) for name in ("object", "link")]
-            answers.append(backend.ask(Call(who, "confirm_many", ([ticket, "x"],))))
-    answers.append(backend.ask(Call("user-1", "abort", (ticket,))))
+            answers.append(backend.ask(Call(who, "confirm_many", ([grant, "x"],))))
+    answers.append(backend.ask(Call("user-1", "abort", (grant,))))
     return [(answer.outcome, sorted(answer.document)) for answer in answers]

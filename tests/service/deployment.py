@@ -4,11 +4,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from broker import service, settings
+from broker import settings
 from broker.core.model import ObjectRef, Principal
-from broker.core.policy import Declaration
-from broker.core.receipts import Receipts
-from broker.service import Services
+from broker.core.upload_rules import Declaration
+from broker.service.assembly import Services, assemble
 from broker.service.confirmation import ConfirmedUpload
 from broker.service.uploads import CreatedUpload
 from tests.stores.memory import MemoryObjectStore
@@ -33,9 +32,9 @@ class Deployment:
 
     def __post_init__(self) -> None:
         configured = settings.parse({**ENVIRONMENT, **self.environment})
-        assert configured.store
-        receipts = Receipts(configured.secrets, issuer=configured.issuer)
-        self.services: Services = service.build(configured, configured.store, self.store, receipts, lambda: self.now)
+        assembled = assemble(configured, store=self.store, clock=lambda: self.now)
+        assert assembled.services
+        self.services: Services = assembled.services
 
     async def create(self, declared: Declaration = DECLARED, principal: Principal = USER) -> CreatedUpload:
         """One upload."""
@@ -59,9 +58,9 @@ class Deployment:
         self.store.put(ref, content, content_type=content_type)
         return ref
 
-    async def confirm(self, ticket: str, principal: Principal = USER) -> ConfirmedUpload:
+    async def confirm(self, upload_id: str, principal: Principal = USER) -> ConfirmedUpload:
         """The track-ready answer."""
-        outcome = await self.services.uploads.confirm(principal, ticket)
+        outcome = await self.services.uploads.confirm(principal, upload_id)
         assert isinstance(outcome, ConfirmedUpload)
         return outcome
 
@@ -69,4 +68,4 @@ class Deployment:
         """A confirmed upload's key."""
         created = await self.create(principal=principal)
         self.put(created)
-        return (await self.confirm(created.ticket, principal)).track.key
+        return (await self.confirm(created.upload_id, principal)).track.key

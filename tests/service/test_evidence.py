@@ -23,8 +23,8 @@ async def confirmed(deployment: Deployment, content: bytes = MP3) -> ConfirmedUp
     """An upload with a declared SHA-256, whose staged object is ``content``."""
     created = await deployment.create(WITH_SHA256)
     deployment.put(created, content)
-    first = await deployment.confirm(created.ticket)
-    assert await deployment.confirm(created.ticket) == first
+    first = await deployment.confirm(created.upload_id)
+    assert await deployment.confirm(created.upload_id) == first
     return first
 
 
@@ -71,10 +71,10 @@ async def test_evidence_is_kept_with_the_ready_object() -> None:
     deployment = Deployment()
     created = await deployment.create(WITH_SHA256)
     staged = deployment.put(created)
-    first = await deployment.confirm(created.ticket)
+    first = await deployment.confirm(created.upload_id)
     await deployment.store.delete(staged)
     later = Deployment({"SHA256_EVIDENCE": "store"}, deployment.store)
-    assert await later.confirm(created.ticket) == first
+    assert await later.confirm(created.upload_id) == first
 
 
 @pytest.mark.parametrize("digest", ["", "not base64", "QUJD"])
@@ -83,10 +83,10 @@ async def test_metadata_that_is_not_this_files_proves_nothing(digest: str) -> No
     deployment = Deployment()
     created = await deployment.create(WITH_SHA256)
     deployment.put(created)
-    key = (await deployment.confirm(created.ticket)).track.key
+    key = (await deployment.confirm(created.upload_id)).track.key
     (ready,) = [ref for ref in deployment.store.objects if ref.key == key]
     deployment.store.put(ready, MP3, metadata={"sha256": digest, "sha256-evidence": "store"})
-    assert proof(await deployment.confirm(created.ticket)) == (None, None)
+    assert proof(await deployment.confirm(created.upload_id)) == (None, None)
 
 
 async def test_without_a_declared_checksum_nothing_is_asked_or_stated() -> None:
@@ -94,6 +94,6 @@ async def test_without_a_declared_checksum_nothing_is_asked_or_stated() -> None:
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    outcome = await deployment.services.uploads.confirm(USER, created.ticket)
+    outcome = await deployment.services.uploads.confirm(USER, created.upload_id)
     assert isinstance(outcome, ConfirmedUpload)
     assert proof(outcome) == (None, None)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from broker.core.model import Beginning, ObjectRef, StoredObject
+from broker.core.model import ObjectHead, ObjectRef, StoredObject
 from broker.errors import NotFoundError
 from broker.service.batches import CONCURRENCY
 from broker.service.downloads import LinkOptions
@@ -23,7 +23,7 @@ class SlowStore(MemoryObjectStore):
         await self._moment()
         return await super().head(ref, is_long=is_long)
 
-    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
         """Another one."""
         await self._moment()
         return await super().first_bytes(ref, count, checksum=checksum)
@@ -42,7 +42,7 @@ def store() -> SlowStore:
 
 
 def keys(count: int) -> list[str]:
-    """Keys of no object."""
+    """KeySource of no object."""
     return [f"media/00000000-0000-4000-8000-{number:012}.mp3" for number in range(count)]
 
 
@@ -62,7 +62,7 @@ async def test_seq06_a_batch_confirms_a_few_at_a_time(store: SlowStore) -> None:
     created = await deployment.create_many([DECLARED] * 100)
     for each in created:
         deployment.put(each)
-    outcomes = await deployment.services.uploads.confirm_many(USER, [each.ticket for each in created])
+    outcomes = await deployment.services.uploads.confirm_many(USER, [each.upload_id for each in created])
     assert len(outcomes) == 100
     assert store.most <= 2 * CONCURRENCY  # each looks at two places
 
@@ -70,15 +70,15 @@ async def test_seq06_a_batch_confirms_a_few_at_a_time(store: SlowStore) -> None:
 async def test_seq05_confirms_of_one_upload_are_joined_whatever_their_ids_are() -> None:
     """Retried creates give one upload many ids: the store is asked once for all that confirm together."""
     deployment = Deployment()
-    tickets = []
+    upload_ids = []
     for _ in range(12):
         deployment.now += 1
         (created,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
-        tickets.append(created.ticket)
+        upload_ids.append(created.upload_id)
     deployment.put(created)
-    assert len(set(tickets)) == 12
+    assert len(set(upload_ids)) == 12
     confirm = deployment.services.uploads.confirm
-    outcomes = await asyncio.gather(*(confirm(USER, ticket) for ticket in tickets))
+    outcomes = await asyncio.gather(*(confirm(USER, upload_id) for upload_id in upload_ids))
     assert len({id(outcome) for outcome in outcomes}) == 1
     assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
@@ -89,10 +89,10 @@ async def test_an_expired_id_is_not_joined_with_a_good_one() -> None:
     (early,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
     deployment.now += 60
     (late,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
-    assert early.upload.id == late.upload.id
+    assert early.upload.uuid == late.upload.uuid
     deployment.now = early.upload.expires_at
     early_outcome, late_outcome = await asyncio.gather(
-        *(deployment.services.uploads.confirm(USER, each.ticket) for each in (early, late)), return_exceptions=True
+        *(deployment.services.uploads.confirm(USER, each.upload_id) for each in (early, late)), return_exceptions=True
     )
     assert [type(outcome).__name__ for outcome in (early_outcome, late_outcome)] == [
         "UploadExpiredError",

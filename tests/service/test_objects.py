@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core import keys
+from broker.core import object_keys
 from broker.core.model import ObjectRef
 from broker.core.tombstone import is_tombstone
 from broker.errors import ForbiddenError, InvalidRequestError, NotFoundError, StorageUnavailableError
@@ -47,7 +47,7 @@ async def test_deleting_leaves_a_tombstone_and_is_not_found_again() -> None:
     key = await deployment.ready()
     await deployment.services.objects.delete(USER, key)
     assert await deployment.store.head(ObjectRef("songs", key)) is None
-    assert is_tombstone(await deployment.store.head(ObjectRef("songs", keys.staged_twin(key))))
+    assert is_tombstone(await deployment.store.head(ObjectRef("songs", object_keys.staged_twin(key))))
     with pytest.raises(NotFoundError):
         await deployment.services.objects.delete(USER, key)
 
@@ -67,7 +67,7 @@ async def test_a_tombstone_comes_before_the_removal() -> None:
     deployment.store.failing = {"delete"}
     with pytest.raises(StorageUnavailableError):
         await deployment.services.objects.delete(USER, key)
-    assert is_tombstone(await deployment.store.head(ObjectRef("songs", keys.staged_twin(key))))
+    assert is_tombstone(await deployment.store.head(ObjectRef("songs", object_keys.staged_twin(key))))
     deployment.store.failing = set()
     await deployment.services.objects.delete(USER, key)
 
@@ -84,7 +84,7 @@ async def test_an_old_object_is_deleted_without_a_pause(monkeypatch: pytest.Monk
 async def test_a_bulk_delete_returns_the_keys_that_it_failed_to_delete() -> None:
     deployment = Deployment()
     wanted = [LEGACY.replace("0b9c", start) for start in ("0000", "1111", "2222")]
-    deployment.store.undeletable = {keys.staged_twin(wanted[0]), wanted[1]}
+    deployment.store.undeletable = {object_keys.staged_twin(wanted[0]), wanted[1]}
     failed = await deployment.services.objects.delete_many(SERVICE, [*wanted, wanted[2]])
     assert failed == {wanted[0]: "put_empty fails for this key", wanted[1]: "InternalError"}
 
@@ -100,7 +100,7 @@ async def test_a_deletion_aborts_what_is_under_way_in_parts() -> None:
     deployment = Deployment()
     key = await deployment.ready()
     other = LEGACY.replace("0b9c", "0000")
-    for where in (key, keys.staged_twin(key), other):
+    for where in (key, object_keys.staged_twin(key), other):
         await deployment.store.create_multipart(ObjectRef("songs", where), headers={"content-type": "audio/mpeg"})
     await deployment.services.objects.delete_many(SERVICE, [key])
     assert [found.ref.key for found in deployment.store.multiparts.values()] == [other]

@@ -45,17 +45,17 @@ async def upload(deployment: Deployment, size: int, principal: Principal = USER)
     parts = plan(size)
     for number in parts.numbers():
         body = MP3 if number == 1 else b""
-        deployment.store.put_part(created.upload.multipart.upload_id, number, body, size=parts.size_of(number))
+        deployment.store.put_part(created.upload.multipart.s3_upload_id, number, body, size=parts.size_of(number))
     return created
 
 
 def ready(created: CreatedUpload) -> ObjectRef:
     """Where it is promoted to."""
-    return ObjectRef("songs", f"media/{created.upload.id}.mp3")
+    return ObjectRef("songs", f"media/{created.upload.uuid}.mp3")
 
 
 async def test_it_is_copied_in_equal_ranges_with_its_own_headers(deployment: Deployment, staged: CreatedUpload) -> None:
-    confirmed = await deployment.confirm(staged.ticket)
+    confirmed = await deployment.confirm(staged.upload_id)
 
     found = deployment.store.objects[ready(staged)][0]
     assert (found.size, found.content_type, found.etag) == (SIZE, "audio/mpeg", confirmed.track.etag)
@@ -68,7 +68,7 @@ async def test_it_is_copied_in_equal_ranges_with_its_own_headers(deployment: Dep
 
 async def test_what_one_copy_may_carry_is_copied_at_once(deployment: Deployment) -> None:
     created = await upload(deployment, promotion.COPY_MAX)
-    assert (await deployment.confirm(created.ticket)).track.etag.endswith(f"-{-(-promotion.COPY_MAX // PREFERRED)}")
+    assert (await deployment.confirm(created.upload_id)).track.etag.endswith(f"-{-(-promotion.COPY_MAX // PREFERRED)}")
     assert (deployment.store.calls["copy"], deployment.store.calls["copy_part"]) == (1, 0)
 
 
@@ -77,7 +77,7 @@ async def test_past_its_deadline_it_says_how_far_it_is_and_goes_on_when_asked_ag
 ) -> None:
     monkeypatch.setattr(promotion, "DEADLINE", 0)
     copied = []
-    while isinstance(outcome := await deployment.services.uploads.confirm(USER, staged.ticket), Promoting):
+    while isinstance(outcome := await deployment.services.uploads.confirm(USER, staged.upload_id), Promoting):
         assert outcome.size == SIZE
         copied.append(outcome.copied)
 
@@ -100,8 +100,8 @@ async def test_a_failed_range_is_copied_by_the_next_confirm(
 
     monkeypatch.setattr(deployment.store, "copy_part", fails_once)
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(staged.ticket)
-    assert await deployment.confirm(staged.ticket)
+        await deployment.confirm(staged.upload_id)
+    assert await deployment.confirm(staged.upload_id)
     assert deployment.store.calls["copy_part"] == RANGES.count
 
 
@@ -125,7 +125,7 @@ async def test_every_range_has_the_checked_version_as_its_condition(
 
     monkeypatch.setattr(deployment.store, "copy_part", changed)
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(staged.ticket)
+        await deployment.confirm(staged.upload_id)
     assert ready(staged) not in deployment.store.objects
     assert deployment.store.multiparts == {}
 
@@ -144,7 +144,7 @@ async def test_a_version_that_changes_behind_the_last_range_is_not_completed(
 
     monkeypatch.setattr(deployment.store, "copy_part", changed)
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(staged.ticket)
+        await deployment.confirm(staged.upload_id)
     assert ready(staged) not in deployment.store.objects
     assert deployment.store.multiparts == {}
 
@@ -155,11 +155,11 @@ async def test_a_promotion_of_an_earlier_version_is_begun_anew(
     """SEQ04: confirm, 202, the staged object is replaced, confirm."""
     with monkeypatch.context() as patched:
         patched.setattr(promotion, "DEADLINE", 0)
-        assert isinstance(await deployment.services.uploads.confirm(USER, staged.ticket), Promoting)
+        assert isinstance(await deployment.services.uploads.confirm(USER, staged.upload_id), Promoting)
     (begun,) = deployment.store.multiparts
-    source = ObjectRef("songs", f"incoming/{staged.upload.id}.mp3")
+    source = ObjectRef("songs", f"incoming/{staged.upload.uuid}.mp3")
     replaced(deployment, source)
-    await deployment.confirm(staged.ticket)
+    await deployment.confirm(staged.upload_id)
 
     assert deployment.store.calls["create_multipart"] == 3
     assert begun not in deployment.store.multiparts
@@ -170,10 +170,10 @@ async def test_an_abort_aborts_a_promotion_under_way(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(promotion, "DEADLINE", 0)
-    await deployment.services.uploads.confirm(USER, staged.ticket)
+    await deployment.services.uploads.confirm(USER, staged.upload_id)
     assert deployment.store.multiparts
 
-    await deployment.services.uploads.abort(USER, staged.ticket)
+    await deployment.services.uploads.abort(USER, staged.upload_id)
 
     assert deployment.store.multiparts == {}
     assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
@@ -188,12 +188,12 @@ async def test_an_abort_in_the_middle_of_a_promotion_wins(
 
     async def aborted(ref: ObjectRef, *arguments: Any, **options: Any) -> bool:
         if verb == "copy_part" or ref == ready(staged):
-            await deployment.services.uploads.abort(USER, staged.ticket)
+            await deployment.services.uploads.abort(USER, staged.upload_id)
         return bool(await original(ref, *arguments, **options))
 
     monkeypatch.setattr(deployment.store, verb, aborted)
     with pytest.raises(UploadDeletedError):
-        await deployment.confirm(staged.ticket)
+        await deployment.confirm(staged.upload_id)
     assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
 
 
@@ -203,16 +203,16 @@ async def test_a_promotion_that_completes_behind_a_deletion_removes_what_it_made
     """SEQ09: the store carries out the completion after the deletion has removed everything."""
     complete = deployment.store.complete_multipart
 
-    async def late(ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+    async def late(ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
         if ref == ready(staged):
-            kept = deployment.store.multiparts[upload_id]
-            await deployment.services.uploads.abort(USER, staged.ticket)
-            deployment.store.multiparts[upload_id] = kept
-        return await complete(ref, upload_id, parts)
+            kept = deployment.store.multiparts[s3_upload_id]
+            await deployment.services.uploads.abort(USER, staged.upload_id)
+            deployment.store.multiparts[s3_upload_id] = kept
+        return await complete(ref, s3_upload_id, parts)
 
     monkeypatch.setattr(deployment.store, "complete_multipart", late)
     with pytest.raises(UploadDeletedError):
-        await deployment.confirm(staged.ticket)
+        await deployment.confirm(staged.upload_id)
     assert ready(staged) not in deployment.store.objects
 
 
@@ -223,16 +223,16 @@ async def test_a_promotion_that_another_process_completes_is_confirmed(
     """Its multipart upload is gone under our hands, and the object is there."""
     list_parts, seen = deployment.store.list_parts, list[str]()
 
-    async def raced(ref: ObjectRef, upload_id: str) -> object:
+    async def raced(ref: ObjectRef, s3_upload_id: str) -> object:
         if ref == ready(staged):
-            seen.append(upload_id)
+            seen.append(s3_upload_id)
             if len(seen) == after:
-                upload = deployment.store.multiparts.pop(upload_id)
+                upload = deployment.store.multiparts.pop(s3_upload_id)
                 deployment.store._make(ref, upload.headers, MP3, SIZE, "a" * 32 + "-21")
-        return await list_parts(ref, upload_id)
+        return await list_parts(ref, s3_upload_id)
 
     monkeypatch.setattr(deployment.store, "list_parts", raced)
-    assert (await deployment.confirm(staged.ticket)).track.etag == "a" * 32 + "-21"
+    assert (await deployment.confirm(staged.upload_id)).track.etag == "a" * 32 + "-21"
 
 
 async def test_the_largest_object_needs_no_more_than_ten_thousand_ranges() -> None:
@@ -270,14 +270,14 @@ async def test_the_ranges_of_all_promotions_have_few_turns(
     monkeypatch.setattr(promotion, "DEADLINE", 0.2)
     uploads = deployment.services.uploads
     staged = [await upload(deployment, SIZE) for _ in range(5)]
-    confirms = [asyncio.create_task(uploads.confirm(SERVICE, each.ticket)) for each in staged]
+    confirms = [asyncio.create_task(uploads.confirm(SERVICE, each.upload_id)) for each in staged]
     await becomes(lambda: any(confirm.done() for confirm in confirms))
     assert copying.most == promotion.RANGES_AT_ONCE
     copying.may_end.set()
     outcomes = await asyncio.gather(*confirms)
     assert {type(outcome) for outcome in outcomes} == {Promoting}
     monkeypatch.setattr(promotion, "DEADLINE", 60)
-    assert {type(await uploads.confirm(SERVICE, each.ticket)) for each in staged} == {ConfirmedUpload}
+    assert {type(await uploads.confirm(SERVICE, each.upload_id)) for each in staged} == {ConfirmedUpload}
 
 
 async def test_one_user_has_a_quarter_of_the_turns(deployment: Deployment, copying: Copying) -> None:
@@ -287,7 +287,7 @@ async def test_one_user_has_a_quarter_of_the_turns(deployment: Deployment, copyi
     for principal in (*(USER,) * 10, OTHER):
         CALLER.set(principal.subject)
         created = await upload(deployment, SIZE, principal)
-        tasks.append(asyncio.create_task(uploads.confirm(principal, created.ticket)))
+        tasks.append(asyncio.create_task(uploads.confirm(principal, created.upload_id)))
     await becomes(lambda: copying.under_way == promotion.RANGES_AT_ONCE // 2)
     copying.may_end.set()
     assert {type(outcome) for outcome in await asyncio.gather(*tasks)} == {ConfirmedUpload}

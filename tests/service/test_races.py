@@ -50,7 +50,7 @@ async def test_seq09_a_copy_that_ends_behind_a_deletion_is_removed_by_its_confir
     created = await deployment.create()
     staged = deployment.put(created)
     with pytest.raises(UploadDeletedError):
-        await deployment.confirm(created.ticket)
+        await deployment.confirm(created.upload_id)
     assert set(deployment.store.objects) == {staged}
 
 
@@ -59,7 +59,7 @@ async def test_a_quick_copy_costs_no_second_look() -> None:
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    await deployment.confirm(created.ticket)
+    await deployment.confirm(created.upload_id)
     assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
 
@@ -68,10 +68,10 @@ async def test_seq09_what_a_deletion_left_half_done_is_finished_by_a_confirm() -
     deployment = Deployment()
     created = await deployment.create()
     staged = deployment.put(created)
-    await deployment.confirm(created.ticket)
+    await deployment.confirm(created.upload_id)
     await deployment.store.put_empty(staged, headers=HEADERS)
     with pytest.raises(UploadDeletedError):
-        await deployment.confirm(created.ticket)
+        await deployment.confirm(created.upload_id)
     assert set(deployment.store.objects) == {staged}
 
 
@@ -80,9 +80,9 @@ async def test_an_abort_of_a_half_deleted_upload_finishes_it() -> None:
     deployment = Deployment()
     created = await deployment.create()
     staged = deployment.put(created)
-    await deployment.confirm(created.ticket)
+    await deployment.confirm(created.upload_id)
     await deployment.store.put_empty(staged, headers=HEADERS)
-    await deployment.services.uploads.abort(USER, created.ticket)
+    await deployment.services.uploads.abort(USER, created.upload_id)
     assert set(deployment.store.objects) == {staged}
 
 
@@ -102,10 +102,10 @@ async def test_a_throttled_copy_looks_whether_another_one_made_the_object(
 
     monkeypatch.setattr(deployment.store, "copy", throttled)
     if is_there:
-        assert await deployment.confirm(created.ticket)
+        assert await deployment.confirm(created.upload_id)
     else:
         with pytest.raises(ObjectThrottledError):
-            await deployment.confirm(created.ticket)
+            await deployment.confirm(created.upload_id)
 
 
 async def test_seq09_in_one_process_an_abort_waits_for_the_confirm_of_its_upload() -> None:
@@ -115,7 +115,7 @@ async def test_seq09_in_one_process_an_abort_waits_for_the_confirm_of_its_upload
         created = await deployment.create()
         deployment.put(created)
         uploads = deployment.services.uploads
-        calls = [uploads.confirm(USER, created.ticket), uploads.abort(USER, created.ticket)]
+        calls = [uploads.confirm(USER, created.upload_id), uploads.abort(USER, created.upload_id)]
         outcomes = await asyncio.gather(*(calls[::-1] if abort_first else calls), return_exceptions=True)
         names = {type(outcome).__name__ for outcome in outcomes}
         assert names in ({"ConfirmedUpload", "UploadConfirmedError"}, {"NoneType", "UploadDeletedError"})
@@ -128,13 +128,13 @@ async def test_a_completion_that_made_nothing_is_no_answer(monkeypatch: pytest.M
     created = await deployment.create()
     deployment.put(created)
 
-    async def nothing(_ref: ObjectRef, upload_id: str, _parts: object) -> bool:
-        del deployment.store.multiparts[upload_id]
+    async def nothing(_ref: ObjectRef, s3_upload_id: str, _parts: object) -> bool:
+        del deployment.store.multiparts[s3_upload_id]
         return True
 
     monkeypatch.setattr(deployment.store, "complete_multipart", nothing)
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(created.ticket)
+        await deployment.confirm(created.upload_id)
 
 
 async def test_a_completion_that_another_promotion_won_gives_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,10 +145,10 @@ async def test_a_completion_that_another_promotion_won_gives_its_answer(monkeypa
     deployment.put(created)
     complete = deployment.store.complete_multipart
 
-    async def second(ref: ObjectRef, upload_id: str, parts: Any) -> bool:
+    async def second(ref: ObjectRef, s3_upload_id: str, parts: Any) -> bool:
         deployment.store.put(ref, MP3, etag="a" * 32)
-        return await complete(ref, upload_id, parts)
+        return await complete(ref, s3_upload_id, parts)
 
     monkeypatch.setattr(deployment.store, "complete_multipart", second)
-    assert (await deployment.confirm(created.ticket)).track.etag == "a" * 32
+    assert (await deployment.confirm(created.upload_id)).track.etag == "a" * 32
     assert deployment.store.multiparts == {}

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
-from broker.core.model import Beginning, ObjectRef, PresignedRequest, UploadStatus
-from broker.core.policy import Declaration
+from broker.core.model import ObjectHead, ObjectRef, PresignedRequest, UploadStatus
 from broker.core.tombstone import is_tombstone
+from broker.core.upload_rules import Declaration
 from broker.errors import (
     BrokerError,
     ChecksumMismatchError,
@@ -78,9 +78,9 @@ async def test_a_confirmed_upload_is_copied_once_and_answers_the_same_for_ever()
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    first = await deployment.confirm(created.ticket, USER)
+    first = await deployment.confirm(created.upload_id, USER)
     deployment.now += 10 * 86_400
-    assert await deployment.confirm(created.ticket, SERVICE) == first
+    assert await deployment.confirm(created.upload_id, SERVICE) == first
     assert deployment.store.calls["copy"] == 1
 
 
@@ -88,7 +88,7 @@ async def test_a_public_bucket_gives_a_url() -> None:
     deployment = Deployment({"R2_PUBLIC_URL": "https://cdn.example"})
     created = await deployment.create()
     deployment.put(created)
-    confirmed = await deployment.confirm(created.ticket, USER)
+    confirmed = await deployment.confirm(created.upload_id, USER)
     assert confirmed.url == f"https://cdn.example/{confirmed.track.key}"
 
 
@@ -108,7 +108,7 @@ async def test_what_was_not_promised_is_not_promoted(
     created = await deployment.create(declared)
     deployment.put(created, content, content_type)
     with pytest.raises(error):
-        await deployment.confirm(created.ticket, USER)
+        await deployment.confirm(created.upload_id, USER)
     assert deployment.store.calls["copy"] == 0
 
 
@@ -116,20 +116,20 @@ async def test_nothing_uploaded_and_not_in_time_are_told_apart() -> None:
     deployment = Deployment()
     created = await deployment.create()
     with pytest.raises(NotUploadedError):
-        await deployment.confirm(created.ticket, USER)
+        await deployment.confirm(created.upload_id, USER)
     deployment.put(created)
     deployment.now += 86_400
     with pytest.raises(UploadExpiredError):
-        await deployment.confirm(created.ticket, USER)
+        await deployment.confirm(created.upload_id, USER)
 
 
 async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothing() -> None:
     """L11, P01: so the answers take the same time, too."""
     deployment = Deployment()
-    ticket = (await deployment.create()).ticket
+    upload_id = (await deployment.create()).upload_id
     uploads = deployment.services.uploads
     for act in (uploads.confirm, uploads.progress, uploads.abort):
-        for principal, asked in ((OTHER, ticket), (USER, "x" + ticket[1:]), (SERVICE, "")):
+        for principal, asked in ((OTHER, upload_id), (USER, "x" + upload_id[1:]), (SERVICE, "")):
             with pytest.raises(NotFoundError):
                 await act(principal, asked)
     assert not deployment.store.calls
@@ -139,7 +139,7 @@ async def test_a_batch_answers_for_each_in_order() -> None:
     deployment = Deployment()
     created = [await deployment.create() for _ in range(2)]
     deployment.put(created[1])
-    outcomes = await deployment.services.uploads.confirm_many(USER, [c.ticket for c in created])
+    outcomes = await deployment.services.uploads.confirm_many(USER, [c.upload_id for c in created])
     assert isinstance(outcomes[0], NotUploadedError)
     assert not isinstance(outcomes[1], BrokerError)
 
@@ -159,7 +159,7 @@ async def test_who_loses_the_race_to_promote_gives_the_winners_answer() -> None:
     deployment = Deployment(store=RacingStore())
     created = await deployment.create()
     deployment.put(created)
-    confirmed = await deployment.confirm(created.ticket, USER)
+    confirmed = await deployment.confirm(created.upload_id, USER)
     assert confirmed.track.etag == hashlib.md5(MP3).hexdigest()
 
 
@@ -170,13 +170,13 @@ async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_y
     created = await deployment.create()
     deployment.put(created)
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(created.ticket, USER)
+        await deployment.confirm(created.upload_id, USER)
 
 
 class ChangingStore(MemoryObjectStore):
     """The object is replaced right after it was looked at."""
 
-    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
         """The version that was."""
         found = await super().first_bytes(ref, count, checksum=checksum)
         self.put(ref, b"<html>")
@@ -189,7 +189,7 @@ async def test_another_version_than_was_looked_at_is_never_promoted() -> None:
     created = await deployment.create()
     staged = deployment.put(created)
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(created.ticket, USER)
+        await deployment.confirm(created.upload_id, USER)
     assert set(deployment.store.objects) == {staged}
 
 
@@ -197,7 +197,7 @@ async def test_a_confirm_looks_once_at_each_place_and_copies() -> None:
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    await deployment.confirm(created.ticket, USER)
+    await deployment.confirm(created.upload_id, USER)
     assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
 
@@ -207,24 +207,24 @@ async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> Non
     deployment.put(created)
     deployment.store.failing.add("head")
     with pytest.raises(StorageUnavailableError):
-        await deployment.confirm(created.ticket, USER)
+        await deployment.confirm(created.upload_id, USER)
     deployment.store.failing.clear()
-    await deployment.confirm(created.ticket, USER)
+    await deployment.confirm(created.upload_id, USER)
 
 
 async def test_the_progress_is_what_the_store_has() -> None:
     deployment = Deployment()
     created = await deployment.create()
     progress = deployment.services.uploads.progress
-    assert (await progress(USER, created.ticket)).status is UploadStatus.PENDING
+    assert (await progress(USER, created.upload_id)).status is UploadStatus.PENDING
     deployment.put(created)
-    assert (await progress(USER, created.ticket)).uploaded_bytes == len(MP3)
+    assert (await progress(USER, created.upload_id)).uploaded_bytes == len(MP3)
     deployment.now += 86_400
-    assert (await progress(USER, created.ticket)).status is UploadStatus.EXPIRED
+    assert (await progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
     deployment.now -= 86_400
-    await deployment.confirm(created.ticket, USER)
+    await deployment.confirm(created.upload_id, USER)
     deployment.now += 86_400
-    assert (await progress(USER, created.ticket)).status is UploadStatus.READY
+    assert (await progress(USER, created.upload_id)).status is UploadStatus.READY
 
 
 async def test_an_abort_is_final_and_may_be_repeated() -> None:
@@ -232,11 +232,11 @@ async def test_an_abort_is_final_and_may_be_repeated() -> None:
     created = await deployment.create()
     staged = deployment.put(created)
     for _ in range(2):
-        await deployment.services.uploads.abort(USER, created.ticket)
+        await deployment.services.uploads.abort(USER, created.upload_id)
     assert is_tombstone(await deployment.store.head(staged))
-    assert (await deployment.services.uploads.progress(USER, created.ticket)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
-        await deployment.confirm(created.ticket)
+        await deployment.confirm(created.upload_id)
 
 
 async def test_an_abort_of_a_confirmed_upload_is_refused_and_changes_nothing() -> None:
@@ -244,10 +244,10 @@ async def test_an_abort_of_a_confirmed_upload_is_refused_and_changes_nothing() -
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
-    confirmed = await deployment.confirm(created.ticket)
+    confirmed = await deployment.confirm(created.upload_id)
     with pytest.raises(UploadConfirmedError):
-        await deployment.services.uploads.abort(USER, created.ticket)
-    assert await deployment.confirm(created.ticket) == confirmed
+        await deployment.services.uploads.abort(USER, created.upload_id)
+    assert await deployment.confirm(created.upload_id) == confirmed
 
 
 async def test_a_retried_create_gets_the_same_key_and_another_file_another_one() -> None:
@@ -261,7 +261,7 @@ async def test_a_retried_create_gets_the_same_key_and_another_file_another_one()
 
 
 async def test_a_new_upload_has_a_random_uuid_of_its_own() -> None:
-    made = [(await Deployment().create()).upload.id for _ in range(200)]
+    made = [(await Deployment().create()).upload.uuid for _ in range(200)]
     assert len(set(made)) == len(made)
     parsed = [uuid.UUID(each) for each in made]
     assert {(each.version, each.variant, str(each)) for each in parsed} == {(4, uuid.RFC_4122, each) for each in made}

@@ -10,9 +10,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from broker import settings
-from broker.core.jose import JwksLocation
 from broker.core.model import Evidence
-from broker.core.policy import DownloadAccess
+from broker.core.upload_rules import DownloadAccess
+from broker.crypto.verification_key import JwksLocation
 from broker.settings import Settings, SettingsError, parse
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"

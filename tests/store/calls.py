@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
-from broker.core.sigv4 import Credentials, Presigner
+from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.tombstone import HEADERS
+from broker.crypto.sigv4 import Credentials, Presigner
 from broker.errors import StorageUnavailableError
-from broker.store import breaker
+from broker.store import circuit_breaker
 from broker.store.port import ObjectStore
-from broker.store.r2 import R2ObjectStore, Timeouts
+from broker.store.s3 import S3ObjectStore, Timeouts
 from tests.patience import PATIENCE, SLACK
 
 from .wire import Act, Wire, answer, wire
@@ -80,7 +80,7 @@ VERBS = {
     "first_bytes": Verb(
         lambda store: store.first_bytes(REF, 4),
         answer(206, {**OBJECT, "Content-Range": "bytes 0-3/11"}, b"ID3\x04"),
-        Beginning(StoredObject(11, "audio/mpeg", "abc", NOW, {}), b"ID3\x04"),
+        ObjectHead(StoredObject(11, "audio/mpeg", "abc", NOW, {}), b"ID3\x04"),
     ),
     "put_empty": Verb(lambda store: store.put_empty(REF, headers=HEADERS), answer(200, {"ETag": '"abc"'}), None),
     "copy": Verb(
@@ -133,10 +133,10 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 
 
 @asynccontextmanager
-async def store_at(endpoint: str, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[R2ObjectStore]:
+async def store_at(endpoint: str, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[S3ObjectStore]:
     """The adapter over ``endpoint``, whose clock stands at ``NOW``."""
     presigner = Presigner(CREDENTIALS, endpoint)
-    store = R2ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, **limits)
+    store = S3ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, **limits)
     try:
         yield store
     finally:
@@ -150,7 +150,7 @@ def check_discreet(reason: str) -> None:
 
 
 @asynccontextmanager
-async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[tuple[R2ObjectStore, Wire]]:
+async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[tuple[S3ObjectStore, Wire]]:
     """The adapter over a server that acts so."""
     async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", timeouts, **limits) as store:
         yield store, server
@@ -169,6 +169,6 @@ async def unavailable(store: ObjectStore, verb: Verb, within: float = TIMEOUTS.t
 
 def opens_at_once(monkeypatch: pytest.MonkeyPatch, *, pause: float) -> None:
     """Let the failures that open a circuit need no span of time, and the first probe come after ``pause`` seconds."""
-    monkeypatch.setattr(breaker, "SPAN", 0.0)
-    monkeypatch.setattr(breaker, "PAUSE", pause)
-    monkeypatch.setattr(breaker, "PAUSE_MAX", 60.0)
+    monkeypatch.setattr(circuit_breaker, "SPAN", 0.0)
+    monkeypatch.setattr(circuit_breaker, "PAUSE", pause)
+    monkeypatch.setattr(circuit_breaker, "PAUSE_MAX", 60.0)

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
 from broker.core.model import FileSpec
-from broker.core.sigv4 import Credentials
+from broker.crypto.sigv4 import Credentials
 from broker.service.uploads import upload_headers
 from broker.store import admin
 from tests.stores.place import Place, send

@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from broker.core.model import Beginning
+from broker.core.model import ObjectHead
 from broker.errors import StorageUnavailableError
-from broker.store import r2
+from broker.store import s3
 
 from .calls import OBJECT, REF, VERBS, facing
 from .wire import Act, answer, error, fit
@@ -27,7 +27,7 @@ def by_method(get: bytes, head: bytes) -> Act:
     return act
 
 
-async def asked(head: bytes, get: bytes = FIRST.good) -> tuple[Beginning | None, list[str]]:
+async def asked(head: bytes, get: bytes = FIRST.good) -> tuple[ObjectHead | None, list[str]]:
     """What is found with a checksum, and the requests that it took."""
     async with facing(by_method(get, head)) as (store, server):
         return await store.first_bytes(REF, 4, checksum=True), server.requests
@@ -59,7 +59,7 @@ async def test_seq03_a_store_that_refuses_is_looked_at_without(status: int) -> N
         for _ in range(3):
             assert await store.first_bytes(REF, 4, checksum=True) == FIRST.result
         assert len([request for request in server.requests if request.startswith("HEAD ")]) == 1
-        store._checksums_from -= r2.CHECKSUMS_REFUSED_FOR
+        store._checksums_from -= s3.CHECKSUMS_REFUSED_FOR
         await store.first_bytes(REF, 4, checksum=True)
         assert len([request for request in server.requests if request.startswith("HEAD ")]) == 2
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.keys import STAGING_PREFIX
 from broker.core.model import FileSpec
-from broker.core.policy import DAY, IDEMPOTENCY_PERIOD, UploadPolicy
+from broker.core.object_keys import STAGING_PREFIX
+from broker.core.upload_rules import DAY, IDEMPOTENCY_PERIOD, UploadPolicy
 from broker.service.uploads import upload_headers
 from broker.store import admin
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from broker.errors import ObjectThrottledError, StorageUnavailableError
-from broker.store.breaker import FAILURES
+from broker.store.circuit_breaker import FAILURES
 from broker.store.outcomes import outcome_of
 
 from .calls import DATE, LATE, REF, TARGET, VERBS, facing, opens_at_once, unavailable

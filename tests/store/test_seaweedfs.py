@@ -13,10 +13,10 @@ import pytest
 from broker.cli import seaweedfs
 from broker.cli.seaweedfs import SeaweedFS, SeaweedFSError
 from broker.core.model import ObjectRef
-from broker.core.sigv4 import Credentials, Presigner
+from broker.crypto.sigv4 import Credentials, Presigner
 from broker.store import admin
-from tests.cli.listeners import tcp_listeners
 from tests.patience import until
+from tests.server.occupied import tcp_listeners
 from tests.stores.place import Reply, send
 
 SECRET = "the canary secret access key"

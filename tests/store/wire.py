@@ -152,6 +152,8 @@ async def wire(*acts: Act, tls: SSLContext | None = None) -> AsyncIterator[Wire]
         yield there
     finally:
         server.close()
+        for _ in range(3):  # turns of the loop from accept(2) to ``connected``
+            await asyncio.sleep(0)
         for task, writer in connections.items():
             task.cancel()
             writer.transport.abort()

@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from broker.core.limits import PART_MIN, PUT_MAX
-from broker.core.model import Beginning, CopiedObject, ObjectRef, OpenMultipart, Part, StoredObject
+from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.errors import StorageUnavailableError
-from broker.store.answers import METADATA_PREFIX
+from broker.store.s3_responses import METADATA_PREFIX
 
 
 @dataclass
@@ -68,17 +68,17 @@ class MemoryObjectStore:
         self.objects[ref] = (stored, body)
         return stored
 
-    def put_part(self, upload_id: str, number: int, body: bytes, *, size: int | None = None) -> None:
+    def put_part(self, s3_upload_id: str, number: int, body: bytes, *, size: int | None = None) -> None:
         """What a client's PUT of a part leaves behind; ``size`` is what it counts as, if not the bytes there are."""
         part = Part(number, len(body) if size is None else size, hashlib.md5(body).hexdigest())
-        self.multiparts[upload_id].parts[number] = (part, body)
+        self.multiparts[s3_upload_id].parts[number] = (part, body)
 
     async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:  # noqa: ARG002  # no slots
         self._count("head")
         found = self.objects.get(ref)
         return found[0] if found else None
 
-    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> Beginning | None:
+    async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
         self._count("first_bytes", ref.bucket)
         found = self.objects.get(ref)
         if found is None:
@@ -86,7 +86,7 @@ class MemoryObjectStore:
         stored, body = found
         if checksum and self.returns_checksums:
             stored = replace(stored, sha256=hashlib.sha256(body).digest())
-        return Beginning(stored, body[:count])
+        return ObjectHead(stored, body[:count])
 
     async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
         self._count("put_empty", ref.bucket)
@@ -124,28 +124,28 @@ class MemoryObjectStore:
 
     async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
         self._count("create_multipart", ref.bucket)
-        upload_id = f"upload-{self.calls['create_multipart']}"
-        self.multiparts[upload_id] = Multipart(ref, dict(headers), int(self._clock()))
-        return upload_id
+        s3_upload_id = f"upload-{self.calls['create_multipart']}"
+        self.multiparts[s3_upload_id] = Multipart(ref, dict(headers), int(self._clock()))
+        return s3_upload_id
 
     async def open_multiparts(self, bucket: str, prefix: str) -> list[OpenMultipart]:
         self._count("open_multiparts", bucket)
         return [
-            OpenMultipart(found.ref.key, upload_id, found.initiated)
-            for upload_id, found in self.multiparts.items()
+            OpenMultipart(found.ref.key, s3_upload_id, found.initiated)
+            for s3_upload_id, found in self.multiparts.items()
             if found.ref.bucket == bucket and found.ref.key.startswith(prefix)
         ]
 
-    async def list_parts(self, ref: ObjectRef, upload_id: str) -> list[Part] | None:
+    async def list_parts(self, ref: ObjectRef, s3_upload_id: str) -> list[Part] | None:
         self._count("list_parts", ref.bucket)
-        found = self._find(ref, upload_id)
+        found = self._find(ref, s3_upload_id)
         return None if found is None else [found.parts[number][0] for number in sorted(found.parts)]
 
     async def copy_part(
         self,
         source: ObjectRef,
         target: ObjectRef,
-        upload_id: str,
+        s3_upload_id: str,
         number: int,
         *,
         if_match: str,
@@ -153,17 +153,17 @@ class MemoryObjectStore:
         size: int,
     ) -> bool:
         self._count("copy_part", source.bucket, target.bucket)
-        upload, found = self._find(target, upload_id), self.objects.get(source)
+        upload, found = self._find(target, s3_upload_id), self.objects.get(source)
         if upload is None or found is None or found[0].etag != if_match:
             return False
         if first_byte + size > found[0].size:
             raise StorageUnavailableError("InvalidRange")
-        self.put_part(upload_id, number, found[1][first_byte : first_byte + size], size=size)
+        self.put_part(s3_upload_id, number, found[1][first_byte : first_byte + size], size=size)
         return True
 
-    async def complete_multipart(self, ref: ObjectRef, upload_id: str, parts: Sequence[Part]) -> bool:
+    async def complete_multipart(self, ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
         self._count("complete_multipart", ref.bucket)
-        upload = self._find(ref, upload_id)
+        upload = self._find(ref, s3_upload_id)
         if upload is None or ref in self.objects:
             return False
         stored = [upload.parts.get(part.number, (None, b"")) for part in parts]
@@ -176,13 +176,13 @@ class MemoryObjectStore:
         etag = f"{hashlib.md5(tags).hexdigest()}-{len(parts)}"
         body = b"".join(body for _, body in stored)
         self._make(ref, upload.headers, body, sum(part.size for part in parts), etag)
-        del self.multiparts[upload_id]
+        del self.multiparts[s3_upload_id]
         return True
 
-    async def abort_multipart(self, ref: ObjectRef, upload_id: str) -> None:
+    async def abort_multipart(self, ref: ObjectRef, s3_upload_id: str) -> None:
         self._count("abort_multipart", ref.bucket)
-        if self._find(ref, upload_id):
-            del self.multiparts[upload_id]
+        if self._find(ref, s3_upload_id):
+            del self.multiparts[s3_upload_id]
 
     async def ping(self, bucket: str) -> None:
         self._count("ping", bucket)
@@ -190,8 +190,8 @@ class MemoryObjectStore:
     async def close(self) -> None:
         self.is_closed = True
 
-    def _find(self, ref: ObjectRef, upload_id: str) -> Multipart | None:
-        found = self.multiparts.get(upload_id)
+    def _find(self, ref: ObjectRef, s3_upload_id: str) -> Multipart | None:
+        found = self.multiparts.get(s3_upload_id)
         return found if found and found.ref == ref else None
 
     def _make(self, ref: ObjectRef, headers: Mapping[str, str], body: bytes, size: int, etag: str) -> StoredObject:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from broker.core.model import ObjectRef
-from broker.core.sigv4 import Credentials, Presigner
-from broker.store.r2 import R2ObjectStore, Timeouts
+from broker.crypto.sigv4 import Credentials, Presigner
+from broker.store.s3 import S3ObjectStore, Timeouts
 from tests.patience import PATIENCE
 
 BUCKET = "media-bucket"
@@ -42,10 +42,10 @@ class Place:
             return MountedPresigner(signer, self.endpoint, self.mount)
         return Presigner(signer, self.endpoint)
 
-    def object_store(self, credentials: Credentials | None = None) -> R2ObjectStore:
+    def object_store(self, credentials: Credentials | None = None) -> S3ObjectStore:
         """The port over this store, which may take its time."""
         patient = Timeouts(connect=PATIENCE, total=PATIENCE, listing=PATIENCE, copy=PATIENCE)
-        return R2ObjectStore(self.presigner(credentials), timeouts=patient)
+        return S3ObjectStore(self.presigner(credentials), timeouts=patient)
 
 
 class MountedPresigner(Presigner):

@@ -8,6 +8,7 @@ import jwt
 from starlette.testclient import TestClient
 
 from broker import settings
+from broker.service.assembly import assemble
 from broker.store.port import ObjectStore
 from broker.web.app import create_app
 from tests.patience import A_DAY
@@ -53,6 +54,6 @@ def client(
 ) -> TestClient:
     """A client of a new application; its token is a user's unless given."""
     unasked: Any = UnaskedStore()
-    app = create_app(settings.parse(environment), store=store or unasked)
+    app = create_app(assemble(settings.parse(environment), store=store or unasked))
     headers = {"Authorization": f"Bearer {bearer or token()}"}
     return TestClient(app, headers=headers, raise_server_exceptions=False, follow_redirects=False)

@@ -13,7 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from broker import settings
-from broker.cli.server import server_options
+from broker.server.uvicorn_server import server_options
+from broker.service.assembly import assemble
 from broker.web.app import create_app
 from tests.patience import PATIENCE
 
@@ -104,7 +105,7 @@ class Served:
 
     def __init__(self, app: ASGIApp | None = None, **options: Any) -> None:
         unasked: Any = UnaskedStore()
-        app = app or create_app(settings.parse(ENVIRONMENT), store=unasked)
+        app = app or create_app(assemble(settings.parse(ENVIRONMENT), store=unasked))
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self._socket.getsockname()[1]
         self.server = uvicorn.Server(uvicorn.Config(app, **{**server_options(), **options}))

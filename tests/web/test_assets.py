@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from broker.web.assets import STATIC, client_routes, file_route
-from broker.web.page import page_routes
+from broker.web.demo_page import page_routes
 
 from .application import ENVIRONMENT, client
 

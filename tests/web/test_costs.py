@@ -15,7 +15,7 @@ LIMIT = 1000
 
 
 def cost(method: str, path: str, environment: dict[str, str] | None = None, **options: Any) -> int:
-    """What one such call takes from a minute's allowance, by how many calls a user can make of it."""
+    """What one such call takes from a minute's rate_limit, by how many calls a user can make of it."""
     settings = {**ENVIRONMENT, "BROKER_RATE_LIMIT": str(LIMIT), **(environment or {})}
     with client(MemoryObjectStore(), environment=settings) as app:
         calls = 0

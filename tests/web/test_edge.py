@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.web.telemetry import Telemetry
+from broker.web.request_log import RequestLog
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, KEY, client, token
@@ -266,6 +266,6 @@ async def test_an_accident_after_the_answer_began_is_logged_and_not_answered_twi
         raise LookupError
 
     sent: list[dict[str, Any]] = []
-    await exchange(Telemetry(torn), sent=sent)
+    await exchange(RequestLog(torn), sent=sent)
     assert [line["event"] for line in records(caplog)] == ["accident", "request"]
     assert len(sent) == 1

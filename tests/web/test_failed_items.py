@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.core.keys import staged_twin
+from broker.core.object_keys import staged_twin
 from tests.stores.memory import MemoryObjectStore
 
 from .application import KEY, client, token

@@ -14,14 +14,14 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from broker import errors, settings
-from broker.auth.tokens import keys_of
-from broker.core import keys
+from broker.core import object_keys
 from broker.core.disposition import NAME_MAX, clean_name
 from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES, media_type
-from broker.core.policy import Declaration, DownloadPolicy, UploadPolicy, digest
-from broker.core.tickets import TICKET_MAX
-from broker.web import wire
+from broker.core.upload_rules import Declaration, DownloadPolicy, UploadPolicy, digest
+from broker.crypto.upload_ids import UPLOAD_ID_MAX
+from broker.service.assembly import assemble
+from broker.web import schemas
 from broker.web.operations import Operations
 from broker.web.query import IDEMPOTENCY_KEY_MAX
 from broker.web.routes import RESOURCES, public_resources
@@ -32,7 +32,7 @@ DOCUMENT: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "openapi.
 SCHEMAS = DOCUMENT["components"]["schemas"]
 PARAMETERS = DOCUMENT["components"]["parameters"]
 CONFIGURED = settings.parse(ENVIRONMENT)
-PUBLIC = set(public_resources(Operations(CONFIGURED, None, keys_of(CONFIGURED.tokens), {})))
+PUBLIC = set(public_resources(Operations(assemble(CONFIGURED))))
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -162,13 +162,13 @@ def test_every_refusal_has_an_example_that_says_what_the_code_does() -> None:
     ("name", "kind"),
     [
         ("File", Declaration),
-        ("Files", wire.FilesIn),
-        ("PartNumbers", wire.PartsIn),
-        ("PartRange", wire.PartRangeIn),
-        ("Empty", wire.ConfirmIn),
-        ("UploadIds", wire.ConfirmsIn),
-        ("Keys", wire.KeysIn),
-        ("CreateDownloads", wire.LinksIn),
+        ("Files", schemas.FilesIn),
+        ("PartNumbers", schemas.PartsIn),
+        ("PartRange", schemas.PartRangeIn),
+        ("Empty", schemas.ConfirmIn),
+        ("UploadIds", schemas.ConfirmsIn),
+        ("Keys", schemas.KeysIn),
+        ("CreateDownloads", schemas.LinksIn),
     ],
 )
 def test_a_request_has_the_members_that_the_code_reads_and_no_other(name: str, kind: type[msgspec.Struct]) -> None:
@@ -182,16 +182,16 @@ def test_a_request_has_the_members_that_the_code_reads_and_no_other(name: str, k
 def test_its_limits_are_the_codes() -> None:
     assert SCHEMAS["File"]["properties"]["size"]["maximum"] == UploadPolicy().max_bytes
     assert SCHEMAS["File"]["allOf"][1]["if"] == {"properties": {"size": {"minimum": PUT_MAX + 1}}}
-    assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["maxItems"] == wire.PARTS_MAX
+    assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["maxItems"] == schemas.PART_NUMBERS_MAX
     assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["items"]["maximum"] == PARTS_MAX
     assert SCHEMAS["Filename"]["maxLength"] == NAME_MAX
-    assert SCHEMAS["Files"]["properties"]["files"]["maxItems"] == wire.BATCH_MAX
-    assert SCHEMAS["UploadIds"]["properties"]["uploadIds"]["maxItems"] == wire.BATCH_MAX
-    assert SCHEMAS["Keys"]["properties"]["keys"]["maxItems"] == wire.KEYS_MAX
-    assert SCHEMAS["CreateDownloads"]["properties"]["keys"]["maxItems"] == wire.KEYS_MAX
+    assert SCHEMAS["Files"]["properties"]["files"]["maxItems"] == schemas.BATCH_MAX
+    assert SCHEMAS["UploadIds"]["properties"]["uploadIds"]["maxItems"] == schemas.BATCH_MAX
+    assert SCHEMAS["Keys"]["properties"]["keys"]["maxItems"] == schemas.KEYS_MAX
+    assert SCHEMAS["CreateDownloads"]["properties"]["keys"]["maxItems"] == schemas.KEYS_MAX
     assert SCHEMAS["CreateDownloads"]["properties"]["expiresIn"]["maximum"] == DownloadPolicy().url_lifetime
-    assert SCHEMAS["Key"]["pattern"] == f"^{re.sub('[()]', '', keys._READY_KEY.pattern)}$"
-    assert PARAMETERS["UploadId"]["schema"]["maxLength"] == TICKET_MAX
+    assert SCHEMAS["Key"]["pattern"] == f"^{re.sub('[()]', '', object_keys._READY_KEY.pattern)}$"
+    assert PARAMETERS["UploadId"]["schema"]["maxLength"] == UPLOAD_ID_MAX
     assert PARAMETERS["IdempotencyKey"]["schema"]["maxLength"] == IDEMPOTENCY_KEY_MAX
 
 

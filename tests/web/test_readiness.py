@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from broker import settings
+from broker.service.assembly import assemble
 from broker.store.port import ObjectStore
 from broker.web.app import create_app
 from tests.stores.memory import MemoryObjectStore
@@ -32,9 +33,7 @@ def deployment(
 ) -> TestClient:
     """A client of a new application whose requests leave ``lines``."""
     app = create_app(
-        settings.parse(environment),
-        store=store,
-        staging_store=staging,
+        assemble(settings.parse(environment), store=store, staging_store=staging),
         write_line=lambda line: lines.append(json.loads(line)),
     )
     return TestClient(app)

@@ -11,23 +11,23 @@ from typing import Any
 import msgspec
 
 from broker.core.disposition import clean_name
-from broker.core.policy import Declaration, UploadPolicy, accept
 from broker.core.strict_json import DEPTH_MAX, decode_plain, parse
+from broker.core.upload_rules import Declaration, UploadPolicy, accept
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError
-from broker.web import wire
+from broker.web import schemas
 from broker.web.body import convert
 
 KINDS: tuple[type[Any], ...] = (
     Declaration,
-    wire.FilesIn,
-    wire.PartsIn,
-    wire.PartRangeIn,
-    wire.ConfirmIn,
-    wire.ConfirmsIn,
-    wire.KeysIn,
-    wire.LinksIn,
+    schemas.FilesIn,
+    schemas.PartsIn,
+    schemas.PartRangeIn,
+    schemas.ConfirmIn,
+    schemas.ConfirmsIn,
+    schemas.KeysIn,
+    schemas.LinksIn,
 )
-PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, wire.FilesIn)}
+PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, schemas.FilesIn)}
 POLICY = UploadPolicy()
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
@@ -82,9 +82,9 @@ def check(data: bytes) -> None:
         _check_faults(document, error)
         return
     assert plain in (None, made)
-    if isinstance(made, Declaration | wire.FilesIn):
+    if isinstance(made, Declaration | schemas.FilesIn):
         _check_create(document, made)
-    elif isinstance(made, wire.PartRangeIn):
+    elif isinstance(made, schemas.PartRangeIn):
         _check_range(made)
 
 
@@ -107,9 +107,9 @@ def _depth(document: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _check_create(document: dict[str, Any], made: Declaration | wire.FilesIn) -> None:
-    batch = isinstance(made, wire.FilesIn)
-    files = made.files if isinstance(made, wire.FilesIn) else [made]
+def _check_create(document: dict[str, Any], made: Declaration | schemas.FilesIn) -> None:
+    batch = isinstance(made, schemas.FilesIn)
+    files = made.files if isinstance(made, schemas.FilesIn) else [made]
     try:
         accepted = accept(files, POLICY, batch=batch)
     except (InvalidRequestError, TooLargeError, UnsupportedTypeError) as error:
@@ -122,12 +122,12 @@ def _check_create(document: dict[str, Any], made: Declaration | wire.FilesIn) ->
             assert sum(map(each.parts.size_of, each.parts.numbers())) == each.file.size
 
 
-def _check_range(made: wire.PartRangeIn) -> None:
+def _check_range(made: schemas.PartRangeIn) -> None:
     try:
         numbers = made.numbers()
     except InvalidRequestError:
         return
-    assert 1 <= len(numbers) <= wire.PARTS_MAX
+    assert 1 <= len(numbers) <= schemas.PART_NUMBERS_MAX
     assert (numbers[0], numbers[-1]) == (made.from_, made.to)
 
 

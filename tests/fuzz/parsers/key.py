@@ -1,4 +1,4 @@
-"""``broker.core.keys``: what is a key is one by another reading too, and no foreign URL gives one.
+"""``broker.core.object_keys``: what is a key is one by another reading too, and no foreign URL gives one.
 
 The first byte of an input chooses what its rest is: a key, a URL, or what follows a good key in a good URL.
 """
@@ -7,7 +7,7 @@ import re
 import uuid
 from urllib.parse import quote, unquote
 
-from broker.core import keys
+from broker.core import object_keys
 
 ENDPOINT = "https://acc.r2.example"
 BUCKET = "songs"
@@ -67,16 +67,16 @@ def check(data: bytes) -> None:
 
 def key_in(url: str) -> str | None:
     """The key in a URL of one deployment."""
-    return keys.key_from_url(url, endpoint=ENDPOINT, bucket=BUCKET, public_base=PUBLIC)
+    return object_keys.key_from_url(url, endpoint=ENDPOINT, bucket=BUCKET, public_base=PUBLIC)
 
 
 def _check_key(text: str) -> None:
-    is_key = keys.is_ready_key(text)
+    is_key = object_keys.is_ready_key(text)
     assert is_key is _read_again(text)
     if not is_key:
         return
-    assert keys.ready_key(text[6:42], keys.extension(text)) == text
-    assert keys.staged_twin(text) == keys.staging_key(text[6:42], keys.extension(text))
+    assert object_keys.ready_key(text[6:42], object_keys.extension(text)) == text
+    assert object_keys.staged_twin(text) == object_keys.staging_key(text[6:42], object_keys.extension(text))
     for base in BASES:
         assert key_in(f"{base}/{text}") == key_in(f"{base}/{quote(text, safe='')}") == text
         assert key_in(f"{base}/{text}/") is None

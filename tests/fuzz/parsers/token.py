@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from broker.auth.tokens import AUTHORIZATION_MAX, SUBJECT_MAX, TokenVerifier
+from broker.auth.bearer import AUTHORIZATION_MAX, SUBJECT_MAX, TokenVerifier
 from broker.core.model import Principal
 from broker.errors import UnauthenticatedError
 from tests.auth import minting

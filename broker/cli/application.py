@@ -1,0 +1,45 @@
+"""The application of a serving process, as the environment configures it."""
+
+import gc
+from functools import partial
+
+from starlette.applications import Starlette
+
+from broker import settings
+from broker.server.log_handler import JsonLogHandler, configure_logging
+from broker.service.assembly import Deployment, assemble
+from broker.settings import MetricsSettings
+from broker.web.app import BackgroundTask, create_app
+from broker.web.request_log import CountRequest
+
+
+def from_environment() -> Starlette:
+    """Return the application; raises ``SettingsError``."""
+    log_handler = configure_logging()
+    app = build(assemble(settings.from_environment()), log_handler)
+    gc.freeze()  # what a process starts with stays as long as it does
+    gc.enable()
+    return app
+
+
+def build(deployment: Deployment, log_handler: JsonLogHandler) -> Starlette:
+    """Return the application that writes its lines by ``log_handler``, with metrics if they are configured."""
+    place = deployment.settings.metrics
+    count_request, background = _metrics(deployment, place, log_handler) if place else (None, [])
+    return create_app(deployment, write_line=log_handler.write, count_request=count_request, background=background)
+
+
+def _metrics(
+    deployment: Deployment, place: MetricsSettings, log_handler: JsonLogHandler
+) -> tuple[CountRequest, list[BackgroundTask]]:
+    """Return the function that counts a request, and the task that serves the counts."""
+    from broker.metrics import counters, scrape_app  # noqa: PLC0415  a process without metrics does not load them
+    from broker.server import metrics_listener  # noqa: PLC0415
+
+    requests, store = counters.RequestMetrics(), deployment.store
+
+    def facts() -> counters.ProcessFacts:
+        return counters.ProcessFacts(log_handler.dropped(), store.clock_skew if store else None)
+
+    app = scrape_app.scrape_app(requests, facts)
+    return requests.count, [partial(metrics_listener.serve, app, place)]

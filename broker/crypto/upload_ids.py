@@ -1,0 +1,103 @@
+"""Upload ids: everything a later call must know of an upload, sealed so that nobody else can make or change one.
+
+Rules of this module
+- A upload_id is base64url(tag | payload): HMAC-SHA-256 cut to 16 bytes over a MessagePack array. It is not encrypted:
+  its holder is its owner, and the key in it stands in the URL next to it.
+- The first secret seals, all open, so that secrets rotate without losing an upload.
+- The last secret derives the ids of retried creates: a retry after ``old`` became ``new,old`` names the same upload.
+- What does not open is ``None``, whatever the cause.
+"""
+
+import hmac
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from broker.core.model import FileSpec, Multipart, Upload
+from broker.core.upload_rules import IDEMPOTENCY_PERIOD
+
+from .secrets import b64url, b64url_decode, derive, mac
+
+UPLOAD_ID_MAX = 4096
+"""Characters an upload id may have: a name and an owner at their limits fit into it."""
+
+_TAG = 16
+
+
+class _Payload(msgspec.Struct, array_like=True, frozen=True):
+    """The array on the wire. New members go to the end and have a default, so that old upload_ids still open."""
+
+    id: bytes
+    owner: str
+    filename: str
+    content_type: str
+    size: int
+    expires_at: int
+    sha256: bytes | None = None
+    md5: bytes | None = None
+    s3_upload_id: str | None = None
+    part_size: int = 0
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Payload).decode
+
+
+class UploadIds:
+    """Seals and opens upload ids, and derives the ids of retried creates."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        self._macs = [mac(derive(secret, "upload ticket v1")) for secret in secrets]
+        self._idempotency = derive(secrets[-1], "idempotency key v1")
+
+    def seal(self, upload: Upload) -> str:
+        """The upload id of ``upload``."""
+        file, multipart = upload.file, upload.multipart
+        payload = _encode(
+            _Payload(
+                bytes.fromhex(upload.uuid.replace("-", "")),
+                upload.owner,
+                file.filename,
+                file.content_type,
+                file.size,
+                upload.expires_at,
+                file.sha256,
+                file.md5,
+                *((multipart.s3_upload_id, multipart.part_size) if multipart else ()),
+            )
+        )
+        return b64url(self._macs[0](payload).digest()[:_TAG] + payload)
+
+    def open(self, upload_id: str) -> Upload | None:
+        """The upload of ``upload_id``, expired or not; ``None`` when no secret of ours sealed it."""
+        if len(upload_id) > UPLOAD_ID_MAX:
+            return None
+        try:
+            data = b64url_decode(upload_id)
+        except ValueError:
+            return None
+        tag, payload = data[:_TAG], data[_TAG:]
+        if not any(hmac.compare_digest(tag, tag_of(payload).digest()[:_TAG]) for tag_of in self._macs):
+            return None
+        return _upload(_decode(payload))
+
+    def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
+        """The id that the ``index``-th file of a create with this ``Idempotency-Key`` gets within one period.
+
+        The file is a part of it, so that one id never stands for two promises: a key used again for another file
+        names another upload. Each owner's key has a period of its own, which begins at an instant that a hash
+        chooses: not all retries at midnight fall into two periods.
+        """
+        shift = int.from_bytes(self._digest((owner, idempotency_key))[:8], "big") % IDEMPOTENCY_PERIOD
+        period = (now + shift) // IDEMPOTENCY_PERIOD
+        return str(uuid.UUID(bytes=self._digest((owner, idempotency_key, index, file, period))[:16], version=4))
+
+    def _digest(self, name: tuple[object, ...]) -> bytes:
+        return hmac.digest(self._idempotency, _encode(name), "sha256")
+
+
+def _upload(payload: _Payload) -> Upload:
+    file = FileSpec(payload.filename, payload.content_type, payload.size, payload.sha256, payload.md5)
+    multipart = Multipart(payload.s3_upload_id, payload.part_size) if payload.s3_upload_id else None
+    return Upload(str(uuid.UUID(bytes=payload.id)), payload.owner, file, payload.expires_at, multipart)

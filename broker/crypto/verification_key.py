@@ -1,0 +1,197 @@
+"""KeySource of bearer tokens and the rules tokens are held to (RFC 7515 to 7519, hardened as RFC 8725 says).
+
+Rules of this module
+- A key decides which algorithms it verifies, and all of them are of one family (RFC 8725 section 3.1).
+- A key that is weak, private or of another kind is a ``ValueError`` that says the rule and nothing of the value. A
+  library's own words may quote it: they are dropped, never chained.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, SECP521R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
+from jwt.algorithms import HMACAlgorithm
+
+from broker.core.strict_json import parse_object
+
+from .secrets import b64url_decode
+
+T = TypeVar("T")
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
+
+_HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}  # the least bytes of a secret: RFC 7518 section 3.2
+_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_ECDSA = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}  # RFC 7518 section 3.4
+_CURVES = {"P-256": SECP256R1(), "P-384": SECP384R1(), "P-521": SECP521R1()}
+_EDWARDS: Mapping[str, type[Ed25519PublicKey | Ed448PublicKey]] = {"Ed25519": Ed25519PublicKey, "Ed448": Ed448PublicKey}
+PUBLIC_ALGORITHMS = (*_RSA, "ES256", "ES384", "ES512", "EdDSA")
+"""All that a public key may verify here."""
+
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
+
+# What examples and placeholders say, in small letters and digits only. A random secret has none of it by chance.
+_PLACEHOLDERS = re.compile(
+    "changeme|changethis|changein|replaceme|donotuse|fallback|placeholder|example|password|yoursecret|yoursuper|yourjwt"
+    "|your256|supersecret|secretkey|jwtsecret|atleast|1234567|abcdefg|qwerty"
+    # FastAPI's tutorial, the Spring tutorials and RFC 7515 appendix A.1
+    "|09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
+    "|404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970"
+    "|aym1sysppbydfgzld3umj1qzkobwvmkoqqestjqlrt1qs0gzh75aktmn3yj0ips4hcguutwjazzr1z9caow"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A key with the algorithms it verifies; nothing a token says adds to them."""
+
+    material: bytes | PublicKey = field(repr=False)
+    algorithms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JwksLocation:
+    """Where the identity service publishes its keys, and for how many seconds they are good without news of it."""
+
+    url: str
+    algorithms: tuple[str, ...] = ()
+    max_stale: int = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token must be; ``None`` leaves a claim or header parameter unchecked."""
+
+    key: VerificationKey | JwksLocation
+    issuer: str | None = None
+    audience: str | None = None
+    subject_claim: str = "sub"
+    service_scope: str = "broker:service"
+    typ: str | None = None
+    leeway: int = 30  # seconds that clocks may differ
+    max_lifetime: int = 31 * 86_400  # seconds from now to ``exp``
+
+
+def secret_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
+    """The key in a shared secret, by default for every HMAC algorithm it is long enough for; raises ``ValueError``."""
+    secret = text.encode(errors="ignore")
+    _require(secret.decode() == text, "must be UTF-8 text")
+    _require(len(secret) >= _HMAC["HS256"], "must have at least 32 bytes")
+    _require(not _holds_key(secret), "must be a secret, not a key in PEM, SSH, DER, base64 or JWK form")
+    periods = range(1, len(secret) // 2 + 1)
+    _require(all(secret[n:] != secret[:-n] for n in periods), "must be random: it repeats itself")
+    _require(len(set(secret)) >= 8, "must be random: it has fewer than 8 different characters")
+    _require(not _PLACEHOLDERS.search(re.sub(r"[\W_]", "", text.lower())), "must not be an example or a placeholder")
+    fitting = tuple(name for name, least in _HMAC.items() if len(secret) >= least)
+    chosen = _choose(algorithms, tuple(_HMAC)) if algorithms else fitting
+    _require(set(chosen) <= set(fitting), "must have at least 48 bytes for HS384 and 64 for HS512")
+    return VerificationKey(secret, chosen)
+
+
+def public_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
+    """The public key in a PEM document or a JWK, by default for every algorithm of its kind; raises ``ValueError``."""
+    _require("PRIVATE KEY" not in text, "must be a public key, not a secret one")
+    if text.lstrip().startswith("{"):
+        return jwk_key(parse_object(text.encode(errors="surrogatepass")), algorithms)
+    key, family = _judged(_attempt(lambda: _from_pem(text)))
+    return VerificationKey(key, _choose(algorithms, family))
+
+
+def jwk_key(jwk: Mapping[str, Any], algorithms: Sequence[str] = ()) -> VerificationKey:
+    """The public key in a JWK, for what the JWK itself allows; raises ``ValueError``."""
+    _require(not _PRIVATE & jwk.keys(), "must be a public key, not a secret one")
+    key, family = _judged(_attempt(lambda: _from_jwk(jwk)))
+    uses = jwk.get("key_ops", ["verify"])  # RFC 7517 sections 4.2 to 4.4
+    _require(isinstance(uses, list) and "verify" in uses, "must have verify among its key_ops")
+    _require(jwk.get("use", "sig") == "sig", "must have sig as its use")
+    return VerificationKey(key, _choose(algorithms, _choose([jwk["alg"]], family) if "alg" in jwk else family))
+
+
+def _require(kept: bool, rule: str) -> None:
+    if not kept:
+        raise ValueError(rule)
+
+
+def _attempt(read: Callable[[], T]) -> T | None:
+    """What ``read`` makes; ``None`` when it cannot, and why is forgotten with the value it may quote."""
+    try:
+        return read()
+    except (ValueError, RecursionError, UnsupportedAlgorithm):
+        return None
+
+
+def _choose(wanted: Sequence[object], family: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``family`` that are wanted, all when none is named."""
+    _require(all(name in family for name in wanted), f"verifies no other algorithms than {', '.join(family)}")
+    return tuple(name for name in family if name in wanted) or family
+
+
+def _holds_key(secret: bytes) -> bool:
+    """Whether a verifier of public keys could know the secret: then anybody can sign (RFC 8725 section 2.1)."""
+    packed = re.sub(rb"\\n|[\s=]", b"", secret) + b"=="
+    unpacked = _attempt(lambda: base64.b64decode(packed.translate(bytes.maketrans(b"-_", b"+/")))) or secret
+    return b"-----BEGIN" in secret or _is_key(secret) or _is_key(unpacked)
+
+
+def _is_key(data: bytes) -> bool:
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(data)  # refuses public keys, certificates and JWKs
+        load_der_private_key(data, None)
+    except ValueError:
+        return False
+    except (jwt.InvalidKeyError, UnsupportedAlgorithm, TypeError):  # TypeError: a private key with a password
+        pass
+    return True
+
+
+def _from_pem(text: str) -> object:
+    pem = text.replace("\\n", "\n")  # as it stands in an environment that knows no line breaks
+    return load_pem_public_key(pem.encode()) if pem.count("-----BEGIN") == 1 else None
+
+
+def _from_jwk(jwk: Mapping[str, Any]) -> object:
+    match jwk:
+        case {"kty": "RSA", "n": str(n), "e": str(e)}:
+            exponent, modulus = (int.from_bytes(b64url_decode(number)) for number in (e, n))
+            return RSAPublicNumbers(exponent, modulus).public_key()
+        case {"kty": "EC", "crv": "P-256" | "P-384" | "P-521" as crv, "x": str(x), "y": str(y)} if len(x) == len(y):
+            point = b"\x04" + b64url_decode(x) + b64url_decode(y)
+            return EllipticCurvePublicKey.from_encoded_point(_CURVES[crv], point)
+        case {"kty": "OKP", "crv": "Ed25519" | "Ed448" as crv, "x": str(x)}:
+            return _EDWARDS[crv].from_public_bytes(b64url_decode(x))
+    return None
+
+
+def _judged(key: object) -> tuple[PublicKey, tuple[str, ...]]:
+    """The key with the algorithms of its kind."""
+    match key:
+        case RSAPublicKey():
+            _require(2048 <= key.key_size <= 8192, "must have 2048 to 8192 bits")
+            exponent = key.public_numbers().e  # RFC 8017 section 3.1; with 1 anybody can sign
+            _require(exponent >= 3 and exponent % 2 == 1, "must have an odd exponent of at least 3")
+            return key, _RSA
+        case EllipticCurvePublicKey() if key.curve.name in _ECDSA:
+            return key, _ECDSA[key.curve.name]
+        case Ed25519PublicKey() | Ed448PublicKey():
+            _require(not _is_of_small_order(key), "must not be of small order: anybody could sign for it")
+            return key, ("EdDSA",)
+    raise ValueError("must be one public key in PEM or JWK form: RSA, P-256, P-384, P-521, Ed25519 or Ed448")
+
+
+def _is_of_small_order(key: Ed25519PublicKey | Ed448PublicKey) -> bool:
+    """Whether the point is one of the 8, or 4, whose order divides the cofactor (RFC 8725 section 3.4)."""
+    y = int.from_bytes(key.public_bytes_raw(), "little")
+    if isinstance(key, Ed448PublicKey):
+        y %= 2**455  # without the sign of x
+        return y * (y * y - 1) % (2**448 - 2**224 - 1) == 0  # of order 4, or 2 and 1
+    y %= 2**255
+    order_8 = 121665 * y**4 - 243332 * y * y + 121666  # RFC 8032 section 5.1: where doubling makes y zero
+    return y * (y * y - 1) * order_8 % (2**255 - 19) == 0

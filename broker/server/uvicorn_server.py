@@ -1,0 +1,164 @@
+"""uvicorn's server with the broker's signals, a notice when it answers, and a log line when it cannot accept."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import logging
+import math
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+from broker.settings import SettingsError
+
+from . import file_descriptors
+from .exits import Exit
+
+log = logging.getLogger("broker.cli")
+
+GRACEFUL_STOP: Final = 15
+"""Seconds in which requests in flight may end after a SIGTERM."""
+
+KEEP_ALIVE: Final = 75
+"""Seconds that a connection may be idle: longer than the 60 s of the usual proxies, so that they close it first."""
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+IGNORED_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+)
+"""Signals that would kill the process by default. Windows has none of them."""
+
+WARN_PAUSE: Final = 10.0
+"""Seconds between two equal log lines about connections that cannot be accepted."""
+
+_DESCRIPTORS: Final = "Raise the hard limit of file descriptors (ulimit -Hn, LimitNOFILE), or run more processes."
+
+_TICKS: Final = 10
+"""uvicorn's ticks in a second."""
+
+
+def server_options() -> dict[str, Any]:
+    """Return uvicorn's options, every choice written out."""
+    return {
+        "http": "broker.server.protocol:HttpProtocol",
+        "ws": "none",
+        "loop": "uvloop" if importlib.util.find_spec("uvloop") else "asyncio",
+        "lifespan": "on",
+        "access_log": False,  # ours is one JSON line a request, without the query
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": KEEP_ALIVE,
+        "timeout_graceful_shutdown": GRACEFUL_STOP,
+        "limit_concurrency": file_descriptors.connections_max(),
+    }
+
+
+class Server(uvicorn.Server):
+    """A server that handles the signals of its process from its construction to the end of the process.
+
+    ``build`` returns the application, or is the import string of such a function. ``on_ready`` is called when the
+    server answers. SIGINT and SIGTERM stop it; a second SIGINT ends it without waiting for requests in flight. Must be
+    made in the main thread.
+    """
+
+    def __init__(self, build: Callable[[], Any] | str, on_ready: Callable[[], object]) -> None:
+        super().__init__(uvicorn.Config(build, factory=True, **server_options()))
+        self._on_ready = on_ready
+        self._ignored: list[int] = []
+        self._next_warning: dict[str, float] = {}  # by the monotonic clock
+        for number in (*STOP_SIGNALS, *IGNORED_SIGNALS):
+            signal.signal(number, self._take)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the handlers as they are. uvicorn would raise the signal again at the end, which kills the process."""
+        yield
+
+    def serve_until_stopped(self, listeners: list[socket.socket]) -> Exit:
+        """Serve; returns the exit status, 1 after a line on standard error if that is not possible."""
+        try:
+            self.run(listeners)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the operator must see why nothing answers
+            print(f"broker: cannot serve: {_reason(error)}.", file=sys.stderr, flush=True)
+            return Exit.CANNOT_SERVE
+        return Exit.STOPPED
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, and give notice."""
+        await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is due ten times a second: logging from a signal handler could interrupt another log line."""
+        while self._ignored:
+            log_ignored(self._ignored.pop(0))
+        if counter % _TICKS == 0:
+            self._check_connections()
+        return await super().on_tick(counter)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if number in STOP_SIGNALS:
+            self.handle_exit(number, frame)
+        else:
+            self._ignored.append(number)
+
+    def _check_connections(self) -> None:
+        """Look whether there is room for another connection, by opening a socket as accept(2) does.
+
+        libuv closes the connections for which there is no descriptor, and reports nothing.
+        """
+        if len(self.server_state.connections) >= (self.config.limit_concurrency or math.inf):
+            self._warn("broker.connection_limit_reached")
+        try:
+            socket.socket().close()
+        except OSError as error:
+            self._warn("broker.accept_failed", reason=error.strerror)
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log asyncio's own report of an accept(2) that failed as ours; all others are the loop's."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and "accept" in context["message"]:
+            self._warn("broker.accept_failed", reason=error.strerror)
+        else:
+            loop.default_exception_handler(context)
+
+    def _warn(self, event: str, **fields: object) -> None:
+        """Log that file descriptors are short, once in ``WARN_PAUSE`` seconds for each event."""
+        now = time.monotonic()
+        if now >= self._next_warning.get(event, 0):
+            self._next_warning[event] = now + WARN_PAUSE
+            line = {"event": event, **fields, "connections": len(self.server_state.connections), "remedy": _DESCRIPTORS}
+            log.warning(json.dumps(line))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the words of an exception if they are for the operator: others may quote a secret."""
+    match error:
+        case SettingsError():
+            return "; ".join(error.faults)
+        case OSError() | ImportError():
+            return str(error)
+        case SystemExit():  # uvicorn's, where the application does not load or start
+            return "the application did not start, and the log has the cause"
+        case _:
+            return f"there was an unexpected {type(error).__name__}"
+
+
+def log_ignored(number: int) -> None:
+    """Log that a signal has no effect, and what to send instead."""
+    line = {
+        "event": "broker.signal_ignored",
+        "signal": signal.Signals(number).name,
+        "remedy": "Send SIGTERM to stop; a restart by SIGHUP needs --workers 2 or more, and goes to the parent.",
+    }
+    log.warning(json.dumps(line))

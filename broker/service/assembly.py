@@ -1,0 +1,130 @@
+"""The parts of one deployment, put together from its settings: the only place that chooses implementations."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broker.auth.bearer import TokenVerifier
+from broker.core.layout import Layout
+from broker.core.model import Evidence
+from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.receipts import Receipts
+from broker.crypto.sigv4 import Presigner
+from broker.crypto.upload_ids import UploadIds
+from broker.settings import Settings, StoreSettings
+from broker.store.dialect import dialect_of
+from broker.store.port import ObjectStore
+from broker.store.s3 import S3ObjectStore
+
+from .confirmation import Confirmer
+from .deletion import Deletion
+from .downloads import Downloads
+from .multipart import Multiparts
+from .objects import Objects
+from .promotion import Promotion
+from .rate_limit import RateLimit
+from .uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases of a deployment that has a store."""
+
+    uploads: Uploads
+    objects: Objects
+    downloads: Downloads
+    rate_limit: RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The parts of one process.
+
+    Without a configured store, ``services`` and ``store`` are ``None``. ``staging_store`` is the store as the staging
+    bucket's own credentials access it, ``None`` without such credentials. ``clock`` returns the seconds since the Unix
+    epoch.
+    """
+
+    settings: Settings
+    verifier: TokenVerifier
+    receipts: Receipts | None
+    services: Services | None
+    store: ObjectStore | None
+    staging_store: ObjectStore | None
+    clock: Callable[[], float]
+
+    @property
+    def stores(self) -> list[ObjectStore]:
+        """Return the stores to close at the end of the process."""
+        return [store for store in (self.store, self.staging_store) if store]
+
+
+def assemble(
+    settings: Settings,
+    *,
+    store: ObjectStore | None = None,
+    staging_store: ObjectStore | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Deployment:
+    """Return the parts for ``settings``; ``store`` and ``staging_store`` replace the configured ones.
+
+    ``clock`` returns the seconds since the Unix epoch.
+    """
+    verifier = TokenVerifier(settings.tokens)
+    receipts = Receipts(settings.secrets, issuer=settings.issuer) if settings.secrets else None
+    if settings.store is None or receipts is None:
+        return Deployment(settings, verifier, receipts, None, None, None, clock)
+    if store is None:
+        store, staging_store = _stores(settings.store, clock)
+    services = _services(settings, settings.store, store, receipts, clock)
+    return Deployment(settings, verifier, receipts, services, store, staging_store, clock)
+
+
+def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:
+    """Return the store, and the same with the staging bucket's own credentials, if it has any."""
+    ready, staging = (
+        S3ObjectStore(Presigner(credentials, store.endpoint), clock=clock, concurrency=store.concurrency)
+        for credentials in (store.credentials, store.staging_credentials)
+    )
+    return ready, staging if store.staging_credentials != store.credentials else None
+
+
+def _services(
+    settings: Settings,
+    place: StoreSettings,
+    store: ObjectStore,
+    receipts: Receipts,
+    clock: Callable[[], float],
+) -> Services:
+    layout = Layout(place.bucket, place.staging_bucket, place.endpoint, place.public_url)
+    deletion = Deletion(store, layout)
+    objects = Objects(store=store, layout=layout, deletion=deletion, clock=clock)
+    presigner = Presigner(place.staging_credentials, place.endpoint)
+    multiparts = Multiparts(store=store, layout=layout, presigner=presigner, policy=settings.uploads, clock=clock)
+    upload_is_evidence = dialect_of(place.endpoint).checks_uploads and settings.sha256_evidence is Evidence.UPLOAD
+    uploads = Uploads(
+        store=store,
+        layout=layout,
+        multiparts=multiparts,
+        deletion=deletion,
+        confirmer=Confirmer(
+            store=store,
+            layout=layout,
+            multiparts=multiparts,
+            promotion=Promotion(store),
+            receipts=receipts,
+            upload_is_evidence=upload_is_evidence,
+            clock=clock,
+        ),
+        signer=ObjectSigner(presigner, "PUT", place.staging_bucket),
+        upload_ids=UploadIds(settings.secrets),
+        policy=settings.uploads,
+        clock=clock,
+    )
+    downloads = Downloads(
+        objects=objects,
+        signer=ObjectSigner(Presigner(place.credentials, place.endpoint), "GET", place.bucket),
+        policy=settings.downloads,
+        clock=clock,
+    )
+    return Services(uploads, objects, downloads, RateLimit(settings.rate_limit))

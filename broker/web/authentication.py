@@ -1,0 +1,52 @@
+"""Authentication: a handler runs only for a request with a valid bearer token."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.auth.bearer import TokenVerifier
+from broker.core.model import Principal
+from broker.errors import StorageNotConfiguredError
+from broker.service.assembly import Services
+from broker.store.slots import CALLER
+
+from . import request_record
+from .query import field_values
+
+Handler = Callable[[Services, Request, Principal], Awaitable[Response]]
+"""Handles a request of an authenticated principal."""
+
+PublicHandler = Callable[[Request], Awaitable[Response]]
+"""Handles a request of anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """Verifies the token of a request, applies the user's rate limit, and runs the handler.
+
+    ``services`` is ``None`` without a configured store, and ``missing`` then names the settings that are missing.
+    ``clock`` returns the seconds since the Unix epoch.
+    """
+
+    verifier: TokenVerifier
+    services: Services | None
+    missing: tuple[str, ...]
+    clock: Callable[[], float]
+
+    def require(self, handler: Handler) -> PublicHandler:
+        """Return ``handler`` for requests that have yet to be authenticated."""
+
+        async def authenticated(request: Request) -> Response:
+            fields = field_values(request.scope, b"authorization")
+            principal = await self.verifier.authenticate(fields, now=int(self.clock()))
+            request_record.note(request.scope, "sub", principal.subject)
+            if self.services is None:
+                raise StorageNotConfiguredError(self.missing)
+            self.services.rate_limit.spend(principal)
+            if not principal.is_service:
+                CALLER.set(principal.subject)
+            return await handler(self.services, request, principal)
+
+        return authenticated

@@ -1,0 +1,383 @@
+"""Keys from the identity service, over real sockets: floods, outages, rotations and garbage beside good tokens."""
+
+import asyncio
+import inspect
+import json
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.auth import jwks_client
+from broker.auth.bearer import TokenVerifier, key_source_of
+from broker.auth.jwks_client import COOLDOWN, LIFESPAN, JwksClient
+from broker.core.model import Principal
+from broker.crypto.verification_key import JwksLocation, TokenRules
+from broker.errors import IdentityUnavailableError, UnauthenticatedError
+from tests.patience import PATIENCE, SLACK
+from tests.store.certificates import Authority
+from tests.store.wire import Act, Wire, answer, drips, endless, resets, says, silence, wire
+
+from .minting import NOW, P256, RSA, USER, bearer, document, emsa, es256, hs, jwk, mint, rs256, verifier
+
+USER_1 = Principal("u1")
+SET = answer(200, body=document(jwk(P256, "one")))
+
+
+def token(kid: Any = "one") -> str:
+    """A good token by the first key."""
+    return mint(sign=es256(P256), header={"alg": "ES256", "kid": kid})
+
+
+class Identity:
+    """A verifier of tokens, what it asks, and the clock that its keys age by."""
+
+    def __init__(self, server: Wire, url: str, max_stale: int = 86_400) -> None:
+        self.server = server
+        self.now = 1000.0
+        location = JwksLocation(url, max_stale=max_stale)
+        self.keys = JwksClient(location, clock=lambda: self.now)
+        self.verifier = TokenVerifier(TokenRules(location), self.keys)
+
+    @property
+    def fetches(self) -> int:
+        """How often it asked."""
+        return len(self.server.requests)
+
+    async def who(self, given: str) -> Principal:
+        """Who sent it."""
+        return await self.verifier.authenticate(bearer(given), now=NOW)
+
+    async def refused(self, given: str) -> str:
+        """Why nobody did."""
+        with pytest.raises(UnauthenticatedError) as caught:
+            await self.who(given)
+        return caught.value.reason
+
+    async def settled(self) -> None:
+        """Once nothing is being fetched."""
+        while self.keys._flight:
+            await asyncio.wait([self.keys._flight])
+            await asyncio.sleep(0)  # its callbacks have run then
+
+
+@asynccontextmanager
+async def identity(*acts: Act, max_stale: int = 86_400) -> AsyncIterator[Identity]:
+    """One over a server that acts so."""
+    async with wire(*acts) as server:
+        found = Identity(server, f"http://127.0.0.1:{server.port}/.well-known/jwks_client.json", max_stale)
+        yield found
+        if found.keys._flight:
+            found.keys._flight.cancel()
+
+
+async def test_a_token_is_verified_by_the_key_that_it_names() -> None:
+    async with identity(says(SET)) as service:
+        assert [await service.who(token()) for _ in range(3)] == [USER_1] * 3
+        assert service.fetches == 1
+        assert service.server.requests[0].startswith("GET /.well-known/jwks_client.json HTTP/1.1\r\n")
+
+
+async def test_a_token_by_another_key_is_refused() -> None:
+    forged = mint(sign=hs(b"x" * 32), header={"alg": "ES256", "kid": "one"})
+    async with identity(says(SET)) as service:
+        assert await service.refused(forged) == "the signature is wrong"
+        assert await service.refused(mint(header={"alg": "HS256", "kid": "one"})) == "the algorithm is not allowed"
+
+
+async def test_k16_a_token_forged_for_an_exponent_of_1_is_refused() -> None:
+    """A published key with exponent 1 is ignored, and the good key beside it is used."""
+    forged = mint(sign=emsa, header={"alg": "RS256", "kid": "weak"})
+    async with identity(says(answer(200, body=document(jwk(RSA, "weak", e="AQ"), jwk(P256, "one"))))) as service:
+        assert await service.who(token()) == USER_1
+        assert await service.refused(forged) == "no key has the token's kid"
+
+
+async def test_k01_random_names_cause_one_fetch_in_a_cooldown_and_good_tokens_go_on() -> None:
+    async with identity(says(SET)) as service:
+        assert await service.who(token()) == USER_1
+        for number in range(100):
+            assert await service.refused(token(f"random-{number}")) == "no key has the token's kid"
+            assert await service.who(token()) == USER_1
+        assert service.fetches == 1
+        service.now += COOLDOWN
+        await asyncio.gather(*(service.refused(token(f"more-{number}")) for number in range(50)))
+        assert service.fetches == 2
+
+
+@pytest.mark.parametrize("act", [says(answer(500)), resets(), says(b"")], ids=["500", "reset", "closed"])
+async def test_k02_failures_count_as_fetches(act: Act) -> None:
+    async with identity(act) as service:
+        for number in range(50):
+            with pytest.raises(IdentityUnavailableError):
+                await service.who(token(f"random-{number}"))
+        assert service.fetches == 1
+
+
+async def test_k03_k05_known_keys_are_good_while_the_service_hangs_until_a_bound() -> None:
+    async with identity(says(SET), silence, max_stale=3600) as service:
+        assert await service.who(token()) == USER_1
+        service.now += LIFESPAN + 1
+        began = time.monotonic()
+        assert [await service.who(token()) for _ in range(100)] == [USER_1] * 100
+        assert time.monotonic() - began < jwks_client._TIMEOUT  # which is how long the fetch takes
+        assert service.fetches <= 2
+        service.now += 3600
+        assert not service.keys.is_loaded
+        with pytest.raises(IdentityUnavailableError):
+            service.verifier.principal(bearer(token()), now=NOW)
+
+
+async def test_k04_who_needs_no_keys_waits_for_none() -> None:
+    async with identity(silence) as service:
+        waiting = asyncio.create_task(service.keys.refresh())
+        began = time.monotonic()
+        for _ in range(20):
+            await asyncio.sleep(0)  # the fetch goes on
+            assert await service.refused(mint(sign=es256(P256), header={"alg": "ES256"}))
+        assert time.monotonic() - began < jwks_client._TIMEOUT  # which is how long the fetch takes
+        assert not waiting.done()
+        waiting.cancel()
+
+
+def test_k24_keys_age_by_a_clock_that_nobody_sets() -> None:
+    assert inspect.signature(JwksClient).parameters["clock"].default is time.monotonic
+
+
+async def test_k06_a_start_without_the_service_is_503_and_heals() -> None:
+    async with identity(says(answer(503)), says(SET)) as service:
+        assert not await service.keys.refresh()
+        with pytest.raises(IdentityUnavailableError) as caught:
+            await service.who(token())
+        assert caught.value.retry_after == COOLDOWN
+        service.now += COOLDOWN
+        assert await service.who(token()) == USER_1
+        assert service.keys.is_loaded
+
+
+GARBAGE = {
+    "html": says(answer(200, body=b"<html></html>")),
+    "empty": says(answer(200)),
+    "no UTF-8": says(answer(200, body=b"\xff\xfe\x00")),
+    "a list": says(answer(200, body=b"[]")),
+    "nested": says(answer(200, body=b"[" * 100_000)),
+    "torn": says(SET[:-10]),
+    "reset in the body": resets(SET[:-10]),
+    "K09 too large": endless(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536),
+    "K09 compressed": says(answer(200, {"Content-Encoding": "gzip"}, document(jwk(P256, "one")))),
+    "K10 redirect": says(answer(302, {"Location": "/elsewhere"})),
+    "K12 no keys": says(answer(200, body=document())),
+    "K12 null": says(answer(200, body=b'{"keys": null}')),
+    "K13 a secret": says(answer(200, body=document({"kty": "oct", "k": "c2VjcmV0", "kid": "one"}))),
+    "an error": says(answer(500)),
+}
+
+
+@pytest.mark.parametrize("act", GARBAGE.values(), ids=GARBAGE.keys())
+async def test_k07_whatever_is_answered_the_known_keys_stay(act: Act, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broker.auth")
+    async with identity(says(SET), act) as service:
+        assert await service.who(token()) == USER_1
+        service.now += LIFESPAN + 1
+        assert not await service.keys.refresh()
+        assert await service.who(token()) == USER_1
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "broker.auth"]
+    assert [(line["event"], line["outcome"], line["known"]) for line in lines] == [
+        ("jwks", "loaded", 1),
+        ("jwks", "failed", 1),
+    ]
+    assert "127.0.0.1" not in lines[1]["reason"]
+
+
+async def test_k10_a_redirect_is_not_followed_and_the_keys_there_are_not_taken() -> None:
+    async with wire(says(SET)) as elsewhere:
+        there = {"Location": f"http://127.0.0.1:{elsewhere.port}/"}
+        async with identity(says(answer(307, there, document(jwk(P256, "one"))))) as service:
+            assert not await service.keys.refresh()
+            assert service.fetches == 1
+        assert elsewhere.connections == 0
+
+
+REASONS = {
+    "has no usable key": says(answer(200, body=document())),
+    "is no list of at most 100 keys": says(answer(200, body=b"{}")),
+    "was answered with 503, or compressed": says(answer(503)),
+    "was answered with 200, or compressed": says(answer(200, {"Content-Encoding": "br"}, document(jwk(P256, "one")))),
+    "ServerDisconnectedError": says(b""),
+}
+
+
+@pytest.mark.parametrize(("reason", "act"), REASONS.items())
+async def test_the_log_says_why_there_are_no_keys(reason: str, act: Act, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broker.auth")
+    async with identity(act) as service:
+        assert not await service.keys.refresh()
+    assert json.loads(caplog.messages[-1])["reason"] == reason
+
+
+async def test_keys_are_asked_for_in_the_name_of_the_broker_and_without_compression() -> None:
+    async with identity(says(SET)) as service:
+        await service.keys.refresh()
+        (asked,) = service.server.requests
+    assert "Accept-Encoding: identity\r\n" in asked
+    assert "User-Agent: r2-upload-broker\r\n" in asked
+    assert "Accept: application/json\r\n" in asked
+
+
+async def test_the_deployment_narrows_the_algorithms_of_published_keys() -> None:
+    async with identity(says(answer(200, body=document(jwk(RSA, "one"))))) as service:
+        service.keys._location = JwksLocation(service.keys._location.url, algorithms=("PS256",))
+        assert await service.keys.refresh()
+        assert tuple(service.keys.checks("one")) == ("PS256",)
+
+
+async def test_the_version_of_the_keys_changes_with_them_alone() -> None:
+    async with identity(says(SET), max_stale=3600) as service:
+        assert service.keys.version() == 0
+        await service.keys.refresh()
+        assert [service.keys.version() for _ in range(3)] == [1, 1, 1]
+        service.now += LIFESPAN
+        assert (service.keys.version(), service.keys._flight) == (1, None)
+        service.now += 1
+        assert (service.keys.version(), service.fetches) == (1, 1)
+        await service.settled()
+        assert (service.keys.version(), service.fetches) == (2, 2)
+        service.now += 3601
+        assert service.keys.version() == 0
+
+
+async def test_what_cannot_be_known_yet_says_when_to_ask_again() -> None:
+    async with identity(says(answer(500))) as service:
+        waits = []
+        for later in (0, 0, 10, 19.9):
+            service.now += later
+            with pytest.raises(IdentityUnavailableError) as caught:
+                service.keys.checks("one")
+            waits.append(caught.value.retry_after)
+            if not service.fetches:
+                assert not await service.keys.refresh()
+        assert waits == [1, 30, 20, 1]
+        assert caught.value.reason == "there are no keys"
+        assert not await service.keys.refresh()
+        assert service.fetches == 1
+        with pytest.raises(UnauthenticatedError) as refused:
+            service.keys.checks(None)
+        assert refused.value.reason == "the token names no key"
+
+
+async def test_one_configured_key_is_always_the_same_and_there_is_nobody_to_ask() -> None:
+    key = key_source_of(verifier(P256)._rules)
+    assert (key.version(), await key.refresh(), key.is_loaded) == (0, False, True)
+    assert tuple(key.checks(None)) == ("ES256",)
+
+
+def test_where_the_keys_are_decides_who_finds_them() -> None:
+    location = JwksLocation("https://id.example/keys")
+    found = key_source_of(TokenRules(location))
+    assert isinstance(found, JwksClient)
+    assert found._location is location
+
+
+async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks_client, "_TIMEOUT", 0.4)
+    async with identity(drips(SET, 0.1)) as service:
+        began = time.monotonic()
+        assert not await service.keys.refresh()
+        assert time.monotonic() - began < 0.4 + SLACK
+
+
+async def test_k18_a_new_key_is_known_within_a_cooldown_and_the_old_one_is_dropped() -> None:
+    both = answer(200, body=document(jwk(P256, "one"), jwk(RSA, "two")))
+    second = mint(sign=rs256(RSA), header={"alg": "RS256", "kid": "two"})
+    async with identity(says(SET), says(both), says(answer(200, body=document(jwk(RSA, "two"))))) as service:
+        assert await service.who(token()) == USER_1
+        assert await service.refused(second) == "no key has the token's kid"
+        service.now += COOLDOWN
+        assert await service.who(second) == USER_1
+        assert await service.who(token()) == USER_1
+        service.now += LIFESPAN + 1
+        assert await service.who(second) == USER_1
+        await service.settled()
+        assert await service.refused(token()) == "no key has the token's kid"
+
+
+async def test_k19_another_key_under_the_same_name_is_known_after_the_lifespan() -> None:
+    replaced = mint(sign=rs256(RSA), header={"alg": "RS256", "kid": "one"})
+    async with identity(says(SET), says(answer(200, body=document(jwk(RSA, "one"))))) as service:
+        assert await service.who(token()) == USER_1
+        assert await service.refused(replaced) == "the algorithm is not allowed"
+        service.now += LIFESPAN + 1
+        await service.keys.refresh()
+        assert await service.who(replaced) == USER_1
+
+
+async def test_k20_all_who_come_at_a_cold_start_wait_for_one_fetch() -> None:
+    async with identity(says(SET)) as service:
+        assert await asyncio.gather(*(service.who(token()) for _ in range(200))) == [USER_1] * 200
+        assert service.fetches == 1
+
+
+async def test_a_token_that_expired_while_its_key_was_fetched_is_refused() -> None:
+    expired = mint({**USER, "exp": NOW - 600}, es256(P256), {"alg": "ES256", "kid": "one"})
+    async with identity(says(SET)) as service:
+        assert await service.refused(expired) == "the token has expired"
+
+
+@pytest.mark.parametrize("kid", [None, 5, [], {}])
+async def test_k21_a_token_that_names_no_key_asks_for_none(kid: Any) -> None:
+    nameless = mint(sign=es256(P256), header={"alg": "ES256"} if kid is None else {"alg": "ES256", "kid": kid})
+    async with identity(says(SET)) as service:
+        await service.refused(nameless)
+        assert service.fetches == 0
+
+
+async def test_t14_nothing_in_a_token_says_where_to_ask() -> None:
+    async with identity(says(SET)) as service, wire(says(SET)) as listener:
+        there = f"http://127.0.0.1:{listener.port}/"
+        for name in ("jku", "x5u", "iss"):
+            header = {"alg": "ES256", "kid": there, name: there}
+            await service.refused(mint({**USER, "iss": there}, es256(P256), header))
+        assert listener.connections == 0
+
+
+@pytest.mark.parametrize("fault", ["expired", "of another host", "of another authority"])
+async def test_k22_a_service_with_a_bad_certificate_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    authority = Authority(tmp_path)
+    monkeypatch.setattr("broker.http_client.origin.trusted", authority.trust)
+    contexts: dict[str, ssl.SSLContext] = {
+        "expired": authority.server(days=-1),
+        "of another host": authority.server("127.0.0.2"),
+        "of another authority": Authority(tmp_path / "other").server(),
+    }
+    async with wire(says(SET), tls=contexts[fault]) as server:
+        assert not await Identity(server, f"https://127.0.0.1:{server.port}/").keys.refresh()
+    async with wire(says(SET), tls=authority.server()) as server:
+        assert await Identity(server, f"https://127.0.0.1:{server.port}/").keys.refresh()
+
+
+async def test_k23_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with identity(says(SET)) as service, wire(says(answer(500))) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert await service.keys.refresh()
+        assert proxy.connections == 0
+
+
+async def test_whoever_gives_up_waiting_leaves_the_fetch_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks_client, "_TIMEOUT", PATIENCE)
+    async with identity(drips(SET, 0.001)) as service:
+        first = asyncio.create_task(service.who(token()))
+        await asyncio.sleep(0.01)  # it waits for the fetch by then
+        second = asyncio.create_task(service.who(token()))
+        await asyncio.sleep(0.01)  # as does this one
+        first.cancel()
+        assert await second == USER_1
+        assert service.fetches == 1

@@ -1,0 +1,135 @@
+"""T31: a token that was good a moment ago is not verified again, and everything else is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from broker.auth import token_cache
+from broker.auth.bearer import AUTHORIZATION_MAX, TokenVerifier
+from broker.auth.key_source import ConfiguredKey
+from broker.auth.signatures import SignatureChecks
+from broker.auth.token_cache import CAPACITY, LIFETIME, TokenCache
+from broker.core.model import Principal
+from broker.crypto.verification_key import TokenRules, secret_key
+from broker.errors import MalformedRequestError, UnauthenticatedError
+
+from .minting import NOW, SECRET, USER, bearer, mint
+
+ANOTHER = "another secret of the verifier, as long and as little known as the first"
+USER_1 = Principal("u1")
+
+
+class KeySource:
+    """A configured key that can be replaced, and counts what is verified by it."""
+
+    is_loaded = True
+
+    def __init__(self, secret: str) -> None:
+        self.changes = self.checked = 0
+        self.replace(secret)
+
+    def replace(self, secret: str) -> None:
+        """Rotate the secret."""
+        self._key = ConfiguredKey(secret_key(secret))
+        self.changes += 1
+
+    def version(self) -> int:
+        """How often it was replaced."""
+        return self.changes
+
+    def checks(self, kid: Any) -> SignatureChecks:
+        """The key's."""
+        self.checked += 1
+        return self._key.checks(kid)
+
+    async def refresh(self) -> bool:
+        """Nobody to ask."""
+        return False
+
+
+@pytest.fixture
+def keys() -> KeySource:
+    """The keys."""
+    return KeySource(SECRET)
+
+
+@pytest.fixture
+def verifier(keys: KeySource) -> TokenVerifier:
+    """A verifier by them."""
+    return TokenVerifier(TokenRules(secret_key(SECRET), leeway=5), keys)
+
+
+async def refused(verifier: TokenVerifier, field: Sequence[str], now: int = NOW) -> str:
+    """Why."""
+    with pytest.raises(UnauthenticatedError) as caught:
+        await verifier.authenticate(field, now=now)
+    return caught.value.reason
+
+
+async def test_a_good_token_is_verified_once_a_minute(verifier: TokenVerifier, keys: KeySource) -> None:
+    for now in range(NOW, NOW + LIFETIME):
+        assert await verifier.authenticate(bearer(mint()), now=now) == USER_1
+    assert keys.checked == 1
+    assert await verifier.authenticate(bearer(mint()), now=NOW + LIFETIME) == USER_1
+    assert keys.checked == 2
+
+
+@pytest.mark.parametrize("left", [0, 10, 59])
+async def test_it_ends_with_the_token(verifier: TokenVerifier, left: int) -> None:
+    field = bearer(mint({**USER, "exp": NOW + left}))
+    assert await verifier.authenticate(field, now=NOW) == USER_1
+    assert await verifier.authenticate(field, now=NOW + left + 4) == USER_1
+    assert await refused(verifier, field, NOW + left + 5) == "the token has expired"
+
+
+async def test_a_clock_that_is_set_back_makes_no_token_good_before_its_time(verifier: TokenVerifier) -> None:
+    field = bearer(mint({**USER, "nbf": NOW}))
+    assert await verifier.authenticate(field, now=NOW) == USER_1
+    assert await refused(verifier, field, NOW - 60) == "the token is not valid yet"
+
+
+async def test_the_same_claims_under_a_bad_signature_are_another_token(verifier: TokenVerifier) -> None:
+    good = mint()
+    assert await verifier.authenticate(bearer(good), now=NOW) == USER_1
+    head, _, signature = good.rpartition(".")
+    for forged in (f"{head}.{signature[::-1]}", f"{head}.AAAA", good[:-1], f"{good}A"):
+        assert await refused(verifier, bearer(forged)) in ("the signature is wrong", "the token is not in compact form")
+
+
+async def test_another_principals_token_is_another_token(verifier: TokenVerifier) -> None:
+    assert await verifier.authenticate(bearer(mint()), now=NOW) == USER_1
+    assert await verifier.authenticate(bearer(mint({**USER, "sub": "u2"})), now=NOW) == Principal("u2")
+
+
+async def test_when_the_keys_change_all_is_verified_anew(verifier: TokenVerifier, keys: KeySource) -> None:
+    assert await verifier.authenticate(bearer(mint()), now=NOW) == USER_1
+    keys.replace(ANOTHER)
+    assert await refused(verifier, bearer(mint())) == "the signature is wrong"
+
+
+async def test_a_bad_token_is_not_kept(verifier: TokenVerifier, keys: KeySource) -> None:
+    for _ in range(3):
+        await refused(verifier, bearer(mint({**USER, "exp": 1})))
+    assert keys.checked == 3
+
+
+async def test_two_fields_are_no_token_that_is_known(verifier: TokenVerifier) -> None:
+    field = bearer(mint())
+    assert await verifier.authenticate(field, now=NOW) == USER_1
+    with pytest.raises(MalformedRequestError):
+        await verifier.authenticate([*field, *field], now=NOW)
+
+
+async def test_what_is_too_long_is_not_even_looked_up(verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TokenCache, "find", None)
+    assert await refused(verifier, ["a" * (AUTHORIZATION_MAX + 1)]) == "the Authorization field is too long"
+
+
+def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_cache, "CAPACITY", 3)
+    known = TokenCache()
+    for name in "abcd":
+        known.keep(name, Principal(name), now=NOW, until=NOW + 60)
+    assert [known.find(name, now=NOW, keys_version=0) for name in "abcd"] == [None, *map(Principal, "bcd")]
+    assert CAPACITY == 4096

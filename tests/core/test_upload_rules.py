@@ -1,0 +1,185 @@
+"""What may be uploaded, and how a refusal names the field and the rule."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
+from broker.core.model import FileSpec, Principal
+from broker.core.parts import PREFERRED
+from broker.core.upload_rules import Accepted, Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
+from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
+
+POLICY = UploadPolicy(max_bytes=1000)
+GOOD = Declaration("a.mp3", "audio/mp3", 10)
+
+
+def test_a_good_declaration_becomes_canonical() -> None:
+    declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
+    file = FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
+    assert accept([declared], POLICY, batch=False) == [Accepted(file, None)]
+
+
+LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("size", "multipart", "sha256", "part_size"),
+    [
+        (64 * MIB, None, None, None),
+        (64 * MIB + 1, None, None, PREFERRED),
+        (64 * MIB + 1, False, None, None),
+        (64 * MIB + 1, None, "00" * 32, None),
+        (1, True, None, PREFERRED),
+        (PUT_MAX, False, None, None),
+        (PUT_MAX, None, "00" * 32, None),
+        (PUT_MAX + 1, None, None, PREFERRED),
+        (OBJECT_MAX, None, None, 524 * MIB),
+    ],
+)
+def test_what_is_large_or_asks_for_it_comes_in_parts_and_what_has_a_checksum_in_one_put(
+    size: int, multipart: bool | None, sha256: str | None, part_size: int | None
+) -> None:
+    (accepted,) = accept([replace(GOOD, size=size, multipart=multipart, sha256=sha256)], LARGE, batch=False)
+    assert (accepted.parts and accepted.parts.part_size) == part_size
+
+
+@pytest.mark.parametrize(
+    ("declared", "pointers"),
+    [
+        (replace(GOOD, multipart=True, sha256="00" * 32), ["/sha256"]),
+        (replace(GOOD, multipart=True, md5="00" * 16), ["/md5"]),
+        (replace(GOOD, size=PUT_MAX + 1, sha256="00" * 32, md5="00" * 16), ["/sha256", "/md5"]),
+        (replace(GOOD, size=PUT_MAX + 1, multipart=False), ["/multipart"]),
+    ],
+)
+def test_what_no_store_can_do_is_refused(declared: Declaration, pointers: list[str]) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        accept([declared], LARGE, batch=False)
+    assert [fault.pointer for fault in refused.value.faults] == pointers
+
+
+@pytest.mark.parametrize(
+    ("declared", "error", "pointer"),
+    [
+        (Declaration("", "audio/mpeg", 1), InvalidRequestError, "/filename"),
+        (Declaration("a", "text/html", 1), UnsupportedTypeError, "/contentType"),
+        (Declaration("a", "audio/mpeg", 0), InvalidRequestError, "/size"),
+        (Declaration("a", "audio/mpeg", -1), InvalidRequestError, "/size"),
+        (Declaration("a", "audio/mpeg", 1001), TooLargeError, "/size"),
+        (Declaration("a", "audio/mpeg", 2**63), TooLargeError, "/size"),
+        (Declaration("a", "audio/mpeg", 1, sha256="00"), InvalidRequestError, "/sha256"),
+        (Declaration("a", "audio/mpeg", 1, md5="é" * 16), InvalidRequestError, "/md5"),
+    ],
+)
+def test_a_broken_rule_is_named_with_its_field(declared: Declaration, error: type[BrokerError], pointer: str) -> None:
+    with pytest.raises(error) as refused:
+        accept([declared], POLICY, batch=False)
+    assert [fault.pointer for fault in refused.value.faults] == [pointer]
+    assert refused.value.detail.startswith(pointer[1:])
+
+
+def test_every_rule_is_said_in_words() -> None:
+    bad = Declaration("a\n", "text/html", 0, "x")
+    with pytest.raises(InvalidRequestError) as refused:
+        accept([bad, replace(GOOD, size=1001), replace(GOOD, filename="..")], POLICY, batch=True)
+    assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
+        ("/files/0/filename", "must not contain control characters"),
+        ("/files/0/contentType", "must be an accepted audio, video or image type"),
+        ("/files/0/size", "must be at least 1 byte"),
+        ("/files/0/sha256", "must be 32 bytes in base64 or hex"),
+        ("/files/1/size", "must be at most 1000 bytes"),
+        ("/files/2/filename", "must name a file"),
+    ]
+
+
+def test_what_parts_cannot_do_is_said_in_words() -> None:
+    files = [replace(GOOD, multipart=True, sha256="00" * 32), replace(GOOD, size=PUT_MAX + 1, multipart=False)]
+    with pytest.raises(InvalidRequestError) as refused:
+        accept(files, LARGE, batch=True)
+    assert [fault.detail for fault in refused.value.faults] == [
+        "cannot be checked by the store of a file in parts; leave it out",
+        f"must not be false for more than {PUT_MAX} bytes",
+    ]
+
+
+def test_all_broken_fields_are_named_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        accept([Declaration("", "text/html", 0, "x", "y")], POLICY, batch=False)
+    pointers = {fault.pointer for fault in refused.value.faults}
+    assert pointers == {"/filename", "/contentType", "/size", "/sha256", "/md5"}
+
+
+def test_one_bad_file_refuses_the_batch_and_names_its_index() -> None:
+    with pytest.raises(UnsupportedTypeError) as refused:
+        accept([GOOD, Declaration("b", "image/svg+xml", 1)], POLICY, batch=True)
+    assert [fault.pointer for fault in refused.value.faults] == ["/files/1/contentType"]
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_checksum_may_be_in_hex_or_base64(data: bytes) -> None:
+    for text in (data.hex(), data.hex().upper(), base64.b64encode(data).decode()):
+        assert digest(text, 32) == data
+
+
+@pytest.mark.parametrize("junk", ["!", "\n", " ", "\x00"])
+def test_a_checksum_with_anything_between_is_none(junk: str) -> None:
+    text = base64.b64encode(bytes(32)).decode()
+    with pytest.raises(ValueError, match="must be 32 bytes"):
+        digest(text[:9] + junk + text[9:], 32)
+
+
+@given(st.text(max_size=100))
+def test_any_other_checksum_is_refused_by_its_rule(text: str) -> None:
+    try:
+        data = digest(text, 32)
+    except ValueError as error:
+        assert str(error) == "must be 32 bytes in base64 or hex"
+    else:
+        assert data is not None
+        assert len(data) == 32
+
+
+@given(
+    st.builds(
+        Declaration,
+        st.text(),
+        st.text(),
+        st.integers(),
+        st.none() | st.text(),
+        st.none() | st.text(),
+        st.none() | st.booleans(),
+    )
+)
+def test_no_declaration_makes_the_policy_fail(declared: Declaration) -> None:
+    try:
+        (accepted,) = accept([declared], POLICY, batch=False)
+    except BrokerError as error:
+        assert 400 <= error.status < 500
+        assert error.faults
+    else:
+        assert 1 <= accepted.file.size <= POLICY.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("is_service", "access", "expected"),
+    [
+        (False, DownloadAccess.AUTHENTICATED, True),
+        (False, DownloadAccess.OWNER, None),
+        (False, DownloadAccess.SERVICE, False),
+        (True, DownloadAccess.OWNER, True),
+        (True, DownloadAccess.SERVICE, True),
+    ],
+)
+def test_who_may_download(is_service: bool, access: DownloadAccess, expected: bool | None) -> None:
+    assert may_download(Principal("u", is_service), access) is expected
+
+
+def test_a_user_acts_on_own_things_and_a_service_on_all() -> None:
+    assert Principal("u1").may_act_for("u1")
+    assert not Principal("u1").may_act_for("u10")
+    assert not Principal("u1").may_act_for(None)
+    assert Principal("backend", is_service=True).may_act_for(None)

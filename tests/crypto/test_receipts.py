@@ -1,0 +1,92 @@
+"""Receipts verify offline with what the JWK Set publishes, and say what was confirmed."""
+
+from dataclasses import replace
+
+import jwt
+import pytest
+
+from broker.core.model import Evidence, FileSpec, TrackReady, Upload
+from broker.crypto.receipts import Receipts
+
+OLD, NEW = b"o" * 32, b"n" * 32
+UPLOAD = Upload("0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55", "user-1", FileSpec("a.mp3", "audio/mpeg", 9), 1_800_000_000)
+TRACK = TrackReady(UPLOAD, f"media/{UPLOAD.uuid}.mp3", "e" * 32, 1_790_000_000)
+
+
+def verify(receipt: str, published: Receipts) -> dict[str, object]:
+    """As a product's backend would do it."""
+    keys = jwt.PyJWKSet.from_dict(published.jwks)
+    key = keys[jwt.get_unverified_header(receipt)["kid"]]
+    claims: dict[str, object] = jwt.decode(receipt, key, algorithms=["EdDSA"], issuer="broker")
+    return claims
+
+
+def test_a_receipt_verifies_and_names_what_was_confirmed() -> None:
+    receipts = Receipts([NEW], issuer="broker")
+    expected = {
+        "iss": "broker",
+        "sub": "user-1",
+        "jti": UPLOAD.uuid,
+        "iat": 1_790_000_000,
+        "key": TRACK.key,
+        "size": 9,
+        "etag": "e" * 32,
+        "contentType": "audio/mpeg",
+        "sha256": None,
+        "sha256Evidence": None,
+    }
+    assert verify(receipts.sign(TRACK), receipts) == expected
+
+
+def test_a_receipt_names_its_type_so_that_it_passes_for_no_other_token() -> None:
+    header = jwt.get_unverified_header(Receipts([NEW], issuer="broker").sign(TRACK))
+    assert (header["typ"], header["alg"]) == ("track-ready+jwt", "EdDSA")
+
+
+def test_the_same_confirmation_gives_the_same_receipt() -> None:
+    assert Receipts([NEW], issuer="broker").sign(TRACK) == Receipts([NEW], issuer="broker").sign(TRACK)
+
+
+def test_a_sha256_is_in_the_receipt_with_its_evidence() -> None:
+    track = replace(TRACK, sha256=b"\0" * 32, evidence=Evidence.STORE)
+    receipts = Receipts([NEW], issuer="broker")
+    claims = verify(receipts.sign(track), receipts)
+    assert (claims["sha256"], claims["sha256Evidence"]) == ("A" * 43 + "=", "store")
+
+
+def test_a_declared_sha256_alone_is_not_in_the_receipt() -> None:
+    """SEQ03."""
+    file = FileSpec("a.mp3", "audio/mpeg", 9, sha256=b"\0" * 32)
+    track = replace(TRACK, upload=Upload(UPLOAD.uuid, "user-1", file, 0))
+    receipts = Receipts([NEW], issuer="broker")
+    assert verify(receipts.sign(track), receipts)["sha256"] is None
+
+
+def test_receipts_of_the_old_secret_verify_while_both_are_configured() -> None:
+    old = Receipts([OLD], issuer="broker").sign(TRACK)
+    assert verify(old, Receipts([NEW, OLD], issuer="broker"))["key"] == TRACK.key
+
+
+def test_a_changed_receipt_does_not_verify() -> None:
+    receipts = Receipts([NEW], issuer="broker")
+    head, body, signature = receipts.sign(TRACK).split(".")
+    with pytest.raises(jwt.InvalidSignatureError):
+        verify(f"{head}.{body[:-2]}{'AA' if body[-2:] != 'AA' else 'BB'}.{signature}", receipts)
+
+
+def test_the_published_keys_are_public_and_named_by_their_thumbprint() -> None:
+    (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
+    assert set(key) == {"kty", "crv", "x", "kid", "use", "alg"}
+    assert len(key["kid"]) == 43
+
+
+def test_a_secret_gives_the_same_keys_in_every_release() -> None:
+    (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
+    assert key == {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": "T9OG5dHXUFh1po3HiO4kfkpaAoffltI1CX_4cHl-5T0",
+        "kid": "KLLZjICI6pBoj4iIijoWiANJ1dfl_l7OXFH0oZ91tyo",
+        "use": "sig",
+        "alg": "EdDSA",
+    }

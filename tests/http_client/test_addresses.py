@@ -1,0 +1,106 @@
+"""Where the client connects to, and whom it believes to be there."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from broker.http_client import origin
+from broker.http_client.http_errors import ConnectionTimeoutError
+from broker.http_client.origin import Origin, trusted
+from tests.patience import PATIENCE, SLACK
+from tests.store.certificates import Authority
+from tests.store.wire import keeps, wire
+
+from .facing import GET, GOOD, facing, good
+
+
+async def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with facing(keeps(GOOD), connect_timeout=0.05) as (client, _):
+        began = time.monotonic()
+
+        async def never(*_: object, **__: object) -> None:
+            await asyncio.sleep(60)  # far longer than any deadline here
+
+        monkeypatch.setattr(origin, "start_connection", never)
+        with pytest.raises(ConnectionTimeoutError):
+            await client.ask(GET)
+        assert time.monotonic() - began < 0.05 + SLACK
+
+
+async def test_of_several_addresses_one_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with facing(keeps(GOOD)) as (client, server):
+        there = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        nobody = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))
+
+        async def found(*_: object, **__: object) -> list[object]:
+            return [nobody, there]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+        await good(client)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
+async def test_a_name_that_is_none_resolves_to_nothing(host: str) -> None:
+    with pytest.raises(OSError):
+        await Origin(f"http://{host}", connect_timeout=1).ask(GET)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "path"),
+    [
+        ("http://Store.Example", "store.example", 80, "/"),
+        ("http://store.example:80/a/b", "store.example", 80, "/a/b"),
+        ("https://store.example:443/", "store.example", 443, "/"),
+        ("https://store.example:80/", "store.example:80", 80, "/"),
+        ("http://[::1]:9000", "[::1]:9000", 9000, "/"),
+        ("https://127.0.0.1/keys", "127.0.0.1", 443, "/keys"),
+    ],
+)
+def test_a_url_says_where_and_how_the_host_is_called(url: str, host: str, port: int, path: str) -> None:
+    found = Origin(url, connect_timeout=1)
+    assert (found._lines, found._port, found.path) == ([f"Host: {host}"], port, path)
+    assert "[" not in found._host
+
+
+@pytest.mark.parametrize("url", ["", "ftp://a", "http://", "http://a b", "http://a/\r\nX: y", "http://u@a", "//a"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        Origin(url, connect_timeout=1)
+
+
+def test_certificates_and_names_are_checked_and_the_context_is_made_once() -> None:
+    context = trusted()
+    assert context is trusted()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_certificate_for_another_name_is_none(
+    loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setattr(origin, "trusted", authority.trust)
+
+    async def run() -> None:
+        async with wire(keeps(GOOD), tls=authority.server()) as server:
+            for host in ("127.0.0.1", "localhost"):
+                client = Origin(f"https://{host}:{server.port}", connect_timeout=PATIENCE)
+                if host == "localhost":
+                    with pytest.raises(ssl.SSLCertVerificationError):
+                        await client.ask(GET)
+                else:
+                    await good(client)
+                    await good(client)
+                    assert server.connections == 1
+                await client.close()
+            assert len(server.requests) == 2
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())

@@ -1,0 +1,27 @@
+"""The application with metrics, in this process: its requests are counted, and its port can be scraped."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from broker import settings
+from broker.cli.application import build
+from broker.server.log_handler import JsonLogHandler
+from broker.service.assembly import assemble
+from tests.web.application import ENVIRONMENT, UnaskedStore, token
+
+
+@contextmanager
+def scraped(port: int, environment: Mapping[str, str] = {}) -> Iterator[TestClient]:
+    """A client of an application whose metrics are at ``port``."""
+    configured = settings.parse({**ENVIRONMENT, **environment, "BROKER_METRICS_PORT": str(port)})
+    unasked: Any = UnaskedStore()
+    with Path(os.devnull).open("wb") as nowhere:
+        app = build(assemble(configured, store=unasked), JsonLogHandler(nowhere.fileno()))
+        headers = {"Authorization": f"Bearer {token()}"}
+        with TestClient(app, headers=headers, raise_server_exceptions=False, follow_redirects=False) as client:
+            yield client

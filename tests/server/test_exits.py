@@ -1,0 +1,16 @@
+"""The exit statuses are those of the table in docs/operations.md."""
+
+import re
+from pathlib import Path
+
+from broker.server.exits import Exit
+
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+def test_the_table_has_every_status() -> None:
+    """Each row has a number, and the name of it in the code as its first words."""
+    rows = re.findall(r"^\| (\d) \| ([a-z ]+)\W", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [(int(number), name.split(":")[0]) for number, name in rows] == [
+        (status.value, status.name.lower().replace("_", " ")) for status in Exit
+    ]

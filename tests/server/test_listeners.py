@@ -1,0 +1,73 @@
+"""Where the service listens: all addresses of a host, and what is reported of those that cannot be used."""
+
+import socket
+
+import pytest
+
+from broker.server.exits import Exit, StartError
+from broker.server.listeners import listen
+
+
+def test_every_address_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All addresses of a host name listen on the same free port."""
+    listeners = listen("", 0)
+    try:
+        assert {listener.family for listener in listeners} <= {socket.AF_INET, socket.AF_INET6}
+        ports = {listener.getsockname()[1] for listener in listeners}
+        assert len(ports) == 1
+        with socket.create_connection(("127.0.0.1", *ports)):
+            pass
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+ABSENT = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))
+HERE = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
+
+
+@pytest.mark.parametrize("found", [[ABSENT, HERE], [HERE, ABSENT]])
+def test_an_absent_address_is_left_out(monkeypatch: pytest.MonkeyPatch, found: list[object]) -> None:
+    """An address that this machine does not have is no fault as long as the host has another."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    (listener,) = listen("both.example", 0)
+    with listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "remedy"),
+    [
+        ("192.0.2.1", "192.0.2.1:", "Choose another --host."),
+        ("2001:db8::1", "[2001:db8::1]:", "Choose another --host."),
+        ("nowhere.invalid", "nowhere.invalid:", "Choose another --host."),
+        ("127.0.0.1", "127.0.0.1:", "Stop the process that uses the port, or choose another --port."),
+    ],
+)
+@pytest.mark.parametrize("is_listening", [True, False])
+def test_what_cannot_be_used_is_named(host: str, shown: str, remedy: str, is_listening: bool) -> None:
+    """One line names the address, the reason and the remedy, also where another socket is bound and does not listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        if is_listening:
+            taken.listen()
+        with pytest.raises(StartError, match="cannot listen on ") as caught:
+            listen(host, taken.getsockname()[1])
+    text = str(caught.value)
+    assert caught.value.status == Exit.CANNOT_LISTEN
+    assert shown in text
+    assert text.endswith(remedy)
+    assert len(text.splitlines()) == 1
+
+
+def test_no_socket_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one address of a host is taken, the others are free again."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        other = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [other, HERE])
+        with pytest.raises(StartError):
+            listen("both.example", port)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.2", port))

@@ -1,0 +1,103 @@
+"""The port of the metrics: which one, what happens while there is none, and its end."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker.metrics.counters import ProcessFacts, RequestMetrics
+from broker.metrics.scrape_app import scrape_app
+from broker.server import metrics_listener
+from broker.settings import MetricsSettings
+from tests.metrics.scrapes import scrape
+from tests.patience import PATIENCE
+from tests.ports import free_ports
+
+ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def serving(first: int, count: int = 1, host: str = "127.0.0.1") -> AsyncIterator[None]:
+    """A process that is scraped."""
+    place = MetricsSettings(host, range(first, first + count))
+    task = asyncio.create_task(metrics_listener.serve(scrape_app(RequestMetrics(), ProcessFacts), place))
+    yield
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def taken(port: int) -> socket.socket:
+    """Somebody else at ``port``."""
+    return socket.create_server(("127.0.0.1", port))
+
+
+async def test_each_process_takes_the_first_port_that_is_free() -> None:
+    first = free_ports(3)
+    with taken(first):
+        async with serving(first, 3), serving(first, 3):
+            for port in (first + 1, first + 2):
+                assert "process_cpu_seconds_total" in await asyncio.to_thread(scrape, port)
+
+
+async def test_a_process_without_a_port_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics_listener, "PAUSE", 0.001)
+    monkeypatch.setattr(metrics_listener, "PATIENCE", 3)
+    caplog.set_level(logging.INFO, "broker.web")
+    port = free_ports(1)
+    with taken(port):
+        async with serving(port):
+            await asyncio.sleep(0.5)  # many looks for a port
+    assert len(caplog.records) == 1
+    said = json.loads(caplog.records[0].getMessage())
+    assert said["event"] == "warning"
+    assert "this process has no port for its metrics" in said["message"]
+    assert "in use" in said["message"]
+
+
+async def test_a_port_that_becomes_free_is_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics_listener, "PAUSE", 0.01)
+    caplog.set_level(logging.INFO, "broker.web")
+    port = free_ports(1)
+    other = taken(port)
+    async with serving(port):
+        await asyncio.sleep(0.05)  # some looks in vain
+        other.close()
+        assert await asyncio.to_thread(scrape, port)
+    assert [json.loads(record.getMessage()) for record in caplog.records] == [{"event": "metrics", "port": port}]
+
+
+async def test_at_its_end_nobody_is_kept() -> None:
+    port = free_ports(1)
+    async with serving(port):
+        await asyncio.to_thread(scrape, port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(ASK)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    with contextlib.suppress(ConnectionError):
+        assert (await asyncio.wait_for(reader.read(), PATIENCE)).endswith(b"\n")
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_the_address_may_be_of_version_6() -> None:
+    port = free_ports(1)
+    async with serving(port, host="::1"):
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(ConnectionRefusedError):
+                    reader, writer = await asyncio.open_connection("::1", port)
+                    break
+                await asyncio.sleep(0.01)
+        writer.write(ASK)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
