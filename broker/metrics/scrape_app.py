@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from broker.web.lean_starlette import LeanStarlette
 from broker.web.problems import EXCEPTION_HANDLERS
 from broker.web.request_log import RequestLog
 from broker.web.resource import Resource
@@ -23,10 +24,8 @@ def scrape_app(requests: RequestMetrics, facts: Callable[[], ProcessFacts]) -> S
 
         return exposition(requests, facts())
 
-    app = Starlette(
+    return LeanStarlette(
         routes=[Route("/metrics", Resource({"GET": scrape}))],
         middleware=[Middleware(RequestLog, lambda _line: None)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
-    app.router.redirect_slashes = False
-    return app

@@ -15,7 +15,7 @@ from broker.service.assembly import Deployment
 
 from .assets import client_routes
 from .authentication import Authenticator
-from .exact_paths import ExactPaths
+from .lean_starlette import LeanStarlette
 from .operations import Operations
 from .problems import EXCEPTION_HANDLERS
 from .request_log import CountRequest, RequestLog, access_log
@@ -42,15 +42,12 @@ def create_app(
     """
     settings, verifier = deployment.settings, deployment.verifier
     authenticator = Authenticator(verifier, deployment.services, settings.missing, deployment.clock)
-    listed = [*routes(authenticator, Operations(deployment)), *client_routes(), *extra_routes]
-    app = Starlette(
-        routes=[ExactPaths(listed), *listed],
+    return LeanStarlette(
+        routes=[*routes(authenticator, Operations(deployment)), *client_routes(), *extra_routes],
         middleware=[Middleware(RequestLog, write_line, count_request), *_cors(settings.cors_origins)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=_lifespan(deployment, [verifier.keys.refresh, *background]),
     )
-    app.router.redirect_slashes = False  # the Location would be made from the Host field, which a client chooses
-    return app
 
 
 def _lifespan(
