@@ -1,12 +1,12 @@
 """The application of a serving process, as the environment configures it."""
 
-import gc
 from functools import partial
 
 from starlette.applications import Starlette
 
 from broker import settings
 from broker.server.log_handler import JsonLogHandler, configure_logging
+from broker.server.startup import finish_start
 from broker.service.assembly import Deployment, assemble
 from broker.settings import MetricsSettings
 from broker.web.app import BackgroundTask, create_app
@@ -17,8 +17,7 @@ def from_environment() -> Starlette:
     """Return the application; raises ``SettingsError``."""
     log_handler = configure_logging()
     app = build(assemble(settings.from_environment()), log_handler)
-    gc.freeze()  # what a process starts with stays as long as it does
-    gc.enable()
+    finish_start()
     return app
 
 

@@ -23,7 +23,8 @@ from broker.server import file_descriptors
 from broker.server.exits import Exit, StartError
 from broker.server.listeners import listen
 from broker.server.log_handler import configure_logging
-from broker.server.uvicorn_server import Server
+from broker.server.startup import finish_start
+from broker.server.uvicorn_server import Server, check_uvicorn_version
 from broker.service.assembly import assemble
 from broker.settings import Settings
 from broker.store import admin
@@ -66,6 +67,8 @@ def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
     app = create_app(assemble(_settings(store, secret)), extra_routes=page_routes(store.endpoint))
     port = listener.getsockname()[1]
     welcome = _welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service"))
+    check_uvicorn_version()
+    finish_start()
     file_descriptors.raise_limit()
     configure_logging()
     return Server(lambda: app, lambda: print(welcome, flush=True)).serve_until_stopped([listener])

@@ -1,18 +1,21 @@
-"""The ``broker`` command: its words, and where they lead."""
+"""The ``broker`` command: its arguments, and the functions that they lead to."""
 
 import argparse
-import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from broker.server.exits import StartError
-
-from . import serve
+from broker.server.exits import Exit, StartError
+from broker.settings import SettingsError
 
 WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
 """Processes. Several of them need the signals of POSIX."""
+
+TOKEN_LIFETIME: Final = 12 * 3600
+"""Seconds for which a development token is valid by default."""
+
+_SECONDS_MAX: Final = 2**31
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,23 +23,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         _check_working_directory()
-        if given.command == "serve":
-            return serve.run(given.host, given.port, given.workers, given.env_file)
-        return _demo(given.port, given.data)
+        return _run(given)
+    except SettingsError as error:
+        print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
+        return Exit.WRONG_CALL
     except StartError as error:
         print(f"broker: {error}", file=sys.stderr)
         return error.status
 
 
+def _run(given: argparse.Namespace) -> int:
+    match given.command:
+        case "serve":
+            from . import serve  # noqa: PLC0415  each command loads only what it needs
+
+            return serve.run(given.host, given.port, given.workers, given.env_file)
+        case "token":
+            from . import token  # noqa: PLC0415  see above
+
+            return token.run(given.subject, given.lifetime, given.env_file, is_service=given.service)
+        case _:
+            return _demo(given.port, given.data)
+
+
 def _demo(port: int, data: Path | None) -> int:
     try:
-        from . import demo  # noqa: PLC0415  it brings boto3, which a serving process must not carry
+        from . import demo  # noqa: PLC0415  it imports boto3, which a serving process must not load
     except ModuleNotFoundError as error:
         if error.name != "boto3":
             raise
         text = "the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'"
         raise StartError(text) from None
-    gc.enable()
     return demo.run(port, data)
 
 
@@ -50,16 +67,34 @@ def _check_working_directory() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="broker", description="Presigned-URL broker for Cloudflare R2.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True)
-    serving = commands.add_parser("serve", help="run the service")
-    serving.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    serving.add_argument("--port", type=_port, default=8000, help="port to listen on (default %(default)s)")
-    serving.add_argument("--workers", type=_workers, default=1, help="processes (default %(default)s)")
-    serving.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
-    showing = commands.add_parser("demo", help="run the whole thing here, with a store of its own")
-    showing.add_argument("--port", type=_port, default=8000, help="port of the broker (default %(default)s)")
-    showing.add_argument("--data", type=Path, help="folder that keeps the store's data (default: one that goes away)")
+    serve = commands.add_parser("serve", help="run the service")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default %(default)s)")
+    serve.add_argument("--workers", type=_workers, default=1, help="processes (default %(default)s)")
+    serve.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
+    demo = commands.add_parser("demo", help="run the broker with a store of its own on this machine")
+    demo.add_argument("--port", type=_port, default=8000, help="port of the broker (default %(default)s)")
+    demo.add_argument("--data", type=Path, help="folder that keeps the store's data (default: a temporary one)")
+    token = commands.add_parser("token", help="print a development token, signed with JWT_SECRET")
+    token.add_argument("--subject", default="user-1", help="whom the token is for (default %(default)s)")
+    token.add_argument("--service", action="store_true", help="give the token the scope of a service")
+    token.add_argument(
+        "--lifetime", type=_seconds, default=TOKEN_LIFETIME, help="seconds it is valid (default %(default)s)"
+    )
+    token.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is read only then: loading the library for it takes a tenth of the start."""
+
+    def __call__(self, *_arguments: Any, **_options: Any) -> None:
+        from importlib.metadata import version  # noqa: PLC0415  see above
+
+        print(f"broker {version('r2-upload-broker')}")
+        sys.exit(Exit.STOPPED)
 
 
 def _port(text: str) -> int:
@@ -68,6 +103,10 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     return _whole(text, 1, WORKERS_MAX)
+
+
+def _seconds(text: str) -> int:
+    return _whole(text, 1, _SECONDS_MAX)
 
 
 def _whole(text: str, least: int, most: int) -> int:

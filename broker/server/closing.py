@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from broker.errors import BrokerError
-from broker.web import schemas
+from broker.web.representations import problem
+from broker.web.responses import ALWAYS, Field
 
 _Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)  # poll(2) takes no descriptor
 
@@ -47,12 +48,12 @@ def shut_down_if_silent(transport: asyncio.Transport) -> bool:
         connection.detach()  # it stays the transport's
 
 
-def answer(error: BrokerError, identity: str, fields: Sequence[schemas.Field]) -> bytes:
+def answer(error: BrokerError, identity: str, fields: Sequence[Field]) -> bytes:
     """Return the last answer of a connection, with ``fields`` in its head."""
-    body = msgspec.json.encode(schemas.problem(error, identity))
+    body = msgspec.json.encode(problem(error, identity))
     head = [
         *fields,
-        *schemas.ALWAYS,
+        *ALWAYS,
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
         (b"x-request-id", identity.encode()),

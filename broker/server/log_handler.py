@@ -52,7 +52,11 @@ class JsonLogHandler(logging.Handler):
         text = _message(record)
         if text.startswith('{"event":'):
             return text
-        line: dict[str, Any] = {"event": "log", "level": record.levelname.lower(), "logger": record.name}
+        line: dict[str, Any] = {
+            "event": "broker.message_logged",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
         if record.exc_info and record.exc_info[0]:
             line["type"] = record.exc_info[0].__name__
         return json.dumps({**line, "message": text})

@@ -15,11 +15,11 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.server import ServerState
 
 from broker.settings import MetricsSettings
 
 from .protocol import HttpProtocol
+from .uvicorn_internals import ServerState
 
 log = logging.getLogger("broker.web")
 
@@ -47,7 +47,7 @@ async def serve(app: ASGIApp, place: MetricsSettings) -> None:
     server = await asyncio.get_running_loop().create_server(
         lambda: HttpProtocol(config=config, server_state=state, app_state={}), sock=listener
     )
-    log.info(json.dumps({"event": "metrics", "port": listener.getsockname()[1]}))
+    log.info(json.dumps({"event": "broker.metrics_listener_opened", "port": listener.getsockname()[1]}))
     try:
         await asyncio.Event().wait()
     finally:
@@ -72,5 +72,5 @@ async def _first_free(place: MetricsSettings) -> socket.socket:
         looks += 1
         if looks == PATIENCE:
             message = f"this process has no port for its metrics, and goes on trying: {reason}"
-            log.warning(json.dumps({"event": "warning", "message": message}))
+            log.warning(json.dumps({"event": "broker.warning_raised", "message": message}))
         await asyncio.sleep(PAUSE)

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from broker.errors import (
     BrokerError,
@@ -31,6 +30,7 @@ from broker.errors import (
 
 from .closing import Lingering, answer, shut_down_if_silent
 from .request_cycle import RequestCycle
+from .uvicorn_internals import HttpToolsProtocol
 
 access_log = logging.getLogger("broker.access")
 
@@ -290,7 +290,12 @@ class HttpProtocol(HttpToolsProtocol):
         """
         if self._is_idle:
             identity = uuid.uuid4().hex
-            line = {"event": "refused", "requestId": identity, "status": error.status, "code": error.code}
+            line = {
+                "event": "broker.request_refused",
+                "requestId": identity,
+                "status": error.status,
+                "code": error.code,
+            }
             access_log.info(json.dumps(line))
             self.transport.write(answer(error, identity, self.server_state.default_headers))
             self.end()

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-
 from broker.errors import RequestTimeoutError
+
+from .uvicorn_internals import STATUS_LINE, RequestResponseCycle
 
 BODY_DEADLINE: Final = 10.0
 """Seconds in which a body must have arrived, from when the application first asks for it."""

@@ -19,7 +19,7 @@ import uvicorn
 from broker.settings import SettingsError
 
 from . import file_descriptors
-from .exits import Exit
+from .exits import Exit, StartError
 
 log = logging.getLogger("broker.cli")
 
@@ -28,6 +28,9 @@ GRACEFUL_STOP: Final = 15
 
 KEEP_ALIVE: Final = 75
 """Seconds that a connection may be idle: longer than the 60 s of the usual proxies, so that they close it first."""
+
+UVICORN_VERSION: Final = "0.54"
+"""The minor version in which the internals of ``uvicorn_internals`` were read."""
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -43,6 +46,13 @@ _DESCRIPTORS: Final = "Raise the hard limit of file descriptors (ulimit -Hn, Lim
 
 _TICKS: Final = 10
 """uvicorn's ticks in a second."""
+
+
+def check_uvicorn_version(installed: str = uvicorn.__version__) -> None:
+    """Raise ``StartError`` unless uvicorn has the minor version whose internals are used."""
+    if installed.split(".")[:2] != UVICORN_VERSION.split("."):
+        needed = f"uvicorn {UVICORN_VERSION} is needed, and {installed} is installed"
+        raise StartError(f"{needed}: pip install 'uvicorn~={UVICORN_VERSION}.0'")
 
 
 def server_options() -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         for warning in deployment.settings.warnings:
-            log.warning(json.dumps({"event": "warning", "message": warning}))
+            log.warning(json.dumps({"event": "broker.warning_raised", "message": warning}))
         tasks = [asyncio.create_task(task()) for task in background]
         yield
         for task in tasks:

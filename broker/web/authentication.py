@@ -41,7 +41,7 @@ class Authenticator:
         async def authenticated(request: Request) -> Response:
             fields = field_values(request.scope, b"authorization")
             principal = await self.verifier.authenticate(fields, now=int(self.clock()))
-            request_record.note(request.scope, "sub", principal.subject)
+            request_record.add(request.scope, "sub", principal.subject)
             if self.services is None:
                 raise StorageNotConfiguredError(self.missing)
             self.services.rate_limit.spend(principal)

@@ -1,9 +1,10 @@
-"""What operators and verifiers read, without a token: health, readiness, the OpenAPI document, the receipts' keys."""
+"""The endpoints that need no token: health, readiness, the OpenAPI document and the public keys of receipts."""
 
 import asyncio
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,12 +16,13 @@ from broker.store.port import ObjectStore
 from broker.store.s3_responses import SKEW_HINT, skewed
 
 from . import request_record, schemas
+from .responses import json_response
 
-_PLACES = (Path(__file__).with_name("openapi.yaml"), Path(__file__).parents[2] / "openapi.yaml")
-OPENAPI = next(place for place in _PLACES if place.is_file())  # in a wheel, and in a checkout
+_PATHS = (Path(__file__).with_name("openapi.yaml"), Path(__file__).parents[2] / "openapi.yaml")
+OPENAPI = next(path for path in _PATHS if path.is_file())  # in a wheel, and in a checkout
 
-_LOOK_FOR = 2.0
-"""Seconds a look at the store is good for: asking for readiness often costs the store nothing."""
+_CHECK_VALID_FOR: Final = 2.0
+"""Seconds for which a check of the store is used again, so that frequent probes do not reach the store."""
 
 
 @dataclass(slots=True)
@@ -28,16 +30,16 @@ class Operations:
     """The public endpoints of one process."""
 
     deployment: Deployment
-    _looked_at: float = float("-inf")
-    _found: tuple[str, str] = ("", "")
+    _checked_at: float = float("-inf")
+    _result: tuple[str, str] = ("", "")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def healthz(self, _request: Request) -> Response:
-        """The process answers."""
-        return schemas.json_response({"status": "ok"})
+        """Report that the process answers."""
+        return json_response(schemas.Health())
 
     async def readyz(self, request: Request) -> Response:
-        """Whether this process can do its whole job, and if not, which part is missing; the log has the reason too."""
+        """Report whether this process can do its whole job, and which check fails; the log has the reason too."""
         store, reason = await self._store_state()
         own_store, keys = self.deployment.store, self.deployment.verifier.keys
         checks = {
@@ -52,50 +54,48 @@ class Operations:
             reason = reason or skewed(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}
         if failed:
-            request_record.note(request.scope, "failed", failed)
+            request_record.add(request.scope, "failed", failed)
         if reason:
-            request_record.note(request.scope, "reason", reason)
-        return schemas.json_response(
-            {"status": "unready" if failed else "ready", "checks": checks}, 503 if failed else 200
-        )
+            request_record.add(request.scope, "reason", reason)
+        return json_response(schemas.Readiness("unready" if failed else "ready", checks), 503 if failed else 200)
 
     async def status(self, _request: Request) -> Response:
-        """JamSync's question whether uploads are possible at all."""
+        """Report whether uploads are possible at all, as JamSync's clients read it."""
         is_configured = self.deployment.store is not None
         provider = "cloudflare-r2" if is_configured else "none"
-        return schemas.json_response({"r2Configured": is_configured, "provider": provider})
+        return json_response(schemas.StorageStatus(is_configured, provider))
 
     async def jwk_set(self, _request: Request) -> Response:
-        """The public keys of the receipts (RFC 7517)."""
+        """Return the public keys of the receipts (RFC 7517)."""
         receipts = self.deployment.receipts
         jwks = receipts.jwks if receipts else {"keys": []}
-        return schemas.json_response(jwks, cache_control=b"public, max-age=300", vary=b"Accept-Encoding")
+        return json_response(jwks, cache_control=b"public, max-age=300", vary=b"Accept-Encoding")
 
     async def openapi(self, _request: Request) -> Response:
-        """The API's own description."""
+        """Return the OpenAPI document."""
         return Response(OPENAPI.read_bytes(), media_type="application/yaml", headers={"Cache-Control": "no-cache"})
 
     async def _store_state(self) -> tuple[str, str]:
-        """The store's state as of a moment ago, and why it is not ``ok``."""
+        """Return the recent state of the store, and the reason if it is not ``ok``."""
         store, staging_store = self.deployment.store, self.deployment.staging_store
         place = self.deployment.settings.store
         if store is None or place is None:
             return StorageNotConfiguredError.code, ""
         async with self._lock:
-            if time.monotonic() - self._looked_at >= _LOOK_FOR:
-                self._found = await _look(store, staging_store, place)
-                self._looked_at = time.monotonic()
-            return self._found
+            if time.monotonic() - self._checked_at >= _CHECK_VALID_FOR:
+                self._result = await _check(store, staging_store, place)
+                self._checked_at = time.monotonic()
+            return self._result
 
 
-async def _look(store: ObjectStore, staging_store: ObjectStore | None, place: StoreSettings) -> tuple[str, str]:
-    whose = ""
+async def _check(store: ObjectStore, staging_store: ObjectStore | None, place: StoreSettings) -> tuple[str, str]:
+    prefix = ""
     try:
         for bucket in {place.bucket, place.staging_bucket}:
             await store.ping(bucket)
         if staging_store:
-            whose = "with the staging bucket's credentials: "
+            prefix = "with the staging bucket's credentials: "
             await staging_store.ping(place.staging_bucket)
     except StorageUnavailableError as error:
-        return StorageUnavailableError.code, whose + error.reason
+        return StorageUnavailableError.code, prefix + error.reason
     return "ok", ""

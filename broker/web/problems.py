@@ -1,4 +1,4 @@
-"""Refusals and accidents as answers: RFC 9457 problem documents, one place for all of them."""
+"""Refusals as RFC 9457 problem documents."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,35 +9,48 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler, Scope
 
-from broker.errors import BrokerError, MethodNotAllowedError, NotFoundError, RequestTimeoutError, UnauthenticatedError
+from broker.errors import (
+    BrokerError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestTimeoutError,
+    UnauthenticatedError,
+)
 
-from . import request_record, schemas
-
-
-def refused(scope: Scope, error: BrokerError) -> Response:
-    """The answer to a refusal of ours, which the request's line in the log then names."""
-    request_record.note(scope, "code", error.code)
-    if error.reason:
-        request_record.note(scope, "reason", error.reason)
-    return respond(error, request_record.request_id(scope))
+from . import representations, request_record
+from .responses import NO_STORE
 
 
 async def on_broker_error(request: Request, error: Any) -> Response:
     """Answer a ``BrokerError`` that was raised."""
-    return refused(request.scope, error)
+    return _refuse(request.scope, error)
 
 
 async def on_http_exception(request: Request, _error: Exception) -> Response:
     """Answer Starlette's own exception, which its router raises for an unknown path."""
-    return refused(request.scope, NotFoundError("There is no such resource."))
+    return _refuse(request.scope, NotFoundError("There is no such resource."))
+
+
+EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
+    BrokerError: on_broker_error,
+    HTTPException: on_http_exception,
+}
+"""Starlette's ``exception_handlers`` of an application whose errors are problem documents."""
+
+
+def _refuse(scope: Scope, error: BrokerError) -> Response:
+    request_record.add(scope, "code", error.code)
+    if error.reason:
+        request_record.add(scope, "reason", error.reason)
+    return respond(error, request_record.request_id(scope))
 
 
 def respond(error: BrokerError, request_id: str) -> Response:
-    """``error`` as a problem document with the header fields its status asks for."""
+    """Return the response to ``error``: a problem document, and the header fields that its status demands."""
     response = Response(
-        msgspec.json.encode(schemas.problem(error, request_id)),
+        msgspec.json.encode(representations.problem(error, request_id)),
         error.status,
-        dict(schemas.NO_STORE),
+        dict(NO_STORE),
         "application/problem+json",
     )
     response.headers.update(_fields(error))
@@ -53,10 +66,3 @@ def _fields(error: BrokerError) -> dict[str, str]:
         case MethodNotAllowedError():
             return {"Allow": ", ".join(error.allowed)}
     return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-
-
-EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
-    BrokerError: on_broker_error,
-    HTTPException: on_http_exception,
-}
-"""Starlette's ``exception_handlers`` of an application whose errors are problem documents."""

@@ -1,45 +1,48 @@
-"""A request's query parameters and header fields, as strictly read as its body."""
+"""Reads query parameters and header fields as strictly as a request body."""
+
+from typing import Final
 
 from starlette.requests import Request
 from starlette.types import Scope
 
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 
-IDEMPOTENCY_KEY_MAX = 255
+IDEMPOTENCY_KEY_MAX: Final = 255
+"""Characters of an Idempotency-Key."""
 
 
-def refuse(name: str, rule: str) -> BrokerError:
-    """The refusal of the parameter or header field ``name``."""
+def invalid(name: str, rule: str) -> BrokerError:
+    """Return the refusal of the parameter or header field ``name``."""
     return about(InvalidRequestError, Fault(f"/{name}", rule))
 
 
 def parameters(request: Request, *known: str) -> dict[str, str]:
-    """The parameters by name; unknown and repeated ones are refused."""
+    """Return the parameters by name; raises ``InvalidRequestError`` for unknown and repeated ones."""
     found: dict[str, str] = {}
     if not request.scope["query_string"]:
         return found
     for name, value in request.query_params.multi_items():
         if name not in known:
-            raise refuse("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
+            raise invalid("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
         if name in found:
-            raise refuse(name, "must be given once")
-        if "\ufffd" in value:  # what the decoder puts in the place of other bytes
-            raise refuse(name, "must be text in UTF-8")
+            raise invalid(name, "must be given once")
+        if "\ufffd" in value:  # the decoder's replacement for bytes that are not UTF-8
+            raise invalid(name, "must be text in UTF-8")
         found[name] = value
     return found
 
 
 def field_values(scope: Scope, name: bytes) -> list[str]:
-    """What each header field of this name says."""
+    """Return the value of each header field ``name``, which is in lower case."""
     return [value.decode("latin-1") for each, value in scope["headers"] if each == name]
 
 
 def idempotency_key(request: Request) -> str | None:
-    """The Idempotency-Key, if there is one (draft-ietf-httpapi-idempotency-key-header)."""
+    """Return the Idempotency-Key, if there is one (draft-ietf-httpapi-idempotency-key-header)."""
     values = field_values(request.scope, b"idempotency-key")
     if not values:
         return None
     value = values[0]
     if len(values) > 1 or not 1 <= len(value) <= IDEMPOTENCY_KEY_MAX or not (value.isascii() and value.isprintable()):
-        raise refuse("Idempotency-Key", f"must be one value of 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters")
+        raise invalid("Idempotency-Key", f"must be one value of 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters")
     return value

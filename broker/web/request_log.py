@@ -1,10 +1,10 @@
-"""What a request leaves behind: its id in the answer, one JSON line in the log, and nothing secret.
+"""The outermost middleware: a request id in every response, one JSON line in the log, and a measurement.
 
 Rules of this module
-- The line names the route's template, never the path: an upload id is a capability, a query may hold a URL.
-- An accident is answered with ``internal`` and its request id; where it happened goes to the log, what was in the
-  variables does not.
-- A pure ASGI middleware: BaseHTTPMiddleware costs more than all the rest of a request.
+- The line has the route's template, not the path: an upload id is a capability, and a query may hold a URL.
+- An unhandled exception is answered with ``internal`` and the request id. The log gets its type and place, without the
+  values of variables, which may be secret.
+- It is a pure ASGI middleware, because BaseHTTPMiddleware costs more than the rest of a request.
 """
 
 import json
@@ -19,72 +19,78 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.errors import BrokerError
 
-from . import request_record, schemas
+from . import request_record
 from .problems import respond
+from .responses import ALWAYS
 
 access_log = logging.getLogger("broker.access")
 error_log = logging.getLogger("broker.web")
 
 CountRequest = Callable[[Scope, int, float], object]
-"""Takes a request's scope, its status (0 if it got no answer) and its seconds."""
+"""Receives a request's scope, its status (0 if there was no response) and its duration in seconds."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class RequestLog:
-    """The outermost layer of the application. ``write`` takes each request's line, ``count`` what is measured of it."""
+    """Logs and measures each request.
+
+    ``write_line`` receives the JSON line of each request, ``count_request`` its measurement.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
-        write: Callable[[str], object] = access_log.info,
-        count: CountRequest | None = None,
+        write_line: Callable[[str], object] = access_log.info,
+        count_request: CountRequest | None = None,
     ) -> None:
         self._app = app
-        self._write = write
-        self._count = count
+        self._write_line = write_line
+        self._count_request = count_request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request and write its line."""
+        """Serve one request, then write its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
-        line = request_record.begin(scope)
-        identity = line["requestId"]
+        started = time.perf_counter()
+        record = request_record.start(scope)
+        identity = record["requestId"]
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
-                line["status"] = message["status"]
-                message["headers"] += ((b"x-request-id", identity.encode()), *schemas.ALWAYS)
+                record["status"] = message["status"]
+                message["headers"] += ((b"x-request-id", identity.encode()), *ALWAYS)
             return send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception as error:  # noqa: BLE001  the last line of defence
-            error_log.error(_accident(error, identity))
-            if not line["status"]:
-                line["code"] = BrokerError.code
+        except Exception as error:  # noqa: BLE001  no exception may reach the server, which would log its text
+            error_log.error(_failure(error, identity))
+            if not record["status"]:
+                record["code"] = BrokerError.code
                 response = respond(BrokerError("Something went wrong on our side."), identity)
                 await response(scope, receive, send_with_id)
         finally:
-            seconds = time.perf_counter() - began
-            line["route"], line["ms"] = getattr(scope.get("route"), "path", None), int(seconds * 1e5) / 100
-            self._write(_encoded(line))
-            if self._count:
-                self._count(scope, line["status"], seconds)
+            seconds = time.perf_counter() - started
+            record["route"], record["ms"] = getattr(scope.get("route"), "path", None), int(seconds * 1e5) / 100
+            self._write_line(_encoded(record))
+            if self._count_request:
+                self._count_request(scope, record["status"], seconds)
 
 
-def _encoded(line: Mapping[str, Any]) -> str:
+def _encoded(record: Mapping[str, Any]) -> str:
     try:
-        return _encode(line).decode()
+        return _encode(record).decode()
     except UnicodeEncodeError:
-        # A lone surrogate: JSON can escape it, and UTF-8 does not have it (RFC 8259, section 8.2)
-        return json.dumps(line, default=str)
+        # JSON can escape a lone surrogate, which UTF-8 cannot encode (RFC 8259, section 8.2)
+        return json.dumps(record, default=str)
 
 
-def _accident(error: Exception, identity: str) -> str:
-    """Type and place of an exception, not its words: they may quote what must not be written down."""
+def _failure(error: Exception, identity: str) -> str:
+    """Return the line of an unhandled exception: its type and place, without its text, which may quote a secret."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
-    return json.dumps({"event": "accident", "requestId": identity, "type": type(error).__name__, "where": where})
+    return json.dumps(
+        {"event": "broker.request_failed", "requestId": identity, "type": type(error).__name__, "where": where}
+    )

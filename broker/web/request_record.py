@@ -1,51 +1,51 @@
-"""What a request gathers for its line in the log, kept in its ASGI scope."""
+"""The record of one request, which becomes its line in the log. It is kept in the request's ASGI scope."""
 
 import os
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import Scope
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_NOTES = "broker.notes"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_RECORD: Final = "broker.record"
 
 
-def begin(scope: Scope) -> dict[str, Any]:
-    """The line of a new request, as far as it is known: with its id, the client's own if that has the form of one."""
+def start(scope: Scope) -> dict[str, Any]:
+    """Start the record of a request, with the client's ``X-Request-Id`` if it has the form of one, or a new id."""
     method = scope["method"]
-    line = {
-        "event": "request",
+    record = {
+        "event": "broker.request_completed",
         "method": method if method.isalpha() and len(method) < 10 else "?",
         "route": None,
         "ms": 0.0,
-        "requestId": _identity(scope),
+        "requestId": _request_id(scope),
         "status": 0,
     }
-    scope[_NOTES] = line
-    return line
+    scope[_RECORD] = record
+    return record
 
 
-def note(scope: Scope, name: str, fact: Any) -> None:
-    """Add a fact to the request's line."""
-    scope[_NOTES][name] = fact
+def add(scope: Scope, name: str, value: Any) -> None:
+    """Add a member to the record."""
+    scope[_RECORD][name] = value
 
 
-def note_failures(scope: Scope, failures: Sequence[tuple[int, str, str]]) -> None:
-    """Add what failed of a batch: the index of each item, the code of its refusal and the reason, if there is one."""
+def add_failures(scope: Scope, failures: Sequence[tuple[int, str, str]]) -> None:
+    """Add the failed items of a batch: the index, the error code and the reason, if there is one, of each."""
     if failures:
-        scope[_NOTES]["failed"] = [
+        scope[_RECORD]["failed"] = [
             {"item": index, "code": code, **({"reason": reason} if reason else {})} for index, code, reason in failures
         ]
 
 
 def request_id(scope: Scope) -> str:
-    """The request's id."""
-    found: str = scope[_NOTES]["requestId"]
+    """Return the request's id."""
+    found: str = scope[_RECORD]["requestId"]
     return found
 
 
-def _identity(scope: Scope) -> str:
+def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
             return str(text)

@@ -15,18 +15,18 @@ RESOURCES: Mapping[str, Mapping[str, Handler]] = {  # the router tries them in t
     f"{API}/downloads/{{key:path}}": {"GET": object_endpoints.download},
     f"{API}/uploads": {"POST": upload_endpoints.create},
     f"{API}/uploads/confirm": {"POST": upload_endpoints.confirm_many},
-    f"{API}/uploads/{{upload_id}}": {"GET": upload_endpoints.look, "DELETE": upload_endpoints.abort},
-    f"{API}/uploads/{{upload_id}}/parts": {"POST": upload_endpoints.parts},
+    f"{API}/uploads/{{upload_id}}": {"GET": upload_endpoints.get, "DELETE": upload_endpoints.abort},
+    f"{API}/uploads/{{upload_id}}/parts": {"POST": upload_endpoints.sign_parts},
     f"{API}/uploads/{{upload_id}}/confirm": {"POST": upload_endpoints.confirm},
     f"{API}/objects/delete": {"POST": object_endpoints.delete_many},
-    f"{API}/objects/{{key:path}}": {"GET": object_endpoints.look, "DELETE": object_endpoints.delete},
-    f"{API}/keys": {"GET": object_endpoints.key_in_url},
+    f"{API}/objects/{{key:path}}": {"GET": object_endpoints.get, "DELETE": object_endpoints.delete},
+    f"{API}/keys": {"GET": object_endpoints.find_key},
     f"{API}/downloads": {"POST": object_endpoints.download_many},
 }
 
 
 def public_resources(operations: Operations) -> dict[str, PublicHandler]:
-    """What answers without a token; all by GET."""
+    """Return the resources that need no token; all of them by GET."""
     return {
         f"{API}/uploads/status": operations.status,
         "/healthz": operations.healthz,

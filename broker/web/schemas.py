@@ -1,256 +1,282 @@
-"""JSON on the wire and the model behind it: request shapes in, answer documents out.
+"""The JSON documents of the API, one class for each schema of ``openapi.yaml`` and under its name.
 
-Requests are closed: a field that is not listed is refused. Answers say times in RFC 3339 UTC and sizes in bytes.
+A test compares each class with its schema. Requests are closed: a member that is not listed is refused. Times are
+RFC 3339 in UTC, sizes are bytes.
 """
 
-import base64
-from collections.abc import Container, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
 
-import msgspec
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from broker.core.disposition import Disposition
-from broker.core.model import Upload, UploadStatus
+from broker.core.model import UploadStatus
 from broker.core.upload_rules import Declaration
-from broker.errors import BrokerError, Fault, InvalidRequestError, about
-from broker.service.confirmation import Confirmation, ConfirmedUpload
-from broker.service.downloads import Link
-from broker.service.multipart import MAX_CONCURRENCY, PresignedParts, plan_of
-from broker.service.objects import ReadyObject
-from broker.service.uploads import CreatedUpload, Progress
+from broker.errors import Fault, InvalidRequestError, about
 
-BATCH_MAX = 100
-"""Files or uploads in one call."""
+BATCH_MAX: Final = 100
+"""Files or uploads in one request."""
 
-KEYS_MAX = 1000
-"""KeySource in one call."""
+REQUEST_KEYS_MAX: Final = 1000
+"""Object keys in one request."""
 
-PART_NUMBERS_MAX = 1000
-"""Parts in one call."""
-
-NO_STORE = {"Cache-Control": "no-store", "Vary": "Authorization"}
-"""What every answer carries that may hold a URL or what is one principal's (RFC 9111)."""
-
-_JSON: Final = (b"content-type", b"application/json")
-
-ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-"""What every answer carries: it is of the type it says, and its URL is told to nobody."""
-
-_encode = msgspec.json.Encoder().encode
-
-Field = tuple[bytes, bytes]
-"""A header field, its name in lower case: what ASGI takes."""
-
-UploadIds = Annotated[list[str], msgspec.Meta(min_length=1, max_length=BATCH_MAX)]
-KeySource = Annotated[list[str], msgspec.Meta(min_length=1, max_length=KEYS_MAX)]
+PART_NUMBERS_MAX: Final = 1000
+"""Part numbers in one request."""
 
 
-class _Request(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
+class _Request(Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
     """The base of all request documents."""
 
 
-class FilesIn(_Request, frozen=True):
-    """Several files at once."""
+class Files(_Request, frozen=True):
+    """Several files to create uploads for."""
 
-    files: Annotated[list[Declaration], msgspec.Meta(min_length=1, max_length=BATCH_MAX)]
+    files: Annotated[list[Declaration], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
-class PartsIn(_Request, frozen=True):
-    """Parts to sign, one by one."""
+class PartNumbers(_Request, frozen=True):
+    """Parts to sign, as a list."""
 
-    part_numbers: Annotated[list[int], msgspec.Meta(min_length=1, max_length=PART_NUMBERS_MAX)]
+    part_numbers: Annotated[list[int], Meta(min_length=1, max_length=PART_NUMBERS_MAX)]
 
     def numbers(self) -> Sequence[int]:
-        """The part numbers."""
+        """Return the part numbers."""
         return self.part_numbers
 
 
-class PartRangeIn(_Request, frozen=True):
-    """Parts to sign, from one to another, both included."""
+class PartRange(_Request, frozen=True):
+    """Parts to sign, from the first to the last number."""
 
-    from_: int = msgspec.field(name="from")
+    from_: int = field(name="from")
     to: int
 
     def numbers(self) -> Sequence[int]:
-        """The part numbers; raises ``InvalidRequestError`` when there are none, or too many."""
+        """Return the part numbers; raises ``InvalidRequestError`` if the range is empty or too long."""
         if not 0 <= self.to - self.from_ < PART_NUMBERS_MAX:
             raise about(InvalidRequestError, Fault("/to", f"must be from, or up to {PART_NUMBERS_MAX - 1} more"))
         return range(self.from_, self.to + 1)
 
 
-class ConfirmIn(_Request, frozen=True):
-    """Confirming one upload says nothing more than its id does."""
+class Empty(_Request, frozen=True):
+    """The body of a confirm, which has no members."""
 
 
-class ConfirmsIn(_Request, frozen=True):
+class UploadIds(_Request, frozen=True):
     """Several uploads to confirm."""
 
-    upload_ids: UploadIds
+    upload_ids: Annotated[list[str], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
-class KeysIn(_Request, frozen=True):
+class Keys(_Request, frozen=True):
     """Objects to delete."""
 
-    keys: KeySource
+    keys: Annotated[list[str], Meta(min_length=1, max_length=REQUEST_KEYS_MAX)]
 
 
-class LinksIn(_Request, frozen=True):
-    """Objects to link to."""
+class CreateDownloads(_Request, frozen=True):
+    """Objects to sign download links for; ``expires_in`` is in seconds."""
 
-    keys: KeySource
+    keys: Annotated[list[str], Meta(min_length=1, max_length=REQUEST_KEYS_MAX)]
     expires_in: int | None = None
     disposition: Disposition | None = None
 
 
-class _JsonAnswer(Response):
-    """A response whose header fields are bytes from the start."""
-
-    def __init__(self, body: bytes, status: int, fields: list[Field]) -> None:
-        self.body, self.status_code, self.raw_headers, self.background = body, status, fields, None
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body})
+class _Response(Struct, rename="camel", frozen=True):
+    """The base of all response documents."""
 
 
-def json_response(
-    document: Any,
-    status: int = 200,
-    *more: Field,
-    cache_control: bytes = b"no-store",
-    vary: bytes = b"Authorization",
-) -> Response:
-    """A JSON answer with ``more`` header fields. No cache keeps it, unless it is told to."""
-    body = _encode(document)
-    length = (b"content-length", b"%d" % len(body))
-    return _JsonAnswer(body, status, [_JSON, length, (b"cache-control", cache_control), (b"vary", vary), *more])
+class CreatedUpload(_Response, frozen=True):
+    """An upload to send in one PUT."""
+
+    upload_id: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    size: int
+    expires_at: str
 
 
-def created(made: CreatedUpload) -> dict[str, Any]:
-    """The answer to a create."""
-    request = made.request
-    if request is None:
-        return _created_in_parts(made.upload_id, made.upload)
-    return {
-        "uploadId": made.upload_id,
-        "method": request.method,
-        "url": request.url,
-        "headers": request.headers,
-        "size": made.upload.file.size,
-        "expiresAt": instant(request.expires_at),
-    }
+class CreatedMultipart(_Response, frozen=True):
+    """An upload to send in parts."""
+
+    upload_id: str
+    size: int
+    part_size: int
+    part_count: int
+    max_concurrency: int
+    expires_at: str
+    method: Literal["MULTIPART"] = "MULTIPART"
 
 
-def _created_in_parts(upload_id: str, upload: Upload) -> dict[str, Any]:
-    plan, _ = plan_of(upload)
-    return {
-        "uploadId": upload_id,
-        "method": "MULTIPART",
-        "size": plan.size,
-        "partSize": plan.part_size,
-        "partCount": plan.count,
-        "maxConcurrency": MAX_CONCURRENCY,
-        "expiresAt": instant(upload.expires_at),
-    }
+class CreatedUploads(_Response, frozen=True):
+    """The uploads of a batch, in the order of its files."""
+
+    uploads: list[CreatedUpload | CreatedMultipart]
 
 
-def presigned_parts(signed: PresignedParts) -> dict[str, Any]:
-    """The answer to a wish for parts. Of the headers only Content-Length is signed, which HTTP clients set."""
-    parts = [{"partNumber": part.number, "url": part.url, "size": part.size, "headers": {}} for part in signed.parts]
-    return {"parts": parts, "expiresAt": instant(signed.expires_at)}
+class SignedPart(_Response, frozen=True):
+    """A part to send in one PUT of exactly ``size`` bytes."""
+
+    part_number: int
+    url: str
+    size: int
+    headers: Mapping[str, str]
 
 
-def progress(upload_id: str, state: Progress) -> dict[str, Any]:
-    """The answer to a look at an upload; the parts are listed as long as they are not joined."""
-    document: dict[str, Any] = {
-        "uploadId": upload_id,
-        "status": state.status,
-        "size": state.upload.file.size,
-        "uploadedBytes": state.uploaded_bytes,
-    }
-    if state.key:
-        document["key"] = state.key
-    if state.upload.multipart:
-        document["partSize"] = state.upload.multipart.part_size
-    if state.upload.multipart and state.status in (UploadStatus.PENDING, UploadStatus.UPLOADING):
-        document["parts"] = [{"partNumber": part.number, "size": part.size, "etag": part.etag} for part in state.parts]
-    return document
+class SignedParts(_Response, frozen=True):
+    """Parts to send until ``expires_at``."""
+
+    parts: list[SignedPart]
+    expires_at: str
 
 
-def confirmation(upload_id: str, outcome: Confirmation) -> dict[str, Any]:
-    """The answer to a confirm: track-ready, or how far a large object's promotion is."""
-    if isinstance(outcome, ConfirmedUpload):
-        return confirmed(outcome)
-    return {"uploadId": upload_id, "status": "promoting", "size": outcome.size, "promotedBytes": outcome.copied}
+class StoredPart(_Response, frozen=True):
+    """A part that the store has."""
+
+    part_number: int
+    size: int
+    etag: str
 
 
-def confirmed(upload: ConfirmedUpload) -> dict[str, Any]:
-    """The track-ready answer."""
-    track, file = upload.track, upload.track.upload.file
-    return {
-        "key": track.key,
-        "status": "ready",
-        "filename": file.filename,
-        "size": file.size,
-        "contentType": file.content_type,
-        "etag": track.etag,
-        "sha256": base64.b64encode(track.sha256).decode() if track.sha256 else None,
-        "sha256Evidence": track.evidence,
-        "owner": track.upload.owner,
-        "url": upload.url,
-        "confirmedAt": instant(track.confirmed_at),
-        "receipt": upload.receipt,
-    }
+class Progress(_Response, frozen=True):
+    """The state of an upload; ``parts`` only until they are joined."""
+
+    upload_id: str
+    status: UploadStatus
+    size: int
+    uploaded_bytes: int
+    key: str | UnsetType = UNSET
+    part_size: int | UnsetType = UNSET
+    parts: list[StoredPart] | UnsetType = UNSET
 
 
-def ready_object(found: ReadyObject) -> dict[str, Any]:
-    """The answer to a look at an object."""
-    return {
-        "key": found.key,
-        "size": found.stored.size,
-        "contentType": found.stored.content_type,
-        "etag": found.stored.etag,
-        "lastModified": instant(found.stored.last_modified),
-        "owner": found.owner,
-        "filename": found.filename,
-        "url": found.url,
-    }
+class Promoting(_Response, frozen=True):
+    """A confirm that has more bytes to copy, and has to be repeated."""
+
+    upload_id: str
+    size: int
+    promoted_bytes: int
+    status: Literal["promoting"] = "promoting"
 
 
-def link(signed: Link) -> dict[str, Any]:
-    """The answer to a download."""
-    return {"key": signed.key, "url": signed.url, "expiresAt": instant(signed.expires_at)}
+class TrackReady(_Response, frozen=True, kw_only=True):
+    """A confirmed upload, with its key and its receipt."""
+
+    key: str
+    status: Literal["ready"] = "ready"
+    filename: str
+    size: int
+    content_type: str
+    etag: str
+    sha256: str | None
+    sha256_evidence: str | None
+    owner: str
+    url: str | None
+    confirmed_at: str
+    receipt: str
 
 
-def deleted(keys: Sequence[str], failed: Container[str]) -> dict[str, Any]:
-    """The answer to a bulk delete, one result for each of ``keys`` that are not the same."""
-    unique = dict.fromkeys(keys)
-    return {"results": [{"key": key, "status": "failed" if key in failed else "deleted"} for key in unique]}
+class ConfirmedUpload(TrackReady, frozen=True, kw_only=True):
+    """A confirmed upload of a batch."""
+
+    upload_id: str
 
 
-@lru_cache(maxsize=8)
-def instant(epoch: int) -> str:
-    """RFC 3339 in UTC, to the second."""
-    return f"{datetime.fromtimestamp(epoch, UTC).isoformat()[:19]}Z"
+class FailedUpload(_Response, frozen=True):
+    """An upload of a batch that was not confirmed."""
+
+    upload_id: str
+    problem: "Problem"
 
 
-def problem(error: BrokerError, request_id: str) -> dict[str, Any]:
-    """An RFC 9457 problem; ``error`` and ``message`` repeat it under the names JamSync's and Uppy's clients read."""
-    document = {
-        "type": f"urn:problem-type:r2-upload-broker:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        "requestId": request_id,
-        "error": error.title,
-        "message": error.detail,
-    }
-    if error.faults:
-        document["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
-    return document
+class ConfirmResults(_Response, frozen=True):
+    """The results of a batch confirm, in the order of the request."""
+
+    results: list[Any]  # ConfirmedUpload, Promoting or FailedUpload
+
+
+class DeletedKey(_Response, frozen=True):
+    """The result of a bulk delete for one key."""
+
+    key: str
+    status: Literal["deleted", "failed"]
+
+
+class DeleteResults(_Response, frozen=True):
+    """The results of a bulk delete, one for each different key."""
+
+    results: list[DeletedKey]
+
+
+class ReadyObject(_Response, frozen=True):
+    """A ready object; ``owner`` and ``filename`` are ``None`` for one that is older than the broker."""
+
+    key: str
+    size: int
+    content_type: str
+    etag: str
+    last_modified: str
+    owner: str | None
+    filename: str | None
+    url: str | None
+
+
+class FoundKey(_Response, frozen=True):
+    """The key inside a URL."""
+
+    key: str
+
+
+class Download(_Response, frozen=True):
+    """A signed download link."""
+
+    key: str
+    url: str
+    expires_at: str
+
+
+class Downloads(_Response, frozen=True):
+    """Signed download links, in the order of the request."""
+
+    downloads: list[Download]
+
+
+class StorageStatus(_Response, frozen=True):
+    """Whether uploads are possible at all, in the form that JamSync's clients read."""
+
+    r2_configured: bool
+    provider: str
+
+
+class Health(_Response, frozen=True):
+    """The state of a process that answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(_Response, frozen=True):
+    """Whether a process can do its whole job: ``ok`` or an error code for each check."""
+
+    status: Literal["ready", "unready"]
+    checks: Mapping[str, str]
+
+
+class ProblemError(_Response, frozen=True):
+    """One fault of a request: an RFC 6901 JSON Pointer to the member, and the rule that it breaks."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(_Response, frozen=True):
+    """An RFC 9457 problem; JamSync's and Uppy's clients read ``error`` and ``message`` instead of title and detail."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    error: str
+    message: str
+    errors: list[ProblemError] | UnsetType = UNSET

@@ -1,6 +1,7 @@
-"""The uploads of the API: ``/api/v1/uploads`` and below (create, look, confirm, abort)."""
+"""The endpoints of uploads: ``/api/v1/uploads`` and below."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -14,15 +15,22 @@ from broker.service.assembly import Services
 from broker.service.promotion import Promoting
 from broker.service.rate_limit import Cost
 
-from . import request_record, schemas
+from . import representations, request_record, schemas
 from .body import convert, parse, read, read_json, read_optional_json
 from .query import idempotency_key, parameters
+from .responses import NO_STORE, json_response
 
-_FILE, _FILES = msgspec.json.Decoder(Declaration), msgspec.json.Decoder(schemas.FilesIn)
+CONFIRMS_BODY_MAX: Final = 512 * 1024
+"""Bytes of a batch confirm: a hundred upload ids, each of the greatest length."""
+
+PROMOTING_RETRY_AFTER: Final = b"1"
+"""Seconds after which a client should repeat a confirm that has more to copy."""
+
+_FILE, _FILES = msgspec.json.Decoder(Declaration), msgspec.json.Decoder(schemas.Files)
 
 
 async def create(services: Services, request: Request, principal: Principal) -> Response:
-    """Sign a PUT for one file, or for each of several; begin those that come in parts."""
+    """Create an upload for one file, or for each of several."""
     parameters(request)
     key = idempotency_key(request)
     files, batch = _declared(await read(request))
@@ -30,47 +38,48 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     if extra := len(files) - 1 + _store_cost(accepted, is_retry=key is not None):
         services.rate_limit.spend_more(principal, extra)
     uploads = await services.uploads.create(principal, accepted, idempotency_key=key)
-    answers = [schemas.created(upload) for upload in uploads]
+    documents = [representations.created(upload) for upload in uploads]
     if batch:
-        return schemas.json_response({"uploads": answers}, 201)
+        return json_response(schemas.CreatedUploads(documents), 201)
     location = f"{request.scope['path']}/{uploads[0].upload_id}"
-    return schemas.json_response(answers[0], 201, (b"location", location.encode()))
+    return json_response(documents[0], 201, (b"location", location.encode()))
 
 
 def _declared(data: bytes) -> tuple[list[Declaration], bool]:
-    """The files in the body of a create, and whether they are a batch."""
+    """Return the files in the body of a create, and whether they are a batch."""
     if file := decode_plain(data, _FILE):
         return [file], False
     if files := decode_plain(data, _FILES):
         return files.files, True
     document = parse(data)
     if isinstance(document, dict) and "files" in document:
-        return convert(document, schemas.FilesIn).files, True
+        return convert(document, schemas.Files).files, True
     return [convert(document, Declaration)], False
 
 
 def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
-    """What the files that come in parts cost the store."""
+    """Return the calls of the store that files in parts need."""
     each = Cost.RETRY_CREATE_IN_PARTS if is_retry else Cost.CREATE_IN_PARTS
     return each * len([file for file in accepted if file.parts])
 
 
-async def parts(services: Services, request: Request, principal: Principal) -> Response:
+async def sign_parts(services: Services, request: Request, principal: Principal) -> Response:
     """Sign a PUT for each of some parts."""
     parameters(request)
     document = await read_json(request)
     is_range = isinstance(document, dict) and "from" in document
-    asked = convert(document, schemas.PartRangeIn) if is_range else convert(document, schemas.PartsIn)
-    signed = services.uploads.parts(principal, request.path_params["upload_id"], asked.numbers())
-    return schemas.json_response(schemas.presigned_parts(signed))
+    wanted = convert(document, schemas.PartRange) if is_range else convert(document, schemas.PartNumbers)
+    signed = services.uploads.parts(principal, request.path_params["upload_id"], wanted.numbers())
+    return json_response(representations.signed_parts(signed))
 
 
-async def look(services: Services, request: Request, principal: Principal) -> Response:
-    """How far an upload is."""
+async def get(services: Services, request: Request, principal: Principal) -> Response:
+    """Return the state of an upload."""
     parameters(request)
     services.rate_limit.spend_more(principal, Cost.LOOK_AT_UPLOAD)
     upload_id = request.path_params["upload_id"]
-    return schemas.json_response(schemas.progress(upload_id, await services.uploads.progress(principal, upload_id)))
+    state = await services.uploads.progress(principal, upload_id)
+    return json_response(representations.progress(upload_id, state))
 
 
 async def abort(services: Services, request: Request, principal: Principal) -> Response:
@@ -78,47 +87,31 @@ async def abort(services: Services, request: Request, principal: Principal) -> R
     parameters(request)
     services.rate_limit.spend_more(principal, Cost.DELETE)
     await services.uploads.abort(principal, request.path_params["upload_id"])
-    return Response(status_code=204, headers=schemas.NO_STORE)
+    return Response(status_code=204, headers=NO_STORE)
 
 
 async def confirm(services: Services, request: Request, principal: Principal) -> Response:
-    """Check, promote, and give the track-ready answer."""
+    """Check the staged object, promote it, and return the track-ready document."""
     parameters(request)
-    convert(await read_optional_json(request), schemas.ConfirmIn)
+    convert(await read_optional_json(request), schemas.Empty)
     services.rate_limit.spend_more(principal, Cost.CONFIRM)
     upload_id = request.path_params["upload_id"]
     outcome = await services.uploads.confirm(principal, upload_id)
-    document = schemas.confirmation(upload_id, outcome)
+    document = representations.confirmation(upload_id, outcome)
     if isinstance(outcome, Promoting):
-        return schemas.json_response(document, 202, (b"retry-after", PROMOTING_RETRY_AFTER))
-    return schemas.json_response(document)
+        return json_response(document, 202, (b"retry-after", PROMOTING_RETRY_AFTER))
+    return json_response(document)
 
 
 async def confirm_many(services: Services, request: Request, principal: Principal) -> Response:
-    """Confirm each of several uploads; each has its own answer or problem."""
+    """Confirm several uploads; each has its own result or problem."""
     parameters(request)
-    upload_ids = convert(await read_json(request, limit=CONFIRMS_BODY_MAX), schemas.ConfirmsIn).upload_ids
+    upload_ids = convert(await read_json(request, limit=CONFIRMS_BODY_MAX), schemas.UploadIds).upload_ids
     services.rate_limit.spend_more(principal, len(upload_ids) - 1 + Cost.CONFIRM * len(upload_ids))
     outcomes = await services.uploads.confirm_many(principal, upload_ids)
-    identity = request_record.request_id(request.scope)
-    request_record.note_failures(
+    request_record.add_failures(
         request.scope,
         [(i, outcome.code, outcome.reason) for i, outcome in enumerate(outcomes) if isinstance(outcome, BrokerError)],
     )
-    return schemas.json_response(
-        {
-            "results": [
-                {"uploadId": upload_id, "problem": schemas.problem(outcome, identity)}
-                if isinstance(outcome, BrokerError)
-                else {"uploadId": upload_id, **schemas.confirmation(upload_id, outcome)}
-                for upload_id, outcome in zip(upload_ids, outcomes, strict=True)
-            ]
-        }
-    )
-
-
-CONFIRMS_BODY_MAX = 512 * 1024
-"""Bytes of a batch confirm: a hundred ids, each as long as an id may be."""
-
-PROMOTING_RETRY_AFTER = b"1"
-"""Seconds after which a confirm that has more to copy should be sent again."""
+    request_id = request_record.request_id(request.scope)
+    return json_response(representations.confirm_results(upload_ids, outcomes, request_id))

@@ -74,7 +74,7 @@ class Demo:
         """
         self._wait(lambda text: last in text)
         lines = [json.loads(line) for line in list(self._lines) if line.startswith('{"time"')]
-        requests = [line for line in lines if line["event"] == "request"]
+        requests = [line for line in lines if line["event"] == "broker.request_completed"]
         ids = [line["requestId"] for line in requests]
         return requests[ids.index(first) : ids.index(last) + 1]
 

@@ -4,12 +4,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from broker.cli import main as command
-from broker.cli import serve
+from broker.cli.env_file import load_env_file
 from broker.server.exits import Exit
 from tests.e2e.processes import inherited
 from tests.patience import PATIENCE
@@ -62,12 +63,18 @@ def test_a_wrong_call_explains_itself(tmp_path: Path, words: list[str]) -> None:
     assert "usage: broker" in done.stderr
 
 
+def test_version_is_printed(tmp_path: Path) -> None:
+    """``broker --version`` prints the version of the package and ends with status 0."""
+    done = broker(tmp_path, "--version")
+    assert (done.returncode, done.stdout) == (0, f"broker {version('r2-upload-broker')}\n")
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "settings"
     file.write_text("JWT_ISSUER=from-file\nJWT_AUDIENCE=$HOME\nJWT_TYPE\n")
     environment = {"JWT_ISSUER": "from-environment"}
     monkeypatch.setattr("os.environ", environment)
-    serve.load_env_file(file)
+    load_env_file(file)
     assert environment == {"JWT_ISSUER": "from-environment", "JWT_AUDIENCE": "$HOME", "JWT_TYPE": ""}
 
 

@@ -34,7 +34,7 @@ class Reader:
 
     def accounted(self) -> int:
         """The requests that have a line, or are in a count of dropped lines."""
-        return sum(line.get("count", line["event"] == "request") for line in self.lines())
+        return sum(line.get("count", line["event"] == "broker.request_completed") for line in self.lines())
 
     def _read(self) -> None:
         self._goes_on.wait()

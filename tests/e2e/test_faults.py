@@ -105,7 +105,7 @@ def test_without_configuration_the_service_starts_says_so_once_and_refuses_stora
         answer = client.post("/uploads", json={})
         ready_state = fetch(f"{bare.url}/readyz")
         status = client.get("/uploads/status").json()
-    warnings = [line["message"] for line in bare.lines() if line["event"] == "warning"]
+    warnings = [line["message"] for line in bare.lines() if line["event"] == "broker.warning_raised"]
     assert len(warnings) == 1
     assert "R2_ACCESS_KEY_ID" in warnings[0]
     assert "R2_BUCKET_NAME" not in warnings[0]

@@ -65,7 +65,7 @@ def test_l01_no_secret_is_written_while_all_goes_well_and_while_all_goes_wrong(
     hidden |= {"canary-name", "canary-body", "canary-signature", track["receipt"]}
     written = loud.written()
     assert "this level is heard" in written
-    assert '"event":"request"' in written
+    assert '"event":"broker.request_completed"' in written
     assert {secret for secret in hidden if secret in written} == set()
     assert not re.search(r"X-Amz-(Signature|Credential)=|Bearer |eyJ", written)
 

@@ -115,7 +115,7 @@ async def test_a_full_disk_stops_no_request(tmp_path: Path) -> None:
     with filled(disk) as make_space, Broker(tmp_path, NOWHERE, log=disk / "log") as broker:
         answered = await until_cut_off(broker)
         make_space()
-        await becomes(lambda: sum(line["event"] == "request" for line in broker.lines()) >= answered)
+        await becomes(lambda: sum(line["event"] == "broker.request_completed" for line in broker.lines()) >= answered)
 
 
 async def test_a_file_at_its_largest_size_stops_no_request(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ async def test_a_file_at_its_largest_size_stops_no_request(tmp_path: Path) -> No
         resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
         answered = await until_cut_off(broker)
         resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-        await becomes(lambda: sum(line["event"] == "request" for line in broker.lines()) >= answered)
+        await becomes(lambda: sum(line["event"] == "broker.request_completed" for line in broker.lines()) >= answered)
 
 
 async def until_cut_off(broker: Broker) -> int:

@@ -29,8 +29,8 @@ def test_the_only_process_counts_and_stays_silent_about_scrapes(tmp_path: Path) 
             assert client.get(f"/downloads/{KEY}").status_code == 200
         assert requests(target(port))[LINK] == 5
     lines = [line for line in broker.lines() if line.get("route") in ("/metrics", None)]
-    assert [line["port"] for line in lines if line["event"] == "metrics"] == [port]
-    assert not [line for line in lines if line["event"] == "request"]
+    assert [line["port"] for line in lines if line["event"] == "broker.metrics_listener_opened"] == [port]
+    assert not [line for line in lines if line["event"] == "broker.request_completed"]
 
 
 async def test_two_workers_are_two_targets_and_so_are_those_that_take_their_places(tmp_path: Path) -> None:
@@ -60,4 +60,4 @@ async def test_two_workers_are_two_targets_and_so_are_those_that_take_their_plac
         async with asyncio.timeout(PATIENCE):
             while after & await started():
                 pass
-        assert not [line for line in broker.lines() if line.get("event") == "warning"]
+        assert not [line for line in broker.lines() if line.get("event") == "broker.warning_raised"]

@@ -57,7 +57,7 @@ async def test_clients_leave_descriptors_for_the_store(tmp_path: Path) -> None:
         ):
             for client in clients:
                 client.send(request("GET", f"/api/v1/downloads/{KEY}"))
-            await becomes(lambda: len(events(broker, "request")) >= SHARE)
+            await becomes(lambda: len(events(broker, "broker.request_completed")) >= SHARE)
             (others,) = [stack.enter_context(connections(broker.port, 20))]
             for other in others:
                 assert [(reply.status, reply.code) for reply in other.replies()] == [(503, "too_many_connections")]

@@ -10,6 +10,7 @@ from typing import Any
 from tests.e2e.processes import Broker
 
 OPENED = "broker.store_circuit_opened"
+FAILED = "broker.request_failed"
 EVENTS = MappingProxyType({OPENED: "circuit opened", "broker.store_circuit_closed": "circuit closed", "jwks": "jwks"})
 """Those that are shown, by what they are called in the tables."""
 
@@ -32,7 +33,7 @@ class Journal:
 
 def accidents(lines: list[dict[str, Any]]) -> list[str]:
     """What must never be there: a failure that nobody foresaw, or an error of the server."""
-    return [json.dumps(line) for line in lines if line["event"] == "accident" or line.get("level") == "error"]
+    return [json.dumps(line) for line in lines if line["event"] == FAILED or line.get("level") == "error"]
 
 
 def said(lines: list[dict[str, Any]]) -> str:

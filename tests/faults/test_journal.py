@@ -6,9 +6,19 @@ from .journal import accidents, opened, said
 
 LINES: list[dict[str, Any]] = [
     {"event": "broker.store_circuit_opened", "reason": "HeadObject answered 500"},
-    {"event": "request", "status": 503, "code": "storage_unavailable", "reason": "HeadObject answered 500, cf-ray 1-A"},
-    {"event": "request", "status": 503, "code": "storage_unavailable", "reason": "GetObject answered 500, cf-ray 2-A"},
-    {"event": "request", "status": 503, "code": "identity_unavailable", "reason": "there are no keys"},
+    {
+        "event": "broker.request_completed",
+        "status": 503,
+        "code": "storage_unavailable",
+        "reason": "HeadObject answered 500, cf-ray 1-A",
+    },
+    {
+        "event": "broker.request_completed",
+        "status": 503,
+        "code": "storage_unavailable",
+        "reason": "GetObject answered 500, cf-ray 2-A",
+    },
+    {"event": "broker.request_completed", "status": 503, "code": "identity_unavailable", "reason": "there are no keys"},
     {"event": "broker.store_circuit_closed"},
     {"event": "jwks", "outcome": "failed", "reason": "TimeoutError"},
 ]
@@ -29,7 +39,7 @@ def test_items() -> None:
         {"item": 0, "code": "storage_unavailable", "reason": "HeadObject found no free slot"},
         {"item": 1, "code": "not_uploaded"},
     ]
-    assert said([{"event": "request", "status": 200, "failed": failed}]) == (
+    assert said([{"event": "broker.request_completed", "status": 200, "failed": failed}]) == (
         'items refused because "… found no free slot"'
     )
 
@@ -42,7 +52,9 @@ def test_opened() -> None:
 
 def test_accidents() -> None:
     """What nobody foresaw is never passed over."""
-    assert accidents([*LINES, {"event": "accident"}, {"event": "log", "level": "error"}]) == [
-        '{"event": "accident"}',
-        '{"event": "log", "level": "error"}',
+    assert accidents(
+        [*LINES, {"event": "broker.request_failed"}, {"event": "broker.message_logged", "level": "error"}]
+    ) == [
+        '{"event": "broker.request_failed"}',
+        '{"event": "broker.message_logged", "level": "error"}',
     ]

@@ -45,4 +45,4 @@ def _run(broker: Broker, folder: Path, bearer: str, seed: int) -> None:
 
 
 def _answered(broker: Broker) -> Counter[str]:
-    return Counter(str(line["status"]) for line in broker.lines() if line["event"] == "request")
+    return Counter(str(line["status"]) for line in broker.lines() if line["event"] == "broker.request_completed")

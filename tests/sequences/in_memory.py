@@ -16,8 +16,9 @@ from broker.core.upload_rules import DAY, Declaration, UploadPolicy
 from broker.crypto.receipts import Receipts
 from broker.crypto.sigv4 import Presigner
 from broker.errors import BrokerError
+from broker.service.confirmation import Confirmation
 from broker.service.downloads import LinkOptions
-from broker.web import schemas
+from broker.web import representations, schemas
 from tests.service.deployment import Deployment
 from tests.stores.memory import MemoryObjectStore
 from tests.web.application import ENVIRONMENT
@@ -188,12 +189,12 @@ class InMemory:
             status, document = await getattr(UseCases(process), call.name)(principal, *call.arguments)
         except BrokerError as error:
             return Answer(error.status, _problem(error))
-        return Answer(status, document)
+        return Answer(status, msgspec.to_builtins(document))
 
 
 def _problem(error: BrokerError) -> dict[str, Any]:
     """The problem document without its request id."""
-    document = schemas.problem(error, "")
+    document: dict[str, Any] = msgspec.to_builtins(representations.problem(error, ""))
     del document["requestId"]
     return document
 
@@ -207,7 +208,13 @@ def _has_other_checksum(headers: Mapping[str, str], body: bytes) -> bool:
     )
 
 
-Result = tuple[int, dict[str, Any]]
+def _result(grant: str, outcome: Confirmation | BrokerError) -> object:
+    if isinstance(outcome, BrokerError):
+        return {"problem": _problem(outcome)}
+    return representations.confirmation(grant, outcome)
+
+
+Result = tuple[int, object]
 
 
 class UseCases:
@@ -221,42 +228,39 @@ class UseCases:
     async def create(self, who: Principal, files: Sequence[Mapping[str, Any]], key: str | None) -> Result:
         accepted = self._uploads.accept(msgspec.convert(files, list[Declaration]), batch=True)
         made = await self._uploads.create(who, accepted, idempotency_key=key)
-        return 201, {"uploads": [schemas.created(each) for each in made]}
+        return 201, {"uploads": [representations.created(each) for each in made]}
 
     async def parts(self, who: Principal, grant: str, numbers: Sequence[int]) -> Result:
-        return 200, schemas.presigned_parts(self._uploads.parts(who, grant, numbers))
+        return 200, representations.signed_parts(self._uploads.parts(who, grant, numbers))
 
     async def look(self, who: Principal, grant: str) -> Result:
-        return 200, schemas.progress(grant, await self._uploads.progress(who, grant))
+        return 200, representations.progress(grant, await self._uploads.progress(who, grant))
 
     async def abort(self, who: Principal, grant: str) -> Result:
         await self._uploads.abort(who, grant)
         return 204, {}
 
     async def confirm(self, who: Principal, grant: str) -> Result:
-        document = schemas.confirmation(grant, await self._uploads.confirm(who, grant))
-        return (202 if document["status"] == "promoting" else 200), document
+        document = representations.confirmation(grant, await self._uploads.confirm(who, grant))
+        return (202 if isinstance(document, schemas.Promoting) else 200), document
 
     async def confirm_many(self, who: Principal, grants: Sequence[str]) -> Result:
         outcomes = await self._uploads.confirm_many(who, grants)
-        results = [
-            {"problem": _problem(outcome)} if isinstance(outcome, BrokerError) else schemas.confirmation(grant, outcome)
-            for grant, outcome in zip(grants, outcomes, strict=True)
-        ]
-        return 200, {"results": results}
+        pairs = zip(grants, outcomes, strict=True)
+        return 200, {"results": [_result(grant, outcome) for grant, outcome in pairs]}
 
     async def object(self, who: Principal, key: str) -> Result:
-        return 200, schemas.ready_object(await self._objects.get(who, key))
+        return 200, representations.ready_object(await self._objects.get(who, key))
 
     async def head(self, who: Principal, key: str) -> Result:
-        return 200, schemas.ready_object(await self._objects.get(who, key))
+        return 200, representations.ready_object(await self._objects.get(who, key))
 
     async def delete(self, who: Principal, key: str) -> Result:
         await self._objects.delete(who, key)
         return 204, {}
 
     async def delete_many(self, who: Principal, keys: Sequence[str]) -> Result:
-        return 200, schemas.deleted(keys, await self._objects.delete_many(who, keys))
+        return 200, representations.delete_results(keys, await self._objects.delete_many(who, keys))
 
     async def link(self, who: Principal, key: str) -> Result:
-        return 200, schemas.link(await self._downloads.link(who, key, LinkOptions()))
+        return 200, representations.download(await self._downloads.link(who, key, LinkOptions()))

@@ -93,8 +93,8 @@ def test_the_end_is_not_held_up_by_a_log_that_nobody_reads(pipe: Pipe) -> None:
 def test_the_time_of_a_line_is_in_utc_with_milliseconds(seconds: float, written: str, pipe: Pipe) -> None:
     """The time is the first member of our lines and of others' records alike."""
     lines = JsonLogHandler(pipe.writes, clock=lambda: seconds)
-    lines.write('{"event":"request"}')
-    lines.emit(record('{"event": "warning"}'))
+    lines.write('{"event":"broker.request_completed"}')
+    lines.emit(record('{"event": "broker.warning_raised"}'))
     lines.emit(record("a server's own words"))
     found = [json.loads(line) for line in pipe.lines(3)]
     assert [line["time"] for line in found] == [written] * 3
@@ -169,18 +169,18 @@ def test_every_line_is_json_and_no_exceptions_words_are_in_it(configured: JsonLo
         dict[str, str]()["canary"]
     except KeyError:
         logging.getLogger("uvicorn.error").exception("in a server\nof others")
-    logging.getLogger("broker.access").info('{"event": "request"}')
+    logging.getLogger("broker.access").info('{"event": "broker.request_completed"}')
     lines = [json.loads(line) for line in pipe.lines(2)]
     assert [next(iter(line)) for line in lines] == ["time", "time"]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time")) for line in lines)
     assert lines[0] == {
-        "event": "log",
+        "event": "broker.message_logged",
         "level": "error",
         "logger": "uvicorn.error",
         "type": "KeyError",
         "message": "in a server\nof others",
     }
-    assert lines[1] == {"event": "request"}
+    assert lines[1] == {"event": "broker.request_completed"}
 
 
 async def test_what_the_event_loop_logs_is_a_line_without_objects(configured: JsonLogHandler, pipe: Pipe) -> None:
@@ -237,8 +237,8 @@ async def test_a_request_whose_facts_are_not_utf_8_has_its_line() -> None:
     """The line is written with the value escaped, beside facts of other types."""
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
-        request_record.note(scope, "sub", BEYOND)
-        request_record.note(scope, "at", datetime(2026, 11, 27, tzinfo=UTC))
+        request_record.add(scope, "sub", BEYOND)
+        request_record.add(scope, "at", datetime(2026, 11, 27, tzinfo=UTC))
 
     async def unused(*_: object) -> Any:
         raise AssertionError

@@ -56,7 +56,7 @@ async def test_a_process_without_a_port_says_so_once(
             await asyncio.sleep(0.5)  # many looks for a port
     assert len(caplog.records) == 1
     said = json.loads(caplog.records[0].getMessage())
-    assert said["event"] == "warning"
+    assert said["event"] == "broker.warning_raised"
     assert "this process has no port for its metrics" in said["message"]
     assert "in use" in said["message"]
 
@@ -72,7 +72,8 @@ async def test_a_port_that_becomes_free_is_taken(
         await asyncio.sleep(0.05)  # some looks in vain
         other.close()
         assert await asyncio.to_thread(scrape, port)
-    assert [json.loads(record.getMessage()) for record in caplog.records] == [{"event": "metrics", "port": port}]
+        opened = {"event": "broker.metrics_listener_opened", "port": port}
+    assert [json.loads(record.getMessage()) for record in caplog.records] == [opened]
 
 
 async def test_at_its_end_nobody_is_kept() -> None:

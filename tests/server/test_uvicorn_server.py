@@ -4,18 +4,26 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import requires
 from multiprocessing import get_context
 from typing import Any, NoReturn
 
 import pytest
 
 from broker.server import worker
-from broker.server.exits import Exit
+from broker.server.exits import Exit, StartError
 from broker.server.listeners import listen
-from broker.server.uvicorn_server import IGNORED_SIGNALS, STOP_SIGNALS, Server
+from broker.server.uvicorn_server import (
+    IGNORED_SIGNALS,
+    STOP_SIGNALS,
+    UVICORN_VERSION,
+    Server,
+    check_uvicorn_version,
+)
 from broker.settings import SettingsError
 from tests.patience import PATIENCE
 
@@ -102,3 +110,18 @@ def test_a_worker_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     worker._end_with(other)
     other.join(PATIENCE)
     assert ended == [1]
+
+
+@pytest.mark.parametrize("installed", ["0.53.9", "0.55.0", "1.0"])
+def test_another_uvicorn_is_refused(installed: str) -> None:
+    """The line names the version that is needed, the installed one, and the command that installs it."""
+    with pytest.raises(StartError, match=re.escape(f"uvicorn {UVICORN_VERSION} is needed, and {installed} is")):
+        check_uvicorn_version(installed)
+
+
+def test_the_installed_uvicorn_is_accepted() -> None:
+    """The bounds of the dependency and the version whose internals are used are the same."""
+    check_uvicorn_version()
+    bounds = next(each for each in requires("r2-upload-broker") or [] if each.startswith("uvicorn"))
+    assert sorted(bounds.removeprefix("uvicorn").split(",")) == ["<0.55", ">=0.54"]
+    assert UVICORN_VERSION == "0.54"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import jwt
 from starlette.testclient import TestClient
@@ -12,6 +12,8 @@ from broker.service.assembly import assemble
 from broker.store.port import ObjectStore
 from broker.web.app import create_app
 from tests.patience import A_DAY
+
+from . import hypercorn_server
 
 JWT_SECRET = "a secret of the edge's tests, long enough for HS256"
 ENVIRONMENT = {
@@ -56,4 +58,6 @@ def client(
     unasked: Any = UnaskedStore()
     app = create_app(assemble(settings.parse(environment), store=store or unasked))
     headers = {"Authorization": f"Bearer {bearer or token()}"}
+    if hypercorn_server.is_chosen():
+        return cast("TestClient", hypercorn_server.HypercornClient(app, headers))
     return TestClient(app, headers=headers, raise_server_exceptions=False, follow_redirects=False)

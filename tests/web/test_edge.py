@@ -139,7 +139,11 @@ def test_a_request_leaves_one_line_without_path_query_or_token(caplog: pytest.Lo
     bearer = token()
     answer = client(bearer=bearer).get(f"/api/v1/downloads/{KEY}?filename=secret.mp3", headers={"X-Request-Id": "r-1"})
     (line,) = records(caplog)
-    assert (line["event"], line["method"], line["route"]) == ("request", "GET", "/api/v1/downloads/{key:path}")
+    assert (line["event"], line["method"], line["route"]) == (
+        "broker.request_completed",
+        "GET",
+        "/api/v1/downloads/{key:path}",
+    )
     assert (line["status"], line["requestId"], line["sub"]) == (200, "r-1", "user-1")
     for secret in (bearer, KEY, "secret.mp3", "X-Amz-Signature", answer.json()["url"]):
         assert secret not in json.dumps(line)
@@ -165,7 +169,7 @@ def test_an_accident_is_answered_without_a_word_of_what_happened(caplog: pytest.
     answer = client(bearer=token()).get(f"/api/v1/objects/{KEY}")  # the unasked store raises
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     accident, line = records(caplog)
-    assert (accident["event"], accident["type"]) == ("accident", "AssertionError")
+    assert (accident["event"], accident["type"]) == ("broker.request_failed", "AssertionError")
     assert accident["requestId"] == line["requestId"] == answer.json()["requestId"]
     assert "a refused request reached the store" not in json.dumps([accident, line]) + answer.text
 
@@ -252,7 +256,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_accident(cap
     caplog.set_level(logging.INFO)
     sent: list[dict[str, Any]] = []
     await exchange(client().app, {"type": "http.disconnect"}, sent=sent)
-    assert [line["event"] for line in records(caplog)] == ["request"]
+    assert [line["event"] for line in records(caplog)] == ["broker.request_completed"]
     assert sent[0]["status"] == 400
 
 
@@ -267,5 +271,5 @@ async def test_an_accident_after_the_answer_began_is_logged_and_not_answered_twi
 
     sent: list[dict[str, Any]] = []
     await exchange(RequestLog(torn), sent=sent)
-    assert [line["event"] for line in records(caplog)] == ["accident", "request"]
+    assert [line["event"] for line in records(caplog)] == ["broker.request_failed", "broker.request_completed"]
     assert len(sent) == 1

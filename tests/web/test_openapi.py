@@ -162,13 +162,13 @@ def test_every_refusal_has_an_example_that_says_what_the_code_does() -> None:
     ("name", "kind"),
     [
         ("File", Declaration),
-        ("Files", schemas.FilesIn),
-        ("PartNumbers", schemas.PartsIn),
-        ("PartRange", schemas.PartRangeIn),
-        ("Empty", schemas.ConfirmIn),
-        ("UploadIds", schemas.ConfirmsIn),
-        ("Keys", schemas.KeysIn),
-        ("CreateDownloads", schemas.LinksIn),
+        ("Files", schemas.Files),
+        ("PartNumbers", schemas.PartNumbers),
+        ("PartRange", schemas.PartRange),
+        ("Empty", schemas.Empty),
+        ("UploadIds", schemas.UploadIds),
+        ("Keys", schemas.Keys),
+        ("CreateDownloads", schemas.CreateDownloads),
     ],
 )
 def test_a_request_has_the_members_that_the_code_reads_and_no_other(name: str, kind: type[msgspec.Struct]) -> None:
@@ -179,6 +179,50 @@ def test_a_request_has_the_members_that_the_code_reads_and_no_other(name: str, k
     assert set(schema.get("required", [])) == {member.encode_name for member in members if member.required}
 
 
+RESPONSES = [
+    *(schemas.CreatedUpload, schemas.CreatedMultipart, schemas.CreatedUploads, schemas.SignedParts),
+    *(schemas.Progress, schemas.Promoting, schemas.TrackReady, schemas.ConfirmResults, schemas.DeleteResults),
+    *(schemas.ReadyObject, schemas.FoundKey, schemas.Download, schemas.Downloads, schemas.StorageStatus),
+    *(schemas.Health, schemas.Readiness, schemas.Problem),
+]
+ITEMS = [
+    ("SignedParts", "parts", schemas.SignedPart),
+    ("Progress", "parts", schemas.StoredPart),
+    ("DeleteResults", "results", schemas.DeletedKey),
+    ("Problem", "errors", schemas.ProblemError),
+]
+
+
+def described_members(schema: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """Return the members of a schema, and those that are always there."""
+    return set(schema["properties"]), set(schema["required"])
+
+
+def sent_members(kind: type[msgspec.Struct]) -> tuple[set[str], set[str]]:
+    """Return the members of a response's class, and those that are always encoded."""
+    members = msgspec.structs.fields(kind)
+    return {m.encode_name for m in members}, {m.encode_name for m in members if m.default is not msgspec.UNSET}
+
+
+@pytest.mark.parametrize("kind", RESPONSES, ids=lambda kind: kind.__name__)
+def test_responses_have_the_described_members(kind: type[msgspec.Struct]) -> None:
+    """Each response's class has the members of the schema with its name, and sends the required ones."""
+    assert sent_members(kind) == described_members(SCHEMAS[kind.__name__])
+
+
+@pytest.mark.parametrize(("name", "member", "kind"), ITEMS, ids=lambda value: getattr(value, "__name__", value))
+def test_items_of_responses_have_the_described_members(name: str, member: str, kind: type[msgspec.Struct]) -> None:
+    """So do the items of the lists in responses."""
+    assert sent_members(kind) == described_members(SCHEMAS[name]["properties"][member]["items"])
+
+
+def test_every_response_is_compared() -> None:
+    """Every schema that a JSON response refers to has its class, but the JWK Set of RFC 7517."""
+    names = {kind.__name__ for kind in RESPONSES}
+    referred = set(re.findall(r"#/components/schemas/(\w+)", str([answer for *_, answer in answers()])))
+    assert referred == names | {"JwkSet"}
+
+
 def test_its_limits_are_the_codes() -> None:
     assert SCHEMAS["File"]["properties"]["size"]["maximum"] == UploadPolicy().max_bytes
     assert SCHEMAS["File"]["allOf"][1]["if"] == {"properties": {"size": {"minimum": PUT_MAX + 1}}}
@@ -187,8 +231,8 @@ def test_its_limits_are_the_codes() -> None:
     assert SCHEMAS["Filename"]["maxLength"] == NAME_MAX
     assert SCHEMAS["Files"]["properties"]["files"]["maxItems"] == schemas.BATCH_MAX
     assert SCHEMAS["UploadIds"]["properties"]["uploadIds"]["maxItems"] == schemas.BATCH_MAX
-    assert SCHEMAS["Keys"]["properties"]["keys"]["maxItems"] == schemas.KEYS_MAX
-    assert SCHEMAS["CreateDownloads"]["properties"]["keys"]["maxItems"] == schemas.KEYS_MAX
+    assert SCHEMAS["Keys"]["properties"]["keys"]["maxItems"] == schemas.REQUEST_KEYS_MAX
+    assert SCHEMAS["CreateDownloads"]["properties"]["keys"]["maxItems"] == schemas.REQUEST_KEYS_MAX
     assert SCHEMAS["CreateDownloads"]["properties"]["expiresIn"]["maximum"] == DownloadPolicy().url_lifetime
     assert SCHEMAS["Key"]["pattern"] == f"^{re.sub('[()]', '', object_keys._READY_KEY.pattern)}$"
     assert PARAMETERS["UploadId"]["schema"]["maxLength"] == UPLOAD_ID_MAX

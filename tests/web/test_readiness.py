@@ -92,7 +92,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """No look at the store is kept."""
-    monkeypatch.setattr("broker.web.operations._LOOK_FOR", 0)
+    monkeypatch.setattr("broker.web.operations._CHECK_VALID_FOR", 0)
 
 
 def test_readiness_asks_the_store_once_for_all_who_ask_at_once() -> None:

@@ -19,15 +19,15 @@ from broker.web.body import convert
 
 KINDS: tuple[type[Any], ...] = (
     Declaration,
-    schemas.FilesIn,
-    schemas.PartsIn,
-    schemas.PartRangeIn,
-    schemas.ConfirmIn,
-    schemas.ConfirmsIn,
-    schemas.KeysIn,
-    schemas.LinksIn,
+    schemas.Files,
+    schemas.PartNumbers,
+    schemas.PartRange,
+    schemas.Empty,
+    schemas.UploadIds,
+    schemas.Keys,
+    schemas.CreateDownloads,
 )
-PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, schemas.FilesIn)}
+PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, schemas.Files)}
 POLICY = UploadPolicy()
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
@@ -82,9 +82,9 @@ def check(data: bytes) -> None:
         _check_faults(document, error)
         return
     assert plain in (None, made)
-    if isinstance(made, Declaration | schemas.FilesIn):
+    if isinstance(made, Declaration | schemas.Files):
         _check_create(document, made)
-    elif isinstance(made, schemas.PartRangeIn):
+    elif isinstance(made, schemas.PartRange):
         _check_range(made)
 
 
@@ -107,9 +107,9 @@ def _depth(document: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _check_create(document: dict[str, Any], made: Declaration | schemas.FilesIn) -> None:
-    batch = isinstance(made, schemas.FilesIn)
-    files = made.files if isinstance(made, schemas.FilesIn) else [made]
+def _check_create(document: dict[str, Any], made: Declaration | schemas.Files) -> None:
+    batch = isinstance(made, schemas.Files)
+    files = made.files if isinstance(made, schemas.Files) else [made]
     try:
         accepted = accept(files, POLICY, batch=batch)
     except (InvalidRequestError, TooLargeError, UnsupportedTypeError) as error:
@@ -122,7 +122,7 @@ def _check_create(document: dict[str, Any], made: Declaration | schemas.FilesIn)
             assert sum(map(each.parts.size_of, each.parts.numbers())) == each.file.size
 
 
-def _check_range(made: schemas.PartRangeIn) -> None:
+def _check_range(made: schemas.PartRange) -> None:
     try:
         numbers = made.numbers()
     except InvalidRequestError:

@@ -1,0 +1,28 @@
+"""The file of settings that commands read."""
+
+import io
+import os
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from broker.server.exits import StartError
+
+
+def load_env_file(path: Path | None) -> None:
+    """Add a file's settings to the environment, whose own values take precedence; raises ``StartError``.
+
+    Without a ``path`` the file is .env in the working directory, if there is one.
+    """
+    if not path and not os.path.lexists(".env"):
+        return
+    name = f"--env-file {path}" if path else ".env"
+    try:
+        text = (path or Path(".env")).read_text(encoding="utf-8")
+        for variable, value in dotenv_values(stream=io.StringIO(text), interpolate=False).items():
+            os.environ.setdefault(variable, value or "")
+    except OSError as error:
+        remedy = "Make it a readable file" if path else "Make it a readable file, or remove it"
+        raise StartError(f"{name} cannot be read: {error.strerror}. {remedy}.") from None
+    except ValueError:  # bytes that are not UTF-8, or a name or a value that an environment cannot hold
+        raise StartError(f"{name} is not a file of NAME=value lines in UTF-8. Correct it.") from None

@@ -1,0 +1,41 @@
+"""``broker token``: a development token that this deployment accepts, signed with its ``JWT_SECRET``."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from broker import settings
+from broker.crypto.verification_key import JwksLocation, TokenRules
+from broker.server.exits import Exit, StartError
+
+from .env_file import load_env_file
+
+
+def run(subject: str, lifetime: int, env_file: Path | None, *, is_service: bool) -> int:
+    """Print a token; returns the exit status. Raises ``StartError`` and ``SettingsError``."""
+    load_env_file(env_file)
+    print(mint(settings.from_environment().tokens, subject, lifetime, is_service=is_service))
+    return Exit.STOPPED
+
+
+def mint(rules: TokenRules, subject: str, lifetime: int, *, is_service: bool = False) -> str:
+    """Return a token for ``subject`` that is valid for ``lifetime`` seconds under ``rules``.
+
+    Raises ``StartError`` if the deployment verifies tokens with public keys, or does not accept that lifetime.
+    """
+    if isinstance(rules.key, JwksLocation) or not isinstance(rules.key.material, bytes):
+        raise StartError("JWT_SECRET does not verify this deployment's tokens. Request one from its identity service.")
+    if lifetime > rules.max_lifetime:
+        raise StartError(f"--lifetime must be at most {rules.max_lifetime} seconds.")
+    now = int(time.time())
+    claims: dict[str, Any] = {rules.subject_claim: subject, "iat": now, "exp": now + lifetime}
+    if rules.issuer:
+        claims["iss"] = rules.issuer
+    if rules.audience:
+        claims["aud"] = rules.audience
+    if is_service:
+        claims["scope"] = rules.service_scope
+    headers = {"typ": rules.typ} if rules.typ else None
+    return jwt.encode(claims, rules.key.material, algorithm=rules.key.algorithms[0], headers=headers)
