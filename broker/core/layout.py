@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from . import object_keys
-from .media import canonical
 from .model import ObjectRef, Upload
 
 CACHE_FOREVER = "max-age=31536000, immutable"
@@ -20,11 +19,11 @@ class Layout:
 
     def staged(self, upload: Upload) -> ObjectRef:
         """Where the client writes."""
-        return ObjectRef(self.staging_bucket, object_keys.staging_key(upload.uuid, _extension(upload)))
+        return ObjectRef(self.staging_bucket, object_keys.staging_key(upload.uuid, upload.file.media_type.extension))
 
     def ready(self, upload: Upload) -> ObjectRef:
         """Where the object is once it is confirmed."""
-        return ObjectRef(self.bucket, object_keys.ready_key(upload.uuid, _extension(upload)))
+        return ObjectRef(self.bucket, object_keys.ready_key(upload.uuid, upload.file.media_type.extension))
 
     def object(self, key: str) -> ObjectRef:
         """A ready object by its key."""
@@ -45,7 +44,3 @@ class Layout:
     def cache_control(self) -> str:
         """What caches may do with a ready object: its key never means other bytes."""
         return f"{'public' if self.public_url else 'private'}, {CACHE_FOREVER}"
-
-
-def _extension(upload: Upload) -> str:
-    return canonical(upload.file.content_type).extension

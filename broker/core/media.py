@@ -6,8 +6,10 @@ Rules of this module
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 SNIFF_BYTES = 512
 """How many first bytes of a file are looked at."""
@@ -77,7 +79,10 @@ MEDIA_TYPES = (
     MediaType("image/webp", "webp", _container((b"RIFF",), (b"WEBP",))),
 )
 
-_BY_NAME = {name: media for media in MEDIA_TYPES for name in (media.name, *media.aliases)}
+MEDIA_TYPE_BY_NAME: Final[Mapping[str, MediaType]] = MappingProxyType({media.name: media for media in MEDIA_TYPES})
+"""The accepted types by their canonical names. Aliases are not among them."""
+
+_BY_ANY_NAME = {name: media for media in MEDIA_TYPES for name in (media.name, *media.aliases)}
 _EXTENSIONS = frozenset(media.extension for media in MEDIA_TYPES)
 
 # RFC 9110 section 8.3.1, narrowed: the one parameter taken is the ``codecs`` that MediaRecorder adds (RFC 6381).
@@ -86,22 +91,14 @@ _MEDIA_TYPE = re.compile(
 )
 
 
-def media_type(declared: str) -> MediaType | None:
-    """The accepted type that ``declared`` names, in any case and by any alias; ``None`` for every other text."""
-    if declared in _BY_NAME:
-        return _BY_NAME[declared]
+def parse_media_type(declared: str) -> MediaType | None:
+    """Return the accepted type that a client declared, in any case and by any alias; ``None`` for other texts."""
+    if declared in _BY_ANY_NAME:
+        return _BY_ANY_NAME[declared]
     if len(declared) > 160:
         return None
     match = _MEDIA_TYPE.fullmatch(declared.strip(" \t").lower())
-    return _BY_NAME.get(match[1]) if match else None
-
-
-def canonical(name: str) -> MediaType:
-    """The accepted type of this canonical name; raises ``ValueError`` for any other text."""
-    media = _BY_NAME.get(name)
-    if media is None or media.name != name:
-        raise ValueError("an upload carries a canonical media type")
-    return media
+    return _BY_ANY_NAME.get(match[1]) if match else None
 
 
 def is_media_extension(extension: str) -> bool:

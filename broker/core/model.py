@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from .media import MediaType
+
 
 class Principal(Struct, frozen=True):
     """Who acts: the subject of a verified token. A service acts on everybody's objects."""
@@ -55,11 +57,11 @@ class Evidence(StrEnum):
 class FileSpec(Struct, frozen=True):
     """What a client declared, after every rule was checked and every form made canonical.
 
-    ``sha256`` and ``md5`` are raw digests; ``content_type`` is the canonical media type.
+    ``sha256`` and ``md5`` are raw digests.
     """
 
     filename: str
-    content_type: str
+    media_type: MediaType
     size: int
     sha256: bytes | None = None
     md5: bytes | None = None

@@ -13,7 +13,7 @@ from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError
 
 from .disposition import clean_name
 from .limits import GIB, MIB, PUT_MAX
-from .media import media_type
+from .media import parse_media_type
 from .model import FileSpec, Principal
 from .parts import PartPlan, plan
 
@@ -121,7 +121,7 @@ def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
 def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
     broken: Broken = []
     name = _checked(broken, "/filename", clean_name, declared.filename)
-    media = media_type(declared.content_type)
+    media = parse_media_type(declared.content_type)
     if media is None:
         broken.append((UnsupportedTypeError, Fault("/contentType", "must be an accepted audio, video or image type")))
     if declared.size < 1:
@@ -135,7 +135,7 @@ def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
     md5 = None if declared.md5 is None else _checked(broken, "/md5", digest, declared.md5, 16)
     if broken or name is None or media is None:
         return broken
-    file = FileSpec(name, media.name, declared.size, sha256, md5)
+    file = FileSpec(name, media, declared.size, sha256, md5)
     return Accepted(file, plan(file.size) if in_parts else None)
 
 

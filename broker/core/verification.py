@@ -9,7 +9,6 @@ from broker.errors import (
     TypeMismatchError,
 )
 
-from .media import canonical
 from .model import Evidence, FileSpec, ObjectHead, StoredObject
 
 
@@ -25,14 +24,14 @@ def check(file: FileSpec, beginning: ObjectHead | None) -> StoredObject:
         )
     if staged.size != file.size:
         raise SizeMismatchError(f"{file.size} bytes were promised and {staged.size} are stored.")
-    if staged.content_type != file.content_type:
-        raise TypeMismatchError(f"{file.content_type} was promised and another type is stored.")
+    if staged.content_type != file.media_type.name:
+        raise TypeMismatchError(f"{file.media_type.name} was promised and another type is stored.")
     if file.md5 and staged.etag != file.md5.hex():
         raise ChecksumMismatchError("The stored object's MD5 is not the promised one.")
     if file.sha256 and staged.sha256 not in (None, file.sha256):
         raise ChecksumMismatchError("The stored object's SHA-256 is not the promised one.")
-    if not canonical(file.content_type).matches(head):
-        raise ContentMismatchError(f"The stored bytes do not begin as {file.content_type} does.")
+    if not file.media_type.matches(head):
+        raise ContentMismatchError(f"The stored bytes do not begin as {file.media_type.name} does.")
     return staged
 
 

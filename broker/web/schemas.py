@@ -197,7 +197,7 @@ def confirmed(upload: ConfirmedUpload) -> dict[str, Any]:
         "status": "ready",
         "filename": file.filename,
         "size": file.size,
-        "contentType": file.content_type,
+        "contentType": file.media_type.name,
         "etag": track.etag,
         "sha256": base64.b64encode(track.sha256).decode() if track.sha256 else None,
         "sha256Evidence": track.evidence,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Principal
 from broker.core.parts import PREFERRED
 from broker.core.upload_rules import Accepted, Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
@@ -19,7 +20,7 @@ GOOD = Declaration("a.mp3", "audio/mp3", 10)
 
 def test_a_good_declaration_becomes_canonical() -> None:
     declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
-    file = FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
+    file = FileSpec("Song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 10, bytes.fromhex("ab" * 32), b"m" * 16)
     assert accept([declared], POLICY, batch=False) == [Accepted(file, None)]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, ObjectHead, Principal, StoredObject, Upload
 from broker.core.verification import check
 from broker.errors import (
@@ -17,7 +18,7 @@ from broker.errors import (
 )
 
 MD5 = bytes(range(16))
-FILE = FileSpec("a.mp3", "audio/mpeg", 100)
+FILE = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 100)
 STORED = StoredObject(100, "audio/mpeg", MD5.hex(), 0, {})
 HEAD = b"ID3\x04"
 

@@ -17,7 +17,7 @@ from broker import errors, settings
 from broker.core import object_keys
 from broker.core.disposition import NAME_MAX, clean_name
 from broker.core.limits import PARTS_MAX, PUT_MAX
-from broker.core.media import MEDIA_TYPES, media_type
+from broker.core.media import MEDIA_TYPES, parse_media_type
 from broker.core.upload_rules import Declaration, DownloadPolicy, UploadPolicy, digest
 from broker.crypto.upload_ids import UPLOAD_ID_MAX
 from broker.service.assembly import assemble
@@ -220,7 +220,7 @@ def test_a_filename_is_described_as_it_is_judged(name: str) -> None:
 
 @given(st.from_regex(SCHEMAS["DeclaredType"]["anyOf"][2]["pattern"], fullmatch=True))
 def test_a_media_type_with_codecs_that_is_described_is_taken(declared: str) -> None:
-    assert media_type(declared.removesuffix("\n"))
+    assert parse_media_type(declared.removesuffix("\n"))
 
 
 @pytest.mark.parametrize(("name", "length"), [("Digest256", 32), ("Digest128", 16)])
