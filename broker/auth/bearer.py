@@ -17,8 +17,8 @@ from urllib.parse import unquote
 from broker.core.model import Principal
 from broker.core.strict_json import parse_object
 from broker.crypto.secrets import b64url_decode
-from broker.crypto.verification_key import JwksLocation, TokenRules
 from broker.errors import IdentityUnavailableError, MalformedRequestError, UnauthenticatedError
+from broker.settings.token_rules import JwksLocation, TokenRules
 
 from .jwks_client import JwksClient
 from .key_source import ConfiguredKey, KeySource, UnknownKeyError

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from broker.crypto.verification_key import JwksLocation
 from broker.errors import IdentityUnavailableError, UnauthenticatedError
 from broker.http_client.http_errors import HttpError
 from broker.http_client.message import Request
 from broker.http_client.origin import Origin
+from broker.settings.token_rules import JwksLocation
 
 from . import jwk_set
 from .key_source import UnknownKeyError

@@ -4,7 +4,6 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec import Struct
@@ -14,28 +13,15 @@ from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError
 from .disposition import clean_name
 from .limits import GIB, MIB, PUT_MAX
 from .media import parse_media_type
-from .model import FileSpec, Principal
+from .model import FileSpec
 from .parts import PartPlan, plan
 
 T = TypeVar("T")
 Broken = list[tuple[type[BrokerError], Fault]]
 
 
-class DownloadAccess(StrEnum):
-    """Who may have a download link signed."""
-
-    AUTHENTICATED = "authenticated"
-    OWNER = "owner"
-    SERVICE = "service"
-
-
-DAY: Final = 86_400  # seconds
-
-STORE_CONCURRENCY: Final = 64
-"""Confirmations that one process works on at once, and as many other calls of the store, unless it is configured.
-
-R2 documents no limit but for one object (developers.cloudflare.com/r2/platform/limits).
-"""
+DAY: Final = 86_400
+"""Seconds."""
 
 IDEMPOTENCY_PERIOD: Final = DAY
 """Seconds in which an ``Idempotency-Key`` names the same upload."""
@@ -61,15 +47,6 @@ class UploadPolicy:
         lives for ``lifetime`` more. A day beyond that is for the store, which removes objects once a day.
         """
         return -(-(self.lifetime + IDEMPOTENCY_PERIOD) // DAY) + 2
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadPolicy:
-    """Rules of download links: who, the seconds a link lives at most, and the window in which links stay equal."""
-
-    access: DownloadAccess = DownloadAccess.AUTHENTICATED
-    url_lifetime: int = 3600
-    window: int = 300
 
 
 class Declaration(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
@@ -175,10 +152,3 @@ def digest(text: str, length: int) -> bytes:
     if len(data) != length:
         raise ValueError(f"must be {length} bytes in base64 or hex")
     return data
-
-
-def may_download(principal: Principal, access: DownloadAccess) -> bool | None:
-    """Whether ``principal`` may have a link; ``None`` when that depends on the object's owner."""
-    if principal.is_service or access is DownloadAccess.AUTHENTICATED:
-        return True
-    return None if access is DownloadAccess.OWNER else False

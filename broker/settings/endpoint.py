@@ -45,7 +45,7 @@ def store_endpoint(env: Environment) -> str:
     if account and not _ACCOUNT.fullmatch(account):
         env.fault("R2_ACCOUNT_ID", "must be the account id: 32 lower-case hexadecimal digits")
         account = ""
-    jurisdiction = env.choice("R2_JURISDICTION", Jurisdiction.DEFAULT)
+    jurisdiction = env.choice("R2_JURISDICTION", Jurisdiction)
     region = "" if jurisdiction is Jurisdiction.DEFAULT else f".{jurisdiction}"
     implied = f"https://{account or '<account-id>'}{region}.{R2_HOST}"
     given = env.text("R2_ENDPOINT")

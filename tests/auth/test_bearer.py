@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from broker.auth.bearer import AUTHORIZATION_MAX, TokenVerifier
 from broker.auth.key_source import ConfiguredKey
 from broker.core.model import Principal
-from broker.crypto.verification_key import TokenRules, public_key
+from broker.crypto.verification_key import public_key
 from broker.errors import MalformedRequestError, UnauthenticatedError
+from broker.settings.token_rules import TokenRules
 
 from .minting import ED448, ED25519, NOW, P256, P384, P521, RSA, SECRET, USER, PrivateKey, bearer, mint, pem, verifier
 

@@ -17,8 +17,8 @@ from broker.auth import jwks_client
 from broker.auth.bearer import TokenVerifier, key_source_of
 from broker.auth.jwks_client import COOLDOWN, LIFESPAN, JwksClient
 from broker.core.model import Principal
-from broker.crypto.verification_key import JwksLocation, TokenRules
 from broker.errors import IdentityUnavailableError, UnauthenticatedError
+from broker.settings.token_rules import JwksLocation, TokenRules
 from tests.patience import PATIENCE, SLACK
 from tests.store.certificates import Authority
 from tests.store.wire import Act, Wire, answer, drips, endless, resets, says, silence, wire

@@ -21,8 +21,9 @@ from broker.auth.bearer import TokenVerifier
 from broker.auth.signatures import LIBRARY_ERRORS, SignatureCheck, signature_checks
 from broker.core.model import Principal
 from broker.crypto.secrets import b64url_decode
-from broker.crypto.verification_key import TokenRules, VerificationKey, jwk_key, public_key, secret_key
+from broker.crypto.verification_key import VerificationKey, jwk_key, public_key, secret_key
 from broker.errors import UnauthenticatedError
+from broker.settings.token_rules import TokenRules
 
 from .minting import NOW, b64, bearer
 

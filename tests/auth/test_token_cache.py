@@ -11,8 +11,9 @@ from broker.auth.key_source import ConfiguredKey
 from broker.auth.signatures import SignatureChecks
 from broker.auth.token_cache import CAPACITY, LIFETIME, TokenCache
 from broker.core.model import Principal
-from broker.crypto.verification_key import TokenRules, secret_key
+from broker.crypto.verification_key import secret_key
 from broker.errors import MalformedRequestError, UnauthenticatedError
+from broker.settings.token_rules import TokenRules
 
 from .minting import NOW, SECRET, USER, bearer, mint
 

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from broker.core.download_rules import DownloadAccess, may_download
 from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Principal
 from broker.core.parts import PREFERRED
-from broker.core.upload_rules import Accepted, Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
+from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept, digest
 from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
 
 POLICY = UploadPolicy(max_bytes=1000)

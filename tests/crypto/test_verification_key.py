@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.crypto.verification_key import TokenRules, VerificationKey, public_key, secret_key
+from broker.crypto.verification_key import VerificationKey, public_key, secret_key
+from broker.settings.token_rules import TokenRules
 from tests.auth.minting import rsa_pem
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKey

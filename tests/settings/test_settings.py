@@ -10,10 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from broker import settings
+from broker.core.download_rules import DownloadAccess
 from broker.core.model import Evidence
-from broker.core.upload_rules import DownloadAccess
-from broker.crypto.verification_key import JwksLocation
 from broker.settings import Settings, SettingsError, parse
+from broker.settings.token_rules import JwksLocation
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 SECRET = "a secret of the settings' tests, long enough"

@@ -16,9 +16,10 @@ from openapi_spec_validator import validate
 from broker import errors, settings
 from broker.core import object_keys
 from broker.core.disposition import NAME_MAX, clean_name
+from broker.core.download_rules import DownloadPolicy
 from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES, parse_media_type
-from broker.core.upload_rules import Declaration, DownloadPolicy, UploadPolicy, digest
+from broker.core.upload_rules import Declaration, UploadPolicy, digest
 from broker.crypto.upload_ids import UPLOAD_ID_MAX
 from broker.service.assembly import assemble
 from broker.web import schemas
