@@ -30,10 +30,10 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """One store: where it is, its buckets, and who we are there.
+    """One store: its endpoint, its buckets and the credentials for them.
 
-    ``staging_bucket`` may be ``bucket`` itself: then the prefixes alone keep staged and ready objects apart.
-    ``concurrency`` is how many confirmations a process works on at once, and how many other calls it makes.
+    ``staging_bucket`` may equal ``bucket``: then only the prefixes of keys separate staged from ready objects.
+    ``concurrency`` is the number of confirmations in flight in one process, and the number of other store requests.
     """
 
     endpoint: str
@@ -47,7 +47,7 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a broker process is told. ``store`` is ``None`` when a part of it is missing, ``metrics`` when unset."""
+    """The settings of one process. ``store`` is ``None`` if a part of it is missing, ``metrics`` if it is unset."""
 
     store: StoreSettings | None
     missing: tuple[str, ...]
@@ -64,7 +64,7 @@ class Settings:
 
 
 def parse(variables: Mapping[str, str]) -> Settings:
-    """The settings in ``variables``; raises ``SettingsError`` with every fault at once."""
+    """Parse settings from environment variables; raise ``SettingsError`` with all faults."""
     env = Environment(variables, VARIABLES)
     store, missing = _store(env)
     tokens = _tokens(env)
@@ -87,7 +87,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
 
 
 def from_environment() -> Settings:
-    """The settings of this process; raises ``SettingsError``."""
+    """Parse the settings from the environment of this process; raise ``SettingsError`` with all faults."""
     return parse(os.environ)
 
 
@@ -110,7 +110,7 @@ def _store(env: Environment) -> tuple[StoreSettings | None, tuple[str, ...]]:
     _, key_id, secret, bucket = values.values()
     if public and staging_bucket in ("", bucket):
         env.warnings.append(
-            "R2_PUBLIC_URL makes the bucket public, and with it what was uploaded and never confirmed: "
+            "R2_PUBLIC_URL makes the bucket public, and uploads that are not confirmed with it: "
             "set R2_STAGING_BUCKET_NAME to a private bucket"
         )
     credentials = Credentials(key_id, secret)
@@ -135,7 +135,7 @@ def _staging_credentials(env: Environment) -> Credentials | None:
     if bool(key_id) != bool(secret):
         env.fault(
             "R2_STAGING_ACCESS_KEY_ID",
-            "and R2_STAGING_SECRET_ACCESS_KEY belong together; set both or neither",
+            "and R2_STAGING_SECRET_ACCESS_KEY must both be set, or neither",
         )
     return Credentials(key_id, secret) if key_id and secret else None
 
@@ -164,7 +164,7 @@ def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None
         name for name, value in (("JWT_SECRET", secret), ("JWT_PUBLIC_KEY", public), ("JWT_JWKS_URL", jwks)) if value
     ]
     if len(given) > 1:
-        env.fault(given[0], f"and {given[1]} are both set; a deployment has one family of keys")
+        env.fault(given[0], f"and {given[1]} must not both be set: a deployment has one family of keys")
         return None
     found = (
         env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms))
@@ -172,9 +172,9 @@ def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None
         or env.checked("JWT_JWKS_URL", jwks, lambda text: JwksLocation(jwks_url(text), algorithms, max_stale))
     )
     if jwks and not set(algorithms) <= set(PUBLIC_ALGORITHMS):
-        env.fault("JWT_ALGORITHMS", f"must be some of {', '.join(PUBLIC_ALGORITHMS)}")
+        env.fault("JWT_ALGORITHMS", f"must be a list of: {', '.join(PUBLIC_ALGORITHMS)}")
     if not found and len(env.faults) == known_faults:
-        env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY or JWT_JWKS_URL must be set: without it no token can be verified")
+        env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY or JWT_JWKS_URL must be set, to verify tokens")
     return found
 
 
@@ -189,8 +189,8 @@ def _uploads(env: Environment) -> UploadPolicy:
     )
     if policy.retention_days > default.retention_days:
         env.warnings.append(
-            f"UPLOAD_LIFETIME is longer than a day: the bucket's lifecycle rules must keep incoming/ for at least "
-            f"{policy.retention_days} days, and those in deploy/lifecycle.json keep it for {default.retention_days}"
+            f"UPLOAD_LIFETIME is longer than one day: the bucket's lifecycle rules must keep incoming/ for at least "
+            f"{policy.retention_days} days; those in deploy/lifecycle.json keep it for {default.retention_days} days"
         )
     return policy
 
@@ -212,11 +212,11 @@ def _origins(env: Environment) -> tuple[str, ...]:
 def _secrets(env: Environment, store: StoreSettings | None) -> tuple[bytes, ...]:
     given = env.items("BROKER_SECRET", env.secret("BROKER_SECRET"))
     for item in given:
-        env.checked("BROKER_SECRET", item, secret_key)  # as random as any secret that signs
+        env.checked("BROKER_SECRET", item, secret_key)  # the rules for a shared secret that signs tokens
     if given or store is None:
         return tuple(item.encode() for item in given)
     env.warnings.append(
-        "BROKER_SECRET is derived from R2_SECRET_ACCESS_KEY: rolling the R2 token ends all open uploads and receipts. "
-        "Set BROKER_SECRET (openssl rand -hex 32)"
+        "BROKER_SECRET is unset and derived from R2_SECRET_ACCESS_KEY: rolling the R2 token ends all open uploads and "
+        "receipts. Set BROKER_SECRET (openssl rand -hex 32)"
     )
     return (store.credentials.secret_access_key.encode(),)

@@ -59,12 +59,12 @@ class Environment:
         if not path:
             return value
         if value:
-            self.fault(name, f"and {name}_FILE are both set; keep one")
+            self.fault(name, f"and {name}_FILE must not both be set")
             return ""
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
-            self.fault(f"{name}_FILE", "names a file that cannot be read as UTF-8 text")
+            self.fault(f"{name}_FILE", "must name a readable file of UTF-8 text")
             return ""
 
     def checked(self, name: str, value: str, rule: Callable[[str], T]) -> T | None:

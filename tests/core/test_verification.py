@@ -36,19 +36,19 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
             FILE,
             ObjectHead(replace(STORED, size=99), HEAD),
             SizeMismatchError,
-            "100 bytes were promised and 99 are stored.",
+            "The stored object has 99 bytes, but 100 were declared.",
         ),
         (
             FILE,
             ObjectHead(replace(STORED, size=101), HEAD),
             SizeMismatchError,
-            "100 bytes were promised and 101 are stored.",
+            "The stored object has 101 bytes, but 100 were declared.",
         ),
         (
             FILE,
             ObjectHead(replace(STORED, content_type="text/html"), HEAD),
             TypeMismatchError,
-            "audio/mpeg was promised and",
+            "The stored object's Content-Type is not the declared audio/mpeg.",
         ),
         (
             structs.replace(FILE, md5=b"x" * 16),
@@ -60,7 +60,7 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
             FILE,
             ObjectHead(STORED, b"<html>"),
             ContentMismatchError,
-            "The stored bytes do not begin as audio/mpeg does.",
+            "The first bytes of the stored object are not audio/mpeg.",
         ),
     ],
 )

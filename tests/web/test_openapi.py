@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 
 from broker import errors, settings
 from broker.core import object_keys
-from broker.core.disposition import NAME_MAX, clean_name
+from broker.core.disposition import FILENAME_MAX, clean_name
 from broker.core.download_rules import DownloadPolicy
 from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES, parse_media_type
@@ -185,7 +185,7 @@ def test_its_limits_are_the_codes() -> None:
     assert SCHEMAS["File"]["allOf"][1]["if"] == {"properties": {"size": {"minimum": PUT_MAX + 1}}}
     assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["maxItems"] == schemas.PART_NUMBERS_MAX
     assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["items"]["maximum"] == PARTS_MAX
-    assert SCHEMAS["Filename"]["maxLength"] == NAME_MAX
+    assert SCHEMAS["Filename"]["maxLength"] == FILENAME_MAX
     assert SCHEMAS["Files"]["properties"]["files"]["maxItems"] == schemas.BATCH_MAX
     assert SCHEMAS["UploadIds"]["properties"]["uploadIds"]["maxItems"] == schemas.BATCH_MAX
     assert SCHEMAS["Keys"]["properties"]["keys"]["maxItems"] == schemas.KEYS_MAX
