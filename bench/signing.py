@@ -29,6 +29,7 @@ from botocore import auth
 from botocore.config import Config
 
 from broker.core.layout import Layout
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Multipart, ObjectRef, Upload
 from broker.core.upload_rules import UploadPolicy
 from broker.crypto.object_signer import ObjectSigner
@@ -156,7 +157,7 @@ def multiparts(presigner: Presigner, now: float) -> Multiparts:
 
 def in_parts(number: int) -> Upload:
     """An upload whose thousand parts are signed at once."""
-    file = FileSpec("set.mp4", "video/mp4", PARTS * PART_SIZE - number)
+    file = FileSpec("set.mp4", MEDIA_TYPE_BY_NAME["video/mp4"], PARTS * PART_SIZE - number)
     return Upload(str(uuid.uuid4()), "user-1", file, INSTANT + 2**31, Multipart("AbCdEfGhIjKlMnOpQrSt" * 8, PART_SIZE))
 
 

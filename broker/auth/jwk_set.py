@@ -1,7 +1,7 @@
-"""A set of keys as an identity service publishes it (RFC 7517, section 5), and what of it may be used.
+"""The JWK Set of an identity service (RFC 7517 section 5), and the usable keys in it.
 
-One bad key spoils no good one: what is secret, weak, for another use, or not known here is left out. A name that two
-keys have is nobody's. A set of which nothing is left is no set.
+Unusable keys are ignored and do not affect the others. A key is unusable if it is secret, weak, for another use or of
+an unknown type, or if another key has its ``kid``. A set without a usable key is an error.
 """
 
 from collections import Counter
@@ -12,23 +12,26 @@ from typing import Any, Final
 from broker.core.strict_json import parse_object
 from broker.crypto.verification_key import VerificationKey, jwk_key
 
-BYTES_MAX: Final = 256 * 1024
-KEYS_MAX: Final = 100
+JWKS_BYTES_MAX: Final = 256 * 1024
+"""Maximum size of a JWK Set in bytes."""
+
+JWKS_KEYS_MAX: Final = 100
+"""Maximum number of keys in a JWK Set."""
 
 
 def parse(document: bytes, algorithms: Sequence[str] = ()) -> dict[str, VerificationKey]:
-    """The usable keys by their ``kid``, narrowed to ``algorithms`` if there are any; raises ``ValueError``."""
-    if len(document) > BYTES_MAX:
-        raise ValueError(f"has more than {BYTES_MAX} bytes")
+    """Return the usable keys by ``kid``, narrowed to ``algorithms`` if any are given; raise ``ValueError``."""
+    if len(document) > JWKS_BYTES_MAX:
+        raise ValueError(f"the JWK Set has more than {JWKS_BYTES_MAX} bytes")
     listed = parse_object(document).get("keys")
-    if not isinstance(listed, list) or len(listed) > KEYS_MAX:
-        raise ValueError(f"is no list of at most {KEYS_MAX} keys")
+    if not isinstance(listed, list) or len(listed) > JWKS_KEYS_MAX:
+        raise ValueError(f"the JWK Set does not have a list of at most {JWKS_KEYS_MAX} keys")
     named = [jwk for jwk in listed if isinstance(jwk, dict) and isinstance(jwk.get("kid"), str)]
-    times = Counter(jwk["kid"] for jwk in named)
-    judged = {jwk["kid"]: _usable(jwk, algorithms) for jwk in named if times[jwk["kid"]] == 1}
-    keys = {kid: key for kid, key in judged.items() if key}
+    uses = Counter(jwk["kid"] for jwk in named)
+    candidates = {jwk["kid"]: _usable(jwk, algorithms) for jwk in named if uses[jwk["kid"]] == 1}
+    keys = {kid: key for kid, key in candidates.items() if key}
     if not keys:
-        raise ValueError("has no usable key")
+        raise ValueError("the JWK Set has no usable key")
     return keys
 
 
@@ -37,5 +40,5 @@ def _usable(jwk: Mapping[str, Any], algorithms: Sequence[str]) -> VerificationKe
         key = jwk_key(jwk)
     except ValueError:
         return None
-    kept = tuple(name for name in key.algorithms if not algorithms or name in algorithms)
-    return replace(key, algorithms=kept) if kept else None
+    allowed = tuple(name for name in key.algorithms if not algorithms or name in algorithms)
+    return replace(key, algorithms=allowed) if allowed else None

@@ -1,4 +1,4 @@
-"""Where a verifier finds the key of a token: the configured one, or the one that the token's ``kid`` names."""
+"""Sources of verification keys: one configured key, or keys that are found by a token's ``kid``."""
 
 from typing import Any, Protocol
 
@@ -9,31 +9,31 @@ from .signatures import SignatureChecks, signature_checks
 
 
 class UnknownKeyError(UnauthenticatedError):
-    """No key has the token's ``kid``; the identity service may have a new one."""
+    """No key has the token's ``kid``. The identity service may have published a new one."""
 
 
 class KeySource(Protocol):
-    """KeySource that verify tokens."""
+    """A source of the keys that verify tokens."""
 
     @property
     def is_loaded(self) -> bool:
-        """Whether there is any key."""
+        """Whether a key is loaded."""
 
     def version(self) -> int:
-        """A number that changes whenever the keys do. KeySource that have grown old are asked for in the background."""
+        """Return a number that changes with the keys. This also starts a refresh of old keys in the background."""
 
     def checks(self, kid: Any) -> SignatureChecks:
-        """The checks of the key that a token names; asks nobody.
+        """Return the checks of the loaded key that a token names, without I/O.
 
-        Raises ``UnknownKeyError``, or ``IdentityUnavailableError`` when there are no keys at all.
+        Raises ``UnknownKeyError``, or ``IdentityUnavailableError`` if no keys are loaded.
         """
 
     async def refresh(self) -> bool:
-        """Ask for new keys; whether there are any. May answer at once that it is too soon to ask again."""
+        """Fetch the keys, and return whether that succeeded. A fetch too soon after the last one is not sent."""
 
 
 class ConfiguredKey:
-    """The one key of a deployment that has one, whatever a token names."""
+    """The ``KeySource`` of one configured key, which verifies every token and ignores its ``kid``."""
 
     is_loaded = True
 
@@ -41,13 +41,13 @@ class ConfiguredKey:
         self._checks = signature_checks(key)
 
     def version(self) -> int:
-        """Always the same."""
+        """Return 0, as the key never changes."""
         return 0
 
-    def checks(self, kid: Any) -> SignatureChecks:  # noqa: ARG002  # the port's
-        """The key's."""
+    def checks(self, kid: Any) -> SignatureChecks:  # noqa: ARG002  # of the protocol
+        """Return the checks of the key."""
         return self._checks
 
     async def refresh(self) -> bool:
-        """There is nobody to ask."""
+        """Return false, as there is nothing to fetch."""
         return False

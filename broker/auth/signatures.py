@@ -1,4 +1,4 @@
-"""Signature checks: a verification key bound to each of its algorithms. Of PyJWT only these algorithms are used."""
+"""Signature checks: a verification key bound to each of its algorithms, which are those of PyJWT."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,22 +8,25 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from broker.crypto.verification_key import VerificationKey
 
 SignatureCheck = Callable[[bytes, bytes], bool]
-"""Whether a message has a signature, under one key and one algorithm."""
+"""Return whether a signature (second argument) of a message (first argument) verifies by one key and algorithm."""
 
 SignatureChecks = Mapping[str, SignatureCheck]
-"""A check for each algorithm of one key."""
+"""The checks of one key, by the name of the algorithm (``alg``)."""
 
-# What a check may raise for a signature it cannot read: PyJWT's own tree, what slips through it from base64, integers
-# and cryptography (ValueError, TypeError), and a hash or curve that this OpenSSL is built without.
 LIBRARY_ERRORS = (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm)
+"""The errors that a check may raise for a malformed signature.
+
+PyJWT raises its own errors and passes on ``ValueError`` and ``TypeError`` of base64, integers and cryptography. A hash
+or curve that this OpenSSL is built without raises ``UnsupportedAlgorithm``.
+"""
 
 
 def signature_checks(key: VerificationKey) -> SignatureChecks:
-    """A check for each algorithm of the key. The key is prepared once: that costs more than an HMAC does."""
-    known = jwt.PyJWS(algorithms=key.algorithms)
+    """Return a check for each algorithm of the key. The key is prepared once, which costs more than an HMAC."""
+    jws = jwt.PyJWS(algorithms=key.algorithms)
 
     def bind(name: str) -> SignatureCheck:
-        algorithm = known.get_algorithm_by_name(name)
+        algorithm = jws.get_algorithm_by_name(name)
         prepared = algorithm.prepare_key(key.material)
         return lambda message, signature: algorithm.verify(message, prepared, signature)
 

@@ -1,10 +1,10 @@
-"""Tokens that were verified a moment ago: a client sends the same one with every request.
+"""A cache of verified tokens, as clients send the same token with every request.
 
 Rules of this module
-- A token is known by the digest of all of it: the same claims under another signature are another token, and no token
-  is kept in memory.
-- It is known for ``LIFETIME`` at most, never past its own expiry, and no longer than the keys it was verified with.
-- Only good tokens are kept, and no more than ``CAPACITY``.
+- The cache key is the digest of the whole Authorization field. So the same claims with another signature are another
+  entry, and no token is kept in memory.
+- An entry is valid for ``TOKEN_CACHE_LIFETIME`` seconds, and not after the token's expiry or a change of the keys.
+- Only valid tokens are cached, at most ``TOKEN_CACHE_CAPACITY``.
 """
 
 import hashlib
@@ -12,39 +12,39 @@ from typing import Final, NamedTuple
 
 from broker.core.model import Principal
 
-LIFETIME: Final = 60
-"""Seconds."""
+TOKEN_CACHE_LIFETIME: Final = 60
+"""Maximum age of an entry in seconds."""
 
-CAPACITY: Final = 4096
-"""Tokens."""
+TOKEN_CACHE_CAPACITY: Final = 4096
+"""Maximum number of tokens in the cache. The oldest entry is evicted."""
 
 
-class _Verified(NamedTuple):
+class _Entry(NamedTuple):
     principal: Principal
-    at: int
-    until: int
+    verified_at: int
+    expires_at: int
 
 
 class TokenCache:
-    """The principals of good tokens."""
+    """The principals of verified tokens."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, _Verified] = {}
+        self._entries: dict[bytes, _Entry] = {}
         self._keys_version = 0
 
-    def find(self, authorization: str, *, now: int, keys_version: int) -> Principal | None:
-        """Whose this Authorization field is, if it was good a moment ago and by the same keys."""
+    def get(self, authorization: str, *, now: int, keys_version: int) -> Principal | None:
+        """Return the principal of this Authorization field, if its token was verified recently by the same keys."""
         if keys_version != self._keys_version:
-            self._known.clear()
+            self._entries.clear()
             self._keys_version = keys_version
-        found = self._known.get(_digest(authorization))
-        return found.principal if found and found.at <= now < found.until else None
+        found = self._entries.get(_digest(authorization))
+        return found.principal if found and found.verified_at <= now < found.expires_at else None
 
-    def keep(self, authorization: str, principal: Principal, *, now: int, until: int) -> None:
-        """Know this field, which was just verified and expires at ``until``."""
-        if len(self._known) >= CAPACITY:
-            del self._known[next(iter(self._known))]  # the oldest
-        self._known[_digest(authorization)] = _Verified(principal, now, min(until, now + LIFETIME))
+    def put(self, authorization: str, principal: Principal, *, now: int, expires_at: int) -> None:
+        """Add an Authorization field whose token was verified at ``now``."""
+        if len(self._entries) >= TOKEN_CACHE_CAPACITY:
+            del self._entries[next(iter(self._entries))]  # the oldest: a dict keeps the order of insertion
+        self._entries[_digest(authorization)] = _Entry(principal, now, min(expires_at, now + TOKEN_CACHE_LIFETIME))
 
 
 def _digest(authorization: str) -> bytes:

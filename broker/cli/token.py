@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 
 from broker import settings
-from broker.crypto.verification_key import JwksLocation, TokenRules
 from broker.server.exits import Exit, StartError
+from broker.settings import JwksLocation, TokenRules
 
 from .env_file import load_env_file
 

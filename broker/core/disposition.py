@@ -1,6 +1,6 @@
-"""Content-Disposition by RFC 6266, its file name by RFC 8187, and the rules of a file's name.
+"""File names, and the Content-Disposition header field that carries them (RFC 6266, RFC 8187).
 
-A name is what a person sees, never a part of a key. It travels percent-encoded: in metadata and in ``filename*``.
+A file name is for people and is never a part of a key. In object metadata and in ``filename*`` it is percent-encoded.
 """
 
 import unicodedata
@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 Disposition = Literal["inline", "attachment"]
 
-NAME_MAX = 255
-"""Characters a file's name may have."""
+FILENAME_MAX = 255
+"""Maximum length of a file name in characters."""
 
-# RFC 8187 section 3.2.1: attr-char, less what quote() keeps anyway.
+# The attr-char of RFC 8187 section 3.2.1, without the characters that quote() never encodes.
 _ATTR_CHARS = "!#$&+^`|"
-# What reorders or hides a part of a name (Unicode TR 36 section 2.5): bidi controls, zero width space and its kin.
-_DECEPTIVE = dict.fromkeys(
+# Characters that reorder or hide a part of a name: bidi controls and zero width characters (Unicode TR 36 section 2.5).
+_INVISIBLE = dict.fromkeys(
     [0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
 )
-_REFUSED = {
+_FORBIDDEN = {
     "Cc": "control characters",
     "Cs": "lone surrogates",
     "Zl": "line separators",
@@ -27,31 +27,31 @@ _REFUSED = {
 
 
 def clean_name(name: str) -> str:
-    """The name as it is kept: NFC, the last segment of a path, without what deceives the eye.
+    """Return the last path segment of ``name`` in NFC, without invisible and bidi control characters.
 
-    Raises ``ValueError`` naming the rule.
+    Raises ``ValueError`` with the broken rule.
     """
-    if len(name) > NAME_MAX:
-        raise ValueError(f"must have at most {NAME_MAX} characters")
+    if len(name) > FILENAME_MAX:
+        raise ValueError(f"must have at most {FILENAME_MAX} characters")
     last = name.replace("\\", "/").rpartition("/")[2]
     is_plain = name.isascii() and name.isprintable()
-    kept = last.strip() if is_plain else _honest(name, last).strip()
-    if not kept.replace(".", "").strip():
-        raise ValueError("must name a file")
-    if len(kept) > NAME_MAX:  # NFC makes three characters of some
-        raise ValueError(f"must have at most {NAME_MAX} characters in NFC")
-    return kept
+    cleaned = (last if is_plain else _normalized(name, last)).strip()
+    if not cleaned.replace(".", "").strip():
+        raise ValueError("must contain a file name")
+    if len(cleaned) > FILENAME_MAX:  # NFC expands some characters to three, U+1D160 for example
+        raise ValueError(f"must have at most {FILENAME_MAX} characters in NFC")
+    return cleaned
 
 
-def _honest(name: str, last: str) -> str:
+def _normalized(name: str, last: str) -> str:
     for character in name:
-        if kind := _REFUSED.get(unicodedata.category(character)):
+        if kind := _FORBIDDEN.get(unicodedata.category(character)):
             raise ValueError(f"must not contain {kind}")
-    return unicodedata.normalize("NFC", last.translate(_DECEPTIVE))
+    return unicodedata.normalize("NFC", last.translate(_INVISIBLE))
 
 
 def content_disposition(disposition: Disposition, name: str | None) -> str:
-    """The header's value. The plain ``filename`` is ASCII for old clients, ``filename*`` is exact."""
+    """Return the value of Content-Disposition: ``filename`` in ASCII for old clients, ``filename*`` exactly."""
     if name is None:
         return disposition
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)

@@ -1,17 +1,17 @@
-"""Which buckets hold what: where an upload is staged, and where it is ready."""
+"""The buckets and keys of staged and ready objects, and their URLs."""
 
 from dataclasses import dataclass
 
 from . import object_keys
-from .media import canonical
 from .model import ObjectRef, Upload
 
 CACHE_FOREVER = "max-age=31536000, immutable"
+"""Directives of Cache-Control for an object that never changes: one year, no revalidation (RFC 8246)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A deployment's buckets. ``public_url`` is the base URL of a public bucket, ``None`` for a private one."""
+    """The buckets of a deployment. ``public_url`` is the base URL of a public bucket, ``None`` for a private one."""
 
     bucket: str
     staging_bucket: str
@@ -19,33 +19,29 @@ class Layout:
     public_url: str | None
 
     def staged(self, upload: Upload) -> ObjectRef:
-        """Where the client writes."""
-        return ObjectRef(self.staging_bucket, object_keys.staging_key(upload.uuid, _extension(upload)))
+        """Return the location of the staged object, which the client writes."""
+        return ObjectRef(self.staging_bucket, object_keys.staging_key(upload.uuid, upload.file.media_type.extension))
 
     def ready(self, upload: Upload) -> ObjectRef:
-        """Where the object is once it is confirmed."""
-        return ObjectRef(self.bucket, object_keys.ready_key(upload.uuid, _extension(upload)))
+        """Return the location of the ready object, which exists once the upload is confirmed."""
+        return ObjectRef(self.bucket, object_keys.ready_key(upload.uuid, upload.file.media_type.extension))
 
     def object(self, key: str) -> ObjectRef:
-        """A ready object by its key."""
+        """Return the location of the ready object with this key."""
         return ObjectRef(self.bucket, key)
 
     def staged_twin(self, key: str) -> ObjectRef:
-        """Where the ready object ``key`` was uploaded to."""
+        """Return the location of the staged object from which the ready object ``key`` was copied."""
         return ObjectRef(self.staging_bucket, object_keys.staged_twin(key))
 
     def url(self, key: str) -> str | None:
-        """The public URL of a ready object."""
+        """Return the public URL of a ready object; ``None`` in a private bucket."""
         return object_keys.public_url(self.public_url, key)
 
     def key_in(self, url: str) -> str | None:
-        """The ready key that a URL of this deployment holds."""
+        """Return the ready key in a URL of this deployment; ``None`` for other URLs."""
         return object_keys.key_from_url(url, endpoint=self.endpoint, bucket=self.bucket, public_base=self.public_url)
 
     def cache_control(self) -> str:
-        """What caches may do with a ready object: its key never means other bytes."""
+        """Return the Cache-Control of ready objects, which never change."""
         return f"{'public' if self.public_url else 'private'}, {CACHE_FOREVER}"
-
-
-def _extension(upload: Upload) -> str:
-    return canonical(upload.file.content_type).extension

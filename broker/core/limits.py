@@ -1,4 +1,4 @@
-"""R2's own limits. A deployment may only narrow them.
+"""Limits of R2. A deployment may only narrow them.
 
 Sources: developers.cloudflare.com/r2/platform/limits and /r2/objects/multipart-objects.
 """
@@ -10,13 +10,21 @@ GIB: Final = 2**30
 TIB: Final = 2**40
 
 PUT_MAX: Final = 5 * GIB - 5 * MIB
-"""Bytes of one PutObject, of one part, and of what one CopyObject or UploadPartCopy copies."""
+"""Maximum bytes of one PutObject or UploadPart, and of the source of one CopyObject or UploadPartCopy."""
 
 OBJECT_MAX: Final = 5 * TIB - 5 * GIB
-"""Bytes of an object."""
+"""Maximum bytes of an object."""
 
 PART_MIN: Final = 5 * MIB
-"""Bytes of a part, unless it is the last."""
+"""Minimum bytes of every part but the last."""
 
 PARTS_MAX: Final = 10_000
-"""Parts of an upload."""
+"""Maximum number of parts of one multipart upload."""
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in the largest unit that expresses it exactly, such as ``5 GiB``."""
+    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")):
+        if size >= unit and size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} byte{'' if size == 1 else 's'}"

@@ -1,21 +1,23 @@
-"""The media types the broker takes, their canonical names and extensions, and how their files begin.
+"""The accepted media types: canonical names, aliases, key extensions and signatures of file formats.
 
 Rules of this module
-- One canonical name a format; every other spelling that browsers and phones use is an alias of it.
-- A file must begin as its declared type does: what is served later is what was promised.
+- A format has one canonical name. Other names that browsers and phones send for it are aliases.
+- The first bytes of a file must match its declared type, so that an object is served as the type it has.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 SNIFF_BYTES = 512
-"""How many first bytes of a file are looked at."""
+"""Number of first bytes of a file that are compared with its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """One accepted format. ``matches`` tells whether some first bytes are those of such a file."""
+    """One accepted format. ``matches`` returns whether the first bytes of a file are of this format."""
 
     name: str
     extension: str
@@ -28,17 +30,20 @@ def _starting(*magic: bytes) -> Callable[[bytes], bool]:
 
 
 def _container(outer: tuple[bytes, ...], inner: tuple[bytes, ...]) -> Callable[[bytes], bool]:
-    """RIFF and IFF alike: a chunk id, four bytes of length, the form's name."""
+    """Match a RIFF or IFF container: a chunk ID, four bytes of length, the form type."""
     return lambda head: head.startswith(outer) and head[8:12] in inner
 
 
 def _iso_media(head: bytes) -> bool:
-    """ISO 14496-12: the first box is ``ftyp``, after its own four bytes of length."""
+    """Match an ISO base media file: four bytes of length, then the box type ``ftyp`` (ISO 14496-12)."""
     return head[4:8] == b"ftyp"
 
 
 def _mpeg_audio(head: bytes) -> bool:
-    """An ID3v2 tag, or a frame of layer III: eleven sync bits, a known version, layer bits 01 (ISO 11172-3 2.4.1.3)."""
+    """Match an ID3v2 tag or an MPEG audio frame of layer III (ISO 11172-3 section 2.4.1.3).
+
+    A frame begins with eleven sync bits, a version and a bit rate that are not reserved, and the layer bits 01.
+    """
     return head.startswith(b"ID3") or (
         len(head) >= 3
         and head[0] == 0xFF
@@ -49,7 +54,7 @@ def _mpeg_audio(head: bytes) -> bool:
 
 
 def _adts(head: bytes) -> bool:
-    """ADTS: twelve sync bits and layer bits 00 (ISO 13818-7 6.2), or an ID3v2 tag before them."""
+    """Match an ID3v2 tag or an ADTS frame: twelve sync bits and the layer bits 00 (ISO 13818-7 section 6.2)."""
     return head.startswith(b"ID3") or (len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0)
 
 
@@ -77,33 +82,28 @@ MEDIA_TYPES = (
     MediaType("image/webp", "webp", _container((b"RIFF",), (b"WEBP",))),
 )
 
-_BY_NAME = {name: media for media in MEDIA_TYPES for name in (media.name, *media.aliases)}
+MEDIA_TYPE_BY_NAME: Final[Mapping[str, MediaType]] = MappingProxyType({media.name: media for media in MEDIA_TYPES})
+"""The accepted types by their canonical names. Aliases are not among them."""
+
+_BY_ANY_NAME = {name: media for media in MEDIA_TYPES for name in (media.name, *media.aliases)}
 _EXTENSIONS = frozenset(media.extension for media in MEDIA_TYPES)
 
-# RFC 9110 section 8.3.1, narrowed: the one parameter taken is the ``codecs`` that MediaRecorder adds (RFC 6381).
+# RFC 9110 section 8.3.1, with one accepted parameter: the ``codecs`` that MediaRecorder adds (RFC 6381).
 _MEDIA_TYPE = re.compile(
     r"([a-z]+/[a-z0-9.+-]{1,64})(?:[ \t]*;[ \t]*codecs=(?:[\w.,+-]{1,64}|\"[\w., +-]{1,64}\"))?", re.ASCII
 )
 
 
-def media_type(declared: str) -> MediaType | None:
-    """The accepted type that ``declared`` names, in any case and by any alias; ``None`` for every other text."""
-    if declared in _BY_NAME:
-        return _BY_NAME[declared]
+def parse_media_type(declared: str) -> MediaType | None:
+    """Return the accepted type that a client declared, in any case and by any alias; ``None`` for other texts."""
+    if declared in _BY_ANY_NAME:
+        return _BY_ANY_NAME[declared]
     if len(declared) > 160:
         return None
     match = _MEDIA_TYPE.fullmatch(declared.strip(" \t").lower())
-    return _BY_NAME.get(match[1]) if match else None
-
-
-def canonical(name: str) -> MediaType:
-    """The accepted type of this canonical name; raises ``ValueError`` for any other text."""
-    media = _BY_NAME.get(name)
-    if media is None or media.name != name:
-        raise ValueError("an upload carries a canonical media type")
-    return media
+    return _BY_ANY_NAME.get(match[1]) if match else None
 
 
 def is_media_extension(extension: str) -> bool:
-    """Whether a key's extension is one the broker itself gives out."""
+    """Return whether the extension of a key belongs to an accepted media type."""
     return extension in _EXTENSIONS

@@ -1,7 +1,7 @@
-"""The vocabulary: values that the layers hand each other. No behaviour beyond what a value knows of itself.
+"""The values that the layers exchange.
 
-Sizes are bytes; instants are integer seconds since the Unix epoch (UTC); durations are seconds. What every request
-makes is a msgspec Struct: a frozen dataclass takes ten times as long to make.
+Sizes are bytes, instants are integer seconds since the Unix epoch (UTC), durations are seconds. Values that every
+request creates are msgspec Structs, because creating a frozen dataclass takes ten times as long.
 """
 
 from collections.abc import Mapping
@@ -11,27 +11,29 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from .media import MediaType
+
 
 class Principal(Struct, frozen=True):
-    """Who acts: the subject of a verified token. A service acts on everybody's objects."""
+    """The subject of a verified token. A service may act on the objects of all users."""
 
     subject: str
     is_service: bool = False
 
     def may_act_for(self, owner: str | None) -> bool:
-        """Whether this principal may act on what ``owner`` owns (``None``: nobody is known to)."""
+        """Return whether this principal may act on the objects of ``owner`` (``None``: the owner is unknown)."""
         return self.is_service or self.subject == owner
 
 
 class ObjectRef(Struct, frozen=True):
-    """Where an object is: a bucket and a key in it."""
+    """The location of an object: a bucket and a key."""
 
     bucket: str
     key: str
 
 
 class UploadStatus(StrEnum):
-    """How far an upload is, as the wire says it."""
+    """The status of an upload, with its values in JSON."""
 
     PENDING = "pending"
     UPLOADING = "uploading"
@@ -42,10 +44,10 @@ class UploadStatus(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What proves that an object has the SHA-256 its client declared.
+    """The evidence that an object has the SHA-256 that its client declared.
 
-    ``STORE``: the store returned the same checksum. ``UPLOAD``: the upload URL signed the checksum, and the store is
-    known to refuse other bytes (docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
+    ``STORE``: the store returned the same checksum. ``UPLOAD``: the upload URL signed the checksum, and the store
+    refuses other bytes (docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html).
     """
 
     STORE = "store"
@@ -53,27 +55,27 @@ class Evidence(StrEnum):
 
 
 class FileSpec(Struct, frozen=True):
-    """What a client declared, after every rule was checked and every form made canonical.
+    """A declared file: valid, and in canonical form.
 
-    ``sha256`` and ``md5`` are raw digests; ``content_type`` is the canonical media type.
+    ``sha256`` and ``md5`` are raw digests.
     """
 
     filename: str
-    content_type: str
+    media_type: MediaType
     size: int
     sha256: bytes | None = None
     md5: bytes | None = None
 
 
 class Multipart(Struct, frozen=True):
-    """An upload in parts: the store's own id of it, and the bytes of every part but the last."""
+    """The S3 UploadId of a multipart upload, and the bytes of every part but the last."""
 
     s3_upload_id: str
     part_size: int
 
 
 class Upload(Struct, frozen=True):
-    """One upload as its upload_id carries it: what was promised, by whom, until when, and whether it comes in parts."""
+    """One upload, as its upload id carries it. ``multipart`` is ``None`` for an upload in one PUT."""
 
     uuid: str
     owner: str
@@ -82,13 +84,13 @@ class Upload(Struct, frozen=True):
     multipart: Multipart | None = None
 
     def is_expired(self, now: float) -> bool:
-        """Whether it is too late to confirm it."""
+        """Return whether the time to confirm the upload has passed."""
         return now >= self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that is stored, as ListParts says it. ``etag`` is without its quotes."""
+    """A stored part, as ListParts returns it. ``etag`` has no quotes."""
 
     number: int
     size: int
@@ -96,7 +98,7 @@ class Part:
 
 
 class PresignedRequest(Struct, frozen=True):
-    """A request that whoever holds it may send to the store until ``expires_at``."""
+    """A request that its holder may send to the store until ``expires_at``."""
 
     method: str
     url: str
@@ -106,10 +108,10 @@ class PresignedRequest(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a store says of an object. ``etag`` is without its quotes; metadata names are lower case.
+    """An object as the store describes it. ``etag`` has no quotes; the names of metadata are in lower case.
 
-    ``sha256`` is the raw checksum that the store returned, if it was requested and there is one. An object with a
-    ``content_encoding`` has a size and an ETag only as far as the store says them: nothing may rest on either.
+    ``sha256`` is the raw checksum that the store returned, if it was requested and exists. The size and the ETag of an
+    object with a ``content_encoding`` are not reliable.
     """
 
     size: int
@@ -122,22 +124,22 @@ class StoredObject:
 
 
 class ObjectHead(NamedTuple):
-    """One look at an object: what is stored, and its first bytes."""
+    """The description of an object and its first bytes, from one read."""
 
     stored: StoredObject
-    data: bytes
+    first_bytes: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedObject:
-    """What CopyObject says of the new object."""
+    """The new object, as CopyObject returns it. ``etag`` has no quotes."""
 
     etag: str
     last_modified: int
 
 
 class OpenMultipart(NamedTuple):
-    """A multipart upload under way, as ListMultipartUploads says it; ``initiated`` is 0 if the store does not."""
+    """An open multipart upload, as ListMultipartUploads returns it. ``initiated`` is 0 if the store omits it."""
 
     key: str
     s3_upload_id: str
@@ -146,9 +148,9 @@ class OpenMultipart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrackReady:
-    """A confirmed upload: the object is where no client can write, and stays as it is.
+    """A confirmed upload, whose ready object no client can change.
 
-    ``sha256`` is the raw digest, only ever together with the ``evidence`` for it.
+    ``sha256`` is the raw digest. It is set only together with its ``evidence``.
     """
 
     upload: Upload

@@ -1,9 +1,9 @@
-"""The key grammar, and the way between keys and URLs.
+"""The grammar of object keys, and keys in URLs.
 
 Rules of this module
-- The server alone makes keys: a UUID and the extension of the canonical type, ASCII, nothing of the client's.
-- ``incoming/`` is where clients may write, ``media/`` is where no client can. A key is in one of them or is none.
-- A ready key may carry any extension, as JamSync's did; ``parse`` is the only door from text to key.
+- The broker makes every key, from a UUID and the extension of the media type. A key is ASCII and has no client input.
+- Clients may write below ``incoming/`` and never below ``media/``. Every key has one of these prefixes.
+- A ready key may have any extension, because JamSync's keys do. ``is_ready_key`` validates every key from outside.
 """
 
 import re
@@ -14,43 +14,44 @@ READY_PREFIX = "media/"
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _READY_KEY = re.compile(rf"{READY_PREFIX}({_UUID})\.([A-Za-z0-9]{{1,16}})", re.ASCII)
-_URL_MAX = 8192
+_URL_MAX = 8192  # characters
 
 
-def staging_key(upload: str, extension: str) -> str:
-    """Where the client of ``upload`` (a UUID) may write."""
-    return f"{STAGING_PREFIX}{upload}.{extension}"
+def staging_key(uuid: str, extension: str) -> str:
+    """Return the key of the staged object, which the client may write."""
+    return f"{STAGING_PREFIX}{uuid}.{extension}"
 
 
-def ready_key(upload: str, extension: str) -> str:
-    """Where ``upload`` (a UUID) is once it is confirmed."""
-    return f"{READY_PREFIX}{upload}.{extension}"
+def ready_key(uuid: str, extension: str) -> str:
+    """Return the key of the ready object."""
+    return f"{READY_PREFIX}{uuid}.{extension}"
 
 
 def is_ready_key(text: str) -> bool:
-    """Whether ``text`` is a key that the broker, or JamSync before it, gave out."""
+    """Return whether ``text`` is a ready key of the broker, or of JamSync before it."""
     return _READY_KEY.fullmatch(text) is not None
 
 
 def extension(key: str) -> str:
-    """The extension of a ready key."""
+    """Return the extension of a ready key, without its dot."""
     return key.rpartition(".")[2]
 
 
 def staged_twin(key: str) -> str:
-    """Where the object of a ready key was uploaded to."""
+    """Return the key of the staged object from which the object of a ready key was copied."""
     return STAGING_PREFIX + key.removeprefix(READY_PREFIX)
 
 
 def public_url(base: str | None, key: str) -> str | None:
-    """The URL of a ready object in a public bucket; ``None`` where there is none."""
+    """Return the URL of a ready object in a public bucket; ``None`` if ``base`` is unset."""
     return f"{base}/{key}" if base else None
 
 
 def key_from_url(url: str, *, endpoint: str, bucket: str, public_base: str | None) -> str | None:
-    """The ready key inside a URL of this deployment: public, presigned or plain, path-style or virtual-hosted.
+    """Return the ready key in a URL of this deployment; ``None`` for any other URL.
 
-    ``None`` for any other URL: a foreign host's path says nothing about our bucket.
+    The URL may be public, presigned or plain, and path-style or virtual-hosted. A path below another host or bucket
+    does not name an object of this deployment.
     """
     if len(url) > _URL_MAX:
         return None

@@ -1,7 +1,8 @@
-"""How a large object is cut into parts, and whether the parts that are stored are those of the plan.
+"""The parts of a multipart upload: their plan, and the comparison of stored parts with it.
 
-R2 wants all parts but the last to be of one size, and says so only when the upload is completed. So the size is fixed
-when the upload is created, and every part's URL signs its length.
+R2 requires that all parts but the last have the same size, and checks it only in CompleteMultipartUpload
+(developers.cloudflare.com/r2/objects/multipart-objects). So the size is fixed when the upload is created, and every
+part's URL signs its length.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,55 +14,62 @@ from broker.errors import Fault, PartsMissingError, SizeMismatchError
 from .limits import MIB, PARTS_MAX
 from .model import Part
 
-PREFERRED: Final = 16 * MIB
-"""Bytes of a part, unless it takes larger ones to need no more than 10 000."""
+PREFERRED_PART_SIZE: Final = 16 * MIB
+"""Bytes of a part. Files that would need more than 10 000 such parts get larger parts."""
 
-_NAMED_MAX: Final = 100  # numbers that a refusal names one by one
+_FAULTS_MAX: Final = 100
+"""Maximum number of faults in one refusal."""
+
+_RUNS_MAX: Final = 20
+"""Maximum number of runs in a list of part numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartPlan:
-    """An object of ``size`` bytes in parts of ``part_size`` bytes, the last one perhaps smaller, numbered from 1."""
+    """An object of ``size`` bytes in parts of ``part_size`` bytes, numbered from 1. The last part may be smaller."""
 
     size: int
     part_size: int
 
     @property
     def count(self) -> int:
-        """How many parts there are."""
+        """The number of parts."""
         return -(-self.size // self.part_size)
 
     def has(self, number: int) -> bool:
-        """Whether there is a part ``number``."""
+        """Return whether a part has this number."""
         return 1 <= number <= self.count
 
     def size_of(self, number: int) -> int:
-        """Bytes of the part ``number``."""
+        """Return the size of the part ``number`` in bytes."""
         return min(self.part_size, self.size - self.first_byte_of(number))
 
     def first_byte_of(self, number: int) -> int:
-        """Where in the object the part ``number`` begins."""
+        """Return the offset of the part ``number`` in the object, in bytes."""
         return (number - 1) * self.part_size
 
     def sizes(self) -> dict[int, int]:
-        """The bytes of each part, by its number, in order."""
+        """Return the size of each part in bytes by its number, in order."""
         sizes = dict.fromkeys(self.numbers(), self.part_size)
         sizes[self.count] = self.size_of(self.count)
         return sizes
 
     def numbers(self) -> range:
-        """All part numbers, in order."""
+        """Return all part numbers, in order."""
         return range(1, self.count + 1)
 
 
-def plan(size: int, preferred: int = PREFERRED) -> PartPlan:
-    """Parts of ``preferred`` bytes, or of as many whole MiB as it takes to need no more than 10 000 parts."""
+def plan(size: int, preferred: int = PREFERRED_PART_SIZE) -> PartPlan:
+    """Plan parts of ``preferred`` bytes, or of the fewest whole MiB that keep the number of parts within 10 000."""
     least = -(-size // PARTS_MAX)
     return PartPlan(size, max(preferred, -(-least // MIB) * MIB))
 
 
 def current(parts_plan: PartPlan, stored: Iterable[Part]) -> list[Part]:
-    """One stored part for each number, in order: of several that a store lists the last one that fits the plan."""
+    """Return one stored part for each number, in order.
+
+    Of several parts with one number, it is the last whose size fits the plan, or the first if none fits.
+    """
     sizes = parts_plan.sizes()
     found: dict[int, Part] = {}
     for part in stored:
@@ -71,31 +79,32 @@ def current(parts_plan: PartPlan, stored: Iterable[Part]) -> list[Part]:
 
 
 def complete(parts_plan: PartPlan, stored: Sequence[Part]) -> list[Part]:
-    """The stored parts in the order of the plan, when they are exactly its parts.
+    """Return the stored parts in the order of the plan, if they are exactly its parts.
 
-    Raises ``PartsMissingError`` or ``SizeMismatchError``, which name the numbers. To mend it, send those parts again.
+    Raises ``PartsMissingError`` or ``SizeMismatchError`` with the numbers of the parts that must be sent again.
     """
     sizes = parts_plan.sizes()
     found = {part.number: part for part in stored}
     extra = sorted(found.keys() - sizes.keys())
     wrong = sorted(n for n, part in found.items() if sizes.get(n, part.size) != part.size)
     if extra or wrong:
-        faults = [_fault(n, f"has {found[n].size} bytes, {sizes[n]} were promised") for n in wrong]
-        faults += [_fault(number, "is none of the upload's parts") for number in extra]
+        faults = [_fault(n, f"has {found[n].size} bytes, but must have {sizes[n]}") for n in wrong]
+        faults += [_fault(number, "is not a part of this upload") for number in extra]
         raise SizeMismatchError(
-            f"Stored parts are not those of the upload: {listed([*wrong, *extra])}.", faults=faults[:_NAMED_MAX]
+            f"Stored parts do not match the upload: {listed([*wrong, *extra])}. Send them again.",
+            faults=faults[:_FAULTS_MAX],
         )
     missing = [number for number in sizes if number not in found]
     if missing:
         raise PartsMissingError(
-            f"Of {parts_plan.count} parts these are missing: {listed(missing)}.",
-            faults=[_fault(number, "is missing") for number in missing[:_NAMED_MAX]],
+            f"Of {parts_plan.count} parts, these are missing: {listed(missing)}. Send them, then confirm.",
+            faults=[_fault(number, "is missing") for number in missing[:_FAULTS_MAX]],
         )
     return [found[number] for number in sizes]
 
 
 def listed(numbers: Iterable[int]) -> str:
-    """Sorted numbers with their runs drawn together, as in ``1, 4-7, 9``; cut after some twenty runs."""
+    """Format sorted numbers as runs, such as ``1, 4-7, 9``. A list of more than 20 runs is cut."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
@@ -103,7 +112,7 @@ def listed(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    return ", ".join(words[:20]) + (" and more" if len(words) > 20 else "")
+    return ", ".join(words[:_RUNS_MAX]) + (" and more" if len(words) > _RUNS_MAX else "")
 
 
 def _fault(number: int, detail: str) -> Fault:

@@ -1,10 +1,10 @@
-"""The mark that makes a deletion final: an empty object where the bytes of the upload were staged.
+"""Tombstones: empty objects at staged keys, which make deletions final.
 
 Rules of this module
-- A tombstone occupies the staged key. So an upload URL that is still alive meets ``If-None-Match: *`` (412), a copy
-  that is under way meets its source condition, and a confirm finds it and answers ``upload_deleted``.
-- No client can write one: upload URLs sign a Content-Length of at least one byte.
-- It is written before anything else is removed, and outlives every upload id with its key (``retention_days``).
+- A tombstone occupies the staged key. So a PUT with a valid upload URL fails on ``If-None-Match: *`` (412), a copy in
+  flight fails on the condition for its source, and a confirm responds with ``upload_deleted``.
+- No client can write a tombstone, because upload URLs sign a Content-Length of at least one byte.
+- A tombstone is written before anything is removed, and outlives every upload id with its key (``retention_days``).
 """
 
 from collections.abc import Mapping
@@ -23,5 +23,5 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def is_tombstone(stored: StoredObject | None) -> bool:
-    """Whether this staged object says that its upload was deleted."""
+    """Return whether this staged object is a tombstone."""
     return stored is not None and stored.size == 0 and stored.metadata.get(_MARK) == _DELETED

@@ -1,10 +1,9 @@
-"""What may be uploaded and how, for how long a URL lives, and who may do what. Pure: rules in, decision out."""
+"""The rules for uploads: which files are accepted, in how many parts, and for how long their URLs are valid."""
 
 import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec import Struct
@@ -12,40 +11,28 @@ from msgspec import Struct
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError, about
 
 from .disposition import clean_name
-from .limits import GIB, MIB, PUT_MAX
-from .media import media_type
-from .model import FileSpec, Principal
+from .limits import GIB, MIB, PUT_MAX, size_text
+from .media import parse_media_type
+from .model import FileSpec
 from .parts import PartPlan, plan
 
 T = TypeVar("T")
 Broken = list[tuple[type[BrokerError], Fault]]
 
 
-class DownloadAccess(StrEnum):
-    """Who may have a download link signed."""
-
-    AUTHENTICATED = "authenticated"
-    OWNER = "owner"
-    SERVICE = "service"
-
-
-DAY: Final = 86_400  # seconds
-
-STORE_CONCURRENCY: Final = 64
-"""Confirmations that one process works on at once, and as many other calls of the store, unless it is configured.
-
-R2 documents no limit but for one object (developers.cloudflare.com/r2/platform/limits).
-"""
+DAY: Final = 86_400
+"""Seconds."""
 
 IDEMPOTENCY_PERIOD: Final = DAY
-"""Seconds in which an ``Idempotency-Key`` names the same upload."""
+"""Seconds for which an ``Idempotency-Key`` names the same upload."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadPolicy:
-    """Limits of uploads: bytes of a file, seconds a PUT URL lives, seconds until an upload must be confirmed.
+    """Limits of uploads.
 
-    Files of more than ``multipart_threshold`` bytes are uploaded in parts.
+    ``max_bytes`` is the largest file; files of more than ``multipart_threshold`` bytes are uploaded in parts.
+    ``url_lifetime`` is the lifetime of a PUT URL, ``lifetime`` the time to confirm an upload, both in seconds.
     """
 
     max_bytes: int = 5 * GIB
@@ -55,27 +42,18 @@ class UploadPolicy:
 
     @property
     def retention_days(self) -> int:
-        """Days for which the bucket's lifecycle rules must at least keep what is staged.
+        """The least number of days for which the bucket's lifecycle rules must keep staged objects.
 
-        A tombstone must outlive every upload id with its key: one that is created at the end of an idempotency period
-        lives for ``lifetime`` more. A day beyond that is for the store, which removes objects once a day.
+        A tombstone must outlive every upload id with its key. An upload id that is created at the end of an idempotency
+        period is valid for another ``lifetime``. One day more is for the store, which removes objects once a day.
         """
         return -(-(self.lifetime + IDEMPOTENCY_PERIOD) // DAY) + 2
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadPolicy:
-    """Rules of download links: who, the seconds a link lives at most, and the window in which links stay equal."""
-
-    access: DownloadAccess = DownloadAccess.AUTHENTICATED
-    url_lifetime: int = 3600
-    window: int = 300
-
-
 class Declaration(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
-    """What a client says of a file it wants to upload, as it comes over the wire.
+    """A file as the client declares it in JSON.
 
-    ``multipart`` is whether it wants to send parts; ``None`` leaves that to the policy.
+    ``multipart`` requests an upload in parts or in one PUT; ``None`` leaves the choice to the policy.
     """
 
     filename: str
@@ -87,26 +65,27 @@ class Declaration(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
 
 class Accepted(Struct, frozen=True):
-    """A file that may be uploaded: in the parts of ``parts``, or in one PUT when there is no plan."""
+    """An accepted file, to be uploaded in the planned parts, or in one PUT if ``parts`` is ``None``."""
 
     file: FileSpec
     parts: PartPlan | None
 
 
 def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool) -> list[Accepted]:
-    """The canonical form of all files; one that breaks a rule refuses them all.
+    """Validate all files, and return them in canonical form.
 
-    Raises the refusal of the broken rule, naming each broken field, in a batch under ``/files/{index}``.
+    One invalid file refuses all. Raises the error of the broken rule with a fault for each invalid field; in a batch
+    the pointers begin with ``/files/{index}``.
     """
     accepted: list[Accepted] = []
     refusals: list[tuple[type[BrokerError], Fault]] = []
     for index, declaration in enumerate(declared):
-        judged = _judge(declaration, policy)
-        if isinstance(judged, Accepted):
-            accepted.append(judged)
+        checked = _check(declaration, policy)
+        if isinstance(checked, Accepted):
+            accepted.append(checked)
         else:
             prefix = f"/files/{index}" if batch else ""
-            refusals += [(kind, fault.under(prefix)) for kind, fault in judged]
+            refusals += [(kind, fault.under(prefix)) for kind, fault in checked]
     if refusals:
         _refuse(refusals)
     return accepted
@@ -118,28 +97,28 @@ def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
     raise about(kind, *(fault for _, fault in refusals))
 
 
-def _judge(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
+def _check(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
     broken: Broken = []
-    name = _checked(broken, "/filename", clean_name, declared.filename)
-    media = media_type(declared.content_type)
+    filename = _apply(broken, "/filename", clean_name, declared.filename)
+    media = parse_media_type(declared.content_type)
     if media is None:
         broken.append((UnsupportedTypeError, Fault("/contentType", "must be an accepted audio, video or image type")))
     if declared.size < 1:
         broken.append((InvalidRequestError, Fault("/size", "must be at least 1 byte")))
     elif declared.size > policy.max_bytes:
-        broken.append((TooLargeError, Fault("/size", f"must be at most {policy.max_bytes} bytes")))
+        broken.append((TooLargeError, Fault("/size", f"must be at most {size_text(policy.max_bytes)}")))
     in_parts = _in_parts(declared, policy)
     if in_parts or declared.size > PUT_MAX:
-        broken += [(InvalidRequestError, fault) for fault in _against_parts(declared, in_parts=in_parts)]
-    sha256 = None if declared.sha256 is None else _checked(broken, "/sha256", digest, declared.sha256, 32)
-    md5 = None if declared.md5 is None else _checked(broken, "/md5", digest, declared.md5, 16)
-    if broken or name is None or media is None:
+        broken += [(InvalidRequestError, fault) for fault in _multipart_faults(declared, in_parts=in_parts)]
+    sha256 = None if declared.sha256 is None else _apply(broken, "/sha256", digest, declared.sha256, 32)
+    md5 = None if declared.md5 is None else _apply(broken, "/md5", digest, declared.md5, 16)
+    if broken or filename is None or media is None:
         return broken
-    file = FileSpec(name, media.name, declared.size, sha256, md5)
+    file = FileSpec(filename, media, declared.size, sha256, md5)
     return Accepted(file, plan(file.size) if in_parts else None)
 
 
-def _checked(broken: Broken, pointer: str, rule: Callable[..., T], *value: Any) -> T | None:
+def _apply(broken: Broken, pointer: str, rule: Callable[..., T], *value: Any) -> T | None:
     try:
         return rule(*value)
     except ValueError as error:
@@ -148,26 +127,26 @@ def _checked(broken: Broken, pointer: str, rule: Callable[..., T], *value: Any) 
 
 
 def _in_parts(declared: Declaration, policy: UploadPolicy) -> bool:
-    """Whether the file comes in parts. A checksum wants one PUT, which is all that a store compares with it."""
+    """Return whether the file is uploaded in parts. A store compares a checksum only with the body of one PUT."""
     if declared.multipart is not None:
         return declared.multipart
     has_checksum = declared.sha256 is not None or declared.md5 is not None
     return declared.size > (PUT_MAX if has_checksum else min(policy.multipart_threshold, PUT_MAX))
 
 
-def _against_parts(declared: Declaration, *, in_parts: bool) -> list[Fault]:
+def _multipart_faults(declared: Declaration, *, in_parts: bool) -> list[Fault]:
     if not in_parts:
-        return [Fault("/multipart", f"must not be false for more than {PUT_MAX} bytes")]
+        return [Fault("/multipart", f"must not be false for a file of more than {size_text(PUT_MAX)}")]
     checksums = {"/sha256": declared.sha256, "/md5": declared.md5}
     return [
-        Fault(pointer, "cannot be checked by the store of a file in parts; leave it out")
+        Fault(pointer, "must be left out of an upload in parts: the store cannot check it")
         for pointer, value in checksums.items()
         if value is not None
     ]
 
 
 def digest(text: str, length: int) -> bytes:
-    """The ``length`` bytes of a checksum written in hex or in base64; raises ``ValueError`` naming the rule."""
+    """Decode a checksum of ``length`` bytes from hex or base64; raise ``ValueError`` with the rule."""
     try:
         data = bytes.fromhex(text) if len(text) == 2 * length else base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, ValueError):
@@ -175,10 +154,3 @@ def digest(text: str, length: int) -> bytes:
     if len(data) != length:
         raise ValueError(f"must be {length} bytes in base64 or hex")
     return data
-
-
-def may_download(principal: Principal, access: DownloadAccess) -> bool | None:
-    """Whether ``principal`` may have a link; ``None`` when that depends on the object's owner."""
-    if principal.is_service or access is DownloadAccess.AUTHENTICATED:
-        return True
-    return None if access is DownloadAccess.OWNER else False

@@ -41,7 +41,7 @@ class Receipts:
             "key": track.key,
             "size": file.size,
             "etag": track.etag,
-            "contentType": file.content_type,
+            "contentType": file.media_type.name,
             "sha256": base64.b64encode(track.sha256).decode() if track.sha256 else None,
             "sha256Evidence": track.evidence,
         }

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Multipart, Upload
 from broker.core.upload_rules import IDEMPOTENCY_PERIOD
 
@@ -59,7 +60,7 @@ class UploadIds:
                 bytes.fromhex(upload.uuid.replace("-", "")),
                 upload.owner,
                 file.filename,
-                file.content_type,
+                file.media_type.name,
                 file.size,
                 upload.expires_at,
                 file.sha256,
@@ -91,13 +92,23 @@ class UploadIds:
         """
         shift = int.from_bytes(self._digest((owner, idempotency_key))[:8], "big") % IDEMPOTENCY_PERIOD
         period = (now + shift) // IDEMPOTENCY_PERIOD
-        return str(uuid.UUID(bytes=self._digest((owner, idempotency_key, index, file, period))[:16], version=4))
+        members = {
+            "filename": file.filename,
+            "content_type": file.media_type.name,
+            "size": file.size,
+            "sha256": file.sha256,
+            "md5": file.md5,
+        }
+        return str(uuid.UUID(bytes=self._digest((owner, idempotency_key, index, members, period))[:16], version=4))
 
     def _digest(self, name: tuple[object, ...]) -> bytes:
         return hmac.digest(self._idempotency, _encode(name), "sha256")
 
 
-def _upload(payload: _Payload) -> Upload:
-    file = FileSpec(payload.filename, payload.content_type, payload.size, payload.sha256, payload.md5)
+def _upload(payload: _Payload) -> Upload | None:
+    media = MEDIA_TYPE_BY_NAME.get(payload.content_type)
+    if media is None:  # a release of the broker accepted it that this one does not follow
+        return None
+    file = FileSpec(payload.filename, media, payload.size, payload.sha256, payload.md5)
     multipart = Multipart(payload.s3_upload_id, payload.part_size) if payload.s3_upload_id else None
     return Upload(str(uuid.UUID(bytes=payload.id)), payload.owner, file, payload.expires_at, multipart)

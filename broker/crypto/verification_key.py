@@ -1,4 +1,4 @@
-"""KeySource of bearer tokens and the rules tokens are held to (RFC 7515 to 7519, hardened as RFC 8725 says).
+"""Keys that verify bearer tokens (RFC 7517 and 7518, with the rules of RFC 8725).
 
 Rules of this module
 - A key decides which algorithms it verifies, and all of them are of one family (RFC 8725 section 3.1).
@@ -55,29 +55,6 @@ class VerificationKey:
 
     material: bytes | PublicKey = field(repr=False)
     algorithms: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class JwksLocation:
-    """Where the identity service publishes its keys, and for how many seconds they are good without news of it."""
-
-    url: str
-    algorithms: tuple[str, ...] = ()
-    max_stale: int = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRules:
-    """What a token must be; ``None`` leaves a claim or header parameter unchecked."""
-
-    key: VerificationKey | JwksLocation
-    issuer: str | None = None
-    audience: str | None = None
-    subject_claim: str = "sub"
-    service_scope: str = "broker:service"
-    typ: str | None = None
-    leeway: int = 30  # seconds that clocks may differ
-    max_lifetime: int = 31 * 86_400  # seconds from now to ``exp``
 
 
 def secret_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:

@@ -1,30 +1,30 @@
-"""Why there is no answer. The texts may go to a log as the names may: they are fixed, and hold no address.
+"""Errors of the HTTP client. Their texts are fixed and contain no address, so they may be logged.
 
-What the system says (refused, reset, no such name, a certificate that is none) stays the ``OSError`` that it is.
+Errors of the operating system and of TLS (refused, reset, unknown host, invalid certificate) stay ``OSError``.
 """
 
 
 class HttpError(Exception):
-    """The other side answered nothing that is an answer."""
+    """The server did not send a complete and valid response."""
 
 
 class MalformedResponseError(HttpError):
-    """What came is no HTTP/1.1, or more of it than anybody needs."""
+    """The response is not valid HTTP/1.1, or exceeds a limit."""
 
 
 class ServerDisconnectedError(HttpError):
-    """The connection ended before the answer did (RFC 9112, section 8)."""
+    """The connection ended before the response was complete (RFC 9112 section 8)."""
 
     def __init__(self) -> None:
         super().__init__("the connection ended before the response was complete")
 
 
 class KeptConnectionLostError(HttpError):
-    """A connection that was kept from an earlier request has ended. It says nothing of the other side."""
+    """A reused connection ended before the response, which is not a failure of the server (RFC 9112 section 9.3.1)."""
 
     def __init__(self) -> None:
         super().__init__("the kept connection has ended")
 
 
 class ConnectionTimeoutError(TimeoutError):
-    """No connection was made in time."""
+    """No connection was established within the limit."""

@@ -1,14 +1,14 @@
-"""Requests to bytes and bytes to responses (RFC 9112). It does no I/O: bytes in, bytes out.
+"""HTTP/1.1 messages (RFC 9112): requests to bytes, bytes to responses. This module does no I/O.
 
 Rules of this module
-- However the bytes of a response are split on their way, it is read as the same response or the same failure.
-- A body is whole, or cut because the limit was reached; one that ended too early is a failure.
-- What is ambiguous is a failure: two lengths, a length beside a coding, a coding that is not ``chunked``, bare or
-  folded lines. llhttp refuses most of it, and none of its leniencies is turned on.
-- A failure's text is a fixed phrase that names the rule; nothing that came is repeated in it.
-- Head, trailers and the framing of chunks are bounded; nothing of a trailer is taken (RFC 9110, section 6.5.1).
-- Field names are in lower case. What comes under one name again is joined by a comma (RFC 9110, section 5.3), so what
-  may be said once alone, such as an ETag, reads as no such thing when it is said twice.
+- The result does not depend on how the bytes of a response are split: it is the same response or the same error.
+- A body is complete, or cut at the limit of the request. A body that ends too early is an error.
+- An ambiguous response is an error: two lengths, a length with a transfer coding, a coding other than ``chunked``, bare
+  or folded lines. llhttp rejects most of these, and none of its lenient flags is set.
+- The text of an error is a fixed phrase that names the rule. It contains nothing of the response.
+- The size of the head, the trailers and the chunk framing is bounded. Trailers are ignored (RFC 9110 section 6.5.1).
+- Field names are in lower case. Repeated fields are joined with a comma (RFC 9110 section 5.3), so a field that must
+  occur once, such as an ETag, is invalid when it is repeated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,22 +19,28 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .http_errors import MalformedResponseError, ServerDisconnectedError
 
-HEAD_MAX: Final = 16 * 1024
-"""Bytes of the status line and the fields, those of interim responses counted in; and of framing without a body."""
+RESPONSE_HEAD_MAX: Final = 16 * 1024
+"""Maximum bytes of the status line and the header fields, including those of interim responses (1xx).
 
-FIELDS_MAX: Final = 100
+The same limit holds for chunk framing that is not followed by content.
+"""
+
+RESPONSE_FIELDS_MAX: Final = 100
+"""Maximum number of header fields of a response."""
+
 ERROR_BODY_MAX: Final = 64 * 1024
-"""Bytes of the body of a 4xx or 5xx that are read, whatever the limit."""
+"""Maximum bytes that are read of the body of a 4xx or 5xx response. This replaces the limit of the request."""
 
 NO_FIELDS: Final[Mapping[str, str]] = MappingProxyType({})
+"""No header fields."""
 
-_START: Final = b"HTTP/1."
-_END: Final = b"\r\n\r\n"
+_VERSION_PREFIX: Final = b"HTTP/1."
+_HEAD_END: Final = b"\r\n\r\n"
 _WITH_CONTENT: Final = frozenset({"POST", "PUT"})
 
 
 class Request(NamedTuple):
-    """One request; ``limit`` is the bytes of its response's body that are wanted."""
+    """One request. ``limit`` is the maximum number of bytes to read of the response body."""
 
     method: str
     target: str
@@ -43,31 +49,31 @@ class Request(NamedTuple):
     limit: int = 64 * 1024
 
     def encoded(self, common: Sequence[str]) -> bytes:
-        """What is sent; ``common`` is the field lines that every request has. Raises ``ValueError``."""
+        """Encode the request, with the ``common`` field lines of all requests; raise ``ValueError`` for line breaks."""
         body = self.body or b""
         lines = [f"{self.method} {self.target} HTTP/1.1", *common]
         lines += [f"{name}: {value}" for name, value in self.fields.items()]
-        if body or self.method in _WITH_CONTENT:  # RFC 9110, section 8.6: 0 says that nothing follows
+        if body or self.method in _WITH_CONTENT:  # RFC 9110 section 8.6: Content-Length: 0 for an empty body
             lines.append(f"Content-Length: {len(body)}")
         head = "\r\n".join([*lines, "", ""])
-        # The end of a line inside of a name or a value would make a field, or a request, of what follows on it.
+        # A line break in a target, a name or a value would start a new field or request (CWE-93).
         if not head.count("\r") == head.count("\n") == len(lines) + 1 or "\0" in head or " " in self.target:
-            raise ValueError("a request's fields cannot hold the end of a line")
+            raise ValueError("a request must not contain line breaks, NUL or a space in its target")
         return head.encode("ascii") + body
 
 
 class Response(NamedTuple):
-    """One response."""
+    """One response, with its header fields by their names in lower case."""
 
     status: int
     fields: Mapping[str, str]
     body: bytes
 
 
-class Reading:
-    """Reads the response to one request.
+class ResponseParser:
+    """Parses the response to one request.
 
-    Once ``feed`` says that it is complete, ``is_reusable`` says whether another may follow on the same connection.
+    Once ``feed`` has returned true, ``is_reusable`` is whether the connection may carry another request.
     """
 
     _parser: HttpResponseParser
@@ -76,18 +82,18 @@ class Reading:
         self._is_head = method == "HEAD"
         self._limit = limit
         self._unparsed = b""
-        self._room = HEAD_MAX
+        self._head_room = RESPONSE_HEAD_MAX
         self._status = 0
         self._fields: dict[str, str] = {}
         self._count = 0
         self._body = bytearray()
-        self._fed = 0
+        self._body_fed = 0
         self._framing = 0
         self._is_complete = False
         self.is_reusable = True
 
     def feed(self, data: bytes) -> bool:
-        """Take what came; whether the response is complete. Raises ``MalformedResponseError``."""
+        """Parse more bytes, and return whether the response is complete; raise ``MalformedResponseError``."""
         if self._status >= 200:
             return self._feed_body(data)
         self._unparsed += data
@@ -95,33 +101,33 @@ class Reading:
             head, self._unparsed = self._unparsed[:end], self._unparsed[end:]
             self._parse_head(head)
             if self._status >= 200:
-                return self._begin_body(self._unparsed)
+                return self._start_body(self._unparsed)
         return False
 
-    def feed_end(self) -> None:
-        """The other side closed in order, which ends a body without a length; raises ``ServerDisconnectedError``."""
+    def feed_eof(self) -> None:
+        """Handle the end of the stream, which completes a body without a length; raise ``ServerDisconnectedError``."""
         if self._status < 200 or not self._fields.keys().isdisjoint(("content-length", "transfer-encoding")):
             raise ServerDisconnectedError
-        self._end(is_whole=False)
+        self._finish(is_clean=False)
 
     @property
     def response(self) -> Response:
-        """The response, when it is complete."""
+        """The complete response."""
         return Response(self._status, self._fields, bytes(self._body))
 
     def _end_of_head(self) -> int:
-        """Where the first head ends; 0 when it goes on."""
+        """Return the offset of the end of the first head; 0 if it is incomplete."""
         unparsed = self._unparsed
-        end = unparsed.find(_END) + len(_END)
-        found = end >= len(_END)
-        if not unparsed.startswith(_START[: len(unparsed)]):
+        end = unparsed.find(_HEAD_END) + len(_HEAD_END)
+        found = end >= len(_HEAD_END)
+        if not unparsed.startswith(_VERSION_PREFIX[: len(unparsed)]):
             raise MalformedResponseError("the response is not HTTP/1.1")
-        if (end if found else len(unparsed)) > self._room:
-            raise MalformedResponseError(f"the response head exceeds {HEAD_MAX} bytes")
+        if (end if found else len(unparsed)) > self._head_room:
+            raise MalformedResponseError(f"the response head exceeds {RESPONSE_HEAD_MAX} bytes")
         return end if found else 0
 
     def _parse_head(self, head: bytes) -> None:
-        self._room -= len(head)
+        self._head_room -= len(head)
         self._status, self._count, self._fields = 0, 0, {}
         self._is_complete = False
         self._parser = HttpResponseParser(self)
@@ -132,51 +138,51 @@ class Reading:
         except HttpParserError:
             raise MalformedResponseError("the response head is not valid HTTP/1.1") from None
         self._check_head()
-        is_kept = "close" not in self._fields.get("connection", "").lower()
-        self.is_reusable = is_kept and head.startswith(b"HTTP/1.1")
+        is_persistent = "close" not in self._fields.get("connection", "").lower()
+        self.is_reusable = is_persistent and head.startswith(b"HTTP/1.1")
 
     def _check_head(self) -> None:
         if self._status < 100:
             raise MalformedResponseError("the status code is less than 100")
-        if self._count > FIELDS_MAX:
-            raise MalformedResponseError(f"the response has more than {FIELDS_MAX} fields")
+        if self._count > RESPONSE_FIELDS_MAX:
+            raise MalformedResponseError(f"the response has more than {RESPONSE_FIELDS_MAX} fields")
         if self._fields.get("transfer-encoding", "chunked").lower() != "chunked":
             raise MalformedResponseError("the Transfer-Encoding is not chunked")
 
-    def _begin_body(self, data: bytes) -> bool:
+    def _start_body(self, data: bytes) -> bool:
         if self._status >= 400:
             self._limit = ERROR_BODY_MAX
         if self._is_head or self._is_complete:
-            return self._end(is_whole=not data)
+            return self._finish(is_clean=not data)
         return bool(data) and self._feed_body(data)
 
     def _feed_body(self, data: bytes) -> bool:
-        self._fed += len(data)
+        self._body_fed += len(data)
         self._framing += len(data)
-        is_good = True
+        is_valid = True
         try:
             self._parser.feed_data(data)
         except HttpParserError:
-            is_good = False
+            is_valid = False
         if self._is_complete:
             is_chunked = "transfer-encoding" in self._fields
-            return self._end(is_whole=is_good and (is_chunked or self._fed == len(self._body)))
+            return self._finish(is_clean=is_valid and (is_chunked or self._body_fed == len(self._body)))
         if len(self._body) >= self._limit:
-            return self._end(is_whole=False)
-        if not is_good:
+            return self._finish(is_clean=False)
+        if not is_valid:
             raise MalformedResponseError("the chunk framing is invalid")
-        if self._framing > HEAD_MAX:
-            raise MalformedResponseError(f"the chunk framing exceeds {HEAD_MAX} bytes without content")
+        if self._framing > RESPONSE_HEAD_MAX:
+            raise MalformedResponseError(f"the chunk framing exceeds {RESPONSE_HEAD_MAX} bytes without content")
         return False
 
-    def _end(self, *, is_whole: bool) -> bool:
-        """Complete. Not ``is_whole``: more came, or is to come, and must not answer the next request."""
-        self.is_reusable = self.is_reusable and is_whole
-        del self._parser  # which holds this
+    def _finish(self, *, is_clean: bool) -> bool:
+        """Complete the response. Without ``is_clean`` the connection ends, as more bytes may follow on it."""
+        self.is_reusable = self.is_reusable and is_clean
+        del self._parser  # breaks the reference cycle of parser and callbacks
         del self._body[self._limit :]
         return True
 
-    # What the parser calls.
+    # Callbacks of HttpResponseParser.
 
     def on_message_begin(self) -> None:
         if self._is_complete:

@@ -138,7 +138,7 @@ class Confirmer:
 
     def _ready_headers(self, upload: Upload, proof: Evidence | None) -> dict[str, str]:
         headers = {
-            "content-type": upload.file.content_type,
+            "content-type": upload.file.media_type.name,
             "cache-control": self._layout.cache_control(),
             "x-amz-meta-owner": quote(upload.owner, safe=""),
             "x-amz-meta-filename": quote(upload.file.filename, safe=""),

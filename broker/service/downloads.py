@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from broker.core import object_keys
 from broker.core.disposition import Disposition, content_disposition
+from broker.core.download_rules import DownloadAccess, DownloadPolicy, may_download
 from broker.core.media import is_media_extension
 from broker.core.model import Principal
-from broker.core.upload_rules import DownloadAccess, DownloadPolicy, may_download
 from broker.crypto.object_signer import ObjectSigner
 from broker.errors import ForbiddenError, NotFoundError
 

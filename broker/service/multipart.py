@@ -128,7 +128,7 @@ class Multiparts:
             await self._store.abort_multipart(staged, s3_upload_id)  # an object is there: these parts are left over
 
     async def _create(self, upload: Upload) -> str:
-        headers = {"content-type": upload.file.content_type}
+        headers = {"content-type": upload.file.media_type.name}
         return await self._store.create_multipart(self._layout.staged(upload), headers=headers)
 
     async def _find_or_create(self, upload: Upload) -> str:

@@ -218,7 +218,7 @@ def _random_uuid() -> str:
 
 def upload_headers(file: FileSpec) -> dict[str, str]:
     """The headers a client must send with its PUT, sorted by name; Content-Length is its HTTP client's to set."""
-    headers = {"Content-Type": file.content_type, "If-None-Match": "*"}
+    headers = {"Content-Type": file.media_type.name, "If-None-Match": "*"}
     if file.md5:
         headers = {"Content-MD5": base64.b64encode(file.md5).decode(), **headers}
     if file.sha256:

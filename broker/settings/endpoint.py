@@ -1,4 +1,4 @@
-"""Where the store is: which URLs can sign for R2, and what to say of those that cannot.
+"""Rules for URLs in settings: the store's endpoint, public base URL, JWK Set URL and web origins.
 
 Sources: developers.cloudflare.com/r2/api/tokens (endpoints, jurisdictions), /r2/buckets/public-buckets (r2.dev).
 """
@@ -20,7 +20,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Jurisdiction(StrEnum):
-    """Where a bucket's data must stay; each has an endpoint of its own."""
+    """The jurisdiction in which a bucket's data stays. Each one has its own endpoint."""
 
     DEFAULT = "default"
     EU = "eu"
@@ -32,7 +32,7 @@ _R2_ENDPOINT = re.compile(rf"[0-9a-f]{{32}}(?:\.(?:eu|fedramp|us))?\.{re.escape(
 
 
 class _HttpUrl(NamedTuple):
-    """``root`` is scheme, host and port as clients send them: in lower case, without the scheme's own port."""
+    """The parts of a URL. ``root`` is scheme, host and port in lower case, without the default port of the scheme."""
 
     root: str
     host: str
@@ -40,12 +40,12 @@ class _HttpUrl(NamedTuple):
 
 
 def store_endpoint(env: Environment) -> str:
-    """``R2_ENDPOINT``, or what follows from ``R2_ACCOUNT_ID`` and ``R2_JURISDICTION``; empty when neither is set."""
+    """Return ``R2_ENDPOINT`` or the endpoint of ``R2_ACCOUNT_ID`` and ``R2_JURISDICTION``; empty if both are unset."""
     account = env.text("R2_ACCOUNT_ID")
     if account and not _ACCOUNT.fullmatch(account):
-        env.fault("R2_ACCOUNT_ID", "must be the account id: 32 lower-case hexadecimal digits")
+        env.fault("R2_ACCOUNT_ID", "must be an account ID: 32 lower-case hexadecimal digits")
         account = ""
-    jurisdiction = env.choice("R2_JURISDICTION", Jurisdiction.DEFAULT)
+    jurisdiction = env.choice("R2_JURISDICTION", Jurisdiction)
     region = "" if jurisdiction is Jurisdiction.DEFAULT else f".{jurisdiction}"
     implied = f"https://{account or '<account-id>'}{region}.{R2_HOST}"
     given = env.text("R2_ENDPOINT")
@@ -57,9 +57,9 @@ def store_endpoint(env: Environment) -> str:
 def _endpoint(env: Environment, text: str, implied: str) -> str:
     url = _http_url(text)
     if url.host == "r2.dev" or url.host.endswith(".r2.dev"):
-        raise ValueError(f"is on r2.dev, which serves public reads only and can sign nothing; use {implied}")
+        raise ValueError(f"must not be on r2.dev, which serves public reads only; use {implied}")
     if url.path.strip("/"):
-        raise ValueError("must not have a path: the bucket's name goes to R2_BUCKET_NAME")
+        raise ValueError("must not have a path: set the bucket's name as R2_BUCKET_NAME")
     if url.host.endswith(R2_HOST) and not _R2_ENDPOINT.fullmatch(url.host):
         raise ValueError(f"must be of the form {implied}, without the bucket's name")
     _warn(env, url, implied)
@@ -68,30 +68,30 @@ def _endpoint(env: Environment, text: str, implied: str) -> str:
 
 def _warn(env: Environment, url: _HttpUrl, implied: str) -> None:
     if url.root.startswith("http:") and not _is_loopback(url.host):
-        env.warnings.append("R2_ENDPOINT is plain http: signed URLs and media travel in the clear")
+        env.warnings.append("R2_ENDPOINT is plain http: presigned URLs and media are sent unencrypted")
     if not url.host.endswith(R2_HOST) and not _is_loopback(url.host):
         env.warnings.append(
-            "R2_ENDPOINT is not an R2 S3 endpoint. If it is a bucket's custom domain, nothing signed for it will "
-            f"work; R2's own is {implied}"
+            "R2_ENDPOINT is not an R2 S3 endpoint. Presigned URLs do not work on a bucket's custom domain; "
+            f"the endpoint of R2 is {implied}"
         )
 
 
 def public_base(text: str) -> str:
-    """``R2_PUBLIC_URL`` without its trailing slash; raises ``ValueError``."""
+    """Return ``R2_PUBLIC_URL`` without its trailing slash; raise ``ValueError`` with the broken rule."""
     url = _http_url(text)
     return url.root + url.path.rstrip("/")
 
 
 def jwks_url(text: str) -> str:
-    """``JWT_JWKS_URL``: https, or on this machine; raises ``ValueError``."""
+    """Return ``JWT_JWKS_URL``, which is https or on this machine; raise ``ValueError`` with the broken rule."""
     url = _http_url(text)
     if url.root.startswith("http:") and not _is_loopback(url.host):
-        raise ValueError("must be https: whoever can change the answer can make tokens")
+        raise ValueError("must be https, because its keys verify tokens")
     return url.root + url.path
 
 
 def origin(text: str) -> str:
-    """One web origin (RFC 6454), or ``*``; raises ``ValueError``."""
+    """Return one web origin (RFC 6454) or ``*``; raise ``ValueError`` with the broken rule."""
     if text == "*":
         return text
     url = _http_url(text)
@@ -103,16 +103,16 @@ def origin(text: str) -> str:
 def _http_url(text: str) -> _HttpUrl:
     try:
         parts = urlsplit(text)
-    except ValueError:  # no IPv6 address between brackets; its words quote the value
+    except ValueError:  # not an IPv6 address in brackets. The message quotes the value, so it is dropped
         parts = SplitResult("", "", "", "", "")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("must not have a user, a query or a fragment")
     match = _AUTHORITY.fullmatch(parts.netloc.lower())
-    own = _PORTS.get(parts.scheme, 0)
-    port = int((match and match[2]) or own)
-    if not (own and match and 0 < port < 2**16 and _VISIBLE.fullmatch(text)):
+    default = _PORTS.get(parts.scheme, 0)
+    port = int((match and match[2]) or default)
+    if not (default and match and 0 < port < 2**16 and _VISIBLE.fullmatch(text)):
         raise ValueError("must be an http or https URL")
-    root = f"{parts.scheme}://{match[1]}" + (f":{port}" if port != own else "")
+    root = f"{parts.scheme}://{match[1]}" + (f":{port}" if port != default else "")
     return _HttpUrl(root, match[1].strip("[]"), parts.path)
 
 

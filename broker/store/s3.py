@@ -15,9 +15,9 @@ from typing import Final
 
 from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
-from broker.core.upload_rules import STORE_CONCURRENCY
 from broker.crypto.sigv4 import Presigner
 from broker.errors import StorageUnavailableError
+from broker.settings.variables import STORE_CONCURRENCY
 
 from .port import QUICK_COPY_MAX
 from .s3_documents import (

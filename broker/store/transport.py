@@ -195,7 +195,7 @@ class Transport:
         )
         target = url[len(self._presigner.endpoint) :]  # the bytes that were signed
         request = Request(call.method, target, call.headers, call.body, call.limit)
-        response = await self._origin.ask(request, is_fresh=is_fresh)
+        response = await self._origin.send(request, is_fresh=is_fresh)
         received_at = self._clock()
         if self.skew.observe(response.fields.get("date", ""), sent_at, received_at):
             log.warning(json.dumps({"event": "broker.clock_skew_changed", "reason": skewed(self.skew.seconds or 0)}))

@@ -80,7 +80,7 @@ def track_ready(confirmed: ConfirmedUpload) -> schemas.TrackReady:
         key=track.key,
         filename=file.filename,
         size=file.size,
-        content_type=file.content_type,
+        content_type=file.media_type.name,
         etag=track.etag,
         sha256=base64.b64encode(track.sha256).decode() if track.sha256 else None,
         sha256_evidence=track.evidence,

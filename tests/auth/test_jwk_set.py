@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.auth.jwk_set import BYTES_MAX, KEYS_MAX, parse
+from broker.auth.jwk_set import JWKS_BYTES_MAX, JWKS_KEYS_MAX, parse
 from tests.auth.minting import ED25519, P256, RSA, document, jwk
 
 JSON = st.recursive(
@@ -78,8 +78,8 @@ def test_k14_a_name_that_two_keys_have_is_nobodys() -> None:
         b'{"keys": []}',
         b"[" * 100_000,
         b'{"keys": [], "keys": []}',
-        document(*(jwk(P256, str(n)) for n in range(KEYS_MAX + 1))),
-        document(jwk(P256)) + b" " * BYTES_MAX,
+        document(*(jwk(P256, str(n)) for n in range(JWKS_KEYS_MAX + 1))),
+        document(jwk(P256)) + b" " * JWKS_BYTES_MAX,
         document(jwk(P256))[:-2],
     ],
     ids=lambda said: repr(said[:20]),

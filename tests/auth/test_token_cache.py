@@ -9,10 +9,11 @@ from broker.auth import token_cache
 from broker.auth.bearer import AUTHORIZATION_MAX, TokenVerifier
 from broker.auth.key_source import ConfiguredKey
 from broker.auth.signatures import SignatureChecks
-from broker.auth.token_cache import CAPACITY, LIFETIME, TokenCache
+from broker.auth.token_cache import TOKEN_CACHE_CAPACITY, TOKEN_CACHE_LIFETIME, TokenCache
 from broker.core.model import Principal
-from broker.crypto.verification_key import TokenRules, secret_key
+from broker.crypto.verification_key import secret_key
 from broker.errors import MalformedRequestError, UnauthenticatedError
+from broker.settings.token_rules import TokenRules
 
 from .minting import NOW, SECRET, USER, bearer, mint
 
@@ -68,10 +69,10 @@ async def refused(verifier: TokenVerifier, field: Sequence[str], now: int = NOW)
 
 
 async def test_a_good_token_is_verified_once_a_minute(verifier: TokenVerifier, keys: KeySource) -> None:
-    for now in range(NOW, NOW + LIFETIME):
+    for now in range(NOW, NOW + TOKEN_CACHE_LIFETIME):
         assert await verifier.authenticate(bearer(mint()), now=now) == USER_1
     assert keys.checked == 1
-    assert await verifier.authenticate(bearer(mint()), now=NOW + LIFETIME) == USER_1
+    assert await verifier.authenticate(bearer(mint()), now=NOW + TOKEN_CACHE_LIFETIME) == USER_1
     assert keys.checked == 2
 
 
@@ -94,7 +95,10 @@ async def test_the_same_claims_under_a_bad_signature_are_another_token(verifier:
     assert await verifier.authenticate(bearer(good), now=NOW) == USER_1
     head, _, signature = good.rpartition(".")
     for forged in (f"{head}.{signature[::-1]}", f"{head}.AAAA", good[:-1], f"{good}A"):
-        assert await refused(verifier, bearer(forged)) in ("the signature is wrong", "the token is not in compact form")
+        assert await refused(verifier, bearer(forged)) in (
+            "the signature does not verify",
+            "the token is not in compact form",
+        )
 
 
 async def test_another_principals_token_is_another_token(verifier: TokenVerifier) -> None:
@@ -105,7 +109,7 @@ async def test_another_principals_token_is_another_token(verifier: TokenVerifier
 async def test_when_the_keys_change_all_is_verified_anew(verifier: TokenVerifier, keys: KeySource) -> None:
     assert await verifier.authenticate(bearer(mint()), now=NOW) == USER_1
     keys.replace(ANOTHER)
-    assert await refused(verifier, bearer(mint())) == "the signature is wrong"
+    assert await refused(verifier, bearer(mint())) == "the signature does not verify"
 
 
 async def test_a_bad_token_is_not_kept(verifier: TokenVerifier, keys: KeySource) -> None:
@@ -122,14 +126,14 @@ async def test_two_fields_are_no_token_that_is_known(verifier: TokenVerifier) ->
 
 
 async def test_what_is_too_long_is_not_even_looked_up(verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TokenCache, "find", None)
+    monkeypatch.setattr(TokenCache, "get", None)
     assert await refused(verifier, ["a" * (AUTHORIZATION_MAX + 1)]) == "the Authorization field is too long"
 
 
 def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_cache, "CAPACITY", 3)
+    monkeypatch.setattr(token_cache, "TOKEN_CACHE_CAPACITY", 3)
     known = TokenCache()
     for name in "abcd":
-        known.keep(name, Principal(name), now=NOW, until=NOW + 60)
-    assert [known.find(name, now=NOW, keys_version=0) for name in "abcd"] == [None, *map(Principal, "bcd")]
-    assert CAPACITY == 4096
+        known.put(name, Principal(name), now=NOW, expires_at=NOW + 60)
+    assert [known.get(name, now=NOW, keys_version=0) for name in "abcd"] == [None, *map(Principal, "bcd")]
+    assert TOKEN_CACHE_CAPACITY == 4096

@@ -54,7 +54,7 @@ def test_token_is_accepted(
     assert main(["token", "--env-file", str(file), *options]) == 0
     verifier = TokenVerifier(settings.parse(rules).tokens)
     now = int(time.time())
-    assert verifier.principal([f"Bearer {capsys.readouterr().out.strip()}"], now=now) == principal
+    assert verifier.verify([f"Bearer {capsys.readouterr().out.strip()}"], now=now) == principal
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,7 @@ async def test_of_a_part_that_is_sent_again_the_last_bytes_count(subject: Subjec
     assert await subject.store.complete_multipart(ref, s3_upload_id, [newer])
     beginning = await subject.store.first_bytes(ref, 9)
     assert beginning
-    assert beginning.data == b"another"
+    assert beginning.first_bytes == b"another"
 
 
 @pytest.mark.parametrize("s3_upload_id", ["a b&c=d+e?#é", "%2F..%2F", "'\"<>", "x" * 1024, "0", "-"])

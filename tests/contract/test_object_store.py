@@ -228,7 +228,7 @@ async def test_the_store_returns_the_sha256_of_an_object_that_was_stored_with_on
 
     assert found
     assert found.stored.sha256 == (digest if does(subject, RETURNS_CHECKSUMS) else None)
-    assert (found.stored.size, found.data) == (len(BODY), BODY[:4])
+    assert (found.stored.size, found.first_bytes) == (len(BODY), BODY[:4])
 
 
 async def test_a_checksum_of_what_is_not_there_is_none(subject: Subject) -> None:

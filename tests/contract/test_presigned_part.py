@@ -61,7 +61,7 @@ class SignedPart:
         if await self.store.complete_multipart(self.ref, self.s3_upload_id, [part]) is None:
             return None
         found = await self.store.first_bytes(self.ref, 2 * len(BODY))
-        return found.data if found else None
+        return found.first_bytes if found else None
 
 
 @asynccontextmanager

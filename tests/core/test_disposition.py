@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.disposition import NAME_MAX, clean_name, content_disposition
+from broker.core.disposition import FILENAME_MAX, clean_name, content_disposition
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from broker.core.disposition import NAME_MAX, clean_name, content_disposition
         ("👩‍👩‍👧.png", "👩‍👩‍👧.png"),
         ("CON", "CON"),
         (".htaccess", ".htaccess"),
-        ("a" * NAME_MAX, "a" * NAME_MAX),
+        ("a" * FILENAME_MAX, "a" * FILENAME_MAX),
     ],
 )
 def test_a_name_is_kept_without_what_deceives(given_name: str, kept: str) -> None:
@@ -33,12 +33,12 @@ def test_a_name_is_kept_without_what_deceives(given_name: str, kept: str) -> Non
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("", "must name a file"),
-        (".", "must name a file"),
-        ("a/..", "must name a file"),
-        ("...", "must name a file"),
-        ("a/ .", "must name a file"),
-        ("\u200b", "must name a file"),
+        ("", "must contain a file name"),
+        (".", "must contain a file name"),
+        ("a/..", "must contain a file name"),
+        ("...", "must contain a file name"),
+        ("a/ .", "must contain a file name"),
+        ("\u200b", "must contain a file name"),
         ("a\x00b", "control"),
         ("a\r\nSet-Cookie: x", "control"),
         ("tab\t", "control"),
@@ -47,8 +47,8 @@ def test_a_name_is_kept_without_what_deceives(given_name: str, kept: str) -> Non
         ("a\u2028b", "line separators"),
         ("a\u2029b", "line separators"),
         ("a\ud800", "surrogates"),
-        ("a" * (NAME_MAX + 1), "at most 255"),
-        ("\U0001d160" * (NAME_MAX // 3 + 1), "at most 255 characters in NFC"),  # which makes three of one
+        ("a" * (FILENAME_MAX + 1), "at most 255"),
+        ("\U0001d160" * (FILENAME_MAX // 3 + 1), "at most 255 characters in NFC"),  # which makes three of one
     ],
 )
 def test_a_name_that_cannot_be_kept_is_refused_with_its_rule(name: str, rule: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.media import MEDIA_TYPES, SNIFF_BYTES, is_media_extension, media_type
+from broker.core.media import MEDIA_TYPES, SNIFF_BYTES, is_media_extension, parse_media_type
 from tests.media import SAMPLES
 
 
@@ -22,7 +22,7 @@ from tests.media import SAMPLES
     ],
 )
 def test_a_type_is_known_by_any_of_its_names(declared: str, canonical: str) -> None:
-    found = media_type(declared)
+    found = parse_media_type(declared)
     assert found is not None
     assert found.name == canonical
 
@@ -45,13 +45,13 @@ def test_a_type_is_known_by_any_of_its_names(declared: str, canonical: str) -> N
     ],
 )
 def test_every_other_type_is_unknown(declared: str) -> None:
-    assert media_type(declared) is None
+    assert parse_media_type(declared) is None
 
 
 def test_a_declared_type_has_at_most_160_characters() -> None:
     longest = "audio/webm;codecs=" + "x" * 64
-    assert media_type(longest.ljust(160)) is not None
-    assert media_type(longest.ljust(161)) is None
+    assert parse_media_type(longest.ljust(160)) is not None
+    assert parse_media_type(longest.ljust(161)) is None
 
 
 def test_no_name_and_no_extension_stands_for_two_types() -> None:
@@ -65,7 +65,7 @@ def test_no_name_and_no_extension_stands_for_two_types() -> None:
 @pytest.mark.parametrize("media", MEDIA_TYPES, ids=lambda media: str(media.name))
 def test_a_real_file_begins_as_its_type_does(media: object) -> None:
     name = getattr(media, "name", "")
-    found = media_type(name)
+    found = parse_media_type(name)
     assert found is not None
     assert found.matches(SAMPLES[name]()[:SNIFF_BYTES])
 
@@ -75,7 +75,7 @@ def test_a_real_file_begins_as_its_type_does(media: object) -> None:
     "other", [b"", b"<!doctype html><script>", b"%PDF-1.7", b"MZ\x90\x00", b"PK\x03\x04", b"\0" * 512]
 )
 def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) -> None:
-    found = media_type(declared)
+    found = parse_media_type(declared)
     assert found is not None
     assert not found.matches(other)
 
@@ -114,7 +114,7 @@ def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) ->
     ],
 )
 def test_a_beginning_is_judged_by_its_bits(declared: str, head: str, begins: bool) -> None:
-    found = media_type(declared)
+    found = parse_media_type(declared)
     assert found is not None
     assert found.matches(bytes.fromhex(head)) is begins
 
@@ -126,5 +126,5 @@ def test_no_bytes_make_the_look_fail(head: bytes) -> None:
 
 @given(st.text())
 def test_no_text_makes_the_reader_fail(text: str) -> None:
-    found = media_type(text)
+    found = parse_media_type(text)
     assert found is None or found in MEDIA_TYPES

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from broker.core.limits import MIB, OBJECT_MAX, PART_MIN, PARTS_MAX, PUT_MAX, TIB
 from broker.core.model import Part
-from broker.core.parts import PREFERRED, PartPlan, complete, current, listed, plan
+from broker.core.parts import PREFERRED_PART_SIZE, PartPlan, complete, current, listed, plan
 from broker.errors import PartsMissingError, SizeMismatchError
 
-sizes = st.integers(1, 5 * TIB) | st.integers(1, 200 * MIB) | st.integers(1, 100_000).map(lambda n: n * PREFERRED)
+sizes = (
+    st.integers(1, 5 * TIB) | st.integers(1, 200 * MIB) | st.integers(1, 100_000).map(lambda n: n * PREFERRED_PART_SIZE)
+)
 small_plans = st.builds(PartPlan, st.integers(1, 300), st.integers(10, 30))
 
 
@@ -21,13 +23,13 @@ def stored(parts: PartPlan) -> list[Part]:
     return [Part(number, parts.size_of(number), f"{number:032x}") for number in parts.numbers()]
 
 
-@given(sizes, st.sampled_from([PART_MIN, PREFERRED, 256 * MIB]))
-@example(1, PREFERRED)
-@example(PREFERRED, PREFERRED)
-@example(PREFERRED + 1, PREFERRED)
-@example(PARTS_MAX * PREFERRED, PREFERRED)
-@example(PARTS_MAX * PREFERRED + 1, PREFERRED)
-@example(OBJECT_MAX, PREFERRED)
+@given(sizes, st.sampled_from([PART_MIN, PREFERRED_PART_SIZE, 256 * MIB]))
+@example(1, PREFERRED_PART_SIZE)
+@example(PREFERRED_PART_SIZE, PREFERRED_PART_SIZE)
+@example(PREFERRED_PART_SIZE + 1, PREFERRED_PART_SIZE)
+@example(PARTS_MAX * PREFERRED_PART_SIZE, PREFERRED_PART_SIZE)
+@example(PARTS_MAX * PREFERRED_PART_SIZE + 1, PREFERRED_PART_SIZE)
+@example(OBJECT_MAX, PREFERRED_PART_SIZE)
 @example(5 * TIB, PART_MIN)
 def test_every_plan_keeps_all_rules(size: int, preferred: int) -> None:
     parts = plan(size, preferred)
@@ -68,7 +70,10 @@ def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
         complete(parts, [part for part in stored(parts) if part.number not in missing])
     assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{number}" for number in sorted(missing)]
     assert {fault.detail for fault in refused.value.faults} == {"is missing"}
-    assert refused.value.detail == f"Of {parts.count} parts these are missing: {listed(sorted(missing))}."
+    assert (
+        refused.value.detail
+        == f"Of {parts.count} parts, these are missing: {listed(sorted(missing))}. Send them, then confirm."
+    )
 
 
 @settings(deadline=None)
@@ -84,7 +89,7 @@ def test_parts_of_another_size_are_named_with_both_sizes(parts: PartPlan, data: 
     with pytest.raises(SizeMismatchError) as refused:
         complete(parts, found)
     assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
-        (f"/parts/{number}", f"has {wrong[number]} bytes, {parts.size_of(number)} were promised")
+        (f"/parts/{number}", f"has {wrong[number]} bytes, but must have {parts.size_of(number)}")
         for number in sorted(wrong)
     ]
 
@@ -95,7 +100,7 @@ def test_parts_beyond_the_plan_are_named(parts: PartPlan, beyond: set[int]) -> N
     with pytest.raises(SizeMismatchError) as refused:
         complete(parts, [*stored(parts), *extra])
     assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{parts.count + n}" for n in sorted(beyond)]
-    assert {fault.detail for fault in refused.value.faults} == {"is none of the upload's parts"}
+    assert {fault.detail for fault in refused.value.faults} == {"is not a part of this upload"}
 
 
 def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
@@ -103,12 +108,14 @@ def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
     with pytest.raises(PartsMissingError) as refused:
         complete(parts, [])
     assert len(refused.value.faults) == 100
-    assert refused.value.detail == f"Of {parts.count} parts these are missing: 1-{parts.count}."
+    assert (
+        refused.value.detail == f"Of {parts.count} parts, these are missing: 1-{parts.count}. Send them, then confirm."
+    )
 
     with pytest.raises(SizeMismatchError) as unlike:
         complete(parts, [Part(number, 1, "e") for number in parts.numbers()])
     assert len(unlike.value.faults) == 100
-    assert unlike.value.detail == f"Stored parts are not those of the upload: 1-{parts.count}."
+    assert unlike.value.detail == f"Stored parts do not match the upload: 1-{parts.count}. Send them again."
 
 
 def test_twenty_runs_are_listed_and_more_are_said_to_be() -> None:

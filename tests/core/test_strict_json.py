@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.strict_json import DEPTH_MAX, decode_plain, parse, parse_object
+from broker.core.strict_json import JSON_DEPTH_MAX, decode_plain, parse, parse_object
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(st.characters(codec="utf-8"), max_size=10)
@@ -44,14 +44,14 @@ def test_no_bytes_make_it_fail_otherwise_than_by_a_rule(data: bytes) -> None:
         ("{}".encode("utf-16"), "must be one JSON document in UTF-8"),
         (b"[" * 100_000, "must be one JSON document in UTF-8"),
         (b"9" * 5000, "must be one JSON document in UTF-8"),
-        (b'{"a": 1, "a": 1}', "must not have a member twice"),
-        (b'[{"a": {"b": 1, "\\u0062": 2}}]', "must not have a member twice"),
-        (b"[NaN]", "must have finite numbers only"),
-        (b"-Infinity", "must have finite numbers only"),
-        (b"1e400", "must have finite numbers only"),
+        (b'{"a": 1, "a": 1}', "must not contain duplicate keys"),
+        (b'[{"a": {"b": 1, "\\u0062": 2}}]', "must not contain duplicate keys"),
+        (b"[NaN]", "must contain finite numbers only"),
+        (b"-Infinity", "must contain finite numbers only"),
+        (b"1e400", "must contain finite numbers only"),
         (b'"\\ud800"', "must not contain lone surrogates"),
         (b'{"\\udfff": 1}', "must not contain lone surrogates"),
-        (b"[" * (DEPTH_MAX + 1) + b"]" * (DEPTH_MAX + 1), "must not nest deeper than 16 levels"),
+        (b"[" * (JSON_DEPTH_MAX + 1) + b"]" * (JSON_DEPTH_MAX + 1), "must not nest deeper than 16 levels"),
     ],
 )
 def test_what_has_no_one_meaning_is_refused_by_its_rule(data: bytes, rule: str) -> None:
@@ -60,8 +60,8 @@ def test_what_has_no_one_meaning_is_refused_by_its_rule(data: bytes, rule: str) 
 
 
 def test_as_many_levels_as_are_allowed_and_any_number_of_brackets_in_strings_pass() -> None:
-    parse(b"[" * DEPTH_MAX + b"]" * DEPTH_MAX)
-    parse(b"[{}, " + b"[" * (DEPTH_MAX - 1) + b"]" * DEPTH_MAX)
+    parse(b"[" * JSON_DEPTH_MAX + b"]" * JSON_DEPTH_MAX)
+    parse(b"[{}, " + b"[" * (JSON_DEPTH_MAX - 1) + b"]" * JSON_DEPTH_MAX)
     assert parse(json.dumps("[{" * 100).encode()) == "[{" * 100
 
 
@@ -71,7 +71,7 @@ def test_an_escaped_pair_of_surrogates_is_one_character() -> None:
 
 @pytest.mark.parametrize("data", [b"[]", b'"{}"', b"1", b"null"])
 def test_what_is_no_object_is_refused_where_one_is_wanted(data: bytes) -> None:
-    with pytest.raises(ValueError, match="must be one JSON object"):
+    with pytest.raises(ValueError, match="must be a JSON object"):
         parse_object(data)
 
 

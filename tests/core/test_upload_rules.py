@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from broker.core.download_rules import DownloadAccess, may_download
 from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Principal
-from broker.core.parts import PREFERRED
-from broker.core.upload_rules import Accepted, Declaration, DownloadAccess, UploadPolicy, accept, digest, may_download
+from broker.core.parts import PREFERRED_PART_SIZE
+from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept, digest
 from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
 
 POLICY = UploadPolicy(max_bytes=1000)
@@ -19,7 +21,7 @@ GOOD = Declaration("a.mp3", "audio/mp3", 10)
 
 def test_a_good_declaration_becomes_canonical() -> None:
     declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
-    file = FileSpec("Song.mp3", "audio/mpeg", 10, bytes.fromhex("ab" * 32), b"m" * 16)
+    file = FileSpec("Song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 10, bytes.fromhex("ab" * 32), b"m" * 16)
     assert accept([declared], POLICY, batch=False) == [Accepted(file, None)]
 
 
@@ -30,13 +32,13 @@ LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
     ("size", "multipart", "sha256", "part_size"),
     [
         (64 * MIB, None, None, None),
-        (64 * MIB + 1, None, None, PREFERRED),
+        (64 * MIB + 1, None, None, PREFERRED_PART_SIZE),
         (64 * MIB + 1, False, None, None),
         (64 * MIB + 1, None, "00" * 32, None),
-        (1, True, None, PREFERRED),
+        (1, True, None, PREFERRED_PART_SIZE),
         (PUT_MAX, False, None, None),
         (PUT_MAX, None, "00" * 32, None),
-        (PUT_MAX + 1, None, None, PREFERRED),
+        (PUT_MAX + 1, None, None, PREFERRED_PART_SIZE),
         (OBJECT_MAX, None, None, 524 * MIB),
     ],
 )
@@ -92,7 +94,7 @@ def test_every_rule_is_said_in_words() -> None:
         ("/files/0/size", "must be at least 1 byte"),
         ("/files/0/sha256", "must be 32 bytes in base64 or hex"),
         ("/files/1/size", "must be at most 1000 bytes"),
-        ("/files/2/filename", "must name a file"),
+        ("/files/2/filename", "must contain a file name"),
     ]
 
 
@@ -101,8 +103,8 @@ def test_what_parts_cannot_do_is_said_in_words() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         accept(files, LARGE, batch=True)
     assert [fault.detail for fault in refused.value.faults] == [
-        "cannot be checked by the store of a file in parts; leave it out",
-        f"must not be false for more than {PUT_MAX} bytes",
+        "must be left out of an upload in parts: the store cannot check it",
+        "must not be false for a file of more than 5115 MiB",
     ]
 
 

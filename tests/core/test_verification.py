@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, ObjectHead, Principal, StoredObject, Upload
 from broker.core.verification import check
 from broker.errors import (
@@ -17,7 +18,7 @@ from broker.errors import (
 )
 
 MD5 = bytes(range(16))
-FILE = FileSpec("a.mp3", "audio/mpeg", 100)
+FILE = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 100)
 STORED = StoredObject(100, "audio/mpeg", MD5.hex(), 0, {})
 HEAD = b"ID3\x04"
 
@@ -35,19 +36,19 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
             FILE,
             ObjectHead(replace(STORED, size=99), HEAD),
             SizeMismatchError,
-            "100 bytes were promised and 99 are stored.",
+            "The stored object has 99 bytes, but 100 were declared.",
         ),
         (
             FILE,
             ObjectHead(replace(STORED, size=101), HEAD),
             SizeMismatchError,
-            "100 bytes were promised and 101 are stored.",
+            "The stored object has 101 bytes, but 100 were declared.",
         ),
         (
             FILE,
             ObjectHead(replace(STORED, content_type="text/html"), HEAD),
             TypeMismatchError,
-            "audio/mpeg was promised and",
+            "The stored object's Content-Type is not the declared audio/mpeg.",
         ),
         (
             structs.replace(FILE, md5=b"x" * 16),
@@ -59,7 +60,7 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
             FILE,
             ObjectHead(STORED, b"<html>"),
             ContentMismatchError,
-            "The stored bytes do not begin as audio/mpeg does.",
+            "The first bytes of the stored object are not audio/mpeg.",
         ),
     ],
 )

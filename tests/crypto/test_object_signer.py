@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, ObjectRef
 from broker.crypto.object_signer import ObjectSigner
 from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials, Presigner
@@ -69,7 +70,10 @@ def test_what_is_in_a_query_is_signed_by_the_presigner(name: str, value: str) ->
 def test_the_headers_of_an_upload_are_in_the_order_that_a_template_takes(
     sha256: bytes | None, md5: bytes | None
 ) -> None:
-    headers = {"Content-Length": "3", **upload_headers(FileSpec("a.mp3", "audio/mpeg", 3, sha256, md5))}
+    headers = {
+        "Content-Length": "3",
+        **upload_headers(FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 3, sha256, md5)),
+    }
     url = ObjectSigner(presigner(), "PUT", BUCKET).presign(KEY, now=NOW, expires_in=900, headers=headers)
     assert url == presigner().presign("PUT", ObjectRef(BUCKET, KEY), now=NOW, expires_in=900, headers=headers)
 

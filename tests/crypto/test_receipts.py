@@ -5,11 +5,17 @@ from dataclasses import replace
 import jwt
 import pytest
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import Evidence, FileSpec, TrackReady, Upload
 from broker.crypto.receipts import Receipts
 
 OLD, NEW = b"o" * 32, b"n" * 32
-UPLOAD = Upload("0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55", "user-1", FileSpec("a.mp3", "audio/mpeg", 9), 1_800_000_000)
+UPLOAD = Upload(
+    "0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55",
+    "user-1",
+    FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9),
+    1_800_000_000,
+)
 TRACK = TrackReady(UPLOAD, f"media/{UPLOAD.uuid}.mp3", "e" * 32, 1_790_000_000)
 
 
@@ -56,7 +62,7 @@ def test_a_sha256_is_in_the_receipt_with_its_evidence() -> None:
 
 def test_a_declared_sha256_alone_is_not_in_the_receipt() -> None:
     """SEQ03."""
-    file = FileSpec("a.mp3", "audio/mpeg", 9, sha256=b"\0" * 32)
+    file = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9, sha256=b"\0" * 32)
     track = replace(TRACK, upload=Upload(UPLOAD.uuid, "user-1", file, 0))
     receipts = Receipts([NEW], issuer="broker")
     assert verify(receipts.sign(track), receipts)["sha256"] is None

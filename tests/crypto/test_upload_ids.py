@@ -9,12 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Multipart, Upload
 from broker.crypto.secrets import b64url, derive
 from broker.crypto.upload_ids import UPLOAD_ID_MAX, UploadIds
 
 OLD, NEW = b"o" * 32, b"n" * 32
-FILE = FileSpec("My song.mp3", "audio/mpeg", 1234, b"s" * 32, b"m" * 16)
+FILE = FileSpec("My song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1234, b"s" * 32, b"m" * 16)
 FILE_MEMBERS = ("My song.mp3", "audio/mpeg", 1234)
 UPLOAD = Upload("0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55", "user-1", FILE, 1_800_000_000)
 
@@ -25,7 +26,7 @@ uploads = st.builds(
     file=st.builds(
         FileSpec,
         filename=st.text(st.characters(codec="utf-8"), min_size=1, max_size=255),
-        content_type=st.sampled_from(["audio/mpeg", "image/png"]),
+        media_type=st.sampled_from([*MEDIA_TYPE_BY_NAME.values()]),
         size=st.integers(1, 5 * 2**40),
         sha256=st.none() | st.binary(min_size=32, max_size=32),
         md5=st.none() | st.binary(min_size=16, max_size=16),
@@ -43,7 +44,7 @@ uploads = st.builds(
 LARGEST = Upload(
     UPLOAD.uuid,
     "o" * 255,
-    FileSpec("\N{MUSICAL SYMBOL G CLEF}" * 255, "audio/mpeg", 5 * 2**40, b"s" * 32, b"m" * 16),
+    FileSpec("\N{MUSICAL SYMBOL G CLEF}" * 255, MEDIA_TYPE_BY_NAME["audio/mpeg"], 5 * 2**40, b"s" * 32, b"m" * 16),
     2**40,
     Multipart("~" * 1024, 5 * 2**30),
 )
@@ -69,6 +70,14 @@ def test_a_ticket_from_before_there_were_parts_still_opens() -> None:
     payload = msgspec.msgpack.encode(members)
     tag = hmac.digest(derive(NEW, "upload ticket v1"), payload, "sha256")[:16]
     assert UploadIds([NEW]).open(b64url(tag + payload)) == UPLOAD
+
+
+@pytest.mark.parametrize("name", ["audio/mp3", "text/html", ""])
+def test_no_upload_id_carries_another_media_type(name: str) -> None:
+    """An upload id whose media type is not an accepted canonical name does not open."""
+    payload = msgspec.msgpack.encode((uuid.UUID(UPLOAD.uuid).bytes, "user-1", "a", name, 1, UPLOAD.expires_at))
+    tag = hmac.digest(derive(NEW, "upload ticket v1"), payload, "sha256")[:16]
+    assert UploadIds([NEW]).open(b64url(tag + payload)) is None
 
 
 def test_a_ticket_of_another_secret_does_not_open() -> None:
@@ -108,7 +117,7 @@ def test_a_retried_create_gets_the_same_id() -> None:
 
 def test_another_owner_key_place_file_or_secret_gets_another_id() -> None:
     upload_ids = UploadIds([NEW])
-    other = FileSpec("My song.mp3", "audio/mpeg", 1235)
+    other = FileSpec("My song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1235)
     ids = [
         upload_ids.derived_id("user-1", "key-1", 0, FILE, now=NOW),
         upload_ids.derived_id("user-2", "key-1", 0, FILE, now=NOW),
@@ -161,7 +170,7 @@ def test_a_retry_during_a_rotation_names_the_same_upload() -> None:
 
 def test_a_secret_gives_the_same_ids_in_every_release() -> None:
     """Uploads that were promised before an update are confirmed after it."""
-    file = FileSpec("a.mp3", "audio/mpeg", 9)
+    file = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9)
     upload_id = "vcPKdW2J6YuWQgYp2L42-JrEEAucilJtDkx7nB8vH2o-nVWmdXNlci0xpWEubXAzqmF1ZGlvL21wZWcJzmtJ0gDAwMAA"
     assert UploadIds([NEW]).seal(Upload(UPLOAD.uuid, "user-1", file, 1_800_000_000)) == upload_id
     assert UploadIds([NEW]).derived_id("user-1", "retry-1", 0, file, now=NOW) == "448b7378-54a6-4fde-bea4-aebcf039d63d"

@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.crypto.verification_key import TokenRules, VerificationKey, public_key, secret_key
+from broker.crypto.verification_key import VerificationKey, public_key, secret_key
+from broker.settings.token_rules import TokenRules
 from tests.auth.minting import rsa_pem
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKey
@@ -54,7 +55,7 @@ SMALL_ORDER = "must not be of small order: anybody could sign for it"
 OPERATIONS = "must have verify among its key_ops"
 USE = "must have sig as its use"
 NO_JSON = "must be one JSON document in UTF-8"
-TWICE = "must not have a member twice"
+TWICE = "must not contain duplicate keys"
 RULES = {TOO_SHORT, IS_KEY, REPEATS, FEW, EXAMPLE, NOT_TEXT, SHORT_FOR_HASH, NOT_PUBLIC, NO_KEY, BITS}
 RULES |= {EXPONENT, SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
 

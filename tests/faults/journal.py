@@ -11,7 +11,14 @@ from tests.e2e.processes import Broker
 
 OPENED = "broker.store_circuit_opened"
 FAILED = "broker.request_failed"
-EVENTS = MappingProxyType({OPENED: "circuit opened", "broker.store_circuit_closed": "circuit closed", "jwks": "jwks"})
+EVENTS = MappingProxyType(
+    {
+        OPENED: "circuit opened",
+        "broker.store_circuit_closed": "circuit closed",
+        "broker.jwks_loaded": "keys loaded",
+        "broker.jwks_refresh_failed": "keys not refreshed",
+    }
+)
 """Those that are shown, by what they are called in the tables."""
 
 
@@ -66,10 +73,8 @@ def _times(count: int) -> str:
 
 def _words(line: dict[str, Any]) -> str:
     """A circuit's event has a reason that stands in the refusals, too."""
-    if "outcome" not in line:
-        return EVENTS[line["event"]]
-    reason = f" ({line['reason']})" if "reason" in line else ""
-    return f'{EVENTS[line["event"]]} "{line["outcome"]}"{reason}'
+    has_reason = line["event"].startswith("broker.jwks_") and "reason" in line
+    return EVENTS[line["event"]] + (f" ({line['reason']})" if has_reason else "")
 
 
 def _reason(line: dict[str, Any]) -> str:

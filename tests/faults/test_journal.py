@@ -20,14 +20,14 @@ LINES: list[dict[str, Any]] = [
     },
     {"event": "broker.request_completed", "status": 503, "code": "identity_unavailable", "reason": "there are no keys"},
     {"event": "broker.store_circuit_closed"},
-    {"event": "jwks", "outcome": "failed", "reason": "TimeoutError"},
+    {"event": "broker.jwks_refresh_failed", "reason": "TimeoutError"},
 ]
 
 
 def test_said() -> None:
     """Events come first, then the reasons of refusals without operation and trace id."""
     assert said(LINES) == (
-        'circuit opened; circuit closed; jwks "failed" (TimeoutError); '
+        "circuit opened; circuit closed; keys not refreshed (TimeoutError); "
         '503 because "… answered 500" (2 times); 503 because "there are no keys"'
     )
     assert said([]) == "nothing"

@@ -25,4 +25,4 @@ async def facing(*acts: Act, connect_timeout: float = PATIENCE) -> AsyncIterator
 
 async def good(client: Origin) -> None:
     """A request is answered as it should be."""
-    assert (await client.ask(GET)).body == b"good"
+    assert (await client.send(GET)).body == b"good"

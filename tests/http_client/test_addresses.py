@@ -12,7 +12,7 @@ import uvloop
 
 from broker.http_client import origin
 from broker.http_client.http_errors import ConnectionTimeoutError
-from broker.http_client.origin import Origin, trusted
+from broker.http_client.origin import Origin, default_tls_context
 from tests.patience import PATIENCE, SLACK
 from tests.store.certificates import Authority
 from tests.store.wire import keeps, wire
@@ -29,7 +29,7 @@ async def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch: py
 
         monkeypatch.setattr(origin, "start_connection", never)
         with pytest.raises(ConnectionTimeoutError):
-            await client.ask(GET)
+            await client.send(GET)
         assert time.monotonic() - began < 0.05 + SLACK
 
 
@@ -48,7 +48,7 @@ async def test_of_several_addresses_one_that_answers_is_taken(monkeypatch: pytes
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
 async def test_a_name_that_is_none_resolves_to_nothing(host: str) -> None:
     with pytest.raises(OSError):
-        await Origin(f"http://{host}", connect_timeout=1).ask(GET)
+        await Origin(f"http://{host}", connect_timeout=1).send(GET)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_a_name_that_is_none_resolves_to_nothing(host: str) -> None:
 )
 def test_a_url_says_where_and_how_the_host_is_called(url: str, host: str, port: int, path: str) -> None:
     found = Origin(url, connect_timeout=1)
-    assert (found._lines, found._port, found.path) == ([f"Host: {host}"], port, path)
+    assert (found._common_lines, found._port, found.path) == ([f"Host: {host}"], port, path)
     assert "[" not in found._host
 
 
@@ -75,8 +75,8 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 
 def test_certificates_and_names_are_checked_and_the_context_is_made_once() -> None:
-    context = trusted()
-    assert context is trusted()
+    context = default_tls_context()
+    assert context is default_tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
@@ -86,7 +86,7 @@ def test_a_certificate_for_another_name_is_none(
     loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = Authority(tmp_path)
-    monkeypatch.setattr(origin, "trusted", authority.trust)
+    monkeypatch.setattr(origin, "default_tls_context", authority.trust)
 
     async def run() -> None:
         async with wire(keeps(GOOD), tls=authority.server()) as server:
@@ -94,7 +94,7 @@ def test_a_certificate_for_another_name_is_none(
                 client = Origin(f"https://{host}:{server.port}", connect_timeout=PATIENCE)
                 if host == "localhost":
                     with pytest.raises(ssl.SSLCertVerificationError):
-                        await client.ask(GET)
+                        await client.send(GET)
                 else:
                     await good(client)
                     await good(client)

@@ -9,7 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.http_client.http_errors import HttpError, MalformedResponseError, ServerDisconnectedError
-from broker.http_client.message import ERROR_BODY_MAX, FIELDS_MAX, HEAD_MAX, Reading, Request, Response
+from broker.http_client.message import (
+    ERROR_BODY_MAX,
+    RESPONSE_FIELDS_MAX,
+    RESPONSE_HEAD_MAX,
+    Request,
+    Response,
+    ResponseParser,
+)
 
 COMMON = ("Host: store.example", "User-Agent: test")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -23,13 +30,13 @@ class UnfinishedError(Exception):
 
 def read(*pieces: bytes, method: str = "GET", closed: bool = False, limit: int = LIMIT) -> tuple[Response, bool]:
     """The response in what came, and whether its connection may be used again."""
-    reading = Reading(method, limit)
+    reading = ResponseParser(method, limit)
     for number, piece in enumerate(pieces):
         if reading.feed(piece):
             nothing_follows = not any(pieces[number + 1 :])
             return reading.response, reading.is_reusable and nothing_follows
     if closed:
-        reading.feed_end()
+        reading.feed_eof()
         return reading.response, reading.is_reusable
     raise UnfinishedError
 
@@ -180,9 +187,9 @@ SENSELESS = {
     "a chunk in hex with a prefix": CHUNKED + b"0x3\r\nabc\r\n",
     "a chunk that is longer than it says": CHUNKED + b"3\r\nabcd\r\n",
     "a chunk that is too large to be one": CHUNKED + b"f" * 17 + b"\r\n",
-    "too many fields": OK + b"A: b\r\n" * (FIELDS_MAX + 1) + b"\r\n",
-    "a head too large": OK + b"A: " + b"b" * HEAD_MAX + b"\r\n\r\n",
-    "a head too large that goes on": OK + b"A: " + b"b" * HEAD_MAX,
+    "too many fields": OK + b"A: b\r\n" * (RESPONSE_FIELDS_MAX + 1) + b"\r\n",
+    "a head too large": OK + b"A: " + b"b" * RESPONSE_HEAD_MAX + b"\r\n\r\n",
+    "a head too large that goes on": OK + b"A: " + b"b" * RESPONSE_HEAD_MAX,
     "interim ones for ever": b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
 }
 
@@ -225,8 +232,8 @@ def test_what_makes_no_sense_is_not_a_response_and_the_rule_is_named(name: str) 
 
 
 def test_as_many_fields_and_bytes_of_them_as_there_may_be_are_read() -> None:
-    assert read(OK + b"A: b\r\n" * (FIELDS_MAX - 1) + b"Content-Length: 0\r\n\r\n")[1]
-    fill = HEAD_MAX - len(OK + b"A: \r\nContent-Length: 0\r\n\r\n")
+    assert read(OK + b"A: b\r\n" * (RESPONSE_FIELDS_MAX - 1) + b"Content-Length: 0\r\n\r\n")[1]
+    fill = RESPONSE_HEAD_MAX - len(OK + b"A: \r\nContent-Length: 0\r\n\r\n")
     assert read(OK + b"A: " + b"b" * fill + b"\r\nContent-Length: 0\r\n\r\n")[1]
     with pytest.raises(MalformedResponseError):
         read(OK + b"A: " + b"b" * (fill + 1) + b"\r\nContent-Length: 0\r\n\r\n")
@@ -239,8 +246,11 @@ def test_a_trailer_or_an_extension_of_a_chunk_does_not_go_on_for_ever(endless: b
 
 
 def test_many_small_chunks_are_no_framing_too_large() -> None:
-    pieces = [CHUNKED, *[b"1\r\na\r\n"] * HEAD_MAX, b"0\r\n\r\n"]
-    assert read(*pieces, limit=2 * HEAD_MAX) == ((200, {"transfer-encoding": "chunked"}, b"a" * HEAD_MAX), True)
+    pieces = [CHUNKED, *[b"1\r\na\r\n"] * RESPONSE_HEAD_MAX, b"0\r\n\r\n"]
+    assert read(*pieces, limit=2 * RESPONSE_HEAD_MAX) == (
+        (200, {"transfer-encoding": "chunked"}, b"a" * RESPONSE_HEAD_MAX),
+        True,
+    )
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n", b""])
@@ -283,7 +293,7 @@ PARTS = [*HEADS, *FIELDS, *BODIES, b"\r\n", b"\n", b" ", b"\0"]
 
 STREAMS = st.one_of(
     st.sampled_from([said for said, _, _ in WHOLE.values()]),
-    st.sampled_from([said for said in SENSELESS.values() if len(said) < HEAD_MAX]),
+    st.sampled_from([said for said in SENSELESS.values() if len(said) < RESPONSE_HEAD_MAX]),
     st.lists(st.sampled_from(PARTS), max_size=12).map(b"".join),
     st.lists(st.sampled_from(PARTS), max_size=8).map(lambda parts: OK + b"".join(parts)),
     st.binary(max_size=60).map(lambda data: OK + data),

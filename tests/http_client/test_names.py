@@ -53,7 +53,7 @@ async def test_connections_that_wait_share_one_look_up(monkeypatch: pytest.Monke
 async def test_an_old_answer_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that has moved is found."""
     server = NameServer(monkeypatch, [ADDRESS], [OTHER])
-    monkeypatch.setattr(addresses, "FRESH", 0.0)
+    monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 0.0)
     found = Addresses("store.example", 80)
     assert [await found.get(), await found.get()] == [[ADDRESS], [OTHER]]
     assert server.lookups == 2
@@ -62,10 +62,10 @@ async def test_an_old_answer_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_the_last_answer_is_kept_when_a_look_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is used for a while, without another look-up for each connection."""
     server = NameServer(monkeypatch, [ADDRESS], socket.gaierror())
-    monkeypatch.setattr(addresses, "FRESH", 0.0)
+    monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 0.0)
     found = Addresses("store.example", 80)
     await found.get()
-    monkeypatch.setattr(addresses, "FRESH", 60.0)
+    monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 60.0)
     assert [await found.get() for _ in range(3)] == [[ADDRESS]] * 3
     assert server.lookups == 2
 
@@ -73,14 +73,14 @@ async def test_the_last_answer_is_kept_when_a_look_up_fails(monkeypatch: pytest.
 async def test_the_last_answer_is_used_when_a_look_up_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look-up goes on, and its answer is used when it comes."""
     server = NameServer(monkeypatch, [ADDRESS], [OTHER])
-    monkeypatch.setattr(addresses, "FRESH", 0.0)
-    monkeypatch.setattr(addresses, "LATE", 0.01)
+    monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 0.0)
+    monkeypatch.setattr(addresses, "LOOKUP_WAIT", 0.01)
     found = Addresses("store.example", 80)
     await found.get()
     server.may_answer.clear()
     assert [await found.get(), await found.get()] == [[ADDRESS]] * 2
     assert server.lookups == 2
-    monkeypatch.setattr(addresses, "LATE", 60.0)
+    monkeypatch.setattr(addresses, "LOOKUP_WAIT", 60.0)
     server.may_answer.set()
     assert await found.get() == [OTHER]
 

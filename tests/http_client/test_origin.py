@@ -34,7 +34,7 @@ async def settled(server: Wire, connections: int) -> None:
 async def a_connection_is_used_again() -> None:
     async with facing(keeps(GOOD)) as (client, server):
         for _ in range(5):
-            assert await client.ask(GET) == Response(200, {"content-length": "4", "a": "b"}, b"good")
+            assert await client.send(GET) == Response(200, {"content-length": "4", "a": "b"}, b"good")
         assert server.connections == 1
         assert server.requests[0] == f"GET /a HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUser-Agent: me\r\n\r\n"
 
@@ -84,7 +84,7 @@ async def test_what_follows_on_a_response_answers_nobody(behind: bytes) -> None:
 
 async def test_what_comes_between_a_response_and_its_caller_ends_the_connection() -> None:
     async with facing(silence, keeps(GOOD)) as (client, server):
-        asked = asyncio.create_task(client.ask(GET))
+        asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         (connection,) = client._open
         connection.data_received(GOOD)
@@ -96,7 +96,7 @@ async def test_what_comes_between_a_response_and_its_caller_ends_the_connection(
 
 async def test_an_end_between_a_response_and_its_caller_changes_nothing() -> None:
     async with facing(silence) as (client, server):
-        asked = asyncio.create_task(client.ask(GET))
+        asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         (connection,) = client._open
         connection.data_received(GOOD)
@@ -109,7 +109,7 @@ async def a_caller_that_goes_away_takes_its_connection_along() -> None:
         for _ in range(2):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await client.ask(GET)
+                    await client.send(GET)
             await asyncio.sleep(0.01)  # the connection is lost in a turn of its own
             assert client._open == set()
         await good(client)
@@ -118,7 +118,7 @@ async def a_caller_that_goes_away_takes_its_connection_along() -> None:
 
 async def test_a_caller_that_goes_away_once_the_response_is_there_takes_its_connection_along() -> None:
     async with facing(silence, keeps(GOOD)) as (client, server):
-        asked = asyncio.create_task(client.ask(GET))
+        asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         (connection,) = client._open
         connection.data_received(GOOD)
@@ -145,7 +145,7 @@ async def failures_are_named_and_leave_no_connection() -> None:
     for act, kind in FAILURES.values():
         async with facing(act, keeps(GOOD)) as (client, server):
             with pytest.raises((HttpError, OSError)) as caught:
-                await client.ask(GET)
+                await client.send(GET)
             assert caught.type is kind
             assert len(server.requests) == 1
             assert not client._idle
@@ -157,7 +157,7 @@ async def a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice
         async with facing(keeps(GOOD), ends, keeps(GOOD)) as (client, server):
             await good(client)
             with pytest.raises(KeptConnectionLostError):
-                await client.ask(GET)
+                await client.send(GET)
             assert len(server.requests) == 2
             await good(client)
 
@@ -168,7 +168,7 @@ async def a_kept_connection_that_leads_nowhere_costs_one_request() -> None:
         server.acts = (silence,)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await client.ask(GET)
+                await client.send(GET)
         server.acts = (keeps(GOOD),)
         await good(client)
         assert (server.connections, len(client._idle)) == (5, 1)
@@ -177,7 +177,7 @@ async def a_kept_connection_that_leads_nowhere_costs_one_request() -> None:
 async def a_fresh_connection_takes_the_place_of_a_kept_one() -> None:
     async with facing(keeps(GOOD)) as (client, server):
         for _ in range(5):
-            assert (await client.ask(GET, is_fresh=True)).body == b"good"
+            assert (await client.send(GET, is_fresh=True)).body == b"good"
         assert server.connections == 5
         await settled(server, 1)
 
@@ -191,7 +191,7 @@ async def a_body_without_a_length_ends_with_its_connection() -> None:
 
 async def a_body_that_goes_on_is_cut_and_its_connection_ended() -> None:
     async with facing(endless(b"HTTP/1.1 200 OK\r\n\r\n", b"good" * 4096), keeps(GOOD)) as (client, server):
-        assert (await client.ask(GET._replace(limit=6))).body == b"goodgo"
+        assert (await client.send(GET._replace(limit=6))).body == b"goodgo"
         await settled(server, 0)
         await good(client)
 
@@ -205,7 +205,7 @@ async def an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_
 
     server = await asyncio.start_server(early, "127.0.0.1", 0)
     client = Origin(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connect_timeout=1)
-    response = await client.ask(Request("POST", "/", body=bytes(2**24)))
+    response = await client.send(Request("POST", "/", body=bytes(2**24)))
     assert (response.status, client._idle) == (413, [])
     await client.close()
     server.close()
@@ -214,7 +214,7 @@ async def an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_
 
 async def closing_ends_what_is_under_way_and_a_body_without_length_is_not_whole_by_that() -> None:
     async with facing(keeps(b"HTTP/1.1 200 OK\r\n\r\ngoo"), keeps(GOOD)) as (client, server):
-        asked = asyncio.create_task(client.ask(GET))
+        asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         await asyncio.sleep(0.05)  # the piece of the answer is here
         await client.close()
@@ -256,7 +256,7 @@ def test_on_every_loop(
 
 
 async def test_what_is_idle_for_long_is_closed_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origin, "KEPT", 1.0)
+    monkeypatch.setattr(origin, "IDLE_TIMEOUT", 1.0)
     async with facing(keeps(GOOD)) as (client, server):
         await asyncio.gather(good(client), good(client))
         await asyncio.sleep(0.6)  # more than half of what is kept, and less than all
@@ -264,7 +264,7 @@ async def test_what_is_idle_for_long_is_closed_and_not_used(monkeypatch: pytest.
         await settled(server, 1)
         assert len(client._idle) == 1
         await settled(server, 0)
-        assert (client._idle, client._reaper) == ([], None)
+        assert (client._idle, client._idle_timer) == ([], None)
         await good(client)
         client._idle[0].idle_since -= 2
         await good(client)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from broker.core.limits import MIB
 from broker.core.model import ObjectRef, Part, UploadStatus
-from broker.core.parts import PREFERRED
+from broker.core.parts import PREFERRED_PART_SIZE
 from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import (
     ContentMismatchError,
@@ -26,7 +26,7 @@ from broker.service.uploads import CreatedUpload
 
 from .deployment import DECLARED, MP3, OTHER, USER, Deployment
 
-SIZE = 2 * PREFERRED + 5
+SIZE = 2 * PREFERRED_PART_SIZE + 5
 LARGE = replace(DECLARED, size=SIZE, multipart=True)
 
 
@@ -40,7 +40,7 @@ def send(deployment: Deployment, created: CreatedUpload, *numbers: int) -> None:
     """These parts, as large as they should be and nearly without bytes."""
     for number in numbers:
         body = MP3 if number == 1 else b"part %d" % number
-        deployment.store.put_part(store_id(created), number, body, size=5 if number == 3 else PREFERRED)
+        deployment.store.put_part(store_id(created), number, body, size=5 if number == 3 else PREFERRED_PART_SIZE)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_each_parts_url_signs_its_number_and_its_exact_size(
 ) -> None:
     signed = deployment.services.uploads.parts(USER, created.upload_id, [3, 1, 3])
 
-    assert [(part.number, part.size) for part in signed.parts] == [(3, 5), (1, PREFERRED), (3, 5)]
+    assert [(part.number, part.size) for part in signed.parts] == [(3, 5), (1, PREFERRED_PART_SIZE), (3, 5)]
     assert signed.expires_at == deployment.now + 900
     for part in signed.parts:
         query = parse_qs(urlsplit(part.url).query)
@@ -105,7 +105,7 @@ async def test_progress_is_what_the_store_lists(deployment: Deployment, created:
 
     assert await status() == (UploadStatus.PENDING, 0, [])
     send(deployment, created, 3, 1)
-    assert await status() == (UploadStatus.UPLOADING, PREFERRED + 5, [1, 3])
+    assert await status() == (UploadStatus.UPLOADING, PREFERRED_PART_SIZE + 5, [1, 3])
     send(deployment, created, 2)
     await deployment.confirm(created.upload_id)
     assert await status() == (UploadStatus.READY, SIZE, [])
@@ -175,7 +175,7 @@ async def test_parts_that_another_process_joined_meanwhile_are_confirmed(
 
 async def test_bytes_of_another_type_are_refused(deployment: Deployment, created: CreatedUpload) -> None:
     send(deployment, created, 2, 3)
-    deployment.store.put_part(store_id(created), 1, b"\x89PNG\r\n\x1a\n", size=PREFERRED)
+    deployment.store.put_part(store_id(created), 1, b"\x89PNG\r\n\x1a\n", size=PREFERRED_PART_SIZE)
     with pytest.raises(ContentMismatchError):
         await deployment.confirm(created.upload_id)
 
@@ -202,7 +202,7 @@ async def test_an_upload_whose_parts_the_bucket_removed_is_expired(
 
 async def test_an_abort_after_the_parts_were_joined_is_final(deployment: Deployment, created: CreatedUpload) -> None:
     send(deployment, created, 2, 3)
-    deployment.store.put_part(store_id(created), 1, b"no MP3", size=PREFERRED)
+    deployment.store.put_part(store_id(created), 1, b"no MP3", size=PREFERRED_PART_SIZE)
     with pytest.raises(ContentMismatchError):
         await deployment.confirm(created.upload_id)
     await deployment.services.uploads.abort(USER, created.upload_id)

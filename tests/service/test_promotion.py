@@ -10,7 +10,7 @@ from msgspec import structs
 
 from broker.core.limits import GIB, OBJECT_MAX, PUT_MAX
 from broker.core.model import ObjectRef, Part, Principal
-from broker.core.parts import PREFERRED, plan
+from broker.core.parts import PREFERRED_PART_SIZE, plan
 from broker.core.tombstone import is_tombstone
 from broker.errors import StorageUnavailableError, UploadDeletedError
 from broker.service import promotion
@@ -68,7 +68,9 @@ async def test_it_is_copied_in_equal_ranges_with_its_own_headers(deployment: Dep
 
 async def test_what_one_copy_may_carry_is_copied_at_once(deployment: Deployment) -> None:
     created = await upload(deployment, promotion.COPY_MAX)
-    assert (await deployment.confirm(created.upload_id)).track.etag.endswith(f"-{-(-promotion.COPY_MAX // PREFERRED)}")
+    assert (await deployment.confirm(created.upload_id)).track.etag.endswith(
+        f"-{-(-promotion.COPY_MAX // PREFERRED_PART_SIZE)}"
+    )
     assert (deployment.store.calls["copy"], deployment.store.calls["copy_part"]) == (1, 0)
 
 

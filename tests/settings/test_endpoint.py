@@ -25,7 +25,7 @@ def test_a_jurisdiction_has_an_endpoint_of_its_own(jurisdiction: str) -> None:
     ("endpoint", "rule"),
     [
         ("https://pub.r2.dev", f"use https://{ACCOUNT}.r2.cloudflarestorage.com"),
-        ("https://r2.dev", "can sign nothing"),
+        ("https://r2.dev", "public reads only"),
         (f"https://{ACCOUNT}.r2.cloudflarestorage.com/songs", "must not have a path"),
         (f"https://songs.{ACCOUNT}.r2.cloudflarestorage.com", "without the bucket's name"),
         ("https://your-account-id.r2.cloudflarestorage.com", "must be of the form"),
@@ -93,7 +93,7 @@ def test_a_store_on_this_machine_needs_no_warning(endpoint: str) -> None:
 
 def test_what_may_be_a_custom_domain_and_what_is_plain_http_is_said() -> None:
     assert ["custom domain" in line for line in warnings(R2_ENDPOINT="https://media.example.com")] == [True]
-    assert ["clear" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True, False]
+    assert ["unencrypted" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True, False]
 
 
 @pytest.mark.parametrize("name", ["R2_PUBLIC_URL", "BROKER_CORS_ORIGINS"])

@@ -10,10 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from broker import settings
+from broker.core.download_rules import DownloadAccess
 from broker.core.model import Evidence
-from broker.core.upload_rules import DownloadAccess
-from broker.crypto.verification_key import JwksLocation
 from broker.settings import Settings, SettingsError, parse
+from broker.settings.token_rules import JwksLocation
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 SECRET = "a secret of the settings' tests, long enough"
@@ -261,7 +261,7 @@ def test_a_secrets_file_that_cannot_be_read_is_the_only_fault(name: str, others:
     """And not that the secret is missing, too."""
     with pytest.raises(SettingsError) as refused:
         parse({**others, name: "", f"{name}_FILE": "/nowhere"})
-    assert refused.value.faults == (f"{name}_FILE names a file that cannot be read as UTF-8 text",)
+    assert refused.value.faults == (f"{name}_FILE must name a readable file of UTF-8 text",)
 
 
 @pytest.mark.parametrize("name", sorted(names()))

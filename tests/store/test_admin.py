@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec
 from broker.crypto.sigv4 import Credentials
 from broker.service.uploads import upload_headers
@@ -21,7 +22,7 @@ ORIGINS = ["https://app.example", "http://localhost:3000"]
 
 def test_the_cors_rule_lets_exactly_the_headers_pass_that_an_upload_may_sign() -> None:
     rule = admin.cors_rule(ORIGINS)
-    signed = upload_headers(FileSpec("a.mp3", "audio/mpeg", 1, sha256=bytes(32), md5=bytes(16)))
+    signed = upload_headers(FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1, sha256=bytes(32), md5=bytes(16)))
 
     assert rule == {
         "AllowedOrigins": ORIGINS,

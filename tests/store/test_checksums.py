@@ -38,7 +38,7 @@ async def test_the_checksum_is_asked_for_by_a_signed_header_beside_the_first_byt
     encoded = base64.b64encode(DIGEST).decode()
     found, requests = await asked(answer(200, {**DESCRIBED, "x-amz-checksum-sha256": encoded}))
     assert found
-    assert (found.stored.sha256, found.data) == (DIGEST, b"ID3\x04")
+    assert (found.stored.sha256, found.first_bytes) == (DIGEST, b"ID3\x04")
     with_mode = [request for request in requests if "x-amz-checksum-mode: ENABLED" in request]
     assert [request.split(" ")[0] for request in with_mode] == ["HEAD"]
     assert "x-amz-checksum-mode" in with_mode[0].split("X-Amz-SignedHeaders=")[1].split("&")[0]

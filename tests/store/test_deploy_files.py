@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec
 from broker.core.object_keys import STAGING_PREFIX
 from broker.core.upload_rules import DAY, IDEMPOTENCY_PERIOD, UploadPolicy
@@ -29,7 +30,7 @@ def test_the_cors_file_allows_what_the_demo_allows() -> None:
 
 
 def test_browsers_may_send_every_header_that_an_upload_may_sign() -> None:
-    signed = upload_headers(FileSpec("a", "audio/mpeg", 1, sha256=b"s" * 32, md5=b"m" * 16))
+    signed = upload_headers(FileSpec("a", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1, sha256=b"s" * 32, md5=b"m" * 16))
     assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
 
 

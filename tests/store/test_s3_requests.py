@@ -182,7 +182,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 async def over_tls(server: Wire, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> object:
     """The result of a HEAD over TLS by a client with this trust."""
-    monkeypatch.setattr("broker.http_client.origin.trusted", lambda: trust)
+    monkeypatch.setattr("broker.http_client.origin.default_tls_context", lambda: trust)
     async with store_at(f"https://127.0.0.1:{server.port}", LATE) as store:
         return await store.head(REF)
 

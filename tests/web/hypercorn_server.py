@@ -55,9 +55,8 @@ class HypercornClient(httpx2.Client):
         super().close()
         self._server.stop()
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Close it as the block of a ``with`` statement ends."""
-        super().__exit__(*exception)
         self.close()
 
 

@@ -15,10 +15,11 @@ from openapi_spec_validator import validate
 
 from broker import errors, settings
 from broker.core import object_keys
-from broker.core.disposition import NAME_MAX, clean_name
+from broker.core.disposition import FILENAME_MAX, clean_name
+from broker.core.download_rules import DownloadPolicy
 from broker.core.limits import PARTS_MAX, PUT_MAX
-from broker.core.media import MEDIA_TYPES, media_type
-from broker.core.upload_rules import Declaration, DownloadPolicy, UploadPolicy, digest
+from broker.core.media import MEDIA_TYPES, parse_media_type
+from broker.core.upload_rules import Declaration, UploadPolicy, digest
 from broker.crypto.upload_ids import UPLOAD_ID_MAX
 from broker.service.assembly import assemble
 from broker.web import schemas
@@ -228,7 +229,7 @@ def test_its_limits_are_the_codes() -> None:
     assert SCHEMAS["File"]["allOf"][1]["if"] == {"properties": {"size": {"minimum": PUT_MAX + 1}}}
     assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["maxItems"] == schemas.PART_NUMBERS_MAX
     assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["items"]["maximum"] == PARTS_MAX
-    assert SCHEMAS["Filename"]["maxLength"] == NAME_MAX
+    assert SCHEMAS["Filename"]["maxLength"] == FILENAME_MAX
     assert SCHEMAS["Files"]["properties"]["files"]["maxItems"] == schemas.BATCH_MAX
     assert SCHEMAS["UploadIds"]["properties"]["uploadIds"]["maxItems"] == schemas.BATCH_MAX
     assert SCHEMAS["Keys"]["properties"]["keys"]["maxItems"] == schemas.REQUEST_KEYS_MAX
@@ -264,7 +265,7 @@ def test_a_filename_is_described_as_it_is_judged(name: str) -> None:
 
 @given(st.from_regex(SCHEMAS["DeclaredType"]["anyOf"][2]["pattern"], fullmatch=True))
 def test_a_media_type_with_codecs_that_is_described_is_taken(declared: str) -> None:
-    assert media_type(declared.removesuffix("\n"))
+    assert parse_media_type(declared.removesuffix("\n"))
 
 
 @pytest.mark.parametrize(("name", "length"), [("Digest256", 32), ("Digest128", 16)])

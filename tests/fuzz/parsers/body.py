@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from broker.core.disposition import clean_name
-from broker.core.strict_json import DEPTH_MAX, decode_plain, parse
+from broker.core.strict_json import JSON_DEPTH_MAX, decode_plain, parse
 from broker.core.upload_rules import Declaration, UploadPolicy, accept
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError
 from broker.web import schemas
@@ -91,7 +91,7 @@ def check(data: bytes) -> None:
 def _check_document(text: bytes, document: Any) -> None:
     assert json.loads(text, object_pairs_hook=_once) == document
     assert parse(json.dumps(document, ensure_ascii=False, allow_nan=False).encode()) == document
-    assert _depth(document) <= DEPTH_MAX
+    assert _depth(document) <= JSON_DEPTH_MAX
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

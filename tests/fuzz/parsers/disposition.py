@@ -8,7 +8,7 @@ import unicodedata
 from email.message import Message
 from urllib.parse import unquote_to_bytes
 
-from broker.core.disposition import NAME_MAX, Disposition, clean_name, content_disposition
+from broker.core.disposition import FILENAME_MAX, Disposition, clean_name, content_disposition
 
 # RFC 6266 section 4.1 and RFC 8187 section 3.2.1, narrowed to what we write
 HEADER = re.compile(
@@ -59,7 +59,7 @@ def check(data: bytes) -> None:
 
 def _check_name(kept: str) -> None:
     assert clean_name(kept) == kept
-    assert 1 <= len(kept) <= NAME_MAX
+    assert 1 <= len(kept) <= FILENAME_MAX
     assert unicodedata.is_normalized("NFC", kept)
     assert not REFUSED & {unicodedata.category(character) for character in kept}
     assert not set("/\\\u202e\u2066\u200b\ufeff") & set(kept)
