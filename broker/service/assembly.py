@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from broker.auth.bearer import TokenVerifier
 from broker.core.layout import Layout
 from broker.core.model import Evidence
-from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.presigner import Presigner
 from broker.crypto.receipts import Receipts
-from broker.crypto.sigv4 import Presigner
 from broker.crypto.upload_ids import UploadIds
 from broker.settings import Settings, StoreSettings
 from broker.store.dialect import dialect_of
@@ -116,14 +115,15 @@ def _services(
             upload_is_evidence=upload_is_evidence,
             clock=clock,
         ),
-        signer=ObjectSigner(presigner, "PUT", place.staging_bucket),
+        presigner=presigner,
         upload_ids=UploadIds(settings.secrets),
         policy=settings.uploads,
         clock=clock,
     )
     downloads = Downloads(
         objects=objects,
-        signer=ObjectSigner(Presigner(place.credentials, place.endpoint), "GET", place.bucket),
+        layout=layout,
+        presigner=Presigner(place.credentials, place.endpoint),
         policy=settings.downloads,
         clock=clock,
     )

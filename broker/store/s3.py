@@ -16,7 +16,7 @@ from typing import Final
 from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.upload_rules import STORE_CONCURRENCY
-from broker.crypto.sigv4 import Presigner
+from broker.crypto.presigner import Presigner
 from broker.errors import StorageUnavailableError
 
 from .port import QUICK_COPY_MAX

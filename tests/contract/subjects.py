@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from broker.core.model import ObjectRef
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.http_client.message import NO_FIELDS
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore

@@ -9,7 +9,8 @@ import pytest
 
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.tombstone import HEADERS
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker
 from broker.store.port import ObjectStore

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from broker.core.model import ObjectRef
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.store.s3 import S3ObjectStore, Timeouts
 from tests.patience import PATIENCE
 
