@@ -34,6 +34,7 @@ from broker.core.upload_rules import UploadPolicy
 from broker.crypto.presigner import Presigner
 from broker.crypto.sigv4 import Credentials
 from broker.service.multipart import Multiparts, plan_of
+from broker.store.dialect import dialect_of
 from broker.store.s3 import S3ObjectStore
 
 from .figures import Effort, Figure, at_least, at_most, compared
@@ -143,7 +144,7 @@ def cpu_per_call(call: Callable[[Put], str], puts: Sequence[Put]) -> float:
 
 def multiparts(presigner: Presigner, now: float) -> Multiparts:
     return Multiparts(
-        store=S3ObjectStore(presigner),
+        store=S3ObjectStore(presigner, dialect_of(ENDPOINT)),
         layout=Layout(BUCKET, BUCKET, ENDPOINT, None),
         presigner=presigner,
         policy=UploadPolicy(url_lifetime=EXPIRES_IN),
