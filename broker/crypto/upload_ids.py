@@ -18,7 +18,7 @@ from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Multipart, Upload
 from broker.core.upload_rules import IDEMPOTENCY_PERIOD
 
-from .secrets import b64url, b64url_decode, derive, mac
+from .secrets import b64url, b64url_decode, derive
 
 UPLOAD_ID_MAX = 4096
 """Characters an upload id may have: a name and an owner at their limits fit into it."""
@@ -49,7 +49,7 @@ class UploadIds:
     """Seals and opens upload ids, and derives the ids of retried creates."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._macs = [mac(derive(secret, "upload ticket v1")) for secret in secrets]
+        self._macs = [hmac.new(derive(secret, "upload ticket v1"), digestmod="sha256") for secret in secrets]
         self._idempotency = derive(secrets[-1], "idempotency key v1")
 
     def seal(self, upload: Upload) -> str:
@@ -68,7 +68,7 @@ class UploadIds:
                 *((multipart.s3_upload_id, multipart.part_size) if multipart else ()),
             )
         )
-        return b64url(self._macs[0](payload).digest()[:_TAG] + payload)
+        return b64url(_tag(self._macs[0], payload) + payload)
 
     def open(self, upload_id: str) -> Upload | None:
         """The upload of ``upload_id``, expired or not; ``None`` when no secret of ours sealed it."""
@@ -79,7 +79,7 @@ class UploadIds:
         except ValueError:
             return None
         tag, payload = data[:_TAG], data[_TAG:]
-        if not any(hmac.compare_digest(tag, tag_of(payload).digest()[:_TAG]) for tag_of in self._macs):
+        if not any(hmac.compare_digest(tag, _tag(mac, payload)) for mac in self._macs):
             return None
         return _upload(_decode(payload))
 
@@ -103,6 +103,12 @@ class UploadIds:
 
     def _digest(self, name: tuple[object, ...]) -> bytes:
         return hmac.digest(self._idempotency, _encode(name), "sha256")
+
+
+def _tag(keyed: hmac.HMAC, payload: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(payload)
+    return mac.digest()[:_TAG]
 
 
 def _upload(payload: _Payload) -> Upload | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from broker.auth.bearer import TokenVerifier
 from broker.core.layout import Layout
 from broker.core.model import Evidence
-from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.presigner import Presigner
 from broker.crypto.receipts import Receipts
-from broker.crypto.sigv4 import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.crypto.upload_ids import UploadIds
 from broker.settings import Settings, StoreSettings
 from broker.store.dialect import dialect_of
@@ -83,10 +83,19 @@ def assemble(
 def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:
     """Return the store, and the same with the staging bucket's own credentials, if it has any."""
     ready, staging = (
-        S3ObjectStore(Presigner(credentials, store.endpoint), clock=clock, concurrency=store.concurrency)
+        S3ObjectStore(
+            _presigner(store, credentials),
+            dialect_of(store.endpoint),
+            clock=clock,
+            concurrency=store.concurrency,
+        )
         for credentials in (store.credentials, store.staging_credentials)
     )
     return ready, staging if store.staging_credentials != store.credentials else None
+
+
+def _presigner(store: StoreSettings, credentials: Credentials) -> Presigner:
+    return Presigner(credentials, store.endpoint, region=dialect_of(store.endpoint).region)
 
 
 def _services(
@@ -99,7 +108,7 @@ def _services(
     layout = Layout(place.bucket, place.staging_bucket, place.endpoint, place.public_url)
     deletion = Deletion(store, layout)
     objects = Objects(store=store, layout=layout, deletion=deletion, clock=clock)
-    presigner = Presigner(place.staging_credentials, place.endpoint)
+    presigner = _presigner(place, place.staging_credentials)
     multiparts = Multiparts(store=store, layout=layout, presigner=presigner, policy=settings.uploads, clock=clock)
     upload_is_evidence = dialect_of(place.endpoint).checks_uploads and settings.sha256_evidence is Evidence.UPLOAD
     uploads = Uploads(
@@ -116,14 +125,15 @@ def _services(
             upload_is_evidence=upload_is_evidence,
             clock=clock,
         ),
-        signer=ObjectSigner(presigner, "PUT", place.staging_bucket),
+        presigner=presigner,
         upload_ids=UploadIds(settings.secrets),
         policy=settings.uploads,
         clock=clock,
     )
     downloads = Downloads(
         objects=objects,
-        signer=ObjectSigner(Presigner(place.credentials, place.endpoint), "GET", place.bucket),
+        layout=layout,
+        presigner=_presigner(place, place.credentials),
         policy=settings.downloads,
         clock=clock,
     )

@@ -11,9 +11,10 @@ from msgspec import Struct
 from broker.core import object_keys
 from broker.core.disposition import Disposition, content_disposition
 from broker.core.download_rules import DownloadAccess, DownloadPolicy, may_download
+from broker.core.layout import Layout
 from broker.core.media import is_media_extension
 from broker.core.model import Principal
-from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.presigner import Presigner
 from broker.errors import ForbiddenError, NotFoundError
 
 from .batches import for_each
@@ -44,12 +45,14 @@ class Downloads:
         self,
         *,
         objects: Objects,
-        signer: ObjectSigner,
+        layout: Layout,
+        presigner: Presigner,
         policy: DownloadPolicy,
         clock: Callable[[], float],
     ) -> None:
         self._objects = objects
-        self._signer = signer
+        self._layout = layout
+        self._presigner = presigner
         self.policy = policy
         self._clock = clock
 
@@ -85,7 +88,8 @@ class Downloads:
         window = self.policy.window
         start = now - now % window if window else now
         lifetime = (options.expires_in or self.policy.url_lifetime) + window
-        url = self._signer.presign(key, now=start, expires_in=lifetime, query=_overrides(key, options))
+        ref, query = self._layout.object(key), _overrides(key, options)
+        url = self._presigner.presign("GET", ref, now=start, expires_in=lifetime, query=query)
         return Link(key, url, start + lifetime, start + window - now)
 
 

@@ -18,7 +18,7 @@ from broker.core.model import Multipart, Part, Upload
 from broker.core.parts import PartPlan, complete, current, listed
 from broker.core.tombstone import is_tombstone
 from broker.core.upload_rules import UploadPolicy
-from broker.crypto.sigv4 import Presigner
+from broker.crypto.presigner import Presigner
 from broker.errors import InvalidRequestError, UploadDeletedError, UploadExpiredError
 from broker.store.port import ObjectStore
 

@@ -20,7 +20,7 @@ from broker.core.model import FileSpec, Part, PresignedRequest, Principal, Uploa
 from broker.core.parts import PartPlan
 from broker.core.tombstone import is_tombstone
 from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept
-from broker.crypto.object_signer import ObjectSigner
+from broker.crypto.presigner import Presigner
 from broker.crypto.upload_ids import UploadIds
 from broker.errors import BrokerError, NotFoundError, UploadConfirmedError
 from broker.store.port import ObjectStore
@@ -63,7 +63,7 @@ class Uploads:
         multiparts: Multiparts,
         deletion: Deletion,
         confirmer: Confirmer,
-        signer: ObjectSigner,
+        presigner: Presigner,
         upload_ids: UploadIds,
         policy: UploadPolicy,
         clock: Callable[[], float],
@@ -73,7 +73,7 @@ class Uploads:
         self._multiparts = multiparts
         self._deletion = deletion
         self._confirmer = confirmer
-        self._signer = signer
+        self._presigner = presigner
         self._upload_ids = upload_ids
         self._policy = policy
         self._clock = clock
@@ -198,8 +198,9 @@ class Uploads:
         if upload.multipart:
             return CreatedUpload(upload_id, upload, None)
         headers, lifetime = upload_headers(upload.file), self._policy.url_lifetime
-        url = self._signer.presign(
-            self._layout.staged(upload).key,
+        url = self._presigner.presign(
+            "PUT",
+            self._layout.staged(upload),
             now=now,
             expires_in=lifetime,
             headers={"Content-Length": str(upload.file.size), **headers},

@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from broker.crypto.sigv4 import Credentials
 
+from .dialect import dialect_of
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
@@ -39,7 +41,7 @@ def connect(endpoint: str, credentials: Credentials) -> "S3Client":
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
-        region_name="auto",
+        region_name=dialect_of(endpoint).region,
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         aws_session_token=credentials.session_token,

@@ -1,31 +1,63 @@
-"""What is known of a store by its endpoint, as data."""
+"""The differences between S3 stores as data: one entry for each kind of store, found by its endpoint.
+
+This is the only place that knows a kind of store by name. To support another kind, add its entry to ``DIALECTS``.
+"""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One kind of S3 store.
+    """One kind of S3 store. The defaults hold for a store of which nothing is known.
 
-    ``checks_uploads``: a PUT whose URL signs ``x-amz-checksum-sha256`` is refused when the bytes have another checksum.
+    - ``endpoint``: matches the endpoints of this kind; a group named ``region`` matches the region to sign with.
+    - ``region``: the region to sign with, unless the endpoint has one.
+    - ``checks_uploads``: a PUT with a signed ``x-amz-checksum-sha256`` is refused if the bytes have another checksum.
+    - ``checks_part_source``: UploadPartCopy honours ``x-amz-copy-source-if-match``. If a store answers 501 all the
+      same, it is not sent this header again.
+    - ``copy_condition``: the header field that, with the value ``*``, lets CopyObject refuse to replace an object.
     """
 
     name: str
-    checks_uploads: bool
+    endpoint: re.Pattern[str]
+    region: str = "auto"
+    checks_uploads: bool = False
+    checks_part_source: bool = True
+    copy_condition: str = "cf-copy-destination-if-none-match"  # R2's extension, which other stores ignore
 
 
-_R2: Final = Dialect("Cloudflare R2", checks_uploads=True)  # 400 BadDigest, measured on a real bucket
-_AWS: Final = Dialect("Amazon S3", checks_uploads=True)  # AmazonS3/latest/userguide/checking-object-integrity.html
-_OTHER: Final = Dialect("an S3 store", checks_uploads=False)
-
-_HOSTS: Final = (
-    (re.compile(r"https://[0-9a-z.-]+\.r2\.cloudflarestorage\.com"), _R2),
-    (re.compile(r"https://s3[0-9a-z.-]*\.amazonaws\.com"), _AWS),
+DIALECTS: Final = (
+    # checks_uploads: 400 BadDigest, measured on a real bucket. checks_part_source: honoured by real buckets, although
+    # developers.cloudflare.com/r2/api/s3/api says that it is not. copy_condition: /r2/api/s3/extensions.
+    Dialect(
+        "Cloudflare R2",
+        re.compile(r"https://[0-9a-z.-]+\.r2\.cloudflarestorage\.com"),
+        checks_uploads=True,
+    ),
+    # Endpoints: docs.aws.amazon.com/general/latest/gr/s3.html. The others: AmazonS3/latest/userguide/
+    # checking-object-integrity.html, AmazonS3/latest/API/API_UploadPartCopy.html and API_CopyObject.html.
+    Dialect(
+        "Amazon S3",
+        re.compile(
+            r"https://s3(?:-fips)?(?:\.dualstack)?(?:[.-](?P<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9]+))?"
+            r"\.amazonaws\.com(?:\.cn)?"
+        ),
+        region="us-east-1",
+        checks_uploads=True,
+        copy_condition="if-none-match",
+    ),
 )
+"""All known kinds of stores."""
+
+UNKNOWN: Final = Dialect("an S3 store", re.compile(r".*"))
+"""A store of which nothing is known, such as SeaweedFS: it is on no host of its own."""
 
 
 def dialect_of(endpoint: str) -> Dialect:
-    """The dialect of the store at ``endpoint``, its scheme and host in lower case."""
-    return next((dialect for host, dialect in _HOSTS if host.fullmatch(endpoint)), _OTHER)
+    """Return the dialect of the store at ``endpoint``, whose scheme and host are in lower case."""
+    for dialect in DIALECTS:
+        if match := dialect.endpoint.fullmatch(endpoint):
+            return replace(dialect, region=match.groupdict().get("region") or dialect.region)
+    return UNKNOWN

@@ -15,10 +15,11 @@ from typing import Final
 
 from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
-from broker.crypto.sigv4 import Presigner
+from broker.crypto.presigner import Presigner
 from broker.errors import StorageUnavailableError
 from broker.settings.variables import STORE_CONCURRENCY
 
+from .dialect import Dialect
 from .port import QUICK_COPY_MAX
 from .s3_documents import (
     check_completed,
@@ -68,12 +69,14 @@ class S3ObjectStore:
     def __init__(
         self,
         presigner: Presigner,
+        dialect: Dialect,
         *,
         clock: Callable[[], float] = time.time,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         concurrency: int = STORE_CONCURRENCY,
         long_calls: int = 64,
     ) -> None:
+        self._dialect = dialect
         self._timeouts = timeouts
         self._transport = Transport(
             presigner,
@@ -85,7 +88,7 @@ class S3ObjectStore:
         self._ask = self._transport.ask
         self.place = self._transport.place
         self._checksums_from = float("-inf")  # by the loop's clock
-        self._has_range_conditions = True
+        self._checks_part_source = dialect.checks_part_source
 
     @property
     def clock_skew(self) -> float | None:
@@ -121,7 +124,7 @@ class S3ObjectStore:
             "x-amz-copy-source": copy_source(source),
             "x-amz-copy-source-if-match": f'"{if_match}"',
             "x-amz-metadata-directive": "REPLACE",
-            "cf-copy-destination-if-none-match": "*",  # R2's own: of two promotions one wins
+            self._dialect.copy_condition: "*",  # so that one of two promotions fails
         }
         until, is_long = self._until_copied(size), size > QUICK_COPY_MAX
         answer = await self._ask(Call("CopyObject", "PUT", target, until, conditional, is_long=is_long))
@@ -254,11 +257,11 @@ class S3ObjectStore:
         R2 honours it, although its S3 API compatibility page says that it does not; its local emulator answers 501.
         A store without it loses nothing that the promotion's last look at its source does not find.
         """
-        if self._has_range_conditions:
+        if self._checks_part_source:
             answer = await self._ask(call._replace(headers={**call.headers, **condition}))
             if answer.status != 501:
                 return answer
-            self._has_range_conditions = False
+            self._checks_part_source = False
         return await self._ask(call)
 
     async def _checksum(self, ref: ObjectRef) -> Answer:

@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 from broker.core.model import ObjectRef
-from broker.crypto.sigv4 import EMPTY, Presigner
+from broker.crypto.presigner import EMPTY, Presigner
 from broker.errors import StorageUnavailableError
 from broker.http_client.http_errors import HttpError, KeptConnectionLostError
 from broker.http_client.message import Request

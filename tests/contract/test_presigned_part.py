@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from broker.core.model import ObjectRef, Part
-from broker.crypto.sigv4 import EMPTY
+from broker.crypto.presigner import EMPTY
 from broker.store.port import ObjectStore
 from tests.stores.place import Place, Reply, new_ref, send
 

@@ -1,7 +1,6 @@
 """KeySource for each purpose, and base64url with one spelling."""
 
 import base64
-import hmac
 
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -9,19 +8,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.crypto.secrets import b64url, b64url_decode, derive, fingerprint, mac
+from broker.crypto.secrets import b64url, b64url_decode, derive, fingerprint
 
 
 @given(st.binary(min_size=1, max_size=200), st.text("abc 1", min_size=1, max_size=40))
 def test_a_key_is_derived_as_rfc_5869_says(secret: bytes, label: str) -> None:
     oracle = HKDF(SHA256(), 32, salt=b"r2-upload-broker", info=label.encode())
     assert derive(secret, label) == oracle.derive(secret)
-
-
-@given(st.binary(max_size=64), st.lists(st.binary(max_size=200), min_size=1, max_size=3))
-def test_a_mac_is_hmac_sha_256_however_often_it_is_used(key: bytes, messages: list[bytes]) -> None:
-    tag = mac(key)
-    assert [tag(data).digest() for data in messages] == [hmac.digest(key, data, "sha256") for data in messages]
 
 
 @given(st.binary(max_size=100))

@@ -13,8 +13,8 @@ from broker import settings
 from broker.core.model import ObjectRef, Principal
 from broker.core.object_keys import STAGING_PREFIX
 from broker.core.upload_rules import DAY, Declaration, UploadPolicy
+from broker.crypto.presigner import Presigner
 from broker.crypto.receipts import Receipts
-from broker.crypto.sigv4 import Presigner
 from broker.errors import BrokerError
 from broker.service.confirmation import Confirmation
 from broker.service.downloads import LinkOptions

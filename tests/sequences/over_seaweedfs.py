@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from broker import settings
 from broker.core.limits import PART_MIN
 from broker.service.assembly import assemble
+from broker.store.dialect import UNKNOWN
 from broker.store.s3 import S3ObjectStore
 from broker.web.app import create_app
 from tests.stores.place import Place, send
@@ -44,7 +45,7 @@ class OverSeaweedFS:
             "BROKER_RATE_LIMIT": "0",
             "JWT_SECRET": JWT_SECRET,
         }
-        store = S3ObjectStore(self._presigner)
+        store = S3ObjectStore(self._presigner, UNKNOWN)
         app = create_app(assemble(settings.parse(environment), store=store, clock=lambda: time.time() + self._ahead))
         self._client = TestClient(app, follow_redirects=False)
         self._client.__enter__()

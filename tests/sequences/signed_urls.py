@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from broker.core.model import ObjectRef
-from broker.crypto.sigv4 import Presigner
+from broker.crypto.presigner import Presigner
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.settings import SettingsError, parse
 
 from .test_settings import ACCOUNT, GOOD, faults, place, warnings

@@ -9,9 +9,11 @@ import pytest
 
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.tombstone import HEADERS
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker
+from broker.store.dialect import UNKNOWN, Dialect
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore, Timeouts
 from tests.patience import PATIENCE, SLACK
@@ -133,10 +135,12 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 
 
 @asynccontextmanager
-async def store_at(endpoint: str, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[S3ObjectStore]:
+async def store_at(
+    endpoint: str, timeouts: Timeouts = PATIENT, *, dialect: Dialect = UNKNOWN, **limits: int
+) -> AsyncIterator[S3ObjectStore]:
     """The adapter over ``endpoint``, whose clock stands at ``NOW``."""
     presigner = Presigner(CREDENTIALS, endpoint)
-    store = S3ObjectStore(presigner, clock=lambda: NOW, timeouts=timeouts, **limits)
+    store = S3ObjectStore(presigner, dialect, clock=lambda: NOW, timeouts=timeouts, **limits)
     try:
         yield store
     finally:
@@ -152,7 +156,10 @@ def check_discreet(reason: str) -> None:
 @asynccontextmanager
 async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[tuple[S3ObjectStore, Wire]]:
     """The adapter over a server that acts so."""
-    async with wire(*acts) as server, store_at(f"http://127.0.0.1:{server.port}", timeouts, **limits) as store:
+    async with (
+        wire(*acts) as server,
+        store_at(f"http://127.0.0.1:{server.port}", timeouts, dialect=UNKNOWN, **limits) as store,
+    ):
         yield store, server
 
 

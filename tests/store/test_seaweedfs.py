@@ -13,7 +13,8 @@ import pytest
 from broker.cli import seaweedfs
 from broker.cli.seaweedfs import SeaweedFS, SeaweedFSError
 from broker.core.model import ObjectRef
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.patience import until
 from tests.server.occupied import tcp_listeners

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from broker.core.model import ObjectRef
-from broker.crypto.sigv4 import Credentials, Presigner
+from broker.crypto.presigner import Presigner
+from broker.crypto.sigv4 import Credentials
+from broker.store.dialect import UNKNOWN
 from broker.store.s3 import S3ObjectStore, Timeouts
 from tests.patience import PATIENCE
 
@@ -45,7 +47,7 @@ class Place:
     def object_store(self, credentials: Credentials | None = None) -> S3ObjectStore:
         """The port over this store, which may take its time."""
         patient = Timeouts(connect=PATIENCE, total=PATIENCE, listing=PATIENCE, copy=PATIENCE)
-        return S3ObjectStore(self.presigner(credentials), timeouts=patient)
+        return S3ObjectStore(self.presigner(credentials), UNKNOWN, timeouts=patient)
 
 
 class MountedPresigner(Presigner):
