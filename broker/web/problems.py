@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler, Scope
 
-from broker.errors import BrokerError, MethodNotAllowedError, NotFoundError, RequestTimeoutError, UnauthenticatedError
+from broker.errors import BrokerError, NotFoundError
 
 from . import request_record, schemas
 
@@ -34,25 +34,12 @@ async def on_http_exception(request: Request, _error: Exception) -> Response:
 
 def respond(error: BrokerError, request_id: str) -> Response:
     """``error`` as a problem document with the header fields its status asks for."""
-    response = Response(
+    return Response(
         msgspec.json.encode(schemas.problem(error, request_id)),
         error.status,
-        dict(schemas.NO_STORE),
+        {**schemas.NO_STORE, **error.headers},
         "application/problem+json",
     )
-    response.headers.update(_fields(error))
-    return response
-
-
-def _fields(error: BrokerError) -> dict[str, str]:
-    match error:
-        case UnauthenticatedError():
-            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750 section 3
-        case RequestTimeoutError():
-            return {"Connection": "close"}  # RFC 9110, section 15.5.9
-        case MethodNotAllowedError():
-            return {"Allow": ", ".join(error.allowed)}
-    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
 
 
 EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
