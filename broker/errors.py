@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from .error_codes import Code
+from .error_texts import THE_BODY, Detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class BrokerError(Exception):
 
 def about(kind: type[BrokerError], *faults: Fault) -> BrokerError:
     """Return an error of ``kind`` with ``faults``; its detail is the text of the first."""
-    return kind(f"{faults[0].pointer.lstrip('/') or 'The body'} {faults[0].detail}.", faults=faults)
+    field = faults[0].pointer.lstrip("/") or THE_BODY
+    return kind(Detail.FIELD.format(field=field, rule=faults[0].detail), faults=faults)
 
 
 class MalformedRequestError(BrokerError):
@@ -87,7 +89,7 @@ class UnauthenticatedError(BrokerError):
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750, section 3
 
     def __init__(self, reason: str) -> None:
-        super().__init__("A valid bearer token is required.", reason=reason)
+        super().__init__(Detail.UNAUTHENTICATED, reason=reason)
 
 
 class ForbiddenError(BrokerError):
@@ -108,8 +110,9 @@ class MethodNotAllowedError(BrokerError):
     code, status, title = Code.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__(f"This resource has only {', '.join(allowed)}.")
-        self.headers = {"Allow": ", ".join(allowed)}
+        listed = ", ".join(allowed)
+        super().__init__(Detail.METHOD_NOT_ALLOWED.format(allowed=listed))
+        self.headers = {"Allow": listed}
 
 
 class NotUploadedError(BrokerError):
@@ -166,7 +169,7 @@ class UploadDeletedError(BrokerError):
     code, status, title = Code.UPLOAD_DELETED, HTTPStatus.GONE, "Upload deleted"
 
     def __init__(self) -> None:
-        super().__init__("The upload was deleted, which is final. Create a new upload to send the file again.")
+        super().__init__(Detail.UPLOAD_DELETED)
 
 
 class UploadConfirmedError(BrokerError):
@@ -175,7 +178,7 @@ class UploadConfirmedError(BrokerError):
     code, status, title = Code.UPLOAD_CONFIRMED, HTTPStatus.CONFLICT, "Upload confirmed"
 
     def __init__(self) -> None:
-        super().__init__("The upload is already confirmed. To remove its object, delete the object by its key.")
+        super().__init__(Detail.UPLOAD_CONFIRMED)
 
 
 class LengthRequiredError(BrokerError):
@@ -196,17 +199,17 @@ class TargetTooLongError(BrokerError):
     code, status, title = Code.TARGET_TOO_LONG, HTTPStatus.REQUEST_URI_TOO_LONG, "Target too long"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The request target must have at most {limit} bytes.")
+        super().__init__(Detail.TARGET_TOO_LONG.format(limit=limit))
 
 
 class HeadTooLargeError(BrokerError):
-    """The header fields of the request have more than ``limit`` bytes, or are too many."""
+    """The header fields of the request have more than ``limit`` bytes, or are more than ``fields``."""
 
     code, status = Code.HEAD_TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     title = "Request header fields too large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The header fields must be few and have at most {limit} bytes.")
+    def __init__(self, limit: int, fields: int) -> None:
+        super().__init__(Detail.HEAD_TOO_LARGE.format(limit=limit, fields=fields))
 
 
 class RequestTimeoutError(BrokerError):
@@ -222,10 +225,7 @@ class RateLimitedError(BrokerError):
     code, status, title = Code.RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            f"The rate limit is exceeded. Nothing was changed. Retry after {retry_after} seconds.",
-            retry_after=retry_after,
-        )
+        super().__init__(Detail.RATE_LIMITED.format(retry_after=retry_after), retry_after=retry_after)
 
 
 class TooManyConnectionsError(BrokerError):
@@ -233,8 +233,8 @@ class TooManyConnectionsError(BrokerError):
 
     code, status, title = Code.TOO_MANY_CONNECTIONS, HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections"
 
-    def __init__(self) -> None:
-        super().__init__("All connections of this server are in use. Repeat the request.", retry_after=2)
+    def __init__(self, *, retry_after: int = 2) -> None:
+        super().__init__(Detail.TOO_MANY_CONNECTIONS.format(retry_after=retry_after), retry_after=retry_after)
 
 
 class StorageUnavailableError(BrokerError):
@@ -246,11 +246,7 @@ class StorageUnavailableError(BrokerError):
     code, status, title = Code.STORAGE_UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "Storage unavailable"
 
     def __init__(self, reason: str, *, retry_after: int = 2) -> None:
-        super().__init__(
-            "The object store did not give a usable answer. It is safe to repeat the request.",
-            reason=reason,
-            retry_after=retry_after,
-        )
+        super().__init__(Detail.STORAGE_UNAVAILABLE, reason=reason, retry_after=retry_after)
 
 
 class ObjectThrottledError(StorageUnavailableError):
@@ -264,11 +260,8 @@ class IdentityUnavailableError(BrokerError):
     title = "Identity service unavailable"
 
     def __init__(self, reason: str, *, retry_after: int) -> None:
-        super().__init__(
-            "The token verification keys are unavailable. Nothing was changed; try again.",
-            reason=reason,
-            retry_after=retry_after,
-        )
+        detail = Detail.KEYS_UNAVAILABLE.format(retry_after=retry_after)
+        super().__init__(detail, reason=reason, retry_after=retry_after)
 
 
 class StorageNotConfiguredError(BrokerError):
@@ -278,4 +271,4 @@ class StorageNotConfiguredError(BrokerError):
     title = "Cloud storage not configured"
 
     def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__(f"R2 credentials are missing. Please configure {', '.join(missing)}.", retry_after=60)
+        super().__init__(Detail.STORAGE_NOT_CONFIGURED.format(missing=", ".join(missing)), retry_after=60)

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "broker"
 
 FLOORS = (
     "error_codes",
+    "error_texts",
     "errors",
     "core",
     "crypto",

@@ -18,6 +18,7 @@ from broker.core.model import Principal
 from broker.core.strict_json import parse_object
 from broker.crypto.secrets import b64url_decode
 from broker.crypto.verification_key import JwksLocation, TokenRules
+from broker.error_texts import Detail
 from broker.errors import IdentityUnavailableError, MalformedRequestError, UnauthenticatedError
 
 from .jwks_client import JwksClient
@@ -123,7 +124,7 @@ def _require(kept: bool, reason: str) -> None:
 def _compact(authorization: Sequence[str]) -> re.Match[str]:
     """The token in the only Authorization field (RFC 6750 section 2.1)."""
     if len(authorization) > 1:
-        raise MalformedRequestError("The request must not have more than one Authorization field.")
+        raise MalformedRequestError(Detail.AUTHORIZATION_REPEATED)
     value = authorization[0] if authorization else ""
     _require(value != "", "there is no Authorization field")
     _require(len(value) <= AUTHORIZATION_MAX, "the Authorization field is too long")

@@ -7,6 +7,8 @@ import unicodedata
 from typing import Literal
 from urllib.parse import quote
 
+from broker.error_texts import Rule
+
 Disposition = Literal["inline", "attachment"]
 
 NAME_MAX = 255
@@ -19,10 +21,10 @@ _DECEPTIVE = dict.fromkeys(
     [0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
 )
 _REFUSED = {
-    "Cc": "control characters",
-    "Cs": "lone surrogates",
-    "Zl": "line separators",
-    "Zp": "line separators",
+    "Cc": Rule.FILENAME_CONTROLS,
+    "Cs": Rule.SURROGATES,
+    "Zl": Rule.FILENAME_SEPARATORS,
+    "Zp": Rule.FILENAME_SEPARATORS,
 }
 
 
@@ -32,21 +34,21 @@ def clean_name(name: str) -> str:
     Raises ``ValueError`` naming the rule.
     """
     if len(name) > NAME_MAX:
-        raise ValueError(f"must have at most {NAME_MAX} characters")
+        raise ValueError(Rule.FILENAME_LENGTH.format(limit=NAME_MAX))
     last = name.replace("\\", "/").rpartition("/")[2]
     is_plain = name.isascii() and name.isprintable()
     kept = last.strip() if is_plain else _honest(name, last).strip()
     if not kept.replace(".", "").strip():
-        raise ValueError("must name a file")
+        raise ValueError(Rule.FILENAME_EMPTY)
     if len(kept) > NAME_MAX:  # NFC makes three characters of some
-        raise ValueError(f"must have at most {NAME_MAX} characters in NFC")
+        raise ValueError(Rule.FILENAME_NFC_LENGTH.format(limit=NAME_MAX))
     return kept
 
 
 def _honest(name: str, last: str) -> str:
     for character in name:
-        if kind := _REFUSED.get(unicodedata.category(character)):
-            raise ValueError(f"must not contain {kind}")
+        if rule := _REFUSED.get(unicodedata.category(character)):
+            raise ValueError(rule)
     return unicodedata.normalize("NFC", last.translate(_DECEPTIVE))
 
 

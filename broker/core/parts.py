@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from broker.error_texts import LIST_MORE, Detail, Rule
 from broker.errors import Fault, PartsMissingError, SizeMismatchError
 
 from .limits import MIB, PARTS_MAX
@@ -17,6 +18,7 @@ PREFERRED: Final = 16 * MIB
 """Bytes of a part, unless it takes larger ones to need no more than 10 000."""
 
 _NAMED_MAX: Final = 100  # numbers that a refusal names one by one
+_RUNS_MAX: Final = 5  # runs of numbers in a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +82,22 @@ def complete(parts_plan: PartPlan, stored: Sequence[Part]) -> list[Part]:
     extra = sorted(found.keys() - sizes.keys())
     wrong = sorted(n for n, part in found.items() if sizes.get(n, part.size) != part.size)
     if extra or wrong:
-        faults = [_fault(n, f"has {found[n].size} bytes, {sizes[n]} were promised") for n in wrong]
-        faults += [_fault(number, "is none of the upload's parts") for number in extra]
+        faults = [_fault(n, Rule.PART_SIZE.format(declared=sizes[n], stored=found[n].size)) for n in wrong]
+        faults += [_fault(number, Rule.PART_UNKNOWN) for number in extra]
         raise SizeMismatchError(
-            f"Stored parts are not those of the upload: {listed([*wrong, *extra])}.", faults=faults[:_NAMED_MAX]
+            Detail.PARTS_MISMATCH.format(numbers=listed([*wrong, *extra])), faults=faults[:_NAMED_MAX]
         )
     missing = [number for number in sizes if number not in found]
     if missing:
         raise PartsMissingError(
-            f"Of {parts_plan.count} parts these are missing: {listed(missing)}.",
-            faults=[_fault(number, "is missing") for number in missing[:_NAMED_MAX]],
+            Detail.PARTS_MISSING.format(count=parts_plan.count, missing=listed(missing)),
+            faults=[_fault(number, Rule.PART_MISSING) for number in missing[:_NAMED_MAX]],
         )
     return [found[number] for number in sizes]
 
 
 def listed(numbers: Iterable[int]) -> str:
-    """Sorted numbers with their runs drawn together, as in ``1, 4-7, 9``; cut after some twenty runs."""
+    """Sorted numbers with their runs drawn together, as in ``1, 4-7, 9``; cut after five runs."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
@@ -103,7 +105,7 @@ def listed(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    return ", ".join(words[:20]) + (" and more" if len(words) > 20 else "")
+    return ", ".join(words[:_RUNS_MAX]) + (LIST_MORE if len(words) > _RUNS_MAX else "")
 
 
 def _fault(number: int, detail: str) -> Fault:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from broker.error_texts import Rule
+
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
@@ -27,7 +29,7 @@ def parse(data: bytes) -> Any:
     except _RuleError as error:
         rule = str(error)
     except (ValueError, RecursionError):
-        rule = "must be one JSON document in UTF-8"
+        rule = Rule.JSON
     if rule:  # raised out here: a parser's own error, even as a context, holds the document
         raise ValueError(rule)
     return document
@@ -37,7 +39,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     """The JSON object in ``data``; raises ``ValueError`` as ``parse`` does."""
     document = parse(data)
     if not isinstance(document, dict):
-        raise ValueError("must be one JSON object")  # noqa: TRY004  a rule like the others
+        raise ValueError(Rule.JSON_OBJECT)  # noqa: TRY004  a rule like the others
     return document
 
 
@@ -58,9 +60,9 @@ def decode_plain(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 
 def _broken_rule(text: str, document: Any) -> str | None:
     if text.count("[") + text.count("{") > DEPTH_MAX and _nests_deeper(document, DEPTH_MAX):  # fewer nest no deeper
-        return f"must not nest deeper than {DEPTH_MAX} levels"
+        return Rule.JSON_DEPTH.format(limit=DEPTH_MAX)
     if "\\u" in text and not _is_encodable(document):
-        return "must not contain lone surrogates"
+        return Rule.SURROGATES
     return None
 
 
@@ -71,14 +73,14 @@ class _RuleError(ValueError):
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _RuleError("must not have a member twice")
+        raise _RuleError(Rule.JSON_DUPLICATE_KEYS)
     return members
 
 
 def _finite(number: str) -> float:
     value = float(number)
     if not math.isfinite(value):
-        raise _RuleError("must have finite numbers only")
+        raise _RuleError(Rule.JSON_FINITE)
     return value
 
 

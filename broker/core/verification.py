@@ -1,5 +1,6 @@
 """Whether the object that a client stored is the declared file. Pure: the store's answers in, refusal or object out."""
 
+from broker.error_texts import Detail, shown
 from broker.errors import (
     ChecksumMismatchError,
     ContentMismatchError,
@@ -16,23 +17,21 @@ from .model import Evidence, FileSpec, ObjectHead, StoredObject
 def check(file: FileSpec, beginning: ObjectHead | None) -> StoredObject:
     """The staged object, if it is the declared file; else raises the refusal that names the difference."""
     if beginning is None:
-        raise NotUploadedError("Nothing was uploaded yet. Send the bytes to the upload's URL, then confirm.")
+        raise NotUploadedError(Detail.NOT_UPLOADED)
     staged, head = beginning
     if staged.content_encoding:
-        raise EncodingMismatchError(
-            "The object was stored with a Content-Encoding. "
-            "Create a new upload and send the file's own bytes without that header."
-        )
+        raise EncodingMismatchError(Detail.CONTENT_ENCODING_STORED)
     if staged.size != file.size:
-        raise SizeMismatchError(f"{file.size} bytes were promised and {staged.size} are stored.")
+        raise SizeMismatchError(Detail.SIZE_MISMATCH.format(declared=file.size, stored=staged.size))
     if staged.content_type != file.content_type:
-        raise TypeMismatchError(f"{file.content_type} was promised and another type is stored.")
+        stored = shown(staged.content_type)
+        raise TypeMismatchError(Detail.TYPE_MISMATCH.format(declared=file.content_type, stored=stored))
     if file.md5 and staged.etag != file.md5.hex():
-        raise ChecksumMismatchError("The stored object's MD5 is not the promised one.")
+        raise ChecksumMismatchError(Detail.MD5_MISMATCH)
     if file.sha256 and staged.sha256 not in (None, file.sha256):
-        raise ChecksumMismatchError("The stored object's SHA-256 is not the promised one.")
+        raise ChecksumMismatchError(Detail.SHA256_MISMATCH)
     if not canonical(file.content_type).matches(head):
-        raise ContentMismatchError(f"The stored bytes do not begin as {file.content_type} does.")
+        raise ContentMismatchError(Detail.CONTENT_MISMATCH.format(declared=file.content_type))
     return staged
 
 

@@ -22,6 +22,7 @@ from broker.core.model import Evidence, ObjectHead, StoredObject, TrackReady, Up
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
 from broker.crypto.receipts import Receipts
+from broker.error_texts import Detail
 from broker.errors import StorageUnavailableError, UploadDeletedError, UploadExpiredError
 from broker.store.port import QUICK_COPY_MAX, ObjectStore
 
@@ -85,7 +86,7 @@ class Confirmer:
             if confirmed := await self._settled(upload, staged and staged.stored, ready):
                 return confirmed
             if upload.is_expired(self._clock()):
-                raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
+                raise UploadExpiredError(Detail.UPLOAD_EXPIRED)
             if not _takes_long(upload, staged):
                 return await self._promoted(upload, staged)
         return await self._promoted(upload, staged or await self._joined(upload))
@@ -121,7 +122,7 @@ class Confirmer:
         await self._multiparts.join(upload)
         staged = await self._look(upload)
         if staged is None:
-            raise UploadExpiredError("The upload's parts were removed. Start a new one.")
+            raise UploadExpiredError(Detail.PARTS_REMOVED)
         if is_tombstone(staged.stored):
             raise UploadDeletedError
         return staged

@@ -14,6 +14,7 @@ from broker.core.media import is_media_extension
 from broker.core.model import Principal
 from broker.core.upload_rules import DownloadAccess, DownloadPolicy, may_download
 from broker.crypto.object_signer import ObjectSigner
+from broker.error_texts import Detail
 from broker.errors import ForbiddenError, NotFoundError
 
 from .batches import for_each
@@ -59,7 +60,7 @@ class Downloads:
         Needs the store only where access depends on the object's owner.
         """
         if not object_keys.is_ready_key(key):
-            raise NotFoundError("There is no such object.")
+            raise NotFoundError(Detail.OBJECT_NOT_FOUND)
         await self._authorize(principal, (key,))
         return self._sign(key, options, int(self._clock()))
 
@@ -77,7 +78,7 @@ class Downloads:
     async def _authorize(self, principal: Principal, wanted: Sequence[str]) -> None:
         allowed = may_download(principal, self.policy.access)
         if allowed is False:
-            raise ForbiddenError("Download links are for the service.")
+            raise ForbiddenError(Detail.DOWNLOAD_FORBIDDEN)
         if allowed is None:
             await for_each(set(wanted), lambda key: self._objects.get(principal, key))
 

@@ -19,6 +19,7 @@ from broker.core.parts import PartPlan, complete, current, listed
 from broker.core.tombstone import is_tombstone
 from broker.core.upload_rules import UploadPolicy
 from broker.crypto.sigv4 import Presigner
+from broker.error_texts import Detail
 from broker.errors import InvalidRequestError, UploadDeletedError, UploadExpiredError
 from broker.store.port import ObjectStore
 
@@ -83,10 +84,10 @@ class Multiparts:
         every = plan.numbers()
         unknown = sorted({number for number in numbers if number not in every})
         if unknown:
-            raise InvalidRequestError(f"Part numbers must be 1 to {plan.count}; there is no part {listed(unknown)}.")
+            raise InvalidRequestError(Detail.PART_NUMBERS.format(count=plan.count, unknown=listed(unknown)))
         now = int(self._clock())
         if upload.is_expired(now):
-            raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
+            raise UploadExpiredError(Detail.UPLOAD_EXPIRED)
         lifetime = min(self._policy.url_lifetime, upload.expires_at - now)
         ref = self._layout.staged(upload)
 
@@ -143,5 +144,5 @@ class Multiparts:
 def plan_of(upload: Upload) -> tuple[PartPlan, str]:
     """The plan of an upload in parts, and the store's id of it; raises ``InvalidRequestError`` if it is one PUT."""
     if upload.multipart is None:
-        raise InvalidRequestError("This upload is a single PUT; it has no parts.")
+        raise InvalidRequestError(Detail.NOT_MULTIPART)
     return PartPlan(upload.file.size, upload.multipart.part_size), upload.multipart.s3_upload_id

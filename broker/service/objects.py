@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from broker.core import object_keys
 from broker.core.layout import Layout
 from broker.core.model import Principal, StoredObject
+from broker.error_texts import Detail, Rule
 from broker.errors import Fault, ForbiddenError, InvalidRequestError, NotFoundError, about
 from broker.store.port import ObjectStore
 
@@ -45,7 +46,7 @@ class Objects:
         """The object at ``key``; raises ``NotFoundError`` when it is not there for ``principal``."""
         found = await self._find(key)
         if found is None or not principal.may_act_for(found.owner):
-            raise NotFoundError("There is no such object.")
+            raise NotFoundError(Detail.OBJECT_NOT_FOUND)
         return found
 
     async def delete(self, principal: Principal, key: str) -> None:
@@ -63,7 +64,7 @@ class Objects:
         For the service only: raises ``ForbiddenError``.
         """
         if not principal.is_service:
-            raise ForbiddenError("Deleting many objects at once is for the service.")
+            raise ForbiddenError(Detail.DELETE_MANY_FORBIDDEN)
         check_keys(wanted)
         return await self._deletion.delete_many(list(dict.fromkeys(wanted)))
 
@@ -71,7 +72,7 @@ class Objects:
         """The ready key in a URL of this deployment; raises ``NotFoundError`` for every other URL."""
         key = self._layout.key_in(url)
         if key is None:
-            raise NotFoundError("That is no URL of a ready object of this deployment.")
+            raise NotFoundError(Detail.URL_NOT_FOUND)
         return key
 
     async def _find(self, key: str) -> ReadyObject | None:
@@ -92,8 +93,6 @@ class Objects:
 
 def check_keys(wanted: Sequence[str]) -> None:
     """Raise ``InvalidRequestError`` naming each item of ``wanted`` that is no ready key."""
-    faults = [
-        Fault(f"/keys/{i}", "is not a ready key") for i, key in enumerate(wanted) if not object_keys.is_ready_key(key)
-    ]
+    faults = [Fault(f"/keys/{i}", Rule.READY_KEY) for i, key in enumerate(wanted) if not object_keys.is_ready_key(key)]
     if faults:
         raise about(InvalidRequestError, *faults)

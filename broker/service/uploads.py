@@ -22,6 +22,7 @@ from broker.core.tombstone import is_tombstone
 from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept
 from broker.crypto.object_signer import ObjectSigner
 from broker.crypto.upload_ids import UploadIds
+from broker.error_texts import Detail
 from broker.errors import BrokerError, NotFoundError, UploadConfirmedError
 from broker.store.port import ObjectStore
 
@@ -185,7 +186,7 @@ class Uploads:
     def _own(self, principal: Principal, upload_id: str) -> Upload:
         upload = self._upload_ids.open(upload_id)
         if upload is None or not principal.may_act_for(upload.owner):
-            raise NotFoundError("There is no such upload.")
+            raise NotFoundError(Detail.UPLOAD_NOT_FOUND)
         return upload
 
     def _new_id(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from broker.core.disposition import Disposition, clean_name
 from broker.core.model import Principal
+from broker.error_texts import Rule, shown
 from broker.errors import StorageUnavailableError
 from broker.service.assembly import Services
 from broker.service.downloads import LinkOptions
@@ -48,7 +49,7 @@ async def key_in_url(services: Services, request: Request, principal: Principal)
     """The key inside a URL."""
     url = parameters(request, "url").get("url")
     if not url:
-        raise refuse("url", "is required")
+        raise refuse("url", Rule.REQUIRED)
     return schemas.json_response({"key": services.objects.key_in(url)})
 
 
@@ -57,7 +58,7 @@ async def download(services: Services, request: Request, principal: Principal) -
     given = parameters(request, "expiresIn", "filename", "disposition", "redirect")
     redirect = given.get("redirect", "0")
     if redirect not in ("0", "1"):
-        raise refuse("redirect", "must be 0 or 1")
+        raise refuse("redirect", Rule.REDIRECT)
     options = LinkOptions(
         _expires_in(services, given.get("expiresIn")),
         _disposition(given.get("disposition")),
@@ -87,14 +88,14 @@ async def download_many(services: Services, request: Request, principal: Princip
 
 def _expires_in(services: Services, text: str | None) -> int | None:
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise refuse("expiresIn", "must be a whole number of seconds")
+        raise refuse("expiresIn", Rule.EXPIRES_IN)
     return _in_range(services, None if text is None else int(text))
 
 
 def _in_range(services: Services, expires_in: int | None) -> int | None:
     longest = services.downloads.policy.url_lifetime
     if expires_in is not None and not 1 <= expires_in <= longest:
-        raise refuse("expiresIn", f"must be between 1 and {longest} seconds")
+        raise refuse("expiresIn", Rule.EXPIRES_IN_RANGE.format(limit=longest, received=shown(expires_in)))
     return expires_in
 
 
@@ -103,7 +104,7 @@ def _disposition(text: str | None) -> Disposition | None:
         case None | "inline" | "attachment":
             return text
         case _:
-            raise refuse("disposition", "must be inline or attachment")
+            raise refuse("disposition", Rule.DISPOSITION)
 
 
 def _name(text: str | None) -> str | None:

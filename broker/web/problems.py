@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler, Scope
 
+from broker.error_texts import Detail
 from broker.errors import BrokerError, NotFoundError
 
 from . import request_record, schemas
@@ -29,7 +30,7 @@ async def on_broker_error(request: Request, error: Any) -> Response:
 
 async def on_http_exception(request: Request, _error: Exception) -> Response:
     """Answer Starlette's own exception, which its router raises for an unknown path."""
-    return refused(request.scope, NotFoundError("There is no such resource."))
+    return refused(request.scope, NotFoundError(Detail.RESOURCE_NOT_FOUND))
 
 
 def respond(error: BrokerError, request_id: str) -> Response:

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.types import Scope
 
+from broker.error_texts import Rule
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 
 IDEMPOTENCY_KEY_MAX = 255
@@ -20,11 +21,12 @@ def parameters(request: Request, *known: str) -> dict[str, str]:
         return found
     for name, value in request.query_params.multi_items():
         if name not in known:
-            raise refuse("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
+            rule = Rule.PARAMETERS_UNKNOWN.format(known=", ".join(known)) if known else Rule.PARAMETERS_NONE
+            raise refuse("query", rule)
         if name in found:
-            raise refuse(name, "must be given once")
+            raise refuse(name, Rule.PARAMETER_REPEATED)
         if "\ufffd" in value:  # what the decoder puts in the place of other bytes
-            raise refuse(name, "must be text in UTF-8")
+            raise refuse(name, Rule.PARAMETER_UTF_8)
         found[name] = value
     return found
 
@@ -41,5 +43,5 @@ def idempotency_key(request: Request) -> str | None:
         return None
     value = values[0]
     if len(values) > 1 or not 1 <= len(value) <= IDEMPOTENCY_KEY_MAX or not (value.isascii() and value.isprintable()):
-        raise refuse("Idempotency-Key", f"must be one value of 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters")
+        raise refuse("Idempotency-Key", Rule.IDEMPOTENCY_KEY.format(limit=IDEMPOTENCY_KEY_MAX))
     return value

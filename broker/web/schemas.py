@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from broker.core.disposition import Disposition
 from broker.core.model import Upload, UploadStatus
 from broker.core.upload_rules import Declaration
+from broker.error_texts import Rule
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
@@ -78,7 +79,7 @@ class PartRangeIn(_Request, frozen=True):
     def numbers(self) -> Sequence[int]:
         """The part numbers; raises ``InvalidRequestError`` when there are none, or too many."""
         if not 0 <= self.to - self.from_ < PART_NUMBERS_MAX:
-            raise about(InvalidRequestError, Fault("/to", f"must be from, or up to {PART_NUMBERS_MAX - 1} more"))
+            raise about(InvalidRequestError, Fault("/to", Rule.PART_RANGE.format(limit=PART_NUMBERS_MAX - 1)))
         return range(self.from_, self.to + 1)
 
 

@@ -54,7 +54,7 @@ SMALL_ORDER = "must not be of small order: anybody could sign for it"
 OPERATIONS = "must have verify among its key_ops"
 USE = "must have sig as its use"
 NO_JSON = "must be one JSON document in UTF-8"
-TWICE = "must not have a member twice"
+TWICE = "must not contain duplicate keys"
 RULES = {TOO_SHORT, IS_KEY, REPEATS, FEW, EXAMPLE, NOT_TEXT, SHORT_FOR_HASH, NOT_PUBLIC, NO_KEY, BITS}
 RULES |= {EXPONENT, SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
 

@@ -80,7 +80,7 @@ async def test_no_url_outlives_its_upload(deployment: Deployment, created: Creat
 async def test_a_part_that_there_is_not_is_named(
     deployment: Deployment, created: CreatedUpload, numbers: list[int], named: str
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=f"1 to 3; there is no part {named}"):
+    with pytest.raises(InvalidRequestError, match=f"must be 1 to 3, not {named}"):
         deployment.services.uploads.parts(USER, created.upload_id, numbers)
 
 
