@@ -19,7 +19,7 @@ from .query import parameters, refuse
 async def look(services: Services, request: Request, principal: Principal) -> Response:
     """What the store says of an object."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.LOOK_AT_OBJECT)
+    services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     return schemas.json_response(
         schemas.ready_object(await services.objects.get(principal, request.path_params["key"]))
     )
@@ -64,8 +64,8 @@ async def download(services: Services, request: Request, principal: Principal) -
         _disposition(given.get("disposition")),
         _name(given.get("filename")),
     )
-    if services.downloads.needs_look(principal):
-        services.rate_limit.spend_more(principal, Cost.LOOK_AT_OBJECT)
+    if services.downloads.needs_owner(principal):
+        services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     link = await services.downloads.link(principal, request.path_params["key"], options)
     # A stable link may be kept by its holder's own cache until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
@@ -79,7 +79,7 @@ async def download_many(services: Services, request: Request, principal: Princip
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.LinksIn)
     count = len(wanted.keys)
-    looks = count * Cost.LOOK_AT_OBJECT if services.downloads.needs_look(principal) else 0
+    looks = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
     services.rate_limit.spend_more(principal, count - 1 + looks)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))

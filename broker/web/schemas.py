@@ -22,7 +22,7 @@ from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
 from broker.service.multipart import MAX_CONCURRENCY, PresignedParts, plan_of
 from broker.service.objects import ReadyObject
-from broker.service.uploads import CreatedUpload, Progress
+from broker.service.uploads import CreatedUpload, UploadState
 
 BATCH_MAX = 100
 """Files or uploads in one call."""
@@ -166,7 +166,7 @@ def presigned_parts(signed: PresignedParts) -> dict[str, Any]:
     return {"parts": parts, "expiresAt": instant(signed.expires_at)}
 
 
-def progress(upload_id: str, state: Progress) -> dict[str, Any]:
+def progress(upload_id: str, state: UploadState) -> dict[str, Any]:
     """The answer to a look at an upload; the parts are listed as long as they are not joined."""
     document: dict[str, Any] = {
         "uploadId": upload_id,

@@ -61,16 +61,16 @@ async def parts(services: Services, request: Request, principal: Principal) -> R
     document = await read_json(request)
     is_range = isinstance(document, dict) and "from" in document
     asked = convert(document, schemas.PartRangeIn) if is_range else convert(document, schemas.PartsIn)
-    signed = services.uploads.parts(principal, request.path_params["upload_id"], asked.numbers())
+    signed = services.uploads.presign_parts(principal, request.path_params["upload_id"], asked.numbers())
     return schemas.json_response(schemas.presigned_parts(signed))
 
 
 async def look(services: Services, request: Request, principal: Principal) -> Response:
     """How far an upload is."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.LOOK_AT_UPLOAD)
+    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     upload_id = request.path_params["upload_id"]
-    return schemas.json_response(schemas.progress(upload_id, await services.uploads.progress(principal, upload_id)))
+    return schemas.json_response(schemas.progress(upload_id, await services.uploads.status(principal, upload_id)))
 
 
 async def abort(services: Services, request: Request, principal: Principal) -> Response:

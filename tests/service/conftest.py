@@ -8,6 +8,6 @@ from broker.service import deletion, exclusive, promotion
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """No deletion waits for copies that may be under way, no promotion for the next second, nobody long for a turn."""
-    monkeypatch.setattr(deletion, "COPY_SETTLES", 0)
+    monkeypatch.setattr(deletion, "COPY_GRACE", 0)
     monkeypatch.setattr(promotion, "NEXT_SECOND", 0)
-    monkeypatch.setattr(exclusive, "PATIENCE", 0.05)
+    monkeypatch.setattr(exclusive, "LOCK_TIMEOUT", 0.05)

@@ -14,7 +14,7 @@ async def test_turns_of_one_name_come_one_after_the_other() -> None:
 
     async def hold() -> None:
         nonlocal held, most
-        async with turns.turn("a"):
+        async with turns.lock("a"):
             held += 1
             most = max(most, held)
             await asyncio.sleep(0)
@@ -28,16 +28,16 @@ async def test_turns_of_one_name_come_one_after_the_other() -> None:
 async def test_turns_of_other_names_do_not_wait() -> None:
     """They have nothing to do with each other."""
     turns = Exclusive()
-    async with turns.turn("a"), asyncio.timeout(1), turns.turn("b"):
+    async with turns.lock("a"), asyncio.timeout(1), turns.lock("b"):
         pass
 
 
 async def test_who_waited_long_enough_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """And takes nothing from who holds the turn."""
-    monkeypatch.setattr(exclusive, "PATIENCE", 0.01)
+    monkeypatch.setattr(exclusive, "LOCK_TIMEOUT", 0.01)
     turns = Exclusive()
-    async with turns.turn("a"):
-        async with turns.turn("a"):
+    async with turns.lock("a"):
+        async with turns.lock("a"):
             pass
         assert turns._locks["a"][0].locked()
     assert turns._locks == {}
@@ -48,10 +48,10 @@ async def test_who_is_cancelled_while_waiting_leaves_nothing() -> None:
     turns = Exclusive()
 
     async def wait() -> None:
-        async with turns.turn("a"):
+        async with turns.lock("a"):
             pass
 
-    async with turns.turn("a"):
+    async with turns.lock("a"):
         waiting = asyncio.create_task(wait())
         await asyncio.sleep(0)  # it waits
         waiting.cancel()

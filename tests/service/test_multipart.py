@@ -58,7 +58,7 @@ async def created(deployment: Deployment) -> CreatedUpload:
 async def test_each_parts_url_signs_its_number_and_its_exact_size(
     deployment: Deployment, created: CreatedUpload
 ) -> None:
-    signed = deployment.services.uploads.parts(USER, created.upload_id, [3, 1, 3])
+    signed = deployment.services.uploads.presign_parts(USER, created.upload_id, [3, 1, 3])
 
     assert [(part.number, part.size) for part in signed.parts] == [(3, 5), (1, PREFERRED), (3, 5)]
     assert signed.expires_at == deployment.now + 900
@@ -70,10 +70,12 @@ async def test_each_parts_url_signs_its_number_and_its_exact_size(
 
 async def test_no_url_outlives_its_upload(deployment: Deployment, created: CreatedUpload) -> None:
     deployment.now = created.upload.expires_at - 60
-    assert deployment.services.uploads.parts(USER, created.upload_id, [1]).expires_at == created.upload.expires_at
+    assert (
+        deployment.services.uploads.presign_parts(USER, created.upload_id, [1]).expires_at == created.upload.expires_at
+    )
     deployment.now += 60
     with pytest.raises(UploadExpiredError):
-        deployment.services.uploads.parts(USER, created.upload_id, [1])
+        deployment.services.uploads.presign_parts(USER, created.upload_id, [1])
 
 
 @pytest.mark.parametrize(("numbers", "named"), [([0], "0"), ([4, 5, 6, 9], "4-6, 9"), ([1, -3], "-3")])
@@ -81,18 +83,18 @@ async def test_a_part_that_there_is_not_is_named(
     deployment: Deployment, created: CreatedUpload, numbers: list[int], named: str
 ) -> None:
     with pytest.raises(InvalidRequestError, match=f"must be 1 to 3, not {named}"):
-        deployment.services.uploads.parts(USER, created.upload_id, numbers)
+        deployment.services.uploads.presign_parts(USER, created.upload_id, numbers)
 
 
 async def test_an_upload_in_one_put_has_no_parts(deployment: Deployment) -> None:
     created = await deployment.create()
     with pytest.raises(InvalidRequestError):
-        deployment.services.uploads.parts(USER, created.upload_id, [1])
+        deployment.services.uploads.presign_parts(USER, created.upload_id, [1])
 
 
 async def test_another_user_can_do_nothing_with_it(deployment: Deployment, created: CreatedUpload) -> None:
     with pytest.raises(NotFoundError):
-        deployment.services.uploads.parts(OTHER, created.upload_id, [1])
+        deployment.services.uploads.presign_parts(OTHER, created.upload_id, [1])
     with pytest.raises(NotFoundError):
         await deployment.services.uploads.abort(OTHER, created.upload_id)
     assert store_id(created) in deployment.store.multiparts
@@ -100,7 +102,7 @@ async def test_another_user_can_do_nothing_with_it(deployment: Deployment, creat
 
 async def test_progress_is_what_the_store_lists(deployment: Deployment, created: CreatedUpload) -> None:
     async def status() -> tuple[UploadStatus, int, list[int]]:
-        found = await deployment.services.uploads.progress(USER, created.upload_id)
+        found = await deployment.services.uploads.status(USER, created.upload_id)
         return found.status, found.uploaded_bytes, [part.number for part in found.parts]
 
     assert await status() == (UploadStatus.PENDING, 0, [])
@@ -154,7 +156,7 @@ async def test_a_confirm_whose_completion_lost_its_answer_is_repeated(
         patched.setattr(deployment.store, "complete_multipart", lost)
         with pytest.raises(StorageUnavailableError):
             await deployment.confirm(created.upload_id)
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.UPLOADED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.UPLOADED
     assert await deployment.confirm(created.upload_id)
 
 
@@ -186,7 +188,7 @@ async def test_an_aborted_upload_stays_so(deployment: Deployment, created: Creat
         await deployment.services.uploads.abort(USER, created.upload_id)
 
     assert deployment.store.multiparts == {}
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
         await deployment.confirm(created.upload_id)
 
@@ -195,7 +197,7 @@ async def test_an_upload_whose_parts_the_bucket_removed_is_expired(
     deployment: Deployment, created: CreatedUpload
 ) -> None:
     deployment.store.multiparts.clear()
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.EXPIRED
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.upload_id)
 
@@ -244,7 +246,7 @@ async def test_an_expired_upload_is_neither_joined_nor_confirmed(
     deployment.now = created.upload.expires_at
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.upload_id)
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.EXPIRED
     assert deployment.store.calls["complete_multipart"] == 0
 
 

@@ -74,7 +74,7 @@ async def test_a_tombstone_comes_before_the_removal() -> None:
 
 async def test_an_old_object_is_deleted_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """No copy to it can be under way; a day's pause would stop this test."""
-    monkeypatch.setattr(deletion, "COPY_SETTLES", 86_400)
+    monkeypatch.setattr(deletion, "COPY_GRACE", 86_400)
     deployment = Deployment()
     key = await deployment.ready()
     deployment.now += 2 * 3600

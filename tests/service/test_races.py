@@ -45,7 +45,7 @@ async def test_seq09_a_copy_that_ends_behind_a_deletion_is_removed_by_its_confir
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It took longer than a deletion waits, so the confirm looks at the staged object once more."""
-    monkeypatch.setattr(promotion, "COPY_SETTLES", -1)
+    monkeypatch.setattr(promotion, "COPY_GRACE", -1)
     deployment = Deployment(store=LateCopyStore())
     created = await deployment.create()
     staged = deployment.put(created)

@@ -128,7 +128,7 @@ async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothi
     deployment = Deployment()
     upload_id = (await deployment.create()).upload_id
     uploads = deployment.services.uploads
-    for act in (uploads.confirm, uploads.progress, uploads.abort):
+    for act in (uploads.confirm, uploads.status, uploads.abort):
         for principal, asked in ((OTHER, upload_id), (USER, "x" + upload_id[1:]), (SERVICE, "")):
             with pytest.raises(NotFoundError):
                 await act(principal, asked)
@@ -215,7 +215,7 @@ async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> Non
 async def test_the_progress_is_what_the_store_has() -> None:
     deployment = Deployment()
     created = await deployment.create()
-    progress = deployment.services.uploads.progress
+    progress = deployment.services.uploads.status
     assert (await progress(USER, created.upload_id)).status is UploadStatus.PENDING
     deployment.put(created)
     assert (await progress(USER, created.upload_id)).uploaded_bytes == len(MP3)
@@ -234,7 +234,7 @@ async def test_an_abort_is_final_and_may_be_repeated() -> None:
     for _ in range(2):
         await deployment.services.uploads.abort(USER, created.upload_id)
     assert is_tombstone(await deployment.store.head(staged))
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
         await deployment.confirm(created.upload_id)
 
