@@ -56,9 +56,9 @@ MALFORMED: dict[str, bytes] = {
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 def test_b07_b08_b09_b12_b13_b18_malformed_document_is_a_400(path: str, body: bytes) -> None:
     """A malformed document is a 400 at every endpoint with a body."""
-    answer = SERVICE.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    response = SERVICE.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
+    refused(response)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("number", [b"1.0", b"1e2", b"-0", b"-0.0", b"9007199254740993", b"18446744073709551616"])
@@ -89,16 +89,16 @@ def test_b19_document_must_be_an_object(path: str, document: Any) -> None:
 def test_b06_body_of_another_type_is_a_415(path: str, content_type: str) -> None:
     """A body that is not declared as JSON in UTF-8 is a 415."""
     headers = {"Content-Type": content_type} if content_type else {}
-    answer = SERVICE.post(f"/api/v1{path}", content=b'{"a": 1}', headers=headers)
-    refused(answer)
-    assert answer.status_code == 415
+    response = SERVICE.post(f"/api/v1{path}", content=b'{"a": 1}', headers=headers)
+    refused(response)
+    assert response.status_code == 415
 
 
 @pytest.mark.parametrize("content_type", ["application/JSON", "application/json; charset=UTF-8"])
 def test_b06_spellings_of_json_are_accepted(content_type: str) -> None:
     """The media type of JSON is accepted in any case and with the charset UTF-8."""
-    answer = USER.post("/api/v1/uploads", content=json.dumps(FILE), headers={"Content-Type": content_type})
-    assert answer.status_code == 201
+    response = USER.post("/api/v1/uploads", content=json.dumps(FILE), headers={"Content-Type": content_type})
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate"])
@@ -110,9 +110,9 @@ def test_b05_compressed_body_is_a_415(coding: str) -> None:
 
 def test_b01_body_over_the_limit_is_a_413() -> None:
     """A body over the limit is a 413."""
-    answer = post(USER, "/uploads", {**FILE, "filename": "x" * 65_536})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    response = post(USER, "/uploads", {**FILE, "filename": "x" * 65_536})
+    refused(response)
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")
 
 
 @pytest.mark.parametrize("length", ["9" * 30, "99999999"])
@@ -126,16 +126,16 @@ def test_b01_declared_length_over_limit_is_a_413(length: str) -> None:
 def test_h07_length_must_be_a_whole_number(length: str) -> None:
     """A Content-Length that is not a whole number is a 400."""
     headers = {b"Content-Type": b"application/json", b"Content-Length": length.encode("latin-1")}
-    answer = USER.post("/api/v1/uploads", content=b"{}", headers=headers)
-    refused(answer)
-    assert answer.status_code == 400
+    response = USER.post("/api/v1/uploads", content=b"{}", headers=headers)
+    refused(response)
+    assert response.status_code == 400
 
 
 def test_b02_body_without_length_is_a_411() -> None:
     """A body without a Content-Length is a 411."""
-    answer = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
+    response = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
+    refused(response)
+    assert (response.status_code, response.json()["code"]) == (411, "length_required")
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "x" * 10_000, "a\tb", "é"], ids=lambda v: v[:3])
@@ -214,17 +214,17 @@ DECEPTIVE = {
 @pytest.mark.parametrize("name", DECEPTIVE.values(), ids=DECEPTIVE.keys())
 def test_b11_key_does_not_depend_on_the_filename(name: str) -> None:
     """The key of an upload has nothing of a deceptive file name in it."""
-    answer = post(USER, "/uploads", {**FILE, "filename": name})
-    assert answer.status_code == 201
-    assert re.search(r"/incoming/[0-9a-f-]{36}\.mp3\?", answer.json()["url"])
-    assert name not in answer.text
+    response = post(USER, "/uploads", {**FILE, "filename": name})
+    assert response.status_code == 201
+    assert re.search(r"/incoming/[0-9a-f-]{36}\.mp3\?", response.json()["url"])
+    assert name not in response.text
 
 
 @pytest.mark.parametrize(("spelling", "kept"), [("IMAGE/PNG", "image/png"), ("audio/x-mpeg", "audio/mpeg")])
 def test_b20_media_type_is_signed_canonically(spelling: str, kept: str) -> None:
     """A media type is signed in its canonical form, whatever spelling was declared."""
-    answer = post(USER, "/uploads", {**FILE, "contentType": spelling})
-    assert answer.json()["headers"]["Content-Type"] == kept
+    response = post(USER, "/uploads", {**FILE, "contentType": spelling})
+    assert response.json()["headers"]["Content-Type"] == kept
 
 
 BATCHES: dict[str, tuple[list[dict[str, Any]], str]] = {

@@ -46,10 +46,10 @@ def test_p01_foreign_id_responds_like_unknown() -> None:
     created = post(client(), "/uploads", FILE).json()["uploadId"]
     other = client(bearer=token("user-2"))
     fixed = {"X-Request-Id": "the-same"}
-    answers = {
+    responses = {
         other.post(f"/api/v1/uploads/{name}/confirm", headers=fixed).content for name in (created, "x" * len(created))
     }
-    assert len(answers) == 1
+    assert len(responses) == 1
 
 
 def test_p04_keys_and_ids_are_random() -> None:
@@ -189,6 +189,6 @@ async def test_p24_clock_skew_makes_the_broker_unready(
     async with facing(says(said)) as (store, _):
         transport = httpx2.ASGITransport(create_app(assemble(settings.parse(ENVIRONMENT), store=store)))
         async with httpx2.AsyncClient(transport=transport, base_url="http://broker.example") as app:
-            answer = await app.get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")
+            response = await app.get("/readyz")
+    assert (response.status_code, response.json()["checks"]["store"]) == (503, "storage_unavailable")
     assert "our clock is +63072000 s off the store's" in caplog.text

@@ -20,20 +20,20 @@ async def test_results_are_in_order() -> None:
 
 async def test_failure_starts_no_further_item() -> None:
     """After a failure no item is started, and the items in progress finish."""
-    begun, ended = [], []
+    started, finished = [], []
 
     async def work(item: int) -> None:
-        begun.append(item)
+        started.append(item)
         await asyncio.sleep(0.001)
         if item == 3:
             raise LookupError
         await asyncio.sleep(0.01)
-        ended.append(item)
+        finished.append(item)
 
     with pytest.raises(LookupError):
         await for_each(range(100), work)
-    assert begun == list(range(CONCURRENCY))
-    assert ended == [item for item in begun if item != 3]
+    assert started == list(range(CONCURRENCY))
+    assert finished == [item for item in started if item != 3]
 
 
 async def test_first_failure_is_raised() -> None:

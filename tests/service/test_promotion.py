@@ -160,13 +160,13 @@ async def test_promotion_of_earlier_version_is_restarted(
     with monkeypatch.context() as patched:
         patched.setattr(promotion, "DEADLINE", 0)
         assert isinstance(await deployment.services.uploads.confirm(USER, staged.upload_id), Promoting)
-    (begun,) = deployment.store.multiparts
+    (first,) = deployment.store.multiparts
     source = ObjectRef("songs", f"incoming/{staged.upload.uuid}.mp3")
     replaced(deployment, source)
     await deployment.confirm(staged.upload_id)
 
     assert deployment.store.calls["create_multipart"] == 3
-    assert begun not in deployment.store.multiparts
+    assert first not in deployment.store.multiparts
     assert deployment.store.calls["copy_part"] == promotion.CONCURRENCY + RANGES.count
 
 
