@@ -171,7 +171,7 @@ def parts_cpu(presigner: Presigner, number: int) -> float:
     """Ours, by part."""
     service, upload = multiparts(presigner, time.time()), in_parts(number)
     start = time.process_time_ns()
-    service.sign(upload, range(1, PARTS + 1))
+    service.presign(upload, range(1, PARTS + 1))
     return (time.process_time_ns() - start) / PARTS / 1_000
 
 
@@ -188,7 +188,7 @@ def theirs_of_parts(client: "S3Client", number: int) -> float:
 def check(presigner: Presigner, client: "S3Client") -> None:
     """End when the two sign different things."""
     puts, upload = [put(number) for number in range(BOTO_CALLS)], in_parts(5)
-    signed = multiparts(presigner, INSTANT).sign(upload, range(1, PARTS + 1)).parts
+    signed = multiparts(presigner, INSTANT).presign(upload, range(1, PARTS + 1)).parts
     with mock.patch.object(auth, "get_current_datetime", return_value=_instant()):
         for each in puts:
             _ensure_same(presign(presigner, each, INSTANT), boto3_url(client, each.params))

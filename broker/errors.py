@@ -1,38 +1,44 @@
-"""The tree of refusals. The core raises, the edge answers.
+"""The tree of errors that the broker returns to clients. The use cases raise them, the HTTP edge returns them.
 
 Rules of this module
-- One class per stable wire code; ``status`` is a hint for an HTTP edge (RFC 9110), nothing here knows a server.
-- ``detail`` is written for the caller: it names the field and the rule, never a secret, a URL or another's data.
-- A refusal about request fields carries its faults, each with an RFC 6901 JSON Pointer.
+- One class for each meaning, with a stable wire code; nothing here depends on a server.
+- An error carries its reason, its ``Retry-After`` and its header fields, so that the edge treats all classes alike.
+- ``detail`` is written for the client; it never holds a secret, a URL or the data of another user.
+- An error about fields of a request carries one fault for each, with an RFC 6901 JSON Pointer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ClassVar
+
+from .error_codes import Code
+from .error_texts import THE_BODY, Detail
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule that one field of a request broke."""
+    """One rule that one field of a request breaks."""
 
     pointer: str
     detail: str
 
     def under(self, prefix: str) -> "Fault":
-        """The same fault, seen from the document that holds this one at ``prefix``."""
+        """Return the same fault with its pointer below ``prefix``."""
         return Fault(prefix + self.pointer, self.detail)
 
 
 class BrokerError(Exception):
-    """Base of every refusal the broker gives on purpose.
+    """Base of every error that the broker returns on purpose.
 
-    ``reason`` is for the log: the cause, which the caller is not told. ``retry_after`` is in seconds, ``None`` where
-    waiting does not help. Both stand here, so that the edge treats every refusal alike and no new class loses them.
+    ``reason`` is the cause for the log, which the client does not receive. ``retry_after`` is in seconds, ``None``
+    where a retry does not help. ``headers`` are header fields of the response.
     """
 
-    code: ClassVar[str] = "internal"
-    status: ClassVar[int] = 500
+    code: ClassVar[Code] = Code.INTERNAL
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     title: ClassVar[str] = "Internal error"
+    headers: Mapping[str, str] = {}
 
     def __init__(
         self, detail: str, *, faults: Sequence[Fault] = (), reason: str = "", retry_after: int | None = None
@@ -42,228 +48,227 @@ class BrokerError(Exception):
         self.faults = tuple(faults)
         self.reason = reason
         self.retry_after = retry_after
+        if retry_after is not None:
+            self.headers = {"Retry-After": str(retry_after)}
 
 
 def about(kind: type[BrokerError], *faults: Fault) -> BrokerError:
-    """The refusal that names ``faults``; its detail speaks of the first."""
-    return kind(f"{faults[0].pointer.lstrip('/') or 'The body'} {faults[0].detail}.", faults=faults)
+    """Return an error of ``kind`` with ``faults``; its detail is the text of the first."""
+    field = faults[0].pointer.lstrip("/") or THE_BODY
+    return kind(Detail.FIELD.format(field=field, rule=faults[0].detail), faults=faults)
 
 
 class MalformedRequestError(BrokerError):
-    """The request is not what its media type promises (bad JSON, bad UTF-8, duplicate members)."""
+    """The request does not follow the syntax of HTTP or of its media type, such as invalid JSON."""
 
-    code, status, title = "invalid_request", 400, "Malformed request"
+    code, status, title = Code.INVALID_REQUEST, HTTPStatus.BAD_REQUEST, "Malformed request"
 
 
 class InvalidRequestError(BrokerError):
-    """The request is well formed and breaks a rule of a field."""
+    """The request is well formed, and a field breaks a rule."""
 
-    code, status, title = "invalid_request", 422, "Invalid request"
+    code, status, title = Code.INVALID_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request"
 
 
 class UnsupportedTypeError(BrokerError):
-    """The declared media type of an upload is not one the broker takes."""
+    """The broker does not accept the declared media type of an upload."""
 
-    code, status, title = "unsupported_type", 422, "Unsupported media type"
+    code, status, title = Code.UNSUPPORTED_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY, "Unsupported media type"
 
 
 class UnsupportedBodyError(BrokerError):
-    """The body of the request itself is in a media type or coding the endpoint does not read."""
+    """The endpoint does not read the media type or the content coding of the request body."""
 
-    code, status, title = "unsupported_type", 415, "Unsupported media type"
+    code, status, title = Code.UNSUPPORTED_TYPE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"
 
 
 class UnauthenticatedError(BrokerError):
-    """No valid bearer token. Every cause answers alike (RFC 6750 section 3.1); the cause goes to the log."""
+    """The request has no valid bearer token. All causes give the same response; the log has the reason."""
 
-    code, status, title = "unauthenticated", 401, "Authentication required"
+    code, status, title = Code.UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED, "Authentication required"
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750, section 3
 
     def __init__(self, reason: str) -> None:
-        super().__init__("A valid bearer token is required.", reason=reason)
+        super().__init__(Detail.UNAUTHENTICATED, reason=reason)
 
 
 class ForbiddenError(BrokerError):
-    """The principal is known and may not do this."""
+    """The principal is authenticated and lacks the permission."""
 
-    code, status, title = "forbidden", 403, "Forbidden"
+    code, status, title = Code.FORBIDDEN, HTTPStatus.FORBIDDEN, "Forbidden"
 
 
 class NotFoundError(BrokerError):
-    """Unknown, or another principal's: both answer alike."""
+    """The resource does not exist, or belongs to another principal: both give the same response."""
 
-    code, status, title = "not_found", 404, "Not found"
+    code, status, title = Code.NOT_FOUND, HTTPStatus.NOT_FOUND, "Not found"
 
 
 class MethodNotAllowedError(BrokerError):
-    """The resource has no such method; ``allowed`` are those it has."""
+    """The resource does not have the request's method; it has those in ``allowed``."""
 
-    code, status, title = "method_not_allowed", 405, "Method not allowed"
+    code, status, title = Code.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        super().__init__(f"This resource has only {', '.join(allowed)}.")
-        self.allowed = tuple(allowed)
+        listed = ", ".join(allowed)
+        super().__init__(Detail.METHOD_NOT_ALLOWED.format(allowed=listed))
+        self.headers = {"Allow": listed}
 
 
 class NotUploadedError(BrokerError):
-    """The store says that nothing was uploaded yet."""
+    """The store does not have the object yet."""
 
-    code, status, title = "not_uploaded", 409, "Not uploaded"
+    code, status, title = Code.NOT_UPLOADED, HTTPStatus.CONFLICT, "Not uploaded"
 
 
 class SizeMismatchError(BrokerError):
-    """The stored object, or a part of it, has another size than was promised."""
+    """The stored object, or a part of it, does not have the declared size."""
 
-    code, status, title = "size_mismatch", 409, "Size mismatch"
+    code, status, title = Code.SIZE_MISMATCH, HTTPStatus.CONFLICT, "Size mismatch"
 
 
 class PartsMissingError(BrokerError):
-    """Not all parts of the upload are stored; the faults name those that are not."""
+    """Not all parts of the upload are stored; the faults name the missing ones."""
 
-    code, status, title = "parts_missing", 409, "Parts missing"
+    code, status, title = Code.PARTS_MISSING, HTTPStatus.CONFLICT, "Parts missing"
 
 
 class TypeMismatchError(BrokerError):
-    """The stored object has another media type than was promised."""
+    """The stored object does not have the declared media type."""
 
-    code, status, title = "type_mismatch", 409, "Type mismatch"
+    code, status, title = Code.TYPE_MISMATCH, HTTPStatus.CONFLICT, "Type mismatch"
 
 
 class EncodingMismatchError(BrokerError):
-    """The object was stored with a Content-Encoding, so its bytes are not the file's own."""
+    """The object is stored with a Content-Encoding, so its bytes are not those of the file."""
 
-    code, status, title = "encoding_mismatch", 409, "Encoding mismatch"
+    code, status, title = Code.ENCODING_MISMATCH, HTTPStatus.CONFLICT, "Encoding mismatch"
 
 
 class ChecksumMismatchError(BrokerError):
-    """The stored object has another checksum than was promised."""
+    """The stored object does not have the declared checksum."""
 
-    code, status, title = "checksum_mismatch", 409, "Checksum mismatch"
+    code, status, title = Code.CHECKSUM_MISMATCH, HTTPStatus.CONFLICT, "Checksum mismatch"
 
 
 class ContentMismatchError(BrokerError):
-    """The first bytes of the stored object are not those of its media type."""
+    """The first bytes of the stored object do not match its media type."""
 
-    code, status, title = "content_mismatch", 422, "Content mismatch"
+    code, status, title = Code.CONTENT_MISMATCH, HTTPStatus.UNPROCESSABLE_ENTITY, "Content mismatch"
 
 
 class UploadExpiredError(BrokerError):
     """The upload was not confirmed in time."""
 
-    code, status, title = "upload_expired", 410, "Upload expired"
+    code, status, title = Code.UPLOAD_EXPIRED, HTTPStatus.GONE, "Upload expired"
 
 
 class UploadDeletedError(BrokerError):
     """The upload was aborted, or its object was deleted. Both are final."""
 
-    code, status, title = "upload_deleted", 410, "Upload deleted"
+    code, status, title = Code.UPLOAD_DELETED, HTTPStatus.GONE, "Upload deleted"
 
     def __init__(self) -> None:
-        super().__init__("The upload was deleted, which is final. Create a new upload to send the file again.")
+        super().__init__(Detail.UPLOAD_DELETED)
 
 
 class UploadConfirmedError(BrokerError):
-    """The upload is confirmed, so there is nothing to abort."""
+    """The upload is confirmed and cannot be aborted."""
 
-    code, status, title = "upload_confirmed", 409, "Upload confirmed"
+    code, status, title = Code.UPLOAD_CONFIRMED, HTTPStatus.CONFLICT, "Upload confirmed"
 
     def __init__(self) -> None:
-        super().__init__("The upload is already confirmed. To remove its object, delete the object by its key.")
+        super().__init__(Detail.UPLOAD_CONFIRMED)
 
 
 class LengthRequiredError(BrokerError):
-    """The request's body has no declared length."""
+    """The request body has no declared length."""
 
-    code, status, title = "length_required", 411, "Length required"
+    code, status, title = Code.LENGTH_REQUIRED, HTTPStatus.LENGTH_REQUIRED, "Length required"
 
 
 class TooLargeError(BrokerError):
-    """The request's body, or the upload it asks for, is over the limit."""
+    """The request body, or the declared file, is over the limit."""
 
-    code, status, title = "too_large", 413, "Too large"
+    code, status, title = Code.TOO_LARGE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too large"
 
 
 class TargetTooLongError(BrokerError):
-    """The request's target has more than ``limit`` bytes."""
+    """The request target has more than ``limit`` bytes."""
 
-    code, status, title = "target_too_long", 414, "Target too long"
+    code, status, title = Code.TARGET_TOO_LONG, HTTPStatus.REQUEST_URI_TOO_LONG, "Target too long"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The request target must have at most {limit} bytes.")
+        super().__init__(Detail.TARGET_TOO_LONG.format(limit=limit))
 
 
 class HeadTooLargeError(BrokerError):
-    """The request's header fields have more than ``limit`` bytes, or are too many."""
+    """The header fields of the request have more than ``limit`` bytes, or are more than ``fields``."""
 
-    code, status, title = "head_too_large", 431, "Request header fields too large"
+    code, status = Code.HEAD_TOO_LARGE, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    title = "Request header fields too large"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"The header fields must be few and have at most {limit} bytes.")
+    def __init__(self, limit: int, fields: int) -> None:
+        super().__init__(Detail.HEAD_TOO_LARGE.format(limit=limit, fields=fields))
 
 
 class RequestTimeoutError(BrokerError):
     """The request did not arrive in time."""
 
-    code, status, title = "request_timeout", 408, "Request timeout"
+    code, status, title = Code.REQUEST_TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, "Request timeout"
+    headers: Mapping[str, str] = {"Connection": "close"}  # RFC 9110, section 15.5.9
 
 
 class RateLimitedError(BrokerError):
-    """The user asks for too much. ``retry_after`` is in seconds."""
+    """The user exceeds the rate limit. ``retry_after`` is in seconds."""
 
-    code, status, title = "rate_limited", 429, "Rate limited"
+    code, status, title = Code.RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            f"The rate limit is exceeded. Nothing was changed. Retry after {retry_after} seconds.",
-            retry_after=retry_after,
-        )
+        super().__init__(Detail.RATE_LIMITED.format(retry_after=retry_after), retry_after=retry_after)
 
 
 class TooManyConnectionsError(BrokerError):
-    """The process has as many clients as its file descriptors allow."""
+    """The process has as many connections as its file descriptors allow."""
 
-    code, status, title = "too_many_connections", 503, "Too many connections"
+    code, status, title = Code.TOO_MANY_CONNECTIONS, HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections"
 
-    def __init__(self) -> None:
-        super().__init__("All connections of this server are in use. Repeat the request.", retry_after=2)
+    def __init__(self, *, retry_after: int = 2) -> None:
+        super().__init__(Detail.TOO_MANY_CONNECTIONS.format(retry_after=retry_after), retry_after=retry_after)
 
 
 class StorageUnavailableError(BrokerError):
-    """The store gave no answer, or one without a clear meaning: neither a yes nor a no.
+    """The store did not respond, or not with a clear success or failure.
 
-    ``reason`` has the operation, what happened and the store's own trace id, and no URL.
+    ``reason`` has the operation, the cause and the store's own trace id, and no URL. ``retry_after`` is in seconds.
     """
 
-    code, status, title = "storage_unavailable", 503, "Storage unavailable"
+    code, status, title = Code.STORAGE_UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "Storage unavailable"
 
     def __init__(self, reason: str, *, retry_after: int = 2) -> None:
-        super().__init__(
-            "The object store did not give a usable answer. It is safe to repeat the request.",
-            reason=reason,
-            retry_after=retry_after,
-        )
+        super().__init__(Detail.STORAGE_UNAVAILABLE, reason=reason, retry_after=retry_after)
 
 
 class ObjectThrottledError(StorageUnavailableError):
-    """The store accepts fewer requests for this one object. That is not a failure of the store."""
+    """The store limits the requests for this one object. The store itself has not failed."""
 
 
 class IdentityUnavailableError(BrokerError):
-    """The identity service's keys are unavailable, so no token can be verified."""
+    """The keys of the identity service are unavailable, so that no token can be verified."""
 
-    code, status, title = "identity_unavailable", 503, "Identity service unavailable"
+    code, status = Code.IDENTITY_UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Identity service unavailable"
 
     def __init__(self, reason: str, *, retry_after: int) -> None:
-        super().__init__(
-            "The token verification keys are unavailable. Nothing was changed; try again.",
-            reason=reason,
-            retry_after=retry_after,
-        )
+        detail = Detail.KEYS_UNAVAILABLE.format(retry_after=retry_after)
+        super().__init__(detail, reason=reason, retry_after=retry_after)
 
 
 class StorageNotConfiguredError(BrokerError):
-    """The broker runs without credentials for a store."""
+    """The settings named in ``missing`` are missing, so that the broker runs without a store."""
 
-    code, status, title = "storage_not_configured", 503, "Cloud storage not configured"
+    code, status = Code.STORAGE_NOT_CONFIGURED, HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Cloud storage not configured"
 
     def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__(f"R2 credentials are missing. Please configure {', '.join(missing)}.", retry_after=60)
+        super().__init__(Detail.STORAGE_NOT_CONFIGURED.format(missing=", ".join(missing)), retry_after=60)

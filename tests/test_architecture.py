@@ -11,7 +11,21 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "broker"
 
-FLOORS = ("errors", "core", "crypto", "http_client", "settings", "auth", "store", "service", "web", "server", "cli")
+FLOORS = (
+    "error_codes",
+    "error_texts",
+    "errors",
+    "core",
+    "crypto",
+    "http_client",
+    "settings",
+    "auth",
+    "store",
+    "service",
+    "web",
+    "server",
+    "cli",
+)
 BESIDE = {"store": "auth", "metrics": "server"}
 """Packages on the floor of another, neither of which imports the other."""
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from broker.core.model import Principal
 from broker.core.strict_json import parse_object
 from broker.crypto.secrets import b64url_decode
+from broker.error_texts import Detail
 from broker.errors import IdentityUnavailableError, MalformedRequestError, UnauthenticatedError
 from broker.settings.token_rules import JwksLocation, TokenRules
 
@@ -127,7 +128,7 @@ def _require(kept: bool, reason: str) -> None:
 def _compact(authorization: Sequence[str]) -> re.Match[str]:
     """Return the token in the only Authorization field (RFC 6750 section 2.1)."""
     if len(authorization) > 1:
-        raise MalformedRequestError("The request must not have more than one Authorization field.")
+        raise MalformedRequestError(Detail.AUTHORIZATION_REPEATED)
     value = authorization[0] if authorization else ""
     _require(value != "", "the Authorization field is missing")
     _require(len(value) <= AUTHORIZATION_MAX, "the Authorization field is too long")

@@ -7,6 +7,8 @@ import unicodedata
 from typing import Literal
 from urllib.parse import quote
 
+from broker.error_texts import Rule
+
 Disposition = Literal["inline", "attachment"]
 
 FILENAME_MAX = 255
@@ -19,10 +21,10 @@ _INVISIBLE = dict.fromkeys(
     [0x061C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
 )
 _FORBIDDEN = {
-    "Cc": "control characters",
-    "Cs": "lone surrogates",
-    "Zl": "line separators",
-    "Zp": "line separators",
+    "Cc": Rule.FILENAME_CONTROLS,
+    "Cs": Rule.SURROGATES,
+    "Zl": Rule.FILENAME_SEPARATORS,
+    "Zp": Rule.FILENAME_SEPARATORS,
 }
 
 
@@ -32,21 +34,21 @@ def clean_name(name: str) -> str:
     Raises ``ValueError`` with the broken rule.
     """
     if len(name) > FILENAME_MAX:
-        raise ValueError(f"must have at most {FILENAME_MAX} characters")
+        raise ValueError(Rule.FILENAME_LENGTH.format(limit=FILENAME_MAX))
     last = name.replace("\\", "/").rpartition("/")[2]
     is_plain = name.isascii() and name.isprintable()
     cleaned = (last if is_plain else _normalized(name, last)).strip()
     if not cleaned.replace(".", "").strip():
-        raise ValueError("must contain a file name")
+        raise ValueError(Rule.FILENAME_EMPTY)
     if len(cleaned) > FILENAME_MAX:  # NFC expands some characters to three, U+1D160 for example
-        raise ValueError(f"must have at most {FILENAME_MAX} characters in NFC")
+        raise ValueError(Rule.FILENAME_NFC_LENGTH.format(limit=FILENAME_MAX))
     return cleaned
 
 
 def _normalized(name: str, last: str) -> str:
     for character in name:
-        if kind := _FORBIDDEN.get(unicodedata.category(character)):
-            raise ValueError(f"must not contain {kind}")
+        if rule := _FORBIDDEN.get(unicodedata.category(character)):
+            raise ValueError(rule)
     return unicodedata.normalize("NFC", last.translate(_INVISIBLE))
 
 

@@ -20,11 +20,3 @@ PART_MIN: Final = 5 * MIB
 
 PARTS_MAX: Final = 10_000
 """Maximum number of parts of one multipart upload."""
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes in the largest unit that expresses it exactly, such as ``5 GiB``."""
-    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB")):
-        if size >= unit and size % unit == 0:
-            return f"{size // unit} {name}"
-    return f"{size} byte{'' if size == 1 else 's'}"

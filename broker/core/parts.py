@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from broker.error_texts import LIST_MORE, Detail, Rule
 from broker.errors import Fault, PartsMissingError, SizeMismatchError
 
 from .limits import MIB, PARTS_MAX
@@ -20,7 +21,7 @@ PREFERRED_PART_SIZE: Final = 16 * MIB
 _FAULTS_MAX: Final = 100
 """Maximum number of faults in one refusal."""
 
-_RUNS_MAX: Final = 20
+_RUNS_MAX: Final = 5
 """Maximum number of runs in a list of part numbers."""
 
 
@@ -88,23 +89,22 @@ def complete(parts_plan: PartPlan, stored: Sequence[Part]) -> list[Part]:
     extra = sorted(found.keys() - sizes.keys())
     wrong = sorted(n for n, part in found.items() if sizes.get(n, part.size) != part.size)
     if extra or wrong:
-        faults = [_fault(n, f"has {found[n].size} bytes, but must have {sizes[n]}") for n in wrong]
-        faults += [_fault(number, "is not a part of this upload") for number in extra]
+        faults = [_fault(n, Rule.PART_SIZE.format(declared=sizes[n], stored=found[n].size)) for n in wrong]
+        faults += [_fault(number, Rule.PART_UNKNOWN) for number in extra]
         raise SizeMismatchError(
-            f"Stored parts do not match the upload: {listed([*wrong, *extra])}. Send them again.",
-            faults=faults[:_FAULTS_MAX],
+            Detail.PARTS_MISMATCH.format(numbers=listed([*wrong, *extra])), faults=faults[:_FAULTS_MAX]
         )
     missing = [number for number in sizes if number not in found]
     if missing:
         raise PartsMissingError(
-            f"Of {parts_plan.count} parts, these are missing: {listed(missing)}. Send them, then confirm.",
-            faults=[_fault(number, "is missing") for number in missing[:_FAULTS_MAX]],
+            Detail.PARTS_MISSING.format(count=parts_plan.count, missing=listed(missing)),
+            faults=[_fault(number, Rule.PART_MISSING) for number in missing[:_FAULTS_MAX]],
         )
     return [found[number] for number in sizes]
 
 
 def listed(numbers: Iterable[int]) -> str:
-    """Format sorted numbers as runs, such as ``1, 4-7, 9``. A list of more than 20 runs is cut."""
+    """Format sorted numbers as runs, such as ``1, 4-7, 9``. A list of more than five runs is cut."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
@@ -112,7 +112,7 @@ def listed(numbers: Iterable[int]) -> str:
         else:
             runs.append([number, number])
     words = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    return ", ".join(words[:_RUNS_MAX]) + (" and more" if len(words) > _RUNS_MAX else "")
+    return ", ".join(words[:_RUNS_MAX]) + (LIST_MORE if len(words) > _RUNS_MAX else "")
 
 
 def _fault(number: int, detail: str) -> Fault:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from broker.error_texts import Rule
+
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
@@ -28,7 +30,7 @@ def parse(data: bytes) -> Any:
     except _RuleError as error:
         rule = str(error)
     except (ValueError, RecursionError):
-        rule = "must be one JSON document in UTF-8"
+        rule = Rule.JSON
     if rule:  # raised outside of the handler: json.JSONDecodeError, also as a context, holds the document
         raise ValueError(rule)
     return document
@@ -38,7 +40,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     """Parse ``data``, which must be a JSON object; raise ``ValueError`` like ``parse``."""
     document = parse(data)
     if not isinstance(document, dict):
-        raise ValueError("must be a JSON object")  # noqa: TRY004  a rule like the others
+        raise ValueError(Rule.JSON_OBJECT)  # noqa: TRY004  a rule like the others
     return document
 
 
@@ -58,12 +60,10 @@ def decode_plain(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 
 
 def _broken_rule(text: str, document: Any) -> str | None:
-    if text.count("[") + text.count("{") > JSON_DEPTH_MAX and _nests_deeper(
-        document, JSON_DEPTH_MAX
-    ):  # fewer brackets cannot nest deeper
-        return f"must not nest deeper than {JSON_DEPTH_MAX} levels"
+    if text.count("[") + text.count("{") > JSON_DEPTH_MAX and _nests_deeper(document, JSON_DEPTH_MAX):
+        return Rule.JSON_DEPTH.format(limit=JSON_DEPTH_MAX)
     if "\\u" in text and not _is_encodable(document):
-        return "must not contain lone surrogates"
+        return Rule.SURROGATES
     return None
 
 
@@ -74,14 +74,14 @@ class _RuleError(ValueError):
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _RuleError("must not contain duplicate keys")
+        raise _RuleError(Rule.JSON_DUPLICATE_KEYS)
     return members
 
 
 def _finite(number: str) -> float:
     value = float(number)
     if not math.isfinite(value):
-        raise _RuleError("must contain finite numbers only")
+        raise _RuleError(Rule.JSON_FINITE)
     return value
 
 

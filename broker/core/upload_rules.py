@@ -8,10 +8,11 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec import Struct
 
+from broker.error_texts import Rule, shown
 from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError, UnsupportedTypeError, about
 
 from .disposition import clean_name
-from .limits import GIB, MIB, PUT_MAX, size_text
+from .limits import GIB, MIB, PUT_MAX
 from .media import parse_media_type
 from .model import FileSpec
 from .parts import PartPlan, plan
@@ -102,11 +103,13 @@ def _check(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
     filename = _apply(broken, "/filename", clean_name, declared.filename)
     media = parse_media_type(declared.content_type)
     if media is None:
-        broken.append((UnsupportedTypeError, Fault("/contentType", "must be an accepted audio, video or image type")))
+        rule = Rule.CONTENT_TYPE.format(received=shown(declared.content_type))
+        broken.append((UnsupportedTypeError, Fault("/contentType", rule)))
     if declared.size < 1:
-        broken.append((InvalidRequestError, Fault("/size", "must be at least 1 byte")))
+        broken.append((InvalidRequestError, Fault("/size", Rule.SIZE_MIN.format(received=shown(declared.size)))))
     elif declared.size > policy.max_bytes:
-        broken.append((TooLargeError, Fault("/size", f"must be at most {size_text(policy.max_bytes)}")))
+        rule = Rule.SIZE_MAX.format(limit=policy.max_bytes, received=shown(declared.size))
+        broken.append((TooLargeError, Fault("/size", rule)))
     in_parts = _in_parts(declared, policy)
     if in_parts or declared.size > PUT_MAX:
         broken += [(InvalidRequestError, fault) for fault in _multipart_faults(declared, in_parts=in_parts)]
@@ -136,13 +139,9 @@ def _in_parts(declared: Declaration, policy: UploadPolicy) -> bool:
 
 def _multipart_faults(declared: Declaration, *, in_parts: bool) -> list[Fault]:
     if not in_parts:
-        return [Fault("/multipart", f"must not be false for a file of more than {size_text(PUT_MAX)}")]
+        return [Fault("/multipart", Rule.MULTIPART_REQUIRED.format(limit=PUT_MAX))]
     checksums = {"/sha256": declared.sha256, "/md5": declared.md5}
-    return [
-        Fault(pointer, "must be left out of an upload in parts: the store cannot check it")
-        for pointer, value in checksums.items()
-        if value is not None
-    ]
+    return [Fault(pointer, Rule.CHECKSUM_IN_PARTS) for pointer, value in checksums.items() if value is not None]
 
 
 def digest(text: str, length: int) -> bytes:
@@ -152,5 +151,5 @@ def digest(text: str, length: int) -> bytes:
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != length:
-        raise ValueError(f"must be {length} bytes in base64 or hex")
+        raise ValueError(Rule.CHECKSUM.format(length=length))
     return data

@@ -1,5 +1,6 @@
 """The comparison of a staged object with its declared file."""
 
+from broker.error_texts import Detail, shown
 from broker.errors import (
     ChecksumMismatchError,
     ContentMismatchError,
@@ -15,23 +16,21 @@ from .model import Evidence, FileSpec, ObjectHead, StoredObject
 def check(file: FileSpec, head: ObjectHead | None) -> StoredObject:
     """Return the staged object if it is the declared file; else raise the error of the difference."""
     if head is None:
-        raise NotUploadedError("Nothing was uploaded yet. Send the bytes to the upload's URL, then confirm.")
+        raise NotUploadedError(Detail.NOT_UPLOADED)
     staged, first_bytes = head
     if staged.content_encoding:
-        raise EncodingMismatchError(
-            "The object was stored with a Content-Encoding. "
-            "Create a new upload and send the file's own bytes without that header."
-        )
+        raise EncodingMismatchError(Detail.CONTENT_ENCODING_STORED)
     if staged.size != file.size:
-        raise SizeMismatchError(f"The stored object has {staged.size} bytes, but {file.size} were declared.")
-    if staged.content_type != file.media_type.name:
-        raise TypeMismatchError(f"The stored object's Content-Type is not the declared {file.media_type.name}.")
+        raise SizeMismatchError(Detail.SIZE_MISMATCH.format(declared=file.size, stored=staged.size))
+    declared = file.media_type.name
+    if staged.content_type != declared:
+        raise TypeMismatchError(Detail.TYPE_MISMATCH.format(declared=declared, stored=shown(staged.content_type)))
     if file.md5 and staged.etag != file.md5.hex():
-        raise ChecksumMismatchError("The stored object's MD5 is not the declared one.")
+        raise ChecksumMismatchError(Detail.MD5_MISMATCH)
     if file.sha256 and staged.sha256 not in (None, file.sha256):
-        raise ChecksumMismatchError("The stored object's SHA-256 is not the declared one.")
+        raise ChecksumMismatchError(Detail.SHA256_MISMATCH)
     if not file.media_type.matches(first_bytes):
-        raise ContentMismatchError(f"The first bytes of the stored object are not {file.media_type.name}.")
+        raise ContentMismatchError(Detail.CONTENT_MISMATCH.format(declared=declared))
     return staged
 
 

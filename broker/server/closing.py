@@ -5,7 +5,6 @@ import contextlib
 import selectors
 import socket
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -51,6 +50,7 @@ def shut_down_if_silent(transport: asyncio.Transport) -> bool:
 def answer(error: BrokerError, identity: str, fields: Sequence[Field]) -> bytes:
     """Return the last answer of a connection, with ``fields`` in its head."""
     body = msgspec.json.encode(problem(error, identity))
+    closing = {"Connection": "close", **error.headers}
     head = [
         *fields,
         *ALWAYS,
@@ -58,9 +58,7 @@ def answer(error: BrokerError, identity: str, fields: Sequence[Field]) -> bytes:
         (b"cache-control", b"no-store"),
         (b"x-request-id", identity.encode()),
         (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
+        *((name.lower().encode(), value.encode()) for name, value in closing.items()),
     ]
-    if error.retry_after is not None:
-        head.append((b"retry-after", b"%d" % error.retry_after))
-    status = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()
+    status = f"HTTP/1.1 {error.status} {error.status.phrase}".encode()
     return b"\r\n".join((status, *(b"%b: %b" % field for field in head), b"", body))

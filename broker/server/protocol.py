@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import httptools
 
+from broker.error_texts import Detail, shown
 from broker.errors import (
     BrokerError,
     HeadTooLargeError,
@@ -105,7 +106,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, BrokerError) else MalformedRequestError("This is no HTTP request."))
+            self._refuse(cause if isinstance(cause, BrokerError) else MalformedRequestError(Detail.HTTP_MALFORMED))
         except HeadTooLargeError as error:
             self._refuse(error)
 
@@ -123,7 +124,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
         self._field_bytes += len(name) + len(value) + 4
         if self._field_bytes > HEAD_MAX or len(self.headers) > FIELDS_MAX:
-            raise HeadTooLargeError(HEAD_MAX)
+            raise HeadTooLargeError(HEAD_MAX, FIELDS_MAX)
         if name in _FRAMING:
             self._frame(name, value)
 
@@ -136,7 +137,7 @@ class HttpProtocol(HttpToolsProtocol):
             case b"content-length":
                 self._body_length = int(value)  # httptools lets only digits pass
             case _:  # Transfer-Encoding: chunked bodies bring trailers, and two ways to say where a request ends
-                raise LengthRequiredError("A body must have a Content-Length and no Transfer-Encoding.")
+                raise LengthRequiredError(Detail.LENGTH_REQUIRED)
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
@@ -245,14 +246,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _check_head(self, version: str) -> None:
         if version not in ("1.1", "1.0"):
-            raise MalformedRequestError("The request must be HTTP/1.1.")
+            raise MalformedRequestError(Detail.HTTP_VERSION.format(received=shown(version)))
         if self._hosts > 1 or self._hosts < (version == "1.1"):
-            raise MalformedRequestError("The request must have one valid Host.")  # RFC 9112, section 3.2
+            raise MalformedRequestError(Detail.HOST)  # RFC 9112, section 3.2
 
     def _feed(self, data: bytes) -> None:
         self.parser.feed_data(data)
         if self._received > HEAD_MAX:
-            raise HeadTooLargeError(HEAD_MAX)
+            raise HeadTooLargeError(HEAD_MAX, FIELDS_MAX)
         if self._is_idle and self._timer is None:
             self._arm(HEAD_DEADLINE)
 
@@ -266,7 +267,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _is_late(self) -> None:
         if self._received:
-            self._refuse(RequestTimeoutError(f"The head must arrive within {HEAD_DEADLINE:.0f} seconds."))
+            self._refuse(RequestTimeoutError(Detail.HEAD_TIMEOUT.format(seconds=round(HEAD_DEADLINE))))
         elif not shut_down_if_silent(self.transport):
             self._arm(_UNREAD)
         else:

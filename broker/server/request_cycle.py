@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from broker.error_texts import Detail
 from broker.errors import RequestTimeoutError
 
 from .uvicorn_internals import STATUS_LINE, RequestResponseCycle
@@ -37,7 +38,7 @@ class RequestCycle(RequestResponseCycle):
             async with asyncio.timeout_at(self._body_by):
                 return await super().receive()
         except TimeoutError:
-            raise RequestTimeoutError(f"The body must arrive within {BODY_DEADLINE:.0f} seconds.") from None
+            raise RequestTimeoutError(Detail.BODY_TIMEOUT.format(seconds=round(BODY_DEADLINE))) from None
 
     async def send(self, message: Any) -> None:
         """Take the answer's head, then its body. An answer that is not whole, or has no body, is uvicorn's to frame."""

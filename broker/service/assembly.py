@@ -1,4 +1,4 @@
-"""The parts of one deployment, put together from its settings: the only place that chooses implementations."""
+"""Composition: builds the parts of one deployment from its settings. No other module chooses implementations."""
 
 import time
 from collections.abc import Callable
@@ -40,8 +40,8 @@ class Services:
 class Deployment:
     """The parts of one process.
 
-    Without a configured store, ``services`` and ``store`` are ``None``. ``staging_store`` is the store as the staging
-    bucket's own credentials access it, ``None`` without such credentials. ``clock`` returns the seconds since the Unix
+    Without a configured store, ``services`` and ``store`` are ``None``. ``staging_store`` uses the credentials of the
+    staging bucket, and is ``None`` if that has no credentials of its own. ``clock`` returns the seconds since the Unix
     epoch.
     """
 
@@ -81,7 +81,7 @@ def assemble(
 
 
 def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:
-    """Return the store, and the same with the staging bucket's own credentials, if it has any."""
+    """Return the store, and the store with the staging bucket's own credentials, if it has any."""
     ready, staging = (
         S3ObjectStore(
             _presigner(store, credentials),
@@ -100,17 +100,18 @@ def _presigner(store: StoreSettings, credentials: Credentials) -> Presigner:
 
 def _services(
     settings: Settings,
-    place: StoreSettings,
+    configured: StoreSettings,
     store: ObjectStore,
     receipts: Receipts,
     clock: Callable[[], float],
 ) -> Services:
-    layout = Layout(place.bucket, place.staging_bucket, place.endpoint, place.public_url)
+    """Return the use cases with all their collaborators."""
+    layout = Layout(configured.bucket, configured.staging_bucket, configured.endpoint, configured.public_url)
     deletion = Deletion(store, layout)
     objects = Objects(store=store, layout=layout, deletion=deletion, clock=clock)
-    presigner = _presigner(place, place.staging_credentials)
+    presigner = _presigner(configured, configured.staging_credentials)
     multiparts = Multiparts(store=store, layout=layout, presigner=presigner, policy=settings.uploads, clock=clock)
-    upload_is_evidence = dialect_of(place.endpoint).checks_uploads and settings.sha256_evidence is Evidence.UPLOAD
+    upload_is_evidence = dialect_of(configured.endpoint).checks_uploads and settings.sha256_evidence is Evidence.UPLOAD
     uploads = Uploads(
         store=store,
         layout=layout,
@@ -133,7 +134,7 @@ def _services(
     downloads = Downloads(
         objects=objects,
         layout=layout,
-        presigner=_presigner(place, place.credentials),
+        presigner=_presigner(configured, configured.credentials),
         policy=settings.downloads,
         clock=clock,
     )

@@ -1,39 +1,39 @@
-"""Work on many items of one request: a bounded number at once, and no more of it for a request that is refused."""
+"""Work on the many items of one request, with a bounded number at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
 CONCURRENCY: Final = 8
-"""Items of one request that are worked on at once. What one request asks of the store is bounded by it."""
+"""Items of one request that are in progress at once. It bounds the load of one request on the store."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """The result of ``work`` for each item, in order. After the first failure no item is begun, and it is raised.
+    """Return the result of ``work`` for each item, in order.
 
-    What is under way then ends by itself, in its own time: a call of the store that is cancelled costs its connection,
-    and to make another is dearer than the call.
+    After the first failure no further item is started, and the failure is raised. Items in progress still finish: a
+    cancelled call of the store costs its connection, and a new connection is dearer than the call.
     """
-    waiting = list(enumerate(items))
+    numbered = list(enumerate(items))
     results: dict[int, R] = {}
     failures: list[Exception] = []
-    queue = iter(waiting)
+    queue = iter(numbered)
 
     async def worker() -> None:
         for index, item in queue:
             try:
                 results[index] = await work(item)
-            except Exception as error:  # noqa: BLE001  whatever it is, it is raised below
+            except Exception as error:  # noqa: BLE001  every exception is raised below
                 failures.append(error)
             if failures:
                 return
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(CONCURRENCY, len(waiting))):
+        for _ in range(min(CONCURRENCY, len(numbered))):
             group.create_task(worker())
     if failures:
         raise failures[0]
-    return [results[index] for index, _ in waiting]
+    return [results[index] for index, _ in numbered]

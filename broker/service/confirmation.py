@@ -1,9 +1,9 @@
-"""Confirmation: join the parts, check what is staged, promote it, and give the track-ready answer.
+"""Confirmation of an upload: complete its parts, verify the staged object, promote it, sign the receipt.
 
 Rules of this module
-- A tombstone where the upload was staged wins over everything else that is found.
-- The answer to an upload that is ready is made from the ready object alone, so that it never says more than what was
-  checked when it was promoted.
+- A tombstone in place of the staged object takes precedence over every other finding.
+- The response for a ready upload is made from the ready object alone, so that it states only what was verified when
+  the object was promoted.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import binascii
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from broker.core.model import Evidence, ObjectHead, StoredObject, TrackReady, Up
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
 from broker.crypto.receipts import Receipts
+from broker.error_texts import Detail
 from broker.errors import StorageUnavailableError, UploadDeletedError, UploadExpiredError
 from broker.store.port import QUICK_COPY_MAX, ObjectStore
 
@@ -33,11 +34,12 @@ log = logging.getLogger("broker.service")
 _SHA256: Final = "sha256"
 _EVIDENCE: Final = "sha256-evidence"
 _EVIDENCES: Final = frozenset(Evidence)
+_NO_EVIDENCE: Final = "the store returned no SHA-256 of an object whose client declared one"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedUpload:
-    """A track-ready upload with its public URL, if the bucket has one, and its receipt."""
+    """A track-ready upload with its receipt, and its public URL if the bucket has one."""
 
     track: TrackReady
     url: str | None
@@ -45,93 +47,89 @@ class ConfirmedUpload:
 
 
 Confirmation = ConfirmedUpload | Promoting
-"""What a confirm ends in, when nothing is wrong: the answer, or the request to confirm again."""
+"""The result of a confirm: the ready upload, or the progress of a promotion that needs another confirm."""
 
 
+@dataclass(frozen=True, slots=True)
 class Confirmer:
     """Confirms the uploads of one deployment.
 
-    ``upload_is_evidence``: the store is known to refuse other bytes than the signed checksum's, and that is enough.
+    ``upload_is_evidence``: the store is known to refuse bytes that do not match the signed checksum, and the deployment
+    accepts that as evidence. ``clock`` returns the seconds since the Unix epoch.
     """
 
-    def __init__(
-        self,
-        *,
-        store: ObjectStore,
-        layout: Layout,
-        multiparts: Multiparts,
-        promotion: Promotion,
-        receipts: Receipts,
-        upload_is_evidence: bool,
-        clock: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._layout = layout
-        self._multiparts = multiparts
-        self._promotion = promotion
-        self._receipts = receipts
-        self._upload_is_evidence = upload_is_evidence
-        self._clock = clock
-        self._has_warned = False
+    store: ObjectStore
+    layout: Layout
+    multiparts: Multiparts
+    promotion: Promotion
+    receipts: Receipts
+    upload_is_evidence: bool
+    clock: Callable[[], float]
+    _logged: set[str] = field(default_factory=set, init=False)
 
     async def confirm(self, upload: Upload) -> Confirmation:
-        """Confirm the upload; see ``Uploads.confirm`` for what it raises.
+        """Confirm the upload; ``Uploads.confirm`` lists the errors.
 
-        One place at the store is held from the first look to the end of a quick copy, so that no confirm is begun that
-        is not finished. What takes long gives it back.
+        One slot of the store is held from the first request to the end of a quick copy, so that a confirm which starts
+        also finishes. Long work gives the slot back.
         """
-        async with self._store.place():
-            ready, staged = await asyncio.gather(self._store.head(self._layout.ready(upload)), self._look(upload))
-            if confirmed := await self._settled(upload, staged and staged.stored, ready):
+        async with self.store.place():
+            ready, staged = await asyncio.gather(self.store.head(self.layout.ready(upload)), self._read_staged(upload))
+            if confirmed := await self._finished(upload, staged and staged.stored, ready):
                 return confirmed
-            if upload.is_expired(self._clock()):
-                raise UploadExpiredError("The upload was not confirmed in time. Start a new one.")
+            if upload.is_expired(self.clock()):
+                raise UploadExpiredError(Detail.UPLOAD_EXPIRED)
             if not _takes_long(upload, staged):
-                return await self._promoted(upload, staged)
-        return await self._promoted(upload, staged or await self._joined(upload))
+                return await self._promote(upload, staged)
+        return await self._promote(upload, staged or await self._complete_parts(upload))
 
-    async def _promoted(self, upload: Upload, staged: ObjectHead | None) -> Confirmation:
-        """Check what is ``staged``, and copy it to where it is ready."""
-        checked = check(upload.file, staged)
-        proof = evidence(upload.file, checked, upload_counts=self._upload_is_evidence)
-        source, target = self._layout.staged(upload), self._layout.ready(upload)
-        promoted = await self._promotion.promote(source, checked, target, self._ready_headers(upload, proof))
+    async def _promote(self, upload: Upload, staged: ObjectHead | None) -> Confirmation:
+        """Verify the staged object, and copy it to its ready key."""
+        verified = check(upload.file, staged)
+        proof = evidence(upload.file, verified, upload_counts=self.upload_is_evidence)
+        source, target = self.layout.staged(upload), self.layout.ready(upload)
+        promoted = await self.promotion.promote(source, verified, target, self._ready_headers(upload, proof))
         if isinstance(promoted, Promoting):
             return promoted
         if promoted:
             return self._confirmed(upload, promoted.etag, promoted.last_modified, proof)
-        return await self._promoted_by_another(upload)
+        return await self._resolve_conflict(upload)
 
-    async def _look(self, upload: Upload) -> ObjectHead | None:
-        source = self._layout.staged(upload)
-        return await self._store.first_bytes(source, SNIFF_BYTES, checksum=upload.file.sha256 is not None)
+    async def _read_staged(self, upload: Upload) -> ObjectHead | None:
+        source = self.layout.staged(upload)
+        return await self.store.first_bytes(source, SNIFF_BYTES, checksum=upload.file.sha256 is not None)
 
-    async def _settled(
+    async def _finished(
         self, upload: Upload, staged: StoredObject | None, ready: StoredObject | None
     ) -> ConfirmedUpload | None:
-        """The answer if the upload is ready; raises ``UploadDeletedError`` if it was deleted."""
+        """Return the result if the upload is ready; raise ``UploadDeletedError`` if it was deleted."""
         if is_tombstone(staged):
-            if ready:  # a copy that began before the tombstone ended after the deletion
-                await self._store.delete(self._layout.ready(upload))
+            if ready:  # a copy that started before the tombstone ended after the deletion
+                await self.store.delete(self.layout.ready(upload))
             raise UploadDeletedError
-        return self._found(upload, ready) if ready else None
+        if ready is None:
+            return None
+        return self._confirmed(upload, ready.etag, ready.last_modified, _stored_evidence(upload, ready.metadata))
 
-    async def _joined(self, upload: Upload) -> ObjectHead:
-        """What is staged once the parts are joined, by us or by another process."""
-        await self._multiparts.join(upload)
-        staged = await self._look(upload)
+    async def _complete_parts(self, upload: Upload) -> ObjectHead:
+        """Return the staged object after its parts were completed, by this or by another process."""
+        await self.multiparts.complete(upload)
+        staged = await self._read_staged(upload)
         if staged is None:
-            raise UploadExpiredError("The upload's parts were removed. Start a new one.")
+            raise UploadExpiredError(Detail.PARTS_REMOVED)
         if is_tombstone(staged.stored):
             raise UploadDeletedError
         return staged
 
-    async def _promoted_by_another(self, upload: Upload) -> ConfirmedUpload:
-        """A condition of the copy failed: another process was first, or the staged object is gone or replaced."""
+    async def _resolve_conflict(self, upload: Upload) -> ConfirmedUpload:
+        """Return the result of another process, after a condition of the copy failed.
+
+        Raises ``StorageUnavailableError`` when the staged object was replaced or removed instead.
+        """
         ready, staged = await asyncio.gather(
-            self._store.head(self._layout.ready(upload)), self._store.head(self._layout.staged(upload))
+            self.store.head(self.layout.ready(upload)), self.store.head(self.layout.staged(upload))
         )
-        confirmed = await self._settled(upload, staged, ready)
+        confirmed = await self._finished(upload, staged, ready)
         if confirmed is None:
             raise StorageUnavailableError("the staged object changed while it was confirmed")
         return confirmed
@@ -139,7 +137,7 @@ class Confirmer:
     def _ready_headers(self, upload: Upload, proof: Evidence | None) -> dict[str, str]:
         headers = {
             "content-type": upload.file.media_type.name,
-            "cache-control": self._layout.cache_control(),
+            "cache-control": self.layout.cache_control(),
             "x-amz-meta-owner": quote(upload.owner, safe=""),
             "x-amz-meta-filename": quote(upload.file.filename, safe=""),
         }
@@ -147,32 +145,28 @@ class Confirmer:
             headers[f"x-amz-meta-{_SHA256}"] = base64.b64encode(upload.file.sha256).decode()
             headers[f"x-amz-meta-{_EVIDENCE}"] = proof
         elif upload.file.sha256:
-            self._warn()
+            self._warn_once(_NO_EVIDENCE)
         return headers
 
-    def _warn(self) -> None:
-        """Log once in a process that the store gives no evidence for checksums."""
-        if not self._has_warned:
-            self._has_warned = True
-            reason = "the store returned no SHA-256 of an object whose client declared one"
+    def _warn_once(self, reason: str) -> None:
+        """Log the first time in this process that a declared checksum has no evidence."""
+        if reason not in self._logged:
+            self._logged.add(reason)
             log.warning(json.dumps({"event": "broker.checksum_unproven", "reason": reason}))
 
-    def _found(self, upload: Upload, ready: StoredObject) -> ConfirmedUpload:
-        return self._confirmed(upload, ready.etag, ready.last_modified, _proof(upload, ready.metadata))
-
     def _confirmed(self, upload: Upload, etag: str, confirmed_at: int, proof: Evidence | None) -> ConfirmedUpload:
-        key = self._layout.ready(upload).key
+        key = self.layout.ready(upload).key
         track = TrackReady(upload, key, etag, confirmed_at, upload.file.sha256 if proof else None, proof)
-        return ConfirmedUpload(track, self._layout.url(key), self._receipts.sign(track))
+        return ConfirmedUpload(track, self.layout.url(key), self.receipts.sign(track))
 
 
 def _takes_long(upload: Upload, staged: ObjectHead | None) -> bool:
-    """Whether parts must be joined first, or the copy is not a quick one."""
+    """Return whether parts must be completed first, or the copy is not a quick one."""
     return upload.multipart is not None if staged is None else staged.stored.size > QUICK_COPY_MAX
 
 
-def _proof(upload: Upload, metadata: Mapping[str, str]) -> Evidence | None:
-    """The evidence that was found when the object was promoted, if it was for this upload's checksum."""
+def _stored_evidence(upload: Upload, metadata: Mapping[str, str]) -> Evidence | None:
+    """Return the evidence that the promotion stored with the object, if it is for the checksum of this upload."""
     try:
         digest = base64.b64decode(metadata.get(_SHA256, ""), validate=True)
     except binascii.Error:

@@ -1,10 +1,11 @@
-"""Signed download links to ready objects, and to nothing else.
+"""Presigned download links to ready objects, and to no other objects.
 
-Links are stable: the signing time is floored to a window and the lifetime lengthened by it. All who ask within one
-window get the same URL, so caches hit, and no link lives shorter than was asked.
+Links are stable: the signing time is rounded down to a window, and the lifetime is extended by the window. All requests
+within one window get the same URL, so that caches work, and no link expires earlier than requested.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ from broker.core.layout import Layout
 from broker.core.media import is_media_extension
 from broker.core.model import Principal
 from broker.crypto.presigner import Presigner
+from broker.error_texts import Detail
 from broker.errors import ForbiddenError, NotFoundError
 
 from .batches import for_each
@@ -22,7 +24,7 @@ from .objects import Objects, check_keys
 
 
 class LinkOptions(Struct, frozen=True):
-    """What is asked of a link. ``expires_in`` is in seconds, ``None`` for the deployment's own lifetime."""
+    """Options of a link. ``expires_in`` is in seconds, ``None`` for the deployment's own lifetime."""
 
     expires_in: int | None = None
     disposition: Disposition | None = None
@@ -30,7 +32,7 @@ class LinkOptions(Struct, frozen=True):
 
 
 class Link(Struct, frozen=True):
-    """A signed download link. ``stable_for`` is the seconds until the same request gets another URL."""
+    """A presigned download link. ``stable_for`` is the seconds until the same request gets a new URL."""
 
     key: str
     url: str
@@ -38,65 +40,57 @@ class Link(Struct, frozen=True):
     stable_for: int
 
 
+@dataclass(frozen=True, slots=True)
 class Downloads:
-    """The use cases of downloads."""
+    """The use cases of downloads. ``clock`` returns the seconds since the Unix epoch."""
 
-    def __init__(
-        self,
-        *,
-        objects: Objects,
-        layout: Layout,
-        presigner: Presigner,
-        policy: DownloadPolicy,
-        clock: Callable[[], float],
-    ) -> None:
-        self._objects = objects
-        self._layout = layout
-        self._presigner = presigner
-        self.policy = policy
-        self._clock = clock
+    objects: Objects
+    layout: Layout
+    presigner: Presigner
+    policy: DownloadPolicy
+    clock: Callable[[], float]
 
     async def link(self, principal: Principal, key: str, options: LinkOptions) -> Link:
-        """A link to ``key``; raises ``NotFoundError`` or ``ForbiddenError``.
+        """Return a link to ``key``; raise ``NotFoundError`` or ``ForbiddenError``.
 
-        Needs the store only where access depends on the object's owner.
+        It needs the store only where access depends on the object's owner.
         """
         if not object_keys.is_ready_key(key):
-            raise NotFoundError("There is no such object.")
+            raise NotFoundError(Detail.OBJECT_NOT_FOUND)
         await self._authorize(principal, (key,))
-        return self._sign(key, options, int(self._clock()))
+        return self._presign(key, options, int(self.clock()))
 
-    async def links(self, principal: Principal, wanted: Sequence[str], options: LinkOptions) -> list[Link]:
-        """Links to all of ``wanted``, in order; one that is refused refuses them all."""
-        check_keys(wanted)
-        await self._authorize(principal, wanted)
-        now = int(self._clock())
-        return [self._sign(key, options, now) for key in wanted]
+    async def links(self, principal: Principal, keys: Sequence[str], options: LinkOptions) -> list[Link]:
+        """Return links to all of ``keys``, in order; an error for one key is the error for all."""
+        check_keys(keys)
+        await self._authorize(principal, keys)
+        now = int(self.clock())
+        return [self._presign(key, options, now) for key in keys]
 
-    def needs_look(self, principal: Principal) -> bool:
-        """Whether each link needs a look at the store, because access depends on the object's owner."""
+    def needs_owner(self, principal: Principal) -> bool:
+        """Return whether each link needs a request to the store, because access depends on the object's owner."""
         return self.policy.access is DownloadAccess.OWNER and not principal.is_service
 
-    async def _authorize(self, principal: Principal, wanted: Sequence[str]) -> None:
+    async def _authorize(self, principal: Principal, keys: Sequence[str]) -> None:
         allowed = may_download(principal, self.policy.access)
         if allowed is False:
-            raise ForbiddenError("Download links are for the service.")
+            raise ForbiddenError(Detail.DOWNLOAD_FORBIDDEN)
         if allowed is None:
-            await for_each(set(wanted), lambda key: self._objects.get(principal, key))
+            await for_each(set(keys), lambda key: self.objects.get(principal, key))
 
-    def _sign(self, key: str, options: LinkOptions, now: int) -> Link:
+    def _presign(self, key: str, options: LinkOptions, now: int) -> Link:
         window = self.policy.window
         start = now - now % window if window else now
         lifetime = (options.expires_in or self.policy.url_lifetime) + window
-        ref, query = self._layout.object(key), _overrides(key, options)
-        url = self._presigner.presign("GET", ref, now=start, expires_in=lifetime, query=query)
+        ref, query = self.layout.object(key), _overrides(key, options)
+        url = self.presigner.presign("GET", ref, now=start, expires_in=lifetime, query=query)
         return Link(key, url, start + lifetime, start + window - now)
 
 
 def _overrides(key: str, options: LinkOptions) -> dict[str, str]:
-    """The response headers that the link signs (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
+    """Return the response headers that the link signs (docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
 
-    An object that the broker did not promote may be anything: it is never shown, only saved.
+    An object that the broker did not promote may have any content: browsers save it and never show it.
     """
     if not is_media_extension(object_keys.extension(key)):
         return {

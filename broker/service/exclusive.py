@@ -1,59 +1,60 @@
-"""One at a time for each name: an abort waits for a confirm of the same upload in this process, and the reverse.
+"""A lock for each name: an abort waits for a confirm of the same upload in this process, and the reverse.
 
-It makes answers in one process agree with each other. That a deletion is final does not rest on it: other processes
-have no part in it, and ``deletion`` holds without it.
+It makes the responses of one process consistent. A deletion is final without it: other processes do not share the lock,
+and ``deletion`` does not depend on it.
 """
 
 import asyncio
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final
 
-PATIENCE: Final = 3.0
-"""Seconds to wait for one's turn. Then one goes on all the same: a promotion in ranges may take far longer."""
+LOCK_TIMEOUT: Final = 3.0
+"""Seconds to wait for a lock. Then the work continues without it: a promotion in ranges may take far longer."""
 
 
+@dataclass(frozen=True, slots=True)
 class Exclusive:
-    """A turn for each name; what is kept of a name is there while somebody has its turn or waits for it."""
+    """Locks by name. The lock of a name exists while it is held or waited for."""
 
-    def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+    _locks: dict[str, tuple[asyncio.Lock, int]] = field(default_factory=dict, init=False)
 
-    def turn(self, name: str) -> "_Turn":
-        """The turn of ``name``; ``async with`` holds it, if it comes in time."""
-        return _Turn(self._locks, name)
+    def lock(self, name: str) -> "_Lock":
+        """Return the lock of ``name``; ``async with`` holds it, unless it times out."""
+        return _Lock(self._locks, name)
 
 
-class _Turn:
-    """One who waits for the lock of a name, or has it. The lock is kept with how many there are of them."""
+class _Lock:
+    """One user of the lock of a name. The lock is stored with the number of its users."""
 
     def __init__(self, locks: dict[str, tuple[asyncio.Lock, int]], name: str) -> None:
         self._locks = locks
         self._name = name
         self._lock, count = locks.get(name) or (asyncio.Lock(), 0)
-        self._is_ours = False
+        self._is_held = False
         locks[name] = (self._lock, count + 1)
 
     async def __aenter__(self) -> None:
         if not self._lock.locked():
-            self._is_ours = await self._lock.acquire()  # which waits for nothing
+            self._is_held = await self._lock.acquire()  # returns at once
             return
         try:
-            async with asyncio.timeout(PATIENCE):
-                self._is_ours = await self._lock.acquire()
+            async with asyncio.timeout(LOCK_TIMEOUT):
+                self._is_held = await self._lock.acquire()
         except TimeoutError:
             pass
         except BaseException:
-            self._leave()
+            self._remove_user()
             raise
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._is_ours:
+        if self._is_held:
             self._lock.release()
-        self._leave()
+        self._remove_user()
 
-    def _leave(self) -> None:
+    def _remove_user(self) -> None:
         _, count = self._locks[self._name]
         if count > 1:
             self._locks[self._name] = (self._lock, count - 1)

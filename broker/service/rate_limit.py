@@ -1,12 +1,13 @@
-"""The rate limit of a user: what calls cost the broker and the store, a minute, and no more than that at once.
+"""The rate limit of a user: the cost that requests have for the broker and the store, per minute.
 
-A request costs 1, each further file or key in it 1 more, and each call of the store that it makes 1 more (``Cost``). A
-service has no limit. Each process counts for itself.
+A request costs 1, each further file or key in it 1 more, and each call of the store that it makes 1 more (``Cost``).
+Services have no limit. Each process counts on its own.
 """
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -14,12 +15,17 @@ from broker.core.model import Principal
 from broker.errors import RateLimitedError
 
 _MINUTE: Final = 60.0
-_ROUNDING: Final = 1e-6  # seconds
+"""Seconds in which a full bucket is filled."""
+
+_ROUNDING: Final = 1e-6
+"""Seconds that floating-point arithmetic may be off."""
+
 _SUBJECTS: Final = 100_000
+"""Subjects that are kept in memory at most."""
 
 
 class Cost(IntEnum):
-    """Calls of the store, at most, that one item of a request makes."""
+    """Calls of the store that one item of a request makes at most."""
 
     CREATE_IN_PARTS = 1
     """CreateMultipartUpload."""
@@ -27,39 +33,45 @@ class Cost(IntEnum):
     RETRY_CREATE_IN_PARTS = 3
     """ListMultipartUploads, HeadObject and CreateMultipartUpload."""
 
-    LOOK_AT_UPLOAD = 3
+    UPLOAD_STATUS = 3
     """Two HeadObject and one ListParts."""
 
     CONFIRM = 4
-    """HeadObject, GetObject, HeadObject for a checksum, CopyObject. Parts and ranges add to it what size they have."""
+    """HeadObject, GetObject, HeadObject for a checksum, CopyObject. Parts and ranges add calls that are not counted."""
 
     DELETE = 6
-    """One HeadObject or two, PutObject, two ListMultipartUploads, DeleteObject. What the lists find adds to it."""
+    """One HeadObject or two, PutObject, two ListMultipartUploads, DeleteObject. Aborts add calls that are not counted.
+    """
 
-    LOOK_AT_OBJECT = 1
-    """HeadObject; so does each link where access depends on the owner."""
+    READ_OBJECT = 1
+    """HeadObject; also for each link where access depends on the owner."""
 
 
+@dataclass(slots=True)
 class RateLimit:
     """A bucket of ``per_minute`` for each user, filled evenly; 0 sets no limit.
 
-    A bucket is the instant at which it will be full again (the generic cell rate algorithm, ITU-T I.371).
+    A bucket is stored as the instant at which it is full again (the generic cell rate algorithm, ITU-T I.371).
+    ``clock`` returns seconds that never go back.
     """
 
-    def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval = _MINUTE / per_minute if per_minute else 0.0
-        self._clock = clock
-        self._full_at: dict[str, float] = {}
+    per_minute: int
+    clock: Callable[[], float] = time.monotonic
+    _interval: float = field(init=False)
+    _full_at: dict[str, float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._interval = _MINUTE / self.per_minute if self.per_minute else 0.0
 
     def spend(self, principal: Principal, amount: int = 1) -> None:
-        """Take ``amount``, or all there can ever be.
+        """Take ``amount`` from the user's bucket, at most a full bucket.
 
-        Raises ``RateLimitedError`` when there is not as much, and takes nothing.
+        Raises ``RateLimitedError``, and takes nothing, when the bucket has less.
         """
         self._take(principal, min(amount * self._interval, _MINUTE))
 
     def spend_more(self, principal: Principal, amount: int) -> None:
-        """Take ``amount`` for a request that took 1 before, or all there can ever be beside that.
+        """Take ``amount`` for a request that took 1 before, at most the rest of a full bucket.
 
         Raises ``RateLimitedError``.
         """
@@ -68,16 +80,16 @@ class RateLimit:
     def _take(self, principal: Principal, cost: float) -> None:
         if principal.is_service or not self._interval:
             return
-        now = self._clock()
+        now = self.clock()
         full_at = max(self._full_at.get(principal.subject, now), now) + cost
         if full_at - now > _MINUTE + _ROUNDING:
             raise RateLimitedError(math.ceil(full_at - now - _MINUTE))
         if len(self._full_at) >= _SUBJECTS:
-            self._forget(now)
+            self._remove_full_buckets(now)
         self._full_at[principal.subject] = full_at
 
-    def _forget(self, now: float) -> None:
-        """Those whose buckets are full again; when there are none, all: memory is bounded before all else."""
+    def _remove_full_buckets(self, now: float) -> None:
+        """Remove the buckets that are full again; if none is, remove all, since memory must stay bounded."""
         self._full_at = {subject: full_at for subject, full_at in self._full_at.items() if full_at > now}
         if len(self._full_at) >= _SUBJECTS:
             self._full_at.clear()

@@ -1,23 +1,24 @@
-"""One run for all who ask for the same at the same time."""
+"""One run for all concurrent callers with the same key."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
 class SingleFlight(Generic[T]):
-    """Callers that come while a run for their key is under way get that run's outcome.
+    """Gives callers that arrive during a run for their key the result of that run.
 
-    A caller that is cancelled leaves the run to the others; the run ends by its own deadline.
+    The cancellation of one caller does not cancel the run; the run ends by its own deadline.
     """
 
-    def __init__(self) -> None:
-        self._runs: dict[str, asyncio.Task[T]] = {}
+    _runs: dict[str, asyncio.Task[T]] = field(default_factory=dict, init=False)
 
     async def join(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The outcome of the run for ``key``, started by ``start`` when there is none."""
+        """Return the result of the run for ``key``; call ``start`` to begin one if none is in progress."""
         run = self._runs.get(key)
         if run is None:
             run = self._runs[key] = asyncio.create_task(start())
@@ -26,7 +27,7 @@ class SingleFlight(Generic[T]):
         return await asyncio.shield(run)
 
 
-def _retrieve(run: "asyncio.Task[T]") -> None:
-    """An outcome that nobody waits for any more is no unhandled error."""
+def _retrieve(run: "asyncio.Task[Any]") -> None:
+    """Retrieve the exception of a run, so that asyncio does not log it when all callers were cancelled."""
     if not run.cancelled():
         run.exception()

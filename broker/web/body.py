@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from broker.core import strict_json
+from broker.error_texts import JSON_TYPES, Detail, Rule, shown
 from broker.errors import (
     Fault,
     InvalidRequestError,
@@ -29,7 +30,12 @@ _JSON = b"application/json"
 _IN_UTF_8 = (b"", b"charset=utf-8", b'charset="utf-8"')
 
 _MESSAGE = re.compile(r"(.*?)(?: - at `\$([\w.\[\]]*)`)?", re.DOTALL | re.ASCII)
+_TYPE = re.compile(r"Expected `(.*)`, got `(\w*)`", re.ASCII)
+_TOO_LONG = re.compile(r"Expected `array` of length <= (\d+)", re.ASCII)
+_EMPTY = "Expected `array` of length >= 1"
+_MISSING = "Object missing required field `"
 _UNKNOWN = "Object contains unknown field `"
+_ENUM = "Invalid enum value"
 
 
 async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
@@ -50,7 +56,7 @@ async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
-            raise MalformedRequestError("The body ended early.")
+            raise MalformedRequestError(Detail.BODY_INCOMPLETE)
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
     data = b"".join(pieces)
@@ -63,7 +69,7 @@ def parse(data: bytes) -> Any:
     try:
         return strict_json.parse(data)
     except ValueError as error:
-        raise MalformedRequestError(f"The body {error}.") from None
+        raise MalformedRequestError(Detail.BODY.format(rule=error)) from None
 
 
 async def read_optional_json(request: Request) -> Any:
@@ -85,12 +91,12 @@ def convert(document: Any, kind: type[T]) -> T:
 
 def _check_form(fields: Mapping[bytes, bytes]) -> None:
     if b"transfer-encoding" in fields or b"content-length" not in fields:
-        raise LengthRequiredError("The request must have a Content-Length.")
+        raise LengthRequiredError(Detail.LENGTH_REQUIRED)
     if fields.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise UnsupportedBodyError("The body must not be compressed.")
+        raise UnsupportedBodyError(Detail.CONTENT_ENCODING)
     given = fields.get(b"content-type", b"")
     if given != _JSON and not _is_json(given):
-        raise UnsupportedBodyError("The body must be application/json in UTF-8.")
+        raise UnsupportedBodyError(Detail.CONTENT_TYPE)
 
 
 def _is_json(media_type: bytes) -> bool:
@@ -100,24 +106,34 @@ def _is_json(media_type: bytes) -> bool:
 
 def _check_length(length: bytes, limit: int) -> None:
     if not length.isdigit():  # int() would accept signs, blanks and underscores
-        raise MalformedRequestError("The Content-Length must be a whole number.")
+        raise MalformedRequestError(Detail.CONTENT_LENGTH)
     if len(length) > 9 or int(length) > limit:
-        raise TooLargeError(f"The body must have at most {limit} bytes.")
+        raise TooLargeError(Detail.BODY_TOO_LARGE.format(limit=limit, received=shown(length.decode())))
 
 
 def _fault(message: str, document: Any) -> Fault:
-    """Parse msgspec's message: ``RULE - at `$.a[0].b```, or ``... field `x` - at `$.a```."""
+    """Return the fault for a message of msgspec: ``RULE - at `$.a[0].b``` or ``... field `x` - at `$.a```."""
     rule, path = _MESSAGE.fullmatch(message).groups("")  # type: ignore[union-attr]  # it matches any text
     if message.startswith(_UNKNOWN) and message[len(_UNKNOWN) : -1] in document:
         rule, path = message, ""  # a member's name may look like a path: `x` - at `$.files[0]`
     pointer = path.replace("[", "/").replace("]", "").replace(".", "/")
-    if rule.startswith("Object missing required field"):
-        return Fault(f"{pointer}/{_quoted(rule)}", "is required")
+    if rule.startswith(_MISSING):
+        return Fault(f"{pointer}/{_quoted(rule)}", Rule.REQUIRED)
     if rule.startswith(_UNKNOWN):
-        return Fault(f"{pointer}/{_quoted(rule)}", "is not a known field")
-    if rule.startswith("Invalid enum value"):
-        return Fault(pointer, "is none of the values there are")  # msgspec would quote the received value
-    return Fault(pointer, rule[:1].lower() + rule[1:].replace("`", ""))
+        return Fault(f"{pointer}/{_quoted(rule)}", Rule.UNKNOWN_FIELD)
+    if rule.startswith(_ENUM):
+        return Fault(pointer, Rule.DISPOSITION)  # the only field with a closed set of values
+    return Fault(pointer, _shape(rule))
+
+
+def _shape(rule: str) -> str:
+    """Return the rule of a field's type or length."""
+    if match := _TYPE.fullmatch(rule):
+        expected = " or ".join(JSON_TYPES.get(name, name) for name in match[1].split(" | "))
+        return Rule.JSON_TYPE.format(expected=expected, received=JSON_TYPES.get(match[2], match[2]))
+    if match := _TOO_LONG.fullmatch(rule):
+        return Rule.ITEMS_MAX.format(limit=match[1])
+    return Rule.ITEMS_MIN if rule == _EMPTY else Rule.INVALID
 
 
 def _quoted(rule: str) -> str:

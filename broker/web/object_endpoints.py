@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from broker.core.disposition import Disposition, clean_name
 from broker.core.model import Principal
+from broker.error_texts import Rule, shown
 from broker.errors import StorageUnavailableError
 from broker.service.assembly import Services
 from broker.service.downloads import LinkOptions
@@ -24,7 +25,7 @@ KEYS_BODY_MAX: Final = 128 * 1024
 async def get(services: Services, request: Request, principal: Principal) -> Response:
     """Return the properties of an object."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.LOOK_AT_OBJECT)
+    services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     found = await services.objects.get(principal, request.path_params["key"])
     return json_response(representations.ready_object(found))
 
@@ -53,7 +54,7 @@ async def find_key(services: Services, request: Request, principal: Principal) -
     """Return the key inside a URL."""
     url = parameters(request, "url").get("url")
     if not url:
-        raise invalid("url", "is required")
+        raise invalid("url", Rule.REQUIRED)
     return json_response(schemas.FoundKey(services.objects.key_in(url)))
 
 
@@ -62,14 +63,14 @@ async def download(services: Services, request: Request, principal: Principal) -
     given = parameters(request, "expiresIn", "filename", "disposition", "redirect")
     redirect = given.get("redirect", "0")
     if redirect not in ("0", "1"):
-        raise invalid("redirect", "must be 0 or 1")
+        raise invalid("redirect", Rule.REDIRECT)
     options = LinkOptions(
         _expires_in(services, given.get("expiresIn")),
         _disposition(given.get("disposition")),
         _name(given.get("filename")),
     )
-    if services.downloads.needs_look(principal):
-        services.rate_limit.spend_more(principal, Cost.LOOK_AT_OBJECT)
+    if services.downloads.needs_owner(principal):
+        services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     link = await services.downloads.link(principal, request.path_params["key"], options)
     # The holder's own cache may keep a stable link until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
@@ -83,7 +84,7 @@ async def download_many(services: Services, request: Request, principal: Princip
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.CreateDownloads)
     count = len(wanted.keys)
-    looks = count * Cost.LOOK_AT_OBJECT if services.downloads.needs_look(principal) else 0
+    looks = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
     services.rate_limit.spend_more(principal, count - 1 + looks)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
@@ -92,14 +93,14 @@ async def download_many(services: Services, request: Request, principal: Princip
 
 def _expires_in(services: Services, text: str | None) -> int | None:
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise invalid("expiresIn", "must be a whole number of seconds")
+        raise invalid("expiresIn", Rule.EXPIRES_IN)
     return _in_range(services, None if text is None else int(text))
 
 
 def _in_range(services: Services, expires_in: int | None) -> int | None:
     longest = services.downloads.policy.url_lifetime
     if expires_in is not None and not 1 <= expires_in <= longest:
-        raise invalid("expiresIn", f"must be between 1 and {longest} seconds")
+        raise invalid("expiresIn", Rule.EXPIRES_IN_RANGE.format(limit=longest, received=shown(expires_in)))
     return expires_in
 
 
@@ -108,7 +109,7 @@ def _disposition(text: str | None) -> Disposition | None:
         case None | "inline" | "attachment":
             return text
         case _:
-            raise invalid("disposition", "must be inline or attachment")
+            raise invalid("disposition", Rule.DISPOSITION)
 
 
 def _name(text: str | None) -> str | None:

@@ -9,13 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler, Scope
 
-from broker.errors import (
-    BrokerError,
-    MethodNotAllowedError,
-    NotFoundError,
-    RequestTimeoutError,
-    UnauthenticatedError,
-)
+from broker.error_texts import Detail
+from broker.errors import BrokerError, NotFoundError
 
 from . import representations, request_record
 from .responses import NO_STORE
@@ -28,7 +23,7 @@ async def on_broker_error(request: Request, error: Any) -> Response:
 
 async def on_http_exception(request: Request, _error: Exception) -> Response:
     """Answer Starlette's own exception, which its router raises for an unknown path."""
-    return _refuse(request.scope, NotFoundError("There is no such resource."))
+    return _refuse(request.scope, NotFoundError(Detail.RESOURCE_NOT_FOUND))
 
 
 EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
@@ -46,23 +41,10 @@ def _refuse(scope: Scope, error: BrokerError) -> Response:
 
 
 def respond(error: BrokerError, request_id: str) -> Response:
-    """Return the response to ``error``: a problem document, and the header fields that its status demands."""
-    response = Response(
+    """Return the response to ``error``: a problem document, and the header fields that the error demands."""
+    return Response(
         msgspec.json.encode(representations.problem(error, request_id)),
         error.status,
-        dict(NO_STORE),
+        {**NO_STORE, **error.headers},
         "application/problem+json",
     )
-    response.headers.update(_fields(error))
-    return response
-
-
-def _fields(error: BrokerError) -> dict[str, str]:
-    match error:
-        case UnauthenticatedError():
-            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750 section 3
-        case RequestTimeoutError():
-            return {"Connection": "close"}  # RFC 9110, section 15.5.9
-        case MethodNotAllowedError():
-            return {"Allow": ", ".join(error.allowed)}
-    return {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}

@@ -5,6 +5,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import Scope
 
+from broker.error_texts import Rule
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 
 IDEMPOTENCY_KEY_MAX: Final = 255
@@ -23,11 +24,12 @@ def parameters(request: Request, *known: str) -> dict[str, str]:
         return found
     for name, value in request.query_params.multi_items():
         if name not in known:
-            raise invalid("query", f"takes only {', '.join(known)}" if known else "takes no parameters")
+            rule = Rule.PARAMETERS_UNKNOWN.format(known=", ".join(known)) if known else Rule.PARAMETERS_NONE
+            raise invalid("query", rule)
         if name in found:
-            raise invalid(name, "must be given once")
+            raise invalid(name, Rule.PARAMETER_REPEATED)
         if "\ufffd" in value:  # the decoder's replacement for bytes that are not UTF-8
-            raise invalid(name, "must be text in UTF-8")
+            raise invalid(name, Rule.PARAMETER_UTF_8)
         found[name] = value
     return found
 
@@ -44,5 +46,5 @@ def idempotency_key(request: Request) -> str | None:
         return None
     value = values[0]
     if len(values) > 1 or not 1 <= len(value) <= IDEMPOTENCY_KEY_MAX or not (value.isascii() and value.isprintable()):
-        raise invalid("Idempotency-Key", f"must be one value of 1 to {IDEMPOTENCY_KEY_MAX} printable ASCII characters")
+        raise invalid("Idempotency-Key", Rule.IDEMPOTENCY_KEY.format(limit=IDEMPOTENCY_KEY_MAX))
     return value

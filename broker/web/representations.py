@@ -14,7 +14,7 @@ from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
 from broker.service.multipart import MAX_CONCURRENCY, PresignedParts, plan_of
 from broker.service.objects import ReadyObject
-from broker.service.uploads import CreatedUpload, Progress
+from broker.service.uploads import CreatedUpload, UploadState
 
 from . import schemas
 
@@ -47,7 +47,7 @@ def signed_parts(signed: PresignedParts) -> schemas.SignedParts:
     return schemas.SignedParts(parts, instant(signed.expires_at))
 
 
-def progress(upload_id: str, state: Progress) -> schemas.Progress:
+def progress(upload_id: str, state: UploadState) -> schemas.Progress:
     """Represent the state of an upload."""
     multipart = state.upload.multipart
     is_open = state.status in (UploadStatus.PENDING, UploadStatus.UPLOADING)
@@ -62,7 +62,7 @@ def progress(upload_id: str, state: Progress) -> schemas.Progress:
     )
 
 
-def _stored_parts(state: Progress) -> list[schemas.StoredPart]:
+def _stored_parts(state: UploadState) -> list[schemas.StoredPart]:
     return [schemas.StoredPart(part.number, part.size, part.etag) for part in state.parts]
 
 

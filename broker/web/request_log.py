@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from broker.error_texts import Detail
 from broker.errors import BrokerError
 
 from . import request_record
@@ -69,7 +70,7 @@ class RequestLog:
             error_log.error(_failure(error, identity))
             if not record["status"]:
                 record["code"] = BrokerError.code
-                response = respond(BrokerError("Something went wrong on our side."), identity)
+                response = respond(BrokerError(Detail.INTERNAL), identity)
                 await response(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from broker.error_texts import Detail
 from broker.errors import MethodNotAllowedError, NotFoundError
 
 from .authentication import PublicHandler
@@ -23,7 +24,7 @@ class Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; raises ``MethodNotAllowedError``, and what the handler raises."""
         if scope["path"].endswith("\n"):  # a route's regex ends in ``$``, which matches before a trailing line feed
-            raise NotFoundError("There is no such resource.")
+            raise NotFoundError(Detail.RESOURCE_NOT_FOUND)
         handler = self._handlers.get(scope["method"])
         if handler is None:
             raise MethodNotAllowedError(sorted(self._handlers))

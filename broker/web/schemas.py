@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from broker.core.disposition import Disposition
 from broker.core.model import UploadStatus
 from broker.core.upload_rules import Declaration
+from broker.error_texts import Rule
 from broker.errors import Fault, InvalidRequestError, about
 
 BATCH_MAX: Final = 100
@@ -53,7 +54,7 @@ class PartRange(_Request, frozen=True):
     def numbers(self) -> Sequence[int]:
         """Return the part numbers; raises ``InvalidRequestError`` if the range is empty or too long."""
         if not 0 <= self.to - self.from_ < PART_NUMBERS_MAX:
-            raise about(InvalidRequestError, Fault("/to", f"must be from, or up to {PART_NUMBERS_MAX - 1} more"))
+            raise about(InvalidRequestError, Fault("/to", Rule.PART_RANGE.format(limit=PART_NUMBERS_MAX - 1)))
         return range(self.from_, self.to + 1)
 
 

@@ -69,16 +69,16 @@ async def sign_parts(services: Services, request: Request, principal: Principal)
     document = await read_json(request)
     is_range = isinstance(document, dict) and "from" in document
     wanted = convert(document, schemas.PartRange) if is_range else convert(document, schemas.PartNumbers)
-    signed = services.uploads.parts(principal, request.path_params["upload_id"], wanted.numbers())
+    signed = services.uploads.presign_parts(principal, request.path_params["upload_id"], wanted.numbers())
     return json_response(representations.signed_parts(signed))
 
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:
     """Return the state of an upload."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.LOOK_AT_UPLOAD)
+    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     upload_id = request.path_params["upload_id"]
-    state = await services.uploads.progress(principal, upload_id)
+    state = await services.uploads.status(principal, upload_id)
     return json_response(representations.progress(upload_id, state))
 
 

@@ -1,6 +1,6 @@
-"""Bodies that are malformed, mean two things, or say what no client may say: a test for each row of the catalogue.
+"""Request bodies that are malformed, ambiguous or invalid: a test for each row of the catalogue.
 
-For every row holds: a 4xx, no URL, no call to the store, and where a field is at fault, its name.
+Each row gets a 4xx without a URL, makes no request to the store, and names the invalid field if there is one.
 """
 
 import json
@@ -54,22 +54,24 @@ MALFORMED: dict[str, bytes] = {
 
 @pytest.mark.parametrize("path", PATHS_WITH_BODY)
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_b07_b08_b09_b12_b13_b18_a_malformed_document_is_a_400(path: str, body: bytes) -> None:
-    answer = SERVICE.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+def test_b07_b08_b09_b12_b13_b18_malformed_document_is_a_400(path: str, body: bytes) -> None:
+    """A malformed document is a 400 at every endpoint with a body."""
+    response = SERVICE.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})
+    refused(response)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("number", [b"1.0", b"1e2", b"-0", b"-0.0", b"9007199254740993", b"18446744073709551616"])
-def test_b13_a_size_that_is_no_plain_integer_in_range_is_refused(number: bytes) -> None:
-    """A number beyond 2^53 is exact here and far over any limit."""
+def test_b13_size_must_be_an_integer_in_range(number: bytes) -> None:
+    """A size that is not an integer, or is far over the limit, is refused by its field."""
     body = b'{"filename": "a", "contentType": "audio/mpeg", "size": ' + number + b"}"
     refused(USER.post("/api/v1/uploads", content=body, headers={"Content-Type": "application/json"}), "/size")
 
 
 @pytest.mark.parametrize("path", PATHS_WITH_BODY)
 @pytest.mark.parametrize("document", [[], "x", 5, None, True, [{}]], ids=str)
-def test_b19_another_top_level_than_an_object_is_refused(path: str, document: Any) -> None:
+def test_b19_document_must_be_an_object(path: str, document: Any) -> None:
+    """A document that is not an object is refused at every endpoint with a body."""
     refused(post(SERVICE, path, document))
 
 
@@ -84,54 +86,61 @@ def test_b19_another_top_level_than_an_object_is_refused(path: str, document: An
         "",
     ],
 )
-def test_b06_another_media_type_of_the_body_is_a_415(path: str, content_type: str) -> None:
+def test_b06_body_of_another_type_is_a_415(path: str, content_type: str) -> None:
+    """A body that is not declared as JSON in UTF-8 is a 415."""
     headers = {"Content-Type": content_type} if content_type else {}
-    answer = SERVICE.post(f"/api/v1{path}", content=b'{"a": 1}', headers=headers)
-    refused(answer)
-    assert answer.status_code == 415
+    response = SERVICE.post(f"/api/v1{path}", content=b'{"a": 1}', headers=headers)
+    refused(response)
+    assert response.status_code == 415
 
 
 @pytest.mark.parametrize("content_type", ["application/JSON", "application/json; charset=UTF-8"])
-def test_b06_every_spelling_of_json_passes(content_type: str) -> None:
-    answer = USER.post("/api/v1/uploads", content=json.dumps(FILE), headers={"Content-Type": content_type})
-    assert answer.status_code == 201
+def test_b06_spellings_of_json_are_accepted(content_type: str) -> None:
+    """The media type of JSON is accepted in any case and with the charset UTF-8."""
+    response = USER.post("/api/v1/uploads", content=json.dumps(FILE), headers={"Content-Type": content_type})
+    assert response.status_code == 201
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate"])
-def test_b05_a_compressed_body_is_a_415_and_never_inflated(coding: str) -> None:
+def test_b05_compressed_body_is_a_415(coding: str) -> None:
+    """A compressed body is a 415 and is never decompressed."""
     headers = {"Content-Type": "application/json", "Content-Encoding": coding}
     assert USER.post("/api/v1/uploads", content=b"\x1f\x8b", headers=headers).status_code == 415
 
 
-def test_b01_a_body_over_the_limit_is_a_413() -> None:
-    answer = post(USER, "/uploads", {**FILE, "filename": "x" * 65_536})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+def test_b01_body_over_the_limit_is_a_413() -> None:
+    """A body over the limit is a 413."""
+    response = post(USER, "/uploads", {**FILE, "filename": "x" * 65_536})
+    refused(response)
+    assert (response.status_code, response.json()["code"]) == (413, "too_large")
 
 
 @pytest.mark.parametrize("length", ["9" * 30, "99999999"])
-def test_b01_a_declared_length_over_the_limit_is_a_413_without_a_look_at_the_body(length: str) -> None:
+def test_b01_declared_length_over_limit_is_a_413(length: str) -> None:
+    """A declared length over the limit is a 413, whatever the length of the body."""
     headers = {"Content-Type": "application/json", "Content-Length": length}
     assert USER.post("/api/v1/uploads", content=b"{}", headers=headers).status_code == 413
 
 
 @pytest.mark.parametrize("length", ["abc", "-1", "+2", "1_0", " ", "0x2", "\u00b2"])
-def test_h07_a_length_that_is_no_whole_number_is_a_400(length: str) -> None:
-    """The server refuses most of these before us."""
+def test_h07_length_must_be_a_whole_number(length: str) -> None:
+    """A Content-Length that is not a whole number is a 400."""
     headers = {b"Content-Type": b"application/json", b"Content-Length": length.encode("latin-1")}
-    answer = USER.post("/api/v1/uploads", content=b"{}", headers=headers)
-    refused(answer)
-    assert answer.status_code == 400
+    response = USER.post("/api/v1/uploads", content=b"{}", headers=headers)
+    refused(response)
+    assert response.status_code == 400
 
 
-def test_b02_a_body_without_a_length_is_a_411() -> None:
-    answer = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
-    refused(answer)
-    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
+def test_b02_body_without_length_is_a_411() -> None:
+    """A body without a Content-Length is a 411."""
+    response = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
+    refused(response)
+    assert (response.status_code, response.json()["code"]) == (411, "length_required")
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "x" * 10_000, "a\tb", "é"], ids=lambda v: v[:3])
-def test_b24_a_hostile_idempotency_key_is_refused_by_its_name(value: str) -> None:
+def test_b24_hostile_idempotency_key_is_refused(value: str) -> None:
+    """An Idempotency-Key that is empty, too long or not printable ASCII is refused by its name."""
     headers = {b"Idempotency-Key": value.encode("latin-1")}
     refused(USER.post("/api/v1/uploads", json=FILE, headers=headers), "/Idempotency-Key")
 
@@ -177,13 +186,15 @@ VALUES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", VALUES.values(), ids=VALUES.keys())
-def test_b10_to_b22_a_value_that_cannot_be_is_refused_by_its_field(change: dict[str, Any]) -> None:
+def test_b10_to_b22_invalid_value_is_refused(change: dict[str, Any]) -> None:
+    """An invalid value or an unknown field is refused by its pointer, alone and in a batch."""
     (field,) = change
     refused(post(USER, "/uploads", {**FILE, **change}), f"/{field}")
     refused(post(USER, "/uploads", {"files": [FILE, {**FILE, **change}]}), f"/files/1/{field}")
 
 
-def test_b16_a_body_of_one_long_string_is_a_413() -> None:
+def test_b16_body_of_one_long_string_is_a_413() -> None:
+    """A body that consists of one long string is a 413."""
     assert post(USER, "/uploads", {**FILE, "filename": "x" * 2**20}).status_code == 413
 
 
@@ -201,17 +212,19 @@ DECEPTIVE = {
 
 
 @pytest.mark.parametrize("name", DECEPTIVE.values(), ids=DECEPTIVE.keys())
-def test_b11_whatever_a_file_is_called_its_key_is_ours(name: str) -> None:
-    answer = post(USER, "/uploads", {**FILE, "filename": name})
-    assert answer.status_code == 201
-    assert re.search(r"/incoming/[0-9a-f-]{36}\.mp3\?", answer.json()["url"])
-    assert name not in answer.text
+def test_b11_key_does_not_depend_on_the_filename(name: str) -> None:
+    """The key of an upload has nothing of a deceptive file name in it."""
+    response = post(USER, "/uploads", {**FILE, "filename": name})
+    assert response.status_code == 201
+    assert re.search(r"/incoming/[0-9a-f-]{36}\.mp3\?", response.json()["url"])
+    assert name not in response.text
 
 
 @pytest.mark.parametrize(("spelling", "kept"), [("IMAGE/PNG", "image/png"), ("audio/x-mpeg", "audio/mpeg")])
-def test_b20_a_type_is_signed_in_its_one_spelling(spelling: str, kept: str) -> None:
-    answer = post(USER, "/uploads", {**FILE, "contentType": spelling})
-    assert answer.json()["headers"]["Content-Type"] == kept
+def test_b20_media_type_is_signed_canonically(spelling: str, kept: str) -> None:
+    """A media type is signed in its canonical form, whatever spelling was declared."""
+    response = post(USER, "/uploads", {**FILE, "contentType": spelling})
+    assert response.json()["headers"]["Content-Type"] == kept
 
 
 BATCHES: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -222,11 +235,13 @@ BATCHES: dict[str, tuple[list[dict[str, Any]], str]] = {
 
 
 @pytest.mark.parametrize(("files", "pointer"), BATCHES.values(), ids=BATCHES.keys())
-def test_b23_a_batch_is_signed_whole_or_not_at_all(files: list[dict[str, Any]], pointer: str) -> None:
+def test_b23_batch_is_accepted_as_a_whole(files: list[dict[str, Any]], pointer: str) -> None:
+    """A batch that is empty, too long or has one invalid file is refused as a whole."""
     refused(post(USER, "/uploads", {"files": files}), pointer)
 
 
 @pytest.mark.parametrize("count", [1, 100])
-def test_b23_each_of_a_batch_has_a_key_of_its_own_even_of_equal_files(count: int) -> None:
+def test_b23_equal_files_get_different_keys(count: int) -> None:
+    """Each file of a batch gets a key of its own, also when the files are equal."""
     uploads = post(USER, "/uploads", {"files": [FILE] * count}).json()["uploads"]
     assert len({upload["url"].partition("?")[0] for upload in uploads}) == count

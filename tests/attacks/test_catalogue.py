@@ -1,4 +1,4 @@
-"""The catalogue is whole, and every row's test carries its id."""
+"""The catalogue is complete, and the test of each row carries its id."""
 
 import re
 from pathlib import Path
@@ -12,14 +12,16 @@ LAST = {"T": 33, "K": 24, "B": 24, "H": 29, "P": 26, "S": 19, "X": 14, "L": 13, 
 GROUPS = {**{group: range(1, last + 1) for group, last in LAST.items()}, "E": range(8, 11)}
 
 
-def test_no_row_is_left_out() -> None:
+def test_catalogue_has_every_row() -> None:
+    """The catalogue has every id of every group, in order."""
     assert [row for row, _ in ROWS] == [
         f"{group}{number:02}" for group, numbers in GROUPS.items() for number in numbers
     ]
 
 
 @pytest.mark.parametrize(("row", "held_by"), ROWS, ids=[row for row, _ in ROWS])
-def test_a_row_is_held_by_a_test_of_its_id_or_says_why_there_is_none(row: str, held_by: str) -> None:
+def test_row_has_a_test_or_a_reason(row: str, held_by: str) -> None:
+    """Each row names a file with a test of its id, or the reason why it does not apply."""
     if held_by.startswith("does not apply"):
         assert ": " in held_by
         return

@@ -1,6 +1,6 @@
-"""What must not be told, in answers, headers and the log: a test for each row of the catalogue.
+"""Data that responses, header fields and the log must not contain: a test for each row of the catalogue.
 
-The canary of a whole run at DEBUG is an end-to-end test.
+The canary of a whole run at level DEBUG is an end-to-end test.
 """
 
 import json
@@ -34,19 +34,22 @@ HIDDEN_SETTINGS = ("R2_SECRET_ACCESS_KEY", "JWT_SECRET")
 
 
 @pytest.mark.parametrize("path", HIDDEN.split())
-def test_l09_there_is_no_debug_surface(path: str) -> None:
+def test_l09_debug_pages_do_not_exist(path: str) -> None:
+    """Common debug and administration paths are a 404."""
     found = client().get(path)
     assert (found.status_code, found.json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("query", ["debug=1", "DEBUG=true", "trace=1"])
-def test_l09_no_parameter_makes_an_answer_say_more(query: str) -> None:
+def test_l09_debug_parameters_are_refused(query: str) -> None:
+    """A parameter that would switch on debugging is refused."""
     accident = client().get(f"/api/v1/objects/{KEY}?{query}")
     assert accident.status_code == 422
 
 
 @pytest.mark.parametrize("path", [GOOD_PATH, "/healthz", "/nowhere"])
-def test_l10_no_answer_names_the_server(path: str) -> None:
+def test_l10_response_does_not_name_the_server(path: str) -> None:
+    """No response has a header field that names the server software."""
     with Served() as server:
         for data in (request("GET", path), b"nonsense\r\n\r\n"):
             (reply,) = server.sends(data)
@@ -62,9 +65,8 @@ SPOILED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("spoiled", SPOILED, ids=["private", "secret", "no kind", "private curve"])
-async def test_l05_what_is_in_a_bad_key_is_written_nowhere(
-    spoiled: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_l05_bad_key_is_not_logged(spoiled: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """The content of an invalid key is in neither the error nor the log."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ValueError) as caught:
         jwk_key(spoiled)
@@ -76,7 +78,8 @@ async def test_l05_what_is_in_a_bad_key_is_written_nowhere(
     assert "Y2FuYXJ5" not in caplog.text
 
 
-async def test_l06_a_store_that_fails_is_not_described_to_who_asks() -> None:
+async def test_l06_store_failure_has_no_details() -> None:
+    """The error for a failed store holds no address, bucket, key or credential."""
     async with store_at("http://127.0.0.1:9") as store:
         with pytest.raises(StorageUnavailableError) as caught:
             await store.head(ObjectRef("bucket-canary", "incoming/key-canary.mp3"))
@@ -86,7 +89,7 @@ async def test_l06_a_store_that_fails_is_not_described_to_who_asks() -> None:
 
 
 def hostile(app: TestClient, count: int) -> None:
-    """Requests with a canary in all that a client may choose, each another."""
+    """Send requests with a new canary in every value that a client can choose."""
     for index in range(count):
         canary = f"canary-{index}"
         bearer = {"Authorization": f"Bearer {token(canary)}", "X-Request-Id": canary}
@@ -98,7 +101,8 @@ def hostile(app: TestClient, count: int) -> None:
         app.request(f"CANARY{index}", f"/{canary}", headers=bearer)
 
 
-def test_l07_no_label_is_of_a_clients_choice_and_no_request_makes_more_of_them() -> None:
+def test_l07_metrics_labels_are_bounded() -> None:
+    """No metric label is chosen by a client, and requests do not add label values."""
     port = free_ports(1)
     with scraped(port) as app:
         hostile(app, 2)
@@ -116,7 +120,8 @@ def test_l07_no_label_is_of_a_clients_choice_and_no_request_makes_more_of_them()
         assert hidden.lower() not in after.lower()
 
 
-def test_l12_neither_settings_nor_application_show_a_secret_when_they_are_printed() -> None:
+def test_l12_printed_application_has_no_secret() -> None:
+    """The printed application and its attributes contain no secret."""
     app: Any = client().app
     shown = repr(app) + repr(vars(app))
     for name in HIDDEN_SETTINGS:

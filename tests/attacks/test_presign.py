@@ -1,6 +1,6 @@
-"""What the broker could be made to sign or to confirm: a test for each row of the catalogue that needs no store.
+"""Misuse of presigning and of confirms: a test for each row of the catalogue that needs no store.
 
-What a store itself refuses of a signed URL stands in the contract suites, and in the end-to-end tests of the main job.
+Misuse of a presigned URL that the store itself refuses is tested by the contract suites and the end-to-end tests.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ ALIKE = ["user-10", "user-", "user", "USER-1", "user-1-x", "user-1/../user-2", "
 
 
 @pytest.mark.parametrize("subject", ALIKE)
-async def test_p01_p03_who_is_called_nearly_alike_is_another(subject: str) -> None:
-    """Owners are compared whole; no key and no prefix is made of them."""
+async def test_p01_p03_similar_subject_is_another_owner(subject: str) -> None:
+    """A subject that is similar to the owner's cannot confirm, abort or delete."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -41,17 +41,19 @@ async def test_p01_p03_who_is_called_nearly_alike_is_another(subject: str) -> No
     assert (await objects.get(USER, key)).owner == "user-1"
 
 
-def test_p01_anothers_id_answers_exactly_as_an_unknown_one() -> None:
+def test_p01_foreign_id_responds_like_unknown() -> None:
+    """The response for another user's upload id equals the response for an unknown one."""
     created = post(client(), "/uploads", FILE).json()["uploadId"]
     other = client(bearer=token("user-2"))
     fixed = {"X-Request-Id": "the-same"}
-    answers = {
+    responses = {
         other.post(f"/api/v1/uploads/{name}/confirm", headers=fixed).content for name in (created, "x" * len(created))
     }
-    assert len(answers) == 1
+    assert len(responses) == 1
 
 
-def test_p04_a_key_and_an_id_have_122_random_bits_at_least() -> None:
+def test_p04_keys_and_ids_are_random() -> None:
+    """Keys are UUIDs of version 4 with 122 random bits, and no key or upload id repeats."""
     made = [post(client(), "/uploads", FILE).json() for _ in range(20)]
     keys = [uuid.UUID(urlsplit(upload["url"]).path.rpartition("/")[2].removesuffix(".mp3")) for upload in made]
     assert {key.version for key in keys} == {4}
@@ -59,7 +61,7 @@ def test_p04_a_key_and_an_id_have_122_random_bits_at_least() -> None:
 
 
 def urls() -> Iterator[tuple[str, str]]:
-    """Every kind of URL that is signed, with the method that it is good for."""
+    """Yield a presigned URL of each kind with its method."""
     app = client()
     upload = post(app, "/uploads", FILE).json()
     yield upload["method"], upload["url"]
@@ -68,7 +70,8 @@ def urls() -> Iterator[tuple[str, str]]:
     yield "GET", post(app, "/downloads", {"keys": [KEY]}).json()["downloads"][0]["url"]
 
 
-def test_p05_p06_p07_only_objects_below_our_prefixes_are_signed_to_put_and_to_get() -> None:
+def test_p05_p06_p07_urls_stay_below_the_prefixes() -> None:
+    """Every PUT URL is below the staging prefix, and every GET URL below the ready prefix."""
     for method, url in urls():
         place = urlsplit(url)
         assert f"{place.scheme}://{place.netloc}" == ENVIRONMENT["R2_ENDPOINT"]
@@ -80,11 +83,11 @@ def test_p05_p06_p07_only_objects_below_our_prefixes_are_signed_to_put_and_to_ge
 SIGNED = {
     "X-Amz-Algorithm", "X-Amz-Content-Sha256", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-Signature",
     "X-Amz-SignedHeaders", "response-content-disposition", "response-content-type",
-}  # fmt: skip  # a list to be read at once
+}  # fmt: skip  # one list on few lines
 
 
-def test_l13_p18_a_signed_url_says_no_more_than_it_must() -> None:
-    """Account, bucket, key, access key id and what was agreed: neither the secret, nor the owner, nor the token."""
+def test_l13_p18_url_has_no_secret_or_owner() -> None:
+    """A presigned URL has only the known parameters, and neither a secret nor the owner nor a token."""
     for _, url in urls():
         query = parse_qs(urlsplit(url).query, strict_parsing=True)
         assert query.keys() <= SIGNED
@@ -94,6 +97,7 @@ def test_l13_p18_a_signed_url_says_no_more_than_it_must() -> None:
 
 
 def test_p13_size_type_and_write_once_are_signed() -> None:
+    """The upload URL signs size, type and the condition to write once."""
     signed = parse_qs(urlsplit(post(client(), "/uploads", FILE).json()["url"]).query)["X-Amz-SignedHeaders"]
     assert signed == ["content-length;content-type;host;if-none-match"]
 
@@ -102,16 +106,18 @@ EXPIRIES: list[Any] = [0, -1, 3601, 604_801, 10**12, "60", 60.5, True, [], {}]
 
 
 @pytest.mark.parametrize("value", EXPIRIES, ids=str)
-def test_p09_an_expiry_that_cannot_be_is_refused(value: Any) -> None:
+def test_p09_invalid_expiry_is_refused(value: Any) -> None:
+    """An expiry out of range or of another type is refused."""
     refused(post(client(), "/downloads", {"keys": [KEY], "expiresIn": value}), "/expiresIn")
 
 
-def test_p09_the_time_to_send_an_upload_is_not_the_clients_to_choose() -> None:
+def test_p09_upload_has_no_expiry_field() -> None:
+    """A client cannot choose the lifetime of an upload URL."""
     refused(post(client(), "/uploads", {**FILE, "expiresIn": 604_800}), "/expiresIn")
 
 
-def test_p10_whatever_is_asked_no_url_outlives_the_bounds_of_the_deployment() -> None:
-    """A link may outlive the token it was asked for with: a signed URL is a capability of its own."""
+def test_p10_url_lifetime_is_bounded() -> None:
+    """No URL is valid longer than the lifetime and window of the deployment."""
     longest = post(client(), "/downloads", {"keys": [KEY], "expiresIn": 3600}).json()["downloads"][0]["url"]
     (expires,) = parse_qs(urlsplit(longest).query)["X-Amz-Expires"]
     assert 3600 <= int(expires) <= 3600 + 3600
@@ -121,12 +127,14 @@ PASSED_BY = ["versionId", "partNumber", "uploadId", "x-id", "X-Amz-Security-Toke
 
 
 @pytest.mark.parametrize("name", PASSED_BY)
-def test_p17_p18_no_parameter_is_passed_through(name: str) -> None:
+def test_p17_p18_parameters_are_not_passed_through(name: str) -> None:
+    """No parameter of the store passes from a request into a URL."""
     refused(client().get(f"/api/v1/downloads/{KEY}", params={name: "x"}), "/query")
 
 
 @pytest.mark.parametrize("name", ['a"; x="', "é" * 200, "%22", "a;b", "a\\b", "x" * 255])
-def test_p17_a_file_name_cannot_leave_its_place_in_the_header(name: str) -> None:
+def test_p17_filename_stays_in_its_header_parameter(name: str) -> None:
+    """A hostile file name stays within its quoted parameter of Content-Disposition."""
     url = client().get(f"/api/v1/downloads/{KEY}", params={"filename": name}).json()["url"]
     (header,) = parse_qs(urlsplit(url).query)["response-content-disposition"]
     assert header.isascii()
@@ -135,16 +143,19 @@ def test_p17_a_file_name_cannot_leave_its_place_in_the_header(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["a\r\nb", "x" * 300, "\x00"])
-def test_p17_a_file_name_that_is_none_is_refused(name: str) -> None:
+def test_p17_invalid_filename_is_refused(name: str) -> None:
+    """A file name with control characters or too many characters is refused."""
     refused(client().get(f"/api/v1/downloads/{KEY}", params={"filename": name}), "/filename")
 
 
 @pytest.mark.parametrize("key", ["media/" + "x" * 1018 + ".mp3", "media/" + "x" * 1019 + ".mp3", "media/" + "é" * 600])
-def test_p22_a_key_of_any_length_that_is_not_ours_is_refused(key: str) -> None:
+def test_p22_foreign_key_of_any_length_is_refused(key: str) -> None:
+    """A key that the broker did not make is refused, whatever its length."""
     refused(post(client(), "/downloads", {"keys": [key]}), "/keys/0")
 
 
-async def test_p20_a_thousand_confirms_at_once_are_one() -> None:
+async def test_p20_thousand_concurrent_confirms_copy_once() -> None:
+    """A thousand concurrent confirms copy the object once and return one key."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -154,8 +165,8 @@ async def test_p20_a_thousand_confirms_at_once_are_one() -> None:
     assert deployment.store.calls["head"] <= 4
 
 
-async def test_p21_a_refused_confirm_changes_nothing_and_a_good_one_may_be_repeated() -> None:
-    """S19 too: who was too early asks again."""
+async def test_p21_refused_confirm_changes_nothing() -> None:
+    """A refused confirm changes nothing, and a successful one can be repeated (S19)."""
     deployment = Deployment()
     created = await deployment.create()
     with pytest.raises(NotUploadedError):
@@ -169,14 +180,15 @@ async def test_p21_a_refused_confirm_changes_nothing_and_a_good_one_may_be_repea
     assert await deployment.confirm(created.upload_id, SERVICE) == first
 
 
-async def test_p24_a_wrong_clock_makes_the_broker_unready_and_is_named(
+async def test_p24_clock_skew_makes_the_broker_unready(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A clock far off the store's makes the broker unready, and the log has the difference."""
     caplog.set_level("INFO", "broker.access")
     said = error(403, "RequestTimeTooSkewed", {"Date": "Wed, 15 Jan 2025 08:00:00 GMT"})
     async with facing(says(said)) as (store, _):
         transport = httpx2.ASGITransport(create_app(assemble(settings.parse(ENVIRONMENT), store=store)))
         async with httpx2.AsyncClient(transport=transport, base_url="http://broker.example") as app:
-            answer = await app.get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")
+            response = await app.get("/readyz")
+    assert (response.status_code, response.json()["checks"]["store"]) == (503, "storage_unavailable")
     assert "our clock is +63072000 s off the store's" in caplog.text

@@ -337,7 +337,7 @@ def test_the_token_is_refused(row: str, mode: TokenVerifier, token: str) -> None
     with pytest.raises(UnauthenticatedError) as refused:
         mode.verify(bearer(token), now=NOW)
 
-    assert refused.value.detail == "A valid bearer token is required."
+    assert refused.value.detail == "A valid bearer token is required in the Authorization header field."
     assert refused.value.reason in REASONS[row[:3]]
     assert HS.verify(bearer(GOOD), now=NOW) == Principal("u1")
 
@@ -440,7 +440,7 @@ def test_t29_the_scheme_is_read_in_any_case(scheme: str) -> None:
 @pytest.mark.parametrize("second", [f"Bearer {GOOD}", "", "Basic eDp5"])
 def test_t29_two_fields_are_a_malformed_request(second: str) -> None:
     for fields in ([f"Bearer {GOOD}", second], [second, f"Bearer {GOOD}"]):
-        with pytest.raises(MalformedRequestError, match="more than one Authorization field"):
+        with pytest.raises(MalformedRequestError, match="more than one Authorization header field"):
             HS.verify(fields, now=NOW)
 
 

@@ -70,9 +70,8 @@ def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
         complete(parts, [part for part in stored(parts) if part.number not in missing])
     assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{number}" for number in sorted(missing)]
     assert {fault.detail for fault in refused.value.faults} == {"is missing"}
-    assert (
-        refused.value.detail
-        == f"Of {parts.count} parts, these are missing: {listed(sorted(missing))}. Send them, then confirm."
+    assert refused.value.detail == (
+        f"These of {parts.count} parts are missing: {listed(sorted(missing))}. Send them, then confirm."
     )
 
 
@@ -89,7 +88,7 @@ def test_parts_of_another_size_are_named_with_both_sizes(parts: PartPlan, data: 
     with pytest.raises(SizeMismatchError) as refused:
         complete(parts, found)
     assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
-        (f"/parts/{number}", f"has {wrong[number]} bytes, but must have {parts.size_of(number)}")
+        (f"/parts/{number}", f"must have {parts.size_of(number)} bytes, not {wrong[number]}")
         for number in sorted(wrong)
     ]
 
@@ -100,7 +99,7 @@ def test_parts_beyond_the_plan_are_named(parts: PartPlan, beyond: set[int]) -> N
     with pytest.raises(SizeMismatchError) as refused:
         complete(parts, [*stored(parts), *extra])
     assert [fault.pointer for fault in refused.value.faults] == [f"/parts/{parts.count + n}" for n in sorted(beyond)]
-    assert {fault.detail for fault in refused.value.faults} == {"is not a part of this upload"}
+    assert {fault.detail for fault in refused.value.faults} == {"is not a part of the upload"}
 
 
 def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
@@ -109,20 +108,20 @@ def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
         complete(parts, [])
     assert len(refused.value.faults) == 100
     assert (
-        refused.value.detail == f"Of {parts.count} parts, these are missing: 1-{parts.count}. Send them, then confirm."
+        refused.value.detail == f"These of {parts.count} parts are missing: 1-{parts.count}. Send them, then confirm."
     )
 
     with pytest.raises(SizeMismatchError) as unlike:
         complete(parts, [Part(number, 1, "e") for number in parts.numbers()])
     assert len(unlike.value.faults) == 100
-    assert unlike.value.detail == f"Stored parts do not match the upload: 1-{parts.count}. Send them again."
+    assert unlike.value.detail == (f"These stored parts do not match the upload: 1-{parts.count}. Send them again.")
 
 
-def test_twenty_runs_are_listed_and_more_are_said_to_be() -> None:
+def test_five_runs_are_listed_and_more_are_said_to_be() -> None:
     assert listed([]) == ""
     assert listed([1, 4, 5, 6, 7, 9]) == "1, 4-7, 9"
-    assert listed(range(1, 41, 2)) == ", ".join(map(str, range(1, 41, 2)))
-    assert listed(range(1, 43, 2)) == ", ".join(map(str, range(1, 41, 2))) + " and more"
+    assert listed(range(1, 11, 2)) == "1, 3, 5, 7, 9"
+    assert listed(range(1, 13, 2)) == "1, 3, 5, 7, 9 and more"
 
 
 @given(st.sets(st.integers(1, 60)))

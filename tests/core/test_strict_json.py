@@ -71,7 +71,7 @@ def test_an_escaped_pair_of_surrogates_is_one_character() -> None:
 
 @pytest.mark.parametrize("data", [b"[]", b'"{}"', b"1", b"null"])
 def test_what_is_no_object_is_refused_where_one_is_wanted(data: bytes) -> None:
-    with pytest.raises(ValueError, match="must be a JSON object"):
+    with pytest.raises(ValueError, match="must be one JSON object"):
         parse_object(data)
 
 

@@ -90,11 +90,11 @@ def test_every_rule_is_said_in_words() -> None:
         accept([bad, replace(GOOD, size=1001), replace(GOOD, filename="..")], POLICY, batch=True)
     assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
         ("/files/0/filename", "must not contain control characters"),
-        ("/files/0/contentType", "must be an accepted audio, video or image type"),
-        ("/files/0/size", "must be at least 1 byte"),
+        ("/files/0/contentType", 'must be an accepted audio, video or image type, not "text/html"'),
+        ("/files/0/size", "must be at least 1 byte, not 0"),
         ("/files/0/sha256", "must be 32 bytes in base64 or hex"),
-        ("/files/1/size", "must be at most 1000 bytes"),
-        ("/files/2/filename", "must contain a file name"),
+        ("/files/1/size", "must be at most 1000 bytes, not 1001"),
+        ("/files/2/filename", "must be the name of a file, not blank and not only dots"),
     ]
 
 
@@ -103,8 +103,8 @@ def test_what_parts_cannot_do_is_said_in_words() -> None:
     with pytest.raises(InvalidRequestError) as refused:
         accept(files, LARGE, batch=True)
     assert [fault.detail for fault in refused.value.faults] == [
-        "must be left out of an upload in parts: the store cannot check it",
-        "must not be false for a file of more than 5115 MiB",
+        "must be omitted for an upload in parts: the store cannot check it",
+        f"must not be false for a file of more than {PUT_MAX} bytes",
     ]
 
 

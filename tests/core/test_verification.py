@@ -31,36 +31,41 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
 @pytest.mark.parametrize(
     ("file", "beginning", "error", "rule"),
     [
-        (FILE, None, NotUploadedError, "Nothing was uploaded yet."),
+        (
+            FILE,
+            None,
+            NotUploadedError,
+            "The file is not uploaded yet. Send it to the upload's URL, then confirm the upload.",
+        ),
         (
             FILE,
             ObjectHead(replace(STORED, size=99), HEAD),
             SizeMismatchError,
-            "The stored object has 99 bytes, but 100 were declared.",
+            "The stored object must have 100 bytes, not 99.",
         ),
         (
             FILE,
             ObjectHead(replace(STORED, size=101), HEAD),
             SizeMismatchError,
-            "The stored object has 101 bytes, but 100 were declared.",
+            "The stored object must have 100 bytes, not 101.",
         ),
         (
             FILE,
             ObjectHead(replace(STORED, content_type="text/html"), HEAD),
             TypeMismatchError,
-            "The stored object's Content-Type is not the declared audio/mpeg.",
+            "The Content-Type of the stored object must be audio/mpeg, not text/html.",
         ),
         (
             structs.replace(FILE, md5=b"x" * 16),
             ObjectHead(STORED, HEAD),
             ChecksumMismatchError,
-            "The stored object's MD5 is not",
+            "The MD5 of the stored object must be the declared one.",
         ),
         (
             FILE,
             ObjectHead(STORED, b"<html>"),
             ContentMismatchError,
-            "The first bytes of the stored object are not audio/mpeg.",
+            "The first bytes of the object must be those of audio/mpeg.",
         ),
     ],
 )

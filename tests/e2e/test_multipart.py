@@ -165,7 +165,7 @@ def test_missing_parts_are_named_and_can_be_sent_until_the_upload_is_whole(clien
     send(client, upload, 2)
     refusal = confirm(client, upload)
     assert problem(refusal) == (409, "parts_missing", ["/parts/1", "/parts/3"])
-    assert refusal.json()["detail"] == "Of 3 parts, these are missing: 1, 3. Send them, then confirm."
+    assert refusal.json()["detail"] == "These of 3 parts are missing: 1, 3. Send them, then confirm."
     send(client, upload, 1, 3)
     assert confirm(client, upload).status_code == 200
 
@@ -180,7 +180,7 @@ def test_a_part_of_another_size_is_refused_by_the_store_and_by_confirm(client: h
 
     refusal = confirm(client, upload)
     assert problem(refusal) == (409, "size_mismatch", ["/parts/2"])
-    assert refusal.json()["errors"][0]["detail"] == f"has 35 bytes, but must have {PART}"
+    assert refusal.json()["errors"][0]["detail"] == f"must have {PART} bytes, not 35"
     send(client, upload, 2)
     assert confirm(client, upload).status_code == 200
 

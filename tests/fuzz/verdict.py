@@ -41,10 +41,10 @@ UNAUTHENTICATED = {
     "type": "urn:problem-type:r2-upload-broker:unauthenticated",
     "title": "Authentication required",
     "status": 401,
-    "detail": "A valid bearer token is required.",
+    "detail": "A valid bearer token is required in the Authorization header field.",
     "code": "unauthenticated",
     "error": "Authentication required",
-    "message": "A valid bearer token is required.",
+    "message": "A valid bearer token is required in the Authorization header field.",
 }
 
 

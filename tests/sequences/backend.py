@@ -122,9 +122,9 @@ def hurried(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
 
     changes: dict[str, object] = {
         "core.upload_rules.plan": plan,
-        "service.deletion.COPY_SETTLES": pause,
+        "service.deletion.COPY_GRACE": pause,
         "service.promotion.NEXT_SECOND": pause,
-        "service.exclusive.PATIENCE": pause,
+        "service.exclusive.LOCK_TIMEOUT": pause,
     }
     if ranges:
         changes |= {

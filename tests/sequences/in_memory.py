@@ -231,10 +231,10 @@ class UseCases:
         return 201, {"uploads": [representations.created(each) for each in made]}
 
     async def parts(self, who: Principal, grant: str, numbers: Sequence[int]) -> Result:
-        return 200, representations.signed_parts(self._uploads.parts(who, grant, numbers))
+        return 200, representations.signed_parts(self._uploads.presign_parts(who, grant, numbers))
 
     async def look(self, who: Principal, grant: str) -> Result:
-        return 200, representations.progress(grant, await self._uploads.progress(who, grant))
+        return 200, representations.progress(grant, await self._uploads.status(who, grant))
 
     async def abort(self, who: Principal, grant: str) -> Result:
         await self._uploads.abort(who, grant)

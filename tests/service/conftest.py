@@ -1,4 +1,4 @@
-"""Deletions over the store in memory, whose copies take no time, do not wait for them."""
+"""Removes the pauses of the use cases: copies of the store in memory take no time."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from broker.service import deletion, exclusive, promotion
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No deletion waits for copies that may be under way, no promotion for the next second, nobody long for a turn."""
-    monkeypatch.setattr(deletion, "COPY_SETTLES", 0)
+    """Set the pauses of deletions and promotions to zero, and the timeout of locks to a moment."""
+    monkeypatch.setattr(deletion, "COPY_GRACE", 0)
     monkeypatch.setattr(promotion, "NEXT_SECOND", 0)
-    monkeypatch.setattr(exclusive, "PATIENCE", 0.05)
+    monkeypatch.setattr(exclusive, "LOCK_TIMEOUT", 0.05)

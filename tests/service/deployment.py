@@ -1,4 +1,4 @@
-"""A deployment's use cases over the store in memory, with a clock that tests turn."""
+"""A deployment's use cases over the store in memory, with a clock that tests set."""
 
 import itertools
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ DECLARED = Declaration("song.mp3", "audio/mpeg", len(MP3))
 
 @dataclass
 class Deployment:
-    """Use cases, store and clock. To the store every change is a second later than the one before it."""
+    """Use cases, store and clock. The store's clock advances one second with every change."""
 
     environment: dict[str, str] = field(default_factory=dict)
     store: MemoryObjectStore = field(
@@ -37,20 +37,20 @@ class Deployment:
         self.services: Services = assembled.services
 
     async def create(self, declared: Declaration = DECLARED, principal: Principal = USER) -> CreatedUpload:
-        """One upload."""
+        """Create one upload."""
         (created,) = await self.create_many([declared], principal)
         return created
 
     async def create_many(
         self, declared: Sequence[Declaration], principal: Principal = USER, idempotency_key: str | None = None
     ) -> list[CreatedUpload]:
-        """Several uploads of one request."""
+        """Create several uploads by one request."""
         uploads = self.services.uploads
         accepted = uploads.accept(declared, batch=True)
         return await uploads.create(principal, accepted, idempotency_key=idempotency_key)
 
     def put(self, created: CreatedUpload, content: bytes = MP3, content_type: str = "audio/mpeg") -> ObjectRef:
-        """As the client's PUT; where it went."""
+        """Store the content as the client's PUT does; return its place."""
         assert created.request
         path = created.request.url.split("?")[0].split("/", 3)[3]
         bucket, _, key = path.partition("/")
@@ -59,13 +59,13 @@ class Deployment:
         return ref
 
     async def confirm(self, upload_id: str, principal: Principal = USER) -> ConfirmedUpload:
-        """The track-ready answer."""
+        """Confirm the upload; return the result."""
         outcome = await self.services.uploads.confirm(principal, upload_id)
         assert isinstance(outcome, ConfirmedUpload)
         return outcome
 
     async def ready(self, principal: Principal = USER) -> str:
-        """A confirmed upload's key."""
+        """Return the key of a new confirmed upload."""
         created = await self.create(principal=principal)
         self.put(created)
         return (await self.confirm(created.upload_id, principal)).track.key

@@ -1,4 +1,4 @@
-"""A batch that is refused: what it costs the store, which one user's misuse would multiply."""
+"""Batches: order, failure and cancellation. A refused batch must not load the store."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ import pytest
 from broker.service.batches import CONCURRENCY, for_each
 
 
-async def test_order() -> None:
-    """Results come in the order of the items, whichever is done first."""
+async def test_results_are_in_order() -> None:
+    """Results have the order of the items, whichever item finishes first."""
 
     async def work(item: int) -> int:
         await asyncio.sleep(0.001 * (5 - item))
@@ -18,25 +18,25 @@ async def test_order() -> None:
     assert await for_each((), work) == []
 
 
-async def test_failure() -> None:
-    """After a failure no item is begun; what is under way ends by itself, so that no connection is lost."""
-    begun, ended = [], []
+async def test_failure_starts_no_further_item() -> None:
+    """After a failure no item is started, and the items in progress finish."""
+    started, finished = [], []
 
     async def work(item: int) -> None:
-        begun.append(item)
+        started.append(item)
         await asyncio.sleep(0.001)
         if item == 3:
             raise LookupError
         await asyncio.sleep(0.01)
-        ended.append(item)
+        finished.append(item)
 
     with pytest.raises(LookupError):
         await for_each(range(100), work)
-    assert begun == list(range(CONCURRENCY))
-    assert ended == [item for item in begun if item != 3]
+    assert started == list(range(CONCURRENCY))
+    assert finished == [item for item in started if item != 3]
 
 
-async def test_first_failure() -> None:
+async def test_first_failure_is_raised() -> None:
     """Of several failures the first one is raised."""
 
     async def work(item: int) -> None:
@@ -47,8 +47,8 @@ async def test_first_failure() -> None:
         await for_each(range(8), work)
 
 
-async def test_caller_leaves() -> None:
-    """A request that is cancelled cancels what is under way."""
+async def test_cancellation_reaches_items_in_progress() -> None:
+    """The cancellation of a request cancels its items in progress."""
     cancelled = []
 
     async def work(item: int) -> None:

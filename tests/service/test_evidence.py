@@ -1,4 +1,4 @@
-"""A SHA-256 stands in the answer and the receipt with the evidence for it, or not at all."""
+"""The result and the receipt have a SHA-256 together with its evidence, or not at all."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ OTHER_STORE = {"R2_ENDPOINT": "http://127.0.0.1:9"}
 
 
 async def confirmed(deployment: Deployment, content: bytes = MP3) -> ConfirmedUpload:
-    """An upload with a declared SHA-256, whose staged object is ``content``."""
+    """Confirm an upload with a declared SHA-256, whose staged object is ``content``, twice."""
     created = await deployment.create(WITH_SHA256)
     deployment.put(created, content)
     first = await deployment.confirm(created.upload_id)
@@ -29,36 +29,34 @@ async def confirmed(deployment: Deployment, content: bytes = MP3) -> ConfirmedUp
 
 
 def proof(outcome: ConfirmedUpload) -> tuple[bytes | None, Evidence | None]:
-    """What the answer says, which the receipt says too."""
+    """Return the checksum and its evidence, which the receipt must have too."""
     claims: dict[str, Any] = jwt.decode(outcome.receipt, options={"verify_signature": False})
     assert (claims["sha256"] is None) is (outcome.track.sha256 is None)
     assert claims["sha256Evidence"] == outcome.track.evidence
     return outcome.track.sha256, outcome.track.evidence
 
 
-async def test_a_checksum_that_the_store_returns_is_evidence() -> None:
-    """The first kind."""
+async def test_checksum_from_the_store_is_evidence() -> None:
+    """A checksum that the store returns is evidence of the first kind."""
     assert proof(await confirmed(Deployment())) == (DIGEST, Evidence.STORE)
 
 
-async def test_seq03_another_checksum_is_a_mismatch() -> None:
-    """Whatever the upload URL signed."""
+async def test_seq03_other_checksum_is_a_mismatch() -> None:
+    """A stored checksum that differs from the declared one is a mismatch."""
     with pytest.raises(ChecksumMismatchError):
         await confirmed(Deployment(), MP3[:-1] + b"x")
 
 
-async def test_a_store_that_refuses_other_bytes_is_evidence_where_it_returns_nothing() -> None:
-    """The second kind: R2."""
+async def test_signed_upload_is_evidence_without_store_checksum() -> None:
+    """A signed checksum is evidence at a store such as R2 that refuses other bytes and returns no checksum."""
     deployment = Deployment()
     deployment.store.returns_checksums = False
     assert proof(await confirmed(deployment)) == (DIGEST, Evidence.UPLOAD)
 
 
 @pytest.mark.parametrize("changes", [OTHER_STORE, {"SHA256_EVIDENCE": "store"}])
-async def test_seq03_without_evidence_there_is_no_checksum_and_one_warning(
-    changes: dict[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
-    """A store of which nothing is known, or a deployment that demands the first kind."""
+async def test_seq03_no_evidence_means_no_checksum(changes: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    """Without evidence the result has no checksum, and the process logs one warning."""
     deployment = Deployment(changes)
     deployment.store.returns_checksums = False
     assert [proof(await confirmed(deployment)) for _ in range(2)] == [(None, None)] * 2
@@ -66,8 +64,8 @@ async def test_seq03_without_evidence_there_is_no_checksum_and_one_warning(
     assert events == ["broker.checksum_unproven"]
 
 
-async def test_evidence_is_kept_with_the_ready_object() -> None:
-    """A confirm after the staged object is gone repeats what was proved, also after the setting changed."""
+async def test_evidence_is_stored_with_the_ready_object() -> None:
+    """A repeated confirm returns the first evidence, without the staged object and after a change of settings."""
     deployment = Deployment()
     created = await deployment.create(WITH_SHA256)
     staged = deployment.put(created)
@@ -78,8 +76,8 @@ async def test_evidence_is_kept_with_the_ready_object() -> None:
 
 
 @pytest.mark.parametrize("digest", ["", "not base64", "QUJD"])
-async def test_metadata_that_is_not_this_files_proves_nothing(digest: str) -> None:
-    """A ready object that was made before there was evidence, or by others."""
+async def test_foreign_metadata_is_not_evidence(digest: str) -> None:
+    """Checksum metadata of a ready object that does not match the declared file is not evidence."""
     deployment = Deployment()
     created = await deployment.create(WITH_SHA256)
     deployment.put(created)
@@ -89,8 +87,8 @@ async def test_metadata_that_is_not_this_files_proves_nothing(digest: str) -> No
     assert proof(await deployment.confirm(created.upload_id)) == (None, None)
 
 
-async def test_without_a_declared_checksum_nothing_is_asked_or_stated() -> None:
-    """Three calls of the store, as ever."""
+async def test_undeclared_checksum_is_not_stated() -> None:
+    """An upload without a declared checksum is confirmed without one."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)

@@ -1,4 +1,4 @@
-"""One at a time for each name, and nobody waits for ever."""
+"""The lock of a name: one holder at a time, and no wait without a timeout."""
 
 import asyncio
 
@@ -8,13 +8,13 @@ from broker.service import exclusive
 from broker.service.exclusive import Exclusive
 
 
-async def test_turns_of_one_name_come_one_after_the_other() -> None:
-    """No two hold it at once."""
-    turns, held, most = Exclusive(), 0, 0
+async def test_one_holder_at_a_time() -> None:
+    """Two holders never have the lock of one name at the same time."""
+    locks, held, most = Exclusive(), 0, 0
 
     async def hold() -> None:
         nonlocal held, most
-        async with turns.turn("a"):
+        async with locks.lock("a"):
             held += 1
             most = max(most, held)
             await asyncio.sleep(0)
@@ -22,38 +22,38 @@ async def test_turns_of_one_name_come_one_after_the_other() -> None:
 
     await asyncio.gather(*(hold() for _ in range(10)))
     assert most == 1
-    assert turns._locks == {}
+    assert locks._locks == {}
 
 
-async def test_turns_of_other_names_do_not_wait() -> None:
-    """They have nothing to do with each other."""
-    turns = Exclusive()
-    async with turns.turn("a"), asyncio.timeout(1), turns.turn("b"):
+async def test_names_are_independent() -> None:
+    """The lock of one name does not delay the lock of another name."""
+    locks = Exclusive()
+    async with locks.lock("a"), asyncio.timeout(1), locks.lock("b"):
         pass
 
 
-async def test_who_waited_long_enough_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And takes nothing from who holds the turn."""
-    monkeypatch.setattr(exclusive, "PATIENCE", 0.01)
-    turns = Exclusive()
-    async with turns.turn("a"):
-        async with turns.turn("a"):
+async def test_timeout_continues_without_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the timeout the work continues, and the lock stays with its holder."""
+    monkeypatch.setattr(exclusive, "LOCK_TIMEOUT", 0.01)
+    locks = Exclusive()
+    async with locks.lock("a"):
+        async with locks.lock("a"):
             pass
-        assert turns._locks["a"][0].locked()
-    assert turns._locks == {}
+        assert locks._locks["a"][0].locked()
+    assert locks._locks == {}
 
 
-async def test_who_is_cancelled_while_waiting_leaves_nothing() -> None:
-    """And the turn goes to the next."""
-    turns = Exclusive()
+async def test_cancelled_wait_is_removed() -> None:
+    """A cancelled wait leaves no entry behind."""
+    locks = Exclusive()
 
     async def wait() -> None:
-        async with turns.turn("a"):
+        async with locks.lock("a"):
             pass
 
-    async with turns.turn("a"):
+    async with locks.lock("a"):
         waiting = asyncio.create_task(wait())
         await asyncio.sleep(0)  # it waits
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    assert turns._locks == {}
+    assert locks._locks == {}

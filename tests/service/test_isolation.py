@@ -1,4 +1,4 @@
-"""One user's calls bounded, joined and ended with their request: what they ask of the store at once."""
+"""One user's requests: their load on the store at once is bounded."""
 
 import asyncio
 
@@ -14,17 +14,17 @@ from .deployment import DECLARED, USER, Deployment
 
 
 class SlowStore(MemoryObjectStore):
-    """A store whose looks take a moment; it counts how many are under way at once."""
+    """A store whose reads take a moment; it counts the reads in flight."""
 
     under_way = most = 0
 
     async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
-        """A look that takes a moment."""
+        """Read the metadata after a moment."""
         await self._moment()
         return await super().head(ref, is_long=is_long)
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
-        """Another one."""
+        """Read the first bytes after a moment."""
         await self._moment()
         return await super().first_bytes(ref, count, checksum=checksum)
 
@@ -37,38 +37,38 @@ class SlowStore(MemoryObjectStore):
 
 @pytest.fixture
 def store() -> SlowStore:
-    """One store."""
+    """Return a slow store."""
     return SlowStore()
 
 
 def keys(count: int) -> list[str]:
-    """KeySource of no object."""
+    """Return ready keys without objects."""
     return [f"media/00000000-0000-4000-8000-{number:012}.mp3" for number in range(count)]
 
 
-async def test_seq06_a_batch_that_is_refused_stops_asking(store: SlowStore) -> None:
-    """Of 900 unknown keys the first decides, and the others are not looked up."""
+async def test_seq06_refused_batch_stops_its_requests(store: SlowStore) -> None:
+    """Of 900 unknown keys the first one ends the batch, and most others cause no request to the store."""
     deployment = Deployment({"DOWNLOAD_ACCESS": "owner"}, store)
     with pytest.raises(NotFoundError):
         await deployment.services.downloads.links(USER, keys(900), LinkOptions())
-    await asyncio.sleep(0.01)  # whatever goes on would have called again by then
+    await asyncio.sleep(0.01)  # further requests would have been made by then
     assert store.calls["head"] <= 2 * CONCURRENCY
     assert store.under_way == 0
 
 
-async def test_seq06_a_batch_confirms_a_few_at_a_time(store: SlowStore) -> None:
-    """A hundred confirms ask no more of the store at once than some."""
+async def test_seq06_batch_confirms_are_bounded(store: SlowStore) -> None:
+    """A hundred confirms of one batch make a bounded number of requests to the store at once."""
     deployment = Deployment(store=store)
     created = await deployment.create_many([DECLARED] * 100)
     for each in created:
         deployment.put(each)
     outcomes = await deployment.services.uploads.confirm_many(USER, [each.upload_id for each in created])
     assert len(outcomes) == 100
-    assert store.most <= 2 * CONCURRENCY  # each looks at two places
+    assert store.most <= 2 * CONCURRENCY  # each confirm reads two keys
 
 
-async def test_seq05_confirms_of_one_upload_are_joined_whatever_their_ids_are() -> None:
-    """Retried creates give one upload many ids: the store is asked once for all that confirm together."""
+async def test_seq05_confirms_share_one_run() -> None:
+    """Concurrent confirms of one upload by many upload ids read and copy the object once."""
     deployment = Deployment()
     upload_ids = []
     for _ in range(12):
@@ -83,8 +83,8 @@ async def test_seq05_confirms_of_one_upload_are_joined_whatever_their_ids_are() 
     assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
 
-async def test_an_expired_id_is_not_joined_with_a_good_one() -> None:
-    """Two ids of one upload, of which one expired: each gets its own answer."""
+async def test_expired_id_does_not_join_a_valid_one() -> None:
+    """Of two ids of one upload the expired one and the valid one each get their own result."""
     deployment = Deployment()
     (early,) = await deployment.create_many([DECLARED], idempotency_key="retry-1")
     deployment.now += 60

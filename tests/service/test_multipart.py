@@ -1,4 +1,4 @@
-"""Uploads in parts: begun once, signed exactly, joined from the store's own list, mended, given up."""
+"""Uploads in parts: created once, presigned exactly, completed from the store's own list, repaired, aborted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ LARGE = replace(DECLARED, size=SIZE, multipart=True)
 
 
 def store_id(created: CreatedUpload) -> str:
-    """What the store calls the upload."""
+    """Return the S3 UploadId of an upload."""
     assert created.upload.multipart
     return created.upload.multipart.s3_upload_id
 
 
 def send(deployment: Deployment, created: CreatedUpload, *numbers: int) -> None:
-    """These parts, as large as they should be and nearly without bytes."""
+    """Store these parts with their declared sizes and few bytes."""
     for number in numbers:
         body = MP3 if number == 1 else b"part %d" % number
         deployment.store.put_part(store_id(created), number, body, size=5 if number == 3 else PREFERRED_PART_SIZE)
@@ -45,20 +45,19 @@ def send(deployment: Deployment, created: CreatedUpload, *numbers: int) -> None:
 
 @pytest.fixture
 def deployment() -> Deployment:
-    """One deployment."""
+    """Return a deployment."""
     return Deployment()
 
 
 @pytest.fixture
 async def created(deployment: Deployment) -> CreatedUpload:
-    """An upload in three parts."""
+    """Return a new upload in three parts."""
     return await deployment.create(LARGE)
 
 
-async def test_each_parts_url_signs_its_number_and_its_exact_size(
-    deployment: Deployment, created: CreatedUpload
-) -> None:
-    signed = deployment.services.uploads.parts(USER, created.upload_id, [3, 1, 3])
+async def test_part_url_signs_number_and_size(deployment: Deployment, created: CreatedUpload) -> None:
+    """The URL of a part signs its part number and its exact size."""
+    signed = deployment.services.uploads.presign_parts(USER, created.upload_id, [3, 1, 3])
 
     assert [(part.number, part.size) for part in signed.parts] == [(3, 5), (1, PREFERRED_PART_SIZE), (3, 5)]
     assert signed.expires_at == deployment.now + 900
@@ -68,39 +67,47 @@ async def test_each_parts_url_signs_its_number_and_its_exact_size(
         assert query["X-Amz-SignedHeaders"] == ["content-length;host"]
 
 
-async def test_no_url_outlives_its_upload(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_part_url_expires_with_its_upload(deployment: Deployment, created: CreatedUpload) -> None:
+    """No part URL is valid longer than its upload, and an expired upload gets none."""
     deployment.now = created.upload.expires_at - 60
-    assert deployment.services.uploads.parts(USER, created.upload_id, [1]).expires_at == created.upload.expires_at
+    assert (
+        deployment.services.uploads.presign_parts(USER, created.upload_id, [1]).expires_at == created.upload.expires_at
+    )
     deployment.now += 60
     with pytest.raises(UploadExpiredError):
-        deployment.services.uploads.parts(USER, created.upload_id, [1])
+        deployment.services.uploads.presign_parts(USER, created.upload_id, [1])
 
 
 @pytest.mark.parametrize(("numbers", "named"), [([0], "0"), ([4, 5, 6, 9], "4-6, 9"), ([1, -3], "-3")])
-async def test_a_part_that_there_is_not_is_named(
+async def test_unknown_part_numbers_are_named(
     deployment: Deployment, created: CreatedUpload, numbers: list[int], named: str
 ) -> None:
-    with pytest.raises(InvalidRequestError, match=f"1 to 3; there is no part {named}"):
-        deployment.services.uploads.parts(USER, created.upload_id, numbers)
+    """Part numbers outside of the plan are named in the error."""
+    with pytest.raises(InvalidRequestError, match=f"must be 1 to 3, not {named}"):
+        deployment.services.uploads.presign_parts(USER, created.upload_id, numbers)
 
 
-async def test_an_upload_in_one_put_has_no_parts(deployment: Deployment) -> None:
+async def test_single_put_has_no_parts(deployment: Deployment) -> None:
+    """An upload by a single PUT has no part URLs."""
     created = await deployment.create()
     with pytest.raises(InvalidRequestError):
-        deployment.services.uploads.parts(USER, created.upload_id, [1])
+        deployment.services.uploads.presign_parts(USER, created.upload_id, [1])
 
 
-async def test_another_user_can_do_nothing_with_it(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_other_user_cannot_use_the_upload(deployment: Deployment, created: CreatedUpload) -> None:
+    """Another user can neither presign parts of the upload nor abort it."""
     with pytest.raises(NotFoundError):
-        deployment.services.uploads.parts(OTHER, created.upload_id, [1])
+        deployment.services.uploads.presign_parts(OTHER, created.upload_id, [1])
     with pytest.raises(NotFoundError):
         await deployment.services.uploads.abort(OTHER, created.upload_id)
     assert store_id(created) in deployment.store.multiparts
 
 
-async def test_progress_is_what_the_store_lists(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_status_follows_the_stored_parts(deployment: Deployment, created: CreatedUpload) -> None:
+    """The status, bytes and parts of an upload are those that the store lists."""
+
     async def status() -> tuple[UploadStatus, int, list[int]]:
-        found = await deployment.services.uploads.progress(USER, created.upload_id)
+        found = await deployment.services.uploads.status(USER, created.upload_id)
         return found.status, found.uploaded_bytes, [part.number for part in found.parts]
 
     assert await status() == (UploadStatus.PENDING, 0, [])
@@ -113,7 +120,8 @@ async def test_progress_is_what_the_store_lists(deployment: Deployment, created:
     assert (await status())[0] is UploadStatus.READY
 
 
-async def test_a_whole_upload_is_joined_once_and_confirmed(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_complete_upload_is_completed_once(deployment: Deployment, created: CreatedUpload) -> None:
+    """An upload with all parts is completed once, however often it is confirmed."""
     send(deployment, created, 1, 2, 3)
 
     first = await deployment.confirm(created.upload_id)
@@ -124,7 +132,8 @@ async def test_a_whole_upload_is_joined_once_and_confirmed(deployment: Deploymen
     assert deployment.store.multiparts == {}
 
 
-async def test_what_is_missing_or_wrong_is_named_and_mended(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_missing_and_wrong_parts_can_be_sent_again(deployment: Deployment, created: CreatedUpload) -> None:
+    """Missing parts and parts of a wrong size are named, and the upload is confirmed after they were sent again."""
     send(deployment, created, 2)
     with pytest.raises(PartsMissingError) as missing:
         await deployment.confirm(created.upload_id)
@@ -140,27 +149,29 @@ async def test_what_is_missing_or_wrong_is_named_and_mended(deployment: Deployme
     assert await deployment.confirm(created.upload_id)
 
 
-async def test_a_confirm_whose_completion_lost_its_answer_is_repeated(
+async def test_lost_completion_response_is_retried(
     deployment: Deployment, created: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A confirm succeeds after the response to an earlier completion was lost."""
     send(deployment, created, 1, 2, 3)
     complete = deployment.store.complete_multipart
 
     async def lost(*arguments: Any) -> None:
         await complete(*arguments)
-        raise StorageUnavailableError("the answer was lost")
+        raise StorageUnavailableError("the response was lost")
 
     with monkeypatch.context() as patched:
         patched.setattr(deployment.store, "complete_multipart", lost)
         with pytest.raises(StorageUnavailableError):
             await deployment.confirm(created.upload_id)
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.UPLOADED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.UPLOADED
     assert await deployment.confirm(created.upload_id)
 
 
-async def test_parts_that_another_process_joined_meanwhile_are_confirmed(
+async def test_completion_by_another_process_is_confirmed(
     deployment: Deployment, created: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An upload that another process completes at the same time is confirmed."""
     send(deployment, created, 1, 2, 3)
     list_parts, complete = deployment.store.list_parts, deployment.store.complete_multipart
 
@@ -173,34 +184,36 @@ async def test_parts_that_another_process_joined_meanwhile_are_confirmed(
     assert await deployment.confirm(created.upload_id)
 
 
-async def test_bytes_of_another_type_are_refused(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_parts_of_another_type_are_refused(deployment: Deployment, created: CreatedUpload) -> None:
+    """Parts whose first bytes do not match the declared type are a content mismatch."""
     send(deployment, created, 2, 3)
     deployment.store.put_part(store_id(created), 1, b"\x89PNG\r\n\x1a\n", size=PREFERRED_PART_SIZE)
     with pytest.raises(ContentMismatchError):
         await deployment.confirm(created.upload_id)
 
 
-async def test_an_aborted_upload_stays_so(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_aborted_upload_stays_deleted(deployment: Deployment, created: CreatedUpload) -> None:
+    """An aborted upload has no parts, stays deleted, and can be aborted again."""
     send(deployment, created, 1)
     for _ in range(2):
         await deployment.services.uploads.abort(USER, created.upload_id)
 
     assert deployment.store.multiparts == {}
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
         await deployment.confirm(created.upload_id)
 
 
-async def test_an_upload_whose_parts_the_bucket_removed_is_expired(
-    deployment: Deployment, created: CreatedUpload
-) -> None:
+async def test_upload_without_its_parts_is_expired(deployment: Deployment, created: CreatedUpload) -> None:
+    """An upload whose parts the bucket's lifecycle rule removed is expired."""
     deployment.store.multiparts.clear()
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.EXPIRED
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.upload_id)
 
 
-async def test_an_abort_after_the_parts_were_joined_is_final(deployment: Deployment, created: CreatedUpload) -> None:
+async def test_abort_after_completion_is_final(deployment: Deployment, created: CreatedUpload) -> None:
+    """An abort after the completion of the parts leaves only a tombstone."""
     send(deployment, created, 2, 3)
     deployment.store.put_part(store_id(created), 1, b"no MP3", size=PREFERRED_PART_SIZE)
     with pytest.raises(ContentMismatchError):
@@ -209,10 +222,10 @@ async def test_an_abort_after_the_parts_were_joined_is_final(deployment: Deploym
     assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
 
 
-async def test_a_deletion_while_parts_are_joined_wins(
+async def test_deletion_during_completion_wins(
     deployment: Deployment, created: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SEQ09: the completion is create-only, and what it left of the parts is aborted."""
+    """A tombstone that is written before the completion wins, and the parts are aborted (SEQ09)."""
     send(deployment, created, 1, 2, 3)
     complete = deployment.store.complete_multipart
 
@@ -226,8 +239,8 @@ async def test_a_deletion_while_parts_are_joined_wins(
     assert deployment.store.multiparts == {}
 
 
-async def test_a_retried_create_of_a_deleted_upload_is_refused(deployment: Deployment) -> None:
-    """SEQ02: nothing is sent in vain."""
+async def test_retried_create_of_deleted_upload_is_refused(deployment: Deployment) -> None:
+    """A retried create of a deleted upload is refused until its idempotency period ends (SEQ02)."""
     (created,) = await deployment.create_many([LARGE], idempotency_key="retry-1")
     await deployment.services.uploads.abort(USER, created.upload_id)
     with pytest.raises(UploadDeletedError):
@@ -237,18 +250,18 @@ async def test_a_retried_create_of_a_deleted_upload_is_refused(deployment: Deplo
     assert later.upload.uuid != created.upload.uuid
 
 
-async def test_an_expired_upload_is_neither_joined_nor_confirmed(
-    deployment: Deployment, created: CreatedUpload
-) -> None:
+async def test_expired_upload_is_not_completed(deployment: Deployment, created: CreatedUpload) -> None:
+    """An expired upload is neither completed nor confirmed."""
     send(deployment, created, 1, 2, 3)
     deployment.now = created.upload.expires_at
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.upload_id)
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.EXPIRED
     assert deployment.store.calls["complete_multipart"] == 0
 
 
-async def test_a_retried_create_takes_up_what_was_begun_even_at_once(deployment: Deployment) -> None:
+async def test_retried_create_reuses_the_multipart_upload(deployment: Deployment) -> None:
+    """Repeated and concurrent creates with one idempotency key share their multipart uploads."""
     create = deployment.create_many
     batches = await asyncio.gather(*(create([LARGE, DECLARED, LARGE], idempotency_key="retry-1") for _ in range(5)))
     batches.append(await create([LARGE, DECLARED, LARGE], idempotency_key="retry-1"))
@@ -258,7 +271,8 @@ async def test_a_retried_create_takes_up_what_was_begun_even_at_once(deployment:
     assert all(batch[1].request for batch in batches)
 
 
-async def test_a_store_that_is_away_begins_no_parts_and_still_signs_one_put(deployment: Deployment) -> None:
+async def test_create_in_parts_needs_the_store(deployment: Deployment) -> None:
+    """While the store is unavailable a create in parts fails and a create of a single PUT succeeds."""
     deployment.store.failing = {"create_multipart"}
     with pytest.raises(StorageUnavailableError):
         await deployment.create(LARGE)

@@ -1,4 +1,4 @@
-"""Ready objects: to a user, another's is not there."""
+"""Ready objects: an object of another owner does not exist for a user."""
 
 import pytest
 
@@ -13,7 +13,8 @@ from .deployment import MP3, OTHER, SERVICE, USER, Deployment
 LEGACY = "media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.MP3"
 
 
-async def test_an_owner_and_a_service_see_an_object_and_nobody_else() -> None:
+async def test_object_is_visible_to_owner_and_service() -> None:
+    """The owner and a service can read an object, and another user cannot."""
     deployment = Deployment()
     key = await deployment.ready()
     objects = deployment.services.objects
@@ -24,7 +25,8 @@ async def test_an_owner_and_a_service_see_an_object_and_nobody_else() -> None:
         await objects.get(OTHER, key)
 
 
-async def test_an_object_older_than_the_broker_is_the_services_alone() -> None:
+async def test_object_without_owner_belongs_to_the_service() -> None:
+    """An object without an owner in its metadata exists for a service alone."""
     deployment = Deployment()
     deployment.store.put(ObjectRef("songs", LEGACY), MP3)
     assert (await deployment.services.objects.get(SERVICE, LEGACY)).owner is None
@@ -34,7 +36,8 @@ async def test_an_object_older_than_the_broker_is_the_services_alone() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x", f"incoming/{LEGACY[6:]}", f"{LEGACY}\n"])
-async def test_what_is_no_key_is_not_found_and_asks_the_store_nothing(key: str) -> None:
+async def test_invalid_key_causes_no_request(key: str) -> None:
+    """A text that is not a ready key is not found without a request to the store."""
     deployment = Deployment()
     for act in (deployment.services.objects.get, deployment.services.objects.delete):
         with pytest.raises(NotFoundError):
@@ -42,7 +45,8 @@ async def test_what_is_no_key_is_not_found_and_asks_the_store_nothing(key: str) 
     assert not deployment.store.calls
 
 
-async def test_deleting_leaves_a_tombstone_and_is_not_found_again() -> None:
+async def test_deletion_leaves_a_tombstone() -> None:
+    """A deletion leaves a tombstone at the staged key, and the object is not found afterwards."""
     deployment = Deployment()
     key = await deployment.ready()
     await deployment.services.objects.delete(USER, key)
@@ -52,7 +56,8 @@ async def test_deleting_leaves_a_tombstone_and_is_not_found_again() -> None:
         await deployment.services.objects.delete(USER, key)
 
 
-async def test_another_user_deletes_nothing() -> None:
+async def test_other_user_cannot_delete() -> None:
+    """Another user's deletion is not found and leaves the object."""
     deployment = Deployment()
     key = await deployment.ready()
     with pytest.raises(NotFoundError):
@@ -60,8 +65,8 @@ async def test_another_user_deletes_nothing() -> None:
     assert (await deployment.services.objects.get(USER, key)).key == key
 
 
-async def test_a_tombstone_comes_before_the_removal() -> None:
-    """A store that fails between the two leaves nothing that a confirm could bring back."""
+async def test_tombstone_precedes_the_removal() -> None:
+    """A deletion that fails after its tombstone leaves the tombstone, and can be retried."""
     deployment = Deployment()
     key = await deployment.ready()
     deployment.store.failing = {"delete"}
@@ -72,16 +77,17 @@ async def test_a_tombstone_comes_before_the_removal() -> None:
     await deployment.services.objects.delete(USER, key)
 
 
-async def test_an_old_object_is_deleted_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No copy to it can be under way; a day's pause would stop this test."""
-    monkeypatch.setattr(deletion, "COPY_SETTLES", 86_400)
+async def test_old_object_is_deleted_without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deletion of an object that is older than every possible copy does not wait."""
+    monkeypatch.setattr(deletion, "COPY_GRACE", 86_400)
     deployment = Deployment()
     key = await deployment.ready()
     deployment.now += 2 * 3600
     await deployment.services.objects.delete(SERVICE, key)
 
 
-async def test_a_bulk_delete_returns_the_keys_that_it_failed_to_delete() -> None:
+async def test_bulk_delete_returns_failed_keys() -> None:
+    """A bulk deletion returns the keys that failed, each with its reason."""
     deployment = Deployment()
     wanted = [LEGACY.replace("0b9c", start) for start in ("0000", "1111", "2222")]
     deployment.store.undeletable = {object_keys.staged_twin(wanted[0]), wanted[1]}
@@ -89,14 +95,16 @@ async def test_a_bulk_delete_returns_the_keys_that_it_failed_to_delete() -> None
     assert failed == {wanted[0]: "put_empty fails for this key", wanted[1]: "InternalError"}
 
 
-async def test_a_bulk_delete_that_fails_for_all_keys_is_refused() -> None:
+async def test_bulk_delete_fails_if_all_keys_fail() -> None:
+    """A bulk deletion raises the error of the store if all keys failed."""
     deployment = Deployment()
     deployment.store.failing = {"put_empty"}
     with pytest.raises(StorageUnavailableError):
         await deployment.services.objects.delete_many(SERVICE, [LEGACY])
 
 
-async def test_a_deletion_aborts_what_is_under_way_in_parts() -> None:
+async def test_deletion_aborts_open_multiparts() -> None:
+    """A deletion aborts the open multipart uploads of its keys and of no other key."""
     deployment = Deployment()
     key = await deployment.ready()
     other = LEGACY.replace("0b9c", "0000")
@@ -106,7 +114,8 @@ async def test_a_deletion_aborts_what_is_under_way_in_parts() -> None:
     assert [found.ref.key for found in deployment.store.multiparts.values()] == [other]
 
 
-async def test_a_store_that_lists_no_multipart_uploads_still_deletes() -> None:
+async def test_deletion_succeeds_without_listing() -> None:
+    """A deletion succeeds although the store refuses to list multipart uploads."""
     deployment = Deployment()
     key = await deployment.ready()
     deployment.store.failing = {"open_multiparts"}
@@ -114,7 +123,8 @@ async def test_a_store_that_lists_no_multipart_uploads_still_deletes() -> None:
     assert await deployment.store.head(ObjectRef("songs", key)) is None
 
 
-async def test_a_bulk_delete_is_for_the_service_and_for_keys_only() -> None:
+async def test_bulk_delete_needs_service_and_ready_keys() -> None:
+    """A bulk deletion is refused to users and for texts that are not ready keys."""
     deployment = Deployment()
     with pytest.raises(ForbiddenError):
         await deployment.services.objects.delete_many(USER, [LEGACY])
@@ -124,7 +134,8 @@ async def test_a_bulk_delete_is_for_the_service_and_for_keys_only() -> None:
     assert not deployment.store.calls
 
 
-def test_a_key_is_found_in_a_url_of_this_deployment_alone() -> None:
+def test_key_is_found_in_own_urls_only() -> None:
+    """A key is found in a URL of this deployment, and not in a URL of another host."""
     objects = Deployment({"R2_PUBLIC_URL": "https://cdn.example"}).services.objects
     assert objects.key_in(f"https://cdn.example/{LEGACY}") == LEGACY
     with pytest.raises(NotFoundError):

@@ -1,4 +1,4 @@
-"""The promotion of what is too large for one copy: in ranges, with a deadline, resumed, given up."""
+"""The promotion of an object that is too large for one copy: in ranges, with a deadline, resumed, aborted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ RANGES = plan(SIZE, promotion.RANGE)
 
 @pytest.fixture
 def deployment() -> Deployment:
-    """A deployment that takes the largest files there are."""
+    """Return a deployment that accepts files of the largest size."""
     return Deployment({"UPLOAD_MAX_BYTES": str(OBJECT_MAX)})
 
 
 @pytest.fixture
 async def staged(deployment: Deployment) -> CreatedUpload:
-    """An upload whose parts are all there."""
+    """Return an upload whose parts are all stored."""
     return await upload(deployment, SIZE)
 
 
 async def upload(deployment: Deployment, size: int, principal: Principal = USER) -> CreatedUpload:
-    """An upload of ``size`` bytes that are nearly all left out, ready to be confirmed."""
+    """Create an upload of ``size`` bytes, and store its parts with few bytes."""
     created = await deployment.create(structs.replace(DECLARED, size=size), principal)
     assert created.upload.multipart
     parts = plan(size)
@@ -50,11 +50,12 @@ async def upload(deployment: Deployment, size: int, principal: Principal = USER)
 
 
 def ready(created: CreatedUpload) -> ObjectRef:
-    """Where it is promoted to."""
+    """Return the ready place of an upload."""
     return ObjectRef("songs", f"media/{created.upload.uuid}.mp3")
 
 
-async def test_it_is_copied_in_equal_ranges_with_its_own_headers(deployment: Deployment, staged: CreatedUpload) -> None:
+async def test_large_object_is_copied_in_ranges(deployment: Deployment, staged: CreatedUpload) -> None:
+    """A large object is copied in ranges, with the headers of a ready object."""
     confirmed = await deployment.confirm(staged.upload_id)
 
     found = deployment.store.objects[ready(staged)][0]
@@ -66,7 +67,8 @@ async def test_it_is_copied_in_equal_ranges_with_its_own_headers(deployment: Dep
     assert deployment.store.multiparts == {}
 
 
-async def test_what_one_copy_may_carry_is_copied_at_once(deployment: Deployment) -> None:
+async def test_object_of_copy_max_is_copied_whole(deployment: Deployment) -> None:
+    """An object of COPY_MAX bytes is copied by a single CopyObject."""
     created = await upload(deployment, promotion.COPY_MAX)
     assert (await deployment.confirm(created.upload_id)).track.etag.endswith(
         f"-{-(-promotion.COPY_MAX // PREFERRED_PART_SIZE)}"
@@ -74,9 +76,10 @@ async def test_what_one_copy_may_carry_is_copied_at_once(deployment: Deployment)
     assert (deployment.store.calls["copy"], deployment.store.calls["copy_part"]) == (1, 0)
 
 
-async def test_past_its_deadline_it_says_how_far_it_is_and_goes_on_when_asked_again(
+async def test_promotion_continues_after_its_deadline(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After the deadline a confirm returns the copied bytes, and the next confirm continues."""
     monkeypatch.setattr(promotion, "DEADLINE", 0)
     copied = []
     while isinstance(outcome := await deployment.services.uploads.confirm(USER, staged.upload_id), Promoting):
@@ -89,9 +92,10 @@ async def test_past_its_deadline_it_says_how_far_it_is_and_goes_on_when_asked_ag
     assert deployment.store.calls["create_multipart"] == 2
 
 
-async def test_a_failed_range_is_copied_by_the_next_confirm(
+async def test_failed_range_is_copied_by_next_confirm(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The next confirm copies a range that failed, and no other range twice."""
     copy_part, failed = deployment.store.copy_part, list[object]()
 
     async def fails_once(*arguments: Any, **options: Any) -> bool:
@@ -108,16 +112,16 @@ async def test_a_failed_range_is_copied_by_the_next_confirm(
 
 
 def replaced(deployment: Deployment, source: ObjectRef) -> None:
-    """Another version in the place of the staged object."""
+    """Replace the staged object by another version."""
     found, body = deployment.store.objects[source]
     moment = int(deployment.store._clock())
     deployment.store.objects[source] = (replace(found, etag="0" * 32, last_modified=moment), body)
 
 
-async def test_every_range_has_the_checked_version_as_its_condition(
+async def test_range_copies_only_the_verified_version(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SEQ04: the staged object is replaced while its ranges are copied."""
+    """A promotion whose staged object is replaced between two ranges is aborted (SEQ04)."""
     copy_part = deployment.store.copy_part
 
     async def changed(*arguments: Any, **options: Any) -> bool:
@@ -132,10 +136,10 @@ async def test_every_range_has_the_checked_version_as_its_condition(
     assert deployment.store.multiparts == {}
 
 
-async def test_a_version_that_changes_behind_the_last_range_is_not_completed(
+async def test_version_changed_after_last_range_is_refused(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SEQ04, at a store that ignores the condition of a range."""
+    """A promotion is not completed if the staged object changed after the last range (SEQ04)."""
     copy_part = deployment.store.copy_part
 
     async def changed(*arguments: Any, **options: Any) -> bool:
@@ -151,26 +155,27 @@ async def test_a_version_that_changes_behind_the_last_range_is_not_completed(
     assert deployment.store.multiparts == {}
 
 
-async def test_a_promotion_of_an_earlier_version_is_begun_anew(
+async def test_promotion_of_earlier_version_is_restarted(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SEQ04: confirm, 202, the staged object is replaced, confirm."""
+    """A promotion of an earlier version is aborted, and a new one copies all ranges (SEQ04)."""
     with monkeypatch.context() as patched:
         patched.setattr(promotion, "DEADLINE", 0)
         assert isinstance(await deployment.services.uploads.confirm(USER, staged.upload_id), Promoting)
-    (begun,) = deployment.store.multiparts
+    (first,) = deployment.store.multiparts
     source = ObjectRef("songs", f"incoming/{staged.upload.uuid}.mp3")
     replaced(deployment, source)
     await deployment.confirm(staged.upload_id)
 
     assert deployment.store.calls["create_multipart"] == 3
-    assert begun not in deployment.store.multiparts
+    assert first not in deployment.store.multiparts
     assert deployment.store.calls["copy_part"] == promotion.CONCURRENCY + RANGES.count
 
 
-async def test_an_abort_aborts_a_promotion_under_way(
+async def test_abort_ends_an_open_promotion(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An abort of an upload aborts its open promotion and leaves a tombstone."""
     monkeypatch.setattr(promotion, "DEADLINE", 0)
     await deployment.services.uploads.confirm(USER, staged.upload_id)
     assert deployment.store.multiparts
@@ -182,10 +187,10 @@ async def test_an_abort_aborts_a_promotion_under_way(
 
 
 @pytest.mark.parametrize("verb", ["copy_part", "complete_multipart"])
-async def test_an_abort_in_the_middle_of_a_promotion_wins(
+async def test_abort_during_promotion_wins(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    """SEQ09: before a range, or between the last look at the source and the completion."""
+    """An abort before a range, or between the last read of the source and the completion, wins (SEQ09)."""
     original = getattr(deployment.store, verb)
 
     async def aborted(ref: ObjectRef, *arguments: Any, **options: Any) -> bool:
@@ -199,10 +204,10 @@ async def test_an_abort_in_the_middle_of_a_promotion_wins(
     assert [is_tombstone(stored) for stored, _ in deployment.store.objects.values()] == [True]
 
 
-async def test_a_promotion_that_completes_behind_a_deletion_removes_what_it_made(
+async def test_completion_after_deletion_is_removed(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SEQ09: the store carries out the completion after the deletion has removed everything."""
+    """An object that a completion makes after the deletion is removed by its confirm (SEQ09)."""
     complete = deployment.store.complete_multipart
 
     async def late(ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
@@ -219,10 +224,10 @@ async def test_a_promotion_that_completes_behind_a_deletion_removes_what_it_made
 
 
 @pytest.mark.parametrize("after", [1, 2], ids=["when it is resumed", "when it is complete"])
-async def test_a_promotion_that_another_process_completes_is_confirmed(
+async def test_promotion_completed_elsewhere_is_confirmed(
     deployment: Deployment, staged: CreatedUpload, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    """Its multipart upload is gone under our hands, and the object is there."""
+    """A promotion that another process completes at the same time is confirmed."""
     list_parts, seen = deployment.store.list_parts, list[str]()
 
     async def raced(ref: ObjectRef, s3_upload_id: str) -> object:
@@ -237,38 +242,39 @@ async def test_a_promotion_that_another_process_completes_is_confirmed(
     assert (await deployment.confirm(staged.upload_id)).track.etag == "a" * 32 + "-21"
 
 
-async def test_the_largest_object_needs_no_more_than_ten_thousand_ranges() -> None:
+async def test_largest_object_has_at_most_10000_ranges() -> None:
+    """The largest object has at most 10 000 ranges, and smaller objects have ranges of the preferred size."""
     assert plan(OBJECT_MAX, promotion.RANGE).count <= 10_000
     assert plan(5 * GIB, promotion.RANGE).part_size == promotion.RANGE
 
 
 class Copying:
-    """Copies of ranges that end when the test lets them; ``most`` is how many were under way at once."""
+    """Copies of ranges that wait for the test; ``most`` is the highest number in flight."""
 
     def __init__(self, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.under_way = self.most = 0
+        self.in_flight = self.most = 0
         self.may_end = asyncio.Event()
         self._copy = deployment.store.copy_part
         monkeypatch.setattr(deployment.store, "copy_part", self._copy_part)
 
     async def _copy_part(self, *arguments: Any, **options: Any) -> bool:
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
         await self.may_end.wait()
-        self.under_way -= 1
+        self.in_flight -= 1
         return await self._copy(*arguments, **options)
 
 
 @pytest.fixture
 def copying(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Copying:
-    """Of this deployment's store."""
+    """Return the copies of this deployment's store."""
     return Copying(deployment, monkeypatch)
 
 
-async def test_the_ranges_of_all_promotions_have_few_turns(
+async def test_ranges_of_all_promotions_share_slots(
     deployment: Deployment, copying: Copying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that get none until the deadline answer how far they are, and none fails."""
+    """The ranges of all promotions share a bounded number of slots, and waiting promotions do not fail."""
     monkeypatch.setattr(promotion, "DEADLINE", 0.2)
     uploads = deployment.services.uploads
     staged = [await upload(deployment, SIZE) for _ in range(5)]
@@ -282,15 +288,15 @@ async def test_the_ranges_of_all_promotions_have_few_turns(
     assert {type(await uploads.confirm(SERVICE, each.upload_id)) for each in staged} == {ConfirmedUpload}
 
 
-async def test_one_user_has_a_quarter_of_the_turns(deployment: Deployment, copying: Copying) -> None:
-    """Another user's promotion goes on beside ten of the first."""
+async def test_one_user_has_a_quarter_of_slots(deployment: Deployment, copying: Copying) -> None:
+    """Ten promotions of one user leave slots for another user's promotion."""
     uploads = deployment.services.uploads
     tasks = []
     for principal in (*(USER,) * 10, OTHER):
         CALLER.set(principal.subject)
         created = await upload(deployment, SIZE, principal)
         tasks.append(asyncio.create_task(uploads.confirm(principal, created.upload_id)))
-    await becomes(lambda: copying.under_way == promotion.RANGES_AT_ONCE // 2)
+    await becomes(lambda: copying.in_flight == promotion.RANGES_AT_ONCE // 2)
     copying.may_end.set()
     assert {type(outcome) for outcome in await asyncio.gather(*tasks)} == {ConfirmedUpload}
     assert copying.most == promotion.RANGES_AT_ONCE // 2

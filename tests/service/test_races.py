@@ -1,4 +1,4 @@
-"""Confirms, deletions and copies of several processes, in the orders that decide."""
+"""Confirms, deletions and copies of several processes, in the critical orders."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .deployment import MP3, USER, Deployment
 
 
 class LateCopyStore(MemoryObjectStore):
-    """Carries out a copy whose condition held, however late: ``meanwhile`` runs before the object is there."""
+    """Completes a copy late, after its condition held: ``meanwhile`` runs before the object exists."""
 
     async def copy(
         self,
@@ -28,7 +28,7 @@ class LateCopyStore(MemoryObjectStore):
         headers: Mapping[str, str],
         size: int = PUT_MAX,
     ) -> CopiedObject | None:
-        """A copy between whose condition and whose end a deletion fits."""
+        """Copy the object, and run ``meanwhile`` before the copy exists."""
         made = await super().copy(source, target, if_match=if_match, headers=headers, size=size)
         kept = self.objects.pop(target)
         await self.meanwhile(source, target)
@@ -36,16 +36,16 @@ class LateCopyStore(MemoryObjectStore):
         return made
 
     async def meanwhile(self, source: ObjectRef, target: ObjectRef) -> None:
-        """A whole deletion by another process."""
+        """Delete the upload as another process does."""
         await self.put_empty(source, headers=HEADERS)
         await self.delete(target)
 
 
-async def test_seq09_a_copy_that_ends_behind_a_deletion_is_removed_by_its_confirm(
+async def test_seq09_late_copy_is_removed_by_its_confirm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It took longer than a deletion waits, so the confirm looks at the staged object once more."""
-    monkeypatch.setattr(promotion, "COPY_SETTLES", -1)
+    """A copy that ends after a deletion is removed by its confirm, which reads the staged object once more."""
+    monkeypatch.setattr(promotion, "COPY_GRACE", -1)
     deployment = Deployment(store=LateCopyStore())
     created = await deployment.create()
     staged = deployment.put(created)
@@ -54,8 +54,8 @@ async def test_seq09_a_copy_that_ends_behind_a_deletion_is_removed_by_its_confir
     assert set(deployment.store.objects) == {staged}
 
 
-async def test_a_quick_copy_costs_no_second_look() -> None:
-    """A deletion waits for it instead."""
+async def test_quick_copy_reads_the_source_once() -> None:
+    """A quick copy causes no second read of the staged object, since a deletion waits for it."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -63,8 +63,8 @@ async def test_a_quick_copy_costs_no_second_look() -> None:
     assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
 
-async def test_seq09_what_a_deletion_left_half_done_is_finished_by_a_confirm() -> None:
-    """A tombstone beside a ready object: the tombstone wins."""
+async def test_seq09_confirm_finishes_a_half_done_deletion() -> None:
+    """A confirm that finds a tombstone beside a ready object removes the ready object."""
     deployment = Deployment()
     created = await deployment.create()
     staged = deployment.put(created)
@@ -75,8 +75,8 @@ async def test_seq09_what_a_deletion_left_half_done_is_finished_by_a_confirm() -
     assert set(deployment.store.objects) == {staged}
 
 
-async def test_an_abort_of_a_half_deleted_upload_finishes_it() -> None:
-    """It is not taken for a confirmed one."""
+async def test_abort_finishes_a_half_done_deletion() -> None:
+    """An abort that finds a tombstone beside a ready object completes the deletion."""
     deployment = Deployment()
     created = await deployment.create()
     staged = deployment.put(created)
@@ -87,10 +87,8 @@ async def test_an_abort_of_a_half_deleted_upload_finishes_it() -> None:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-async def test_a_throttled_copy_looks_whether_another_one_made_the_object(
-    is_there: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As after a failed condition; without the object it is the store's 429."""
+async def test_throttled_copy_reads_the_target(is_there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throttled copy succeeds if the target exists, and otherwise raises the store's 429."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -108,8 +106,8 @@ async def test_a_throttled_copy_looks_whether_another_one_made_the_object(
             await deployment.confirm(created.upload_id)
 
 
-async def test_seq09_in_one_process_an_abort_waits_for_the_confirm_of_its_upload() -> None:
-    """So that both answers agree, whichever came first."""
+async def test_seq09_abort_and_confirm_agree() -> None:
+    """A confirm and an abort of one upload in one process have consistent results in either order."""
     for abort_first in (True, False):
         deployment = Deployment()
         created = await deployment.create()
@@ -121,8 +119,8 @@ async def test_seq09_in_one_process_an_abort_waits_for_the_confirm_of_its_upload
         assert names in ({"ConfirmedUpload", "UploadConfirmedError"}, {"NoneType", "UploadDeletedError"})
 
 
-async def test_a_completion_that_made_nothing_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The object of a completed promotion is gone at the look that follows: neither yes nor no."""
+async def test_completion_without_object_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A confirm raises StorageUnavailableError if the completed object does not exist."""
     monkeypatch.setattr(promotion, "COPY_MAX", len(MP3) - 1)
     deployment = Deployment()
     created = await deployment.create()
@@ -137,8 +135,8 @@ async def test_a_completion_that_made_nothing_is_no_answer(monkeypatch: pytest.M
         await deployment.confirm(created.upload_id)
 
 
-async def test_a_completion_that_another_promotion_won_gives_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loser's ranges are aborted."""
+async def test_lost_completion_returns_the_existing_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completion that fails because the target exists returns that object, and the ranges are aborted."""
     monkeypatch.setattr(promotion, "COPY_MAX", len(MP3) - 1)
     deployment = Deployment()
     created = await deployment.create()

@@ -1,4 +1,4 @@
-"""P19: how much one user may ask for."""
+"""P19: the rate limit of one user."""
 
 import pytest
 
@@ -11,7 +11,7 @@ USER = Principal("u1")
 
 
 class Clock:
-    """A clock that is set."""
+    """A clock that tests set."""
 
     now = 1000.0
 
@@ -21,19 +21,20 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The clock."""
+    """Return the clock."""
     return Clock()
 
 
 def refused(limits: RateLimit, amount: int = 1, principal: Principal = USER) -> int:
-    """The seconds after which to come again."""
+    """Spend an amount that is refused; return the seconds until a retry."""
     with pytest.raises(RateLimitedError) as caught:
         limits.spend(principal, amount)
     assert caught.value.retry_after is not None
     return caught.value.retry_after
 
 
-def test_a_minutes_worth_may_be_spent_at_once_and_fills_up_evenly(clock: Clock) -> None:
+def test_bucket_holds_a_minute_and_fills_evenly(clock: Clock) -> None:
+    """A user can spend the amount of a minute at once, and the bucket fills evenly."""
     limits = RateLimit(60, clock=clock)
     for _ in range(60):
         limits.spend(USER)
@@ -48,14 +49,16 @@ def test_a_minutes_worth_may_be_spent_at_once_and_fills_up_evenly(clock: Clock) 
     assert refused(limits) == 1
 
 
-def test_a_refusal_costs_nothing(clock: Clock) -> None:
+def test_refusal_costs_nothing(clock: Clock) -> None:
+    """A refused request takes nothing from the bucket."""
     limits = RateLimit(60, clock=clock)
     limits.spend(USER, 59)
     refused(limits, 2)
     limits.spend(USER)
 
 
-def test_more_than_a_minutes_worth_takes_all_there_is(clock: Clock) -> None:
+def test_larger_amount_takes_a_full_bucket(clock: Clock) -> None:
+    """A request that costs more than a full bucket takes a full bucket."""
     limits = RateLimit(60, clock=clock)
     limits.spend(USER, 1000)
     assert refused(limits, 1000) == 60
@@ -63,7 +66,8 @@ def test_more_than_a_minutes_worth_takes_all_there_is(clock: Clock) -> None:
     limits.spend(USER, 1000)
 
 
-def test_every_user_has_a_bucket_and_a_service_needs_none(clock: Clock) -> None:
+def test_users_have_buckets_and_services_have_none(clock: Clock) -> None:
+    """Each user has a bucket of its own, and a service has no limit."""
     limits = RateLimit(1, clock=clock)
     limits.spend(USER)
     limits.spend(Principal("u2"))
@@ -72,14 +76,16 @@ def test_every_user_has_a_bucket_and_a_service_needs_none(clock: Clock) -> None:
         limits.spend(Principal("u1", is_service=True))
 
 
-def test_0_is_no_limit() -> None:
+def test_zero_means_no_limit() -> None:
+    """A rate limit of 0 refuses no request."""
     limits = RateLimit(0)
     for _ in range(10_000):
         limits.spend(USER, 1000)
 
 
 @pytest.mark.parametrize(("seconds", "known"), [(61, 1), (0, 1)], ids=["full again", "none full"])
-def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch, seconds: int, known: int) -> None:
+def test_memory_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch, seconds: int, known: int) -> None:
+    """When memory is full, full buckets are removed, and all buckets if no bucket is full."""
     monkeypatch.setattr(rate_limit, "_SUBJECTS", 3)
     limits = RateLimit(1, clock=clock)
     for name in "abc":
@@ -89,7 +95,8 @@ def test_what_is_remembered_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyP
     assert len(limits._full_at) == known
 
 
-def test_those_who_spent_lately_are_remembered(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recent_spending_is_kept(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The removal of full buckets keeps the buckets of users who spent recently."""
     monkeypatch.setattr(rate_limit, "_SUBJECTS", 2)
     limits = RateLimit(1, clock=clock)
     limits.spend(Principal("a"))

@@ -1,4 +1,4 @@
-"""Promise, check, promote: every way a confirm can end, and that each leaves the store as it should be."""
+"""Create, verify, promote: each possible result of a confirm, and the objects that it leaves in the store."""
 
 import hashlib
 import uuid
@@ -30,24 +30,26 @@ from .deployment import DECLARED, MP3, OTHER, SERVICE, USER, Deployment
 
 
 def signed(url: str) -> set[str]:
-    """The header names that a URL signs."""
+    """Return the names of the headers that a URL signs."""
     return set(parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"][0].split(";"))
 
 
 def presigned(created: CreatedUpload) -> PresignedRequest:
-    """The request of an upload that is one PUT."""
+    """Return the request of an upload by a single PUT."""
     assert created.request
     return created.request
 
 
-async def test_the_url_signs_size_type_and_write_once() -> None:
+async def test_upload_url_signs_size_type_and_condition() -> None:
+    """The upload URL signs size, type and write-once condition, and expires after its lifetime."""
     request = presigned(await Deployment().create())
     assert request.headers == {"Content-Type": "audio/mpeg", "If-None-Match": "*"}
     assert signed(request.url) == {"host", "content-type", "content-length", "if-none-match"}
     assert request.expires_at == 1_800_000_000 + 900
 
 
-async def test_declared_checksums_are_signed_and_must_be_sent() -> None:
+async def test_declared_checksums_are_signed() -> None:
+    """Declared checksums are signed headers that the client must send."""
     request = presigned(await Deployment().create(replace(DECLARED, sha256="00" * 32, md5="11" * 16)))
     assert set(request.headers) == {"Content-Type", "If-None-Match", "x-amz-checksum-sha256", "Content-MD5"}
     assert signed(request.url) == {
@@ -55,13 +57,15 @@ async def test_declared_checksums_are_signed_and_must_be_sent() -> None:
     }  # fmt: skip  # a set on one line
 
 
-async def test_signing_asks_the_store_nothing() -> None:
+async def test_create_needs_no_store() -> None:
+    """A create of a single PUT causes no request to the store."""
     deployment = Deployment()
     await deployment.create()
     assert not deployment.store.calls
 
 
-async def test_staged_objects_go_to_their_own_bucket_and_credentials_when_there_are_any() -> None:
+async def test_staging_bucket_and_credentials_are_used() -> None:
+    """Upload URLs use the staging bucket and its credentials if they are configured."""
     deployment = Deployment(
         {
             "R2_STAGING_BUCKET_NAME": "inbox",
@@ -74,7 +78,8 @@ async def test_staged_objects_go_to_their_own_bucket_and_credentials_when_there_
     assert "AKSTAGING" in url
 
 
-async def test_a_confirmed_upload_is_copied_once_and_answers_the_same_for_ever() -> None:
+async def test_repeated_confirm_returns_the_same_result() -> None:
+    """A confirmed upload is copied once, and every later confirm returns the same result."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -84,7 +89,8 @@ async def test_a_confirmed_upload_is_copied_once_and_answers_the_same_for_ever()
     assert deployment.store.calls["copy"] == 1
 
 
-async def test_a_public_bucket_gives_a_url() -> None:
+async def test_public_bucket_has_urls() -> None:
+    """A confirmed upload in a public bucket has its public URL."""
     deployment = Deployment({"R2_PUBLIC_URL": "https://cdn.example"})
     created = await deployment.create()
     deployment.put(created)
@@ -101,9 +107,10 @@ async def test_a_public_bucket_gives_a_url() -> None:
         (DECLARED, b"<html>".ljust(len(MP3)), "audio/mpeg", ContentMismatchError),
     ],
 )
-async def test_what_was_not_promised_is_not_promoted(
+async def test_mismatching_object_is_not_promoted(
     declared: Declaration, content: bytes, content_type: str, error: type[BrokerError]
 ) -> None:
+    """An object of another size, type, checksum or content than declared is not promoted."""
     deployment = Deployment()
     created = await deployment.create(declared)
     deployment.put(created, content, content_type)
@@ -112,7 +119,8 @@ async def test_what_was_not_promised_is_not_promoted(
     assert deployment.store.calls["copy"] == 0
 
 
-async def test_nothing_uploaded_and_not_in_time_are_told_apart() -> None:
+async def test_not_uploaded_and_expired_differ() -> None:
+    """An upload without an object is not uploaded, and an expired upload is expired."""
     deployment = Deployment()
     created = await deployment.create()
     with pytest.raises(NotUploadedError):
@@ -123,19 +131,20 @@ async def test_nothing_uploaded_and_not_in_time_are_told_apart() -> None:
         await deployment.confirm(created.upload_id, USER)
 
 
-async def test_foreign_and_unknown_uploads_are_not_found_and_ask_the_store_nothing() -> None:
-    """L11, P01: so the answers take the same time, too."""
+async def test_foreign_and_unknown_uploads_cause_no_request() -> None:
+    """Foreign and unknown upload ids are not found, and cause no request to the store (L11, P01)."""
     deployment = Deployment()
     upload_id = (await deployment.create()).upload_id
     uploads = deployment.services.uploads
-    for act in (uploads.confirm, uploads.progress, uploads.abort):
-        for principal, asked in ((OTHER, upload_id), (USER, "x" + upload_id[1:]), (SERVICE, "")):
+    for act in (uploads.confirm, uploads.status, uploads.abort):
+        for principal, given in ((OTHER, upload_id), (USER, "x" + upload_id[1:]), (SERVICE, "")):
             with pytest.raises(NotFoundError):
-                await act(principal, asked)
+                await act(principal, given)
     assert not deployment.store.calls
 
 
-async def test_a_batch_answers_for_each_in_order() -> None:
+async def test_batch_confirm_has_results_in_order() -> None:
+    """A batch of confirms returns the result or the error of each upload id in order."""
     deployment = Deployment()
     created = [await deployment.create() for _ in range(2)]
     deployment.put(created[1])
@@ -145,17 +154,18 @@ async def test_a_batch_answers_for_each_in_order() -> None:
 
 
 class RacingStore(MemoryObjectStore):
-    """Another process promotes, or the client aborts, between our look and our copy."""
+    """A store where another process promotes or aborts the upload between the read and the copy."""
 
     promoted = True
 
     async def copy(self, source: ObjectRef, target: ObjectRef, **rest: object) -> None:  # noqa: ARG002  the port's shape
-        """Too late."""
+        """Fail the condition of the copy; store the object of the other process if it promoted."""
         if self.promoted:
             self.put(target, MP3)
 
 
-async def test_who_loses_the_race_to_promote_gives_the_winners_answer() -> None:
+async def test_lost_promotion_returns_the_winners_result() -> None:
+    """A confirm whose copy fails because the target exists returns the result for that object."""
     deployment = Deployment(store=RacingStore())
     created = await deployment.create()
     deployment.put(created)
@@ -163,7 +173,8 @@ async def test_who_loses_the_race_to_promote_gives_the_winners_answer() -> None:
     assert confirmed.track.etag == hashlib.md5(MP3).hexdigest()
 
 
-async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_yes_nor_no() -> None:
+async def test_failed_copy_without_target_is_unavailable() -> None:
+    """A confirm whose copy fails, and whose target does not exist, raises StorageUnavailableError."""
     store = RacingStore()
     store.promoted = False
     deployment = Deployment(store=store)
@@ -174,17 +185,17 @@ async def test_a_staged_object_that_goes_away_while_it_is_confirmed_is_neither_y
 
 
 class ChangingStore(MemoryObjectStore):
-    """The object is replaced right after it was looked at."""
+    """A store whose object is replaced right after it was read."""
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
-        """The version that was."""
+        """Return the first version, and replace it."""
         found = await super().first_bytes(ref, count, checksum=checksum)
         self.put(ref, b"<html>")
         return found
 
 
-async def test_another_version_than_was_looked_at_is_never_promoted() -> None:
-    """P12."""
+async def test_only_the_verified_version_is_promoted() -> None:
+    """A staged object that is replaced after its verification is not promoted (P12)."""
     deployment = Deployment(store=ChangingStore())
     created = await deployment.create()
     staged = deployment.put(created)
@@ -193,7 +204,8 @@ async def test_another_version_than_was_looked_at_is_never_promoted() -> None:
     assert set(deployment.store.objects) == {staged}
 
 
-async def test_a_confirm_looks_once_at_each_place_and_copies() -> None:
+async def test_confirm_makes_three_store_calls() -> None:
+    """A confirm reads the ready key and the staged object once and copies once."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -201,7 +213,8 @@ async def test_a_confirm_looks_once_at_each_place_and_copies() -> None:
     assert deployment.store.calls == {"head": 1, "first_bytes": 1, "copy": 1}
 
 
-async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> None:
+async def test_confirm_succeeds_after_an_outage() -> None:
+    """A confirm during an outage of the store fails, and succeeds after it."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -212,35 +225,37 @@ async def test_a_store_that_is_down_confirms_nothing_and_denies_nothing() -> Non
     await deployment.confirm(created.upload_id, USER)
 
 
-async def test_the_progress_is_what_the_store_has() -> None:
+async def test_status_follows_the_store() -> None:
+    """The status of an upload follows the objects in the store and the upload's expiry."""
     deployment = Deployment()
     created = await deployment.create()
-    progress = deployment.services.uploads.progress
-    assert (await progress(USER, created.upload_id)).status is UploadStatus.PENDING
+    status = deployment.services.uploads.status
+    assert (await status(USER, created.upload_id)).status is UploadStatus.PENDING
     deployment.put(created)
-    assert (await progress(USER, created.upload_id)).uploaded_bytes == len(MP3)
+    assert (await status(USER, created.upload_id)).uploaded_bytes == len(MP3)
     deployment.now += 86_400
-    assert (await progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await status(USER, created.upload_id)).status is UploadStatus.EXPIRED
     deployment.now -= 86_400
     await deployment.confirm(created.upload_id, USER)
     deployment.now += 86_400
-    assert (await progress(USER, created.upload_id)).status is UploadStatus.READY
+    assert (await status(USER, created.upload_id)).status is UploadStatus.READY
 
 
-async def test_an_abort_is_final_and_may_be_repeated() -> None:
+async def test_abort_is_final_and_repeatable() -> None:
+    """An abort leaves a tombstone, can be repeated, and makes every confirm fail."""
     deployment = Deployment()
     created = await deployment.create()
     staged = deployment.put(created)
     for _ in range(2):
         await deployment.services.uploads.abort(USER, created.upload_id)
     assert is_tombstone(await deployment.store.head(staged))
-    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
         await deployment.confirm(created.upload_id)
 
 
-async def test_an_abort_of_a_confirmed_upload_is_refused_and_changes_nothing() -> None:
-    """P25."""
+async def test_abort_of_confirmed_upload_is_refused() -> None:
+    """An abort of a confirmed upload is refused and changes nothing (P25)."""
     deployment = Deployment()
     created = await deployment.create()
     deployment.put(created)
@@ -250,17 +265,18 @@ async def test_an_abort_of_a_confirmed_upload_is_refused_and_changes_nothing() -
     assert await deployment.confirm(created.upload_id) == confirmed
 
 
-async def test_a_retried_create_gets_the_same_key_and_another_file_another_one() -> None:
-    """B24."""
+async def test_retried_create_gets_the_same_key() -> None:
+    """A retried create gets the same keys, and each other file gets another key (B24)."""
     create = Deployment().create_many
-    wanted = [DECLARED, DECLARED, replace(DECLARED, size=1)]
-    first, again = [await create(wanted, idempotency_key="retry-1") for _ in range(2)]
+    declared = [DECLARED, DECLARED, replace(DECLARED, size=1)]
+    first, again = [await create(declared, idempotency_key="retry-1") for _ in range(2)]
     paths = [urlsplit(presigned(created).url).path for created in (*first, *again)]
     assert paths[:3] == paths[3:]
     assert len(set(paths)) == 3
 
 
-async def test_a_new_upload_has_a_random_uuid_of_its_own() -> None:
+async def test_upload_uuid_is_random_version_4() -> None:
+    """Each new upload has a random UUID of version 4 in its canonical form."""
     made = [(await Deployment().create()).upload.uuid for _ in range(200)]
     assert len(set(made)) == len(made)
     parsed = [uuid.UUID(each) for each in made]

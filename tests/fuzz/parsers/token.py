@@ -86,7 +86,7 @@ def _authenticated(verifier: TokenVerifier, field: str) -> Principal | None:
     try:
         return _now(verifier.authenticate([field], now=NOW))
     except UnauthenticatedError as error:
-        assert error.detail == "A valid bearer token is required."
+        assert error.detail == "A valid bearer token is required in the Authorization header field."
         assert re.fullmatch(r"[a-z][A-Za-z ,]{5,60}", error.reason), error.reason
         assert error.__cause__ is None
         return None

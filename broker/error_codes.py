@@ -1,0 +1,35 @@
+"""The stable codes of errors on the wire."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Names the cause of an error to clients, which rely on it: a value never changes."""
+
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    CONTENT_MISMATCH = "content_mismatch"
+    ENCODING_MISMATCH = "encoding_mismatch"
+    FORBIDDEN = "forbidden"
+    HEAD_TOO_LARGE = "head_too_large"
+    IDENTITY_UNAVAILABLE = "identity_unavailable"
+    INTERNAL = "internal"
+    INVALID_REQUEST = "invalid_request"
+    LENGTH_REQUIRED = "length_required"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_FOUND = "not_found"
+    NOT_UPLOADED = "not_uploaded"
+    PARTS_MISSING = "parts_missing"
+    RATE_LIMITED = "rate_limited"
+    REQUEST_TIMEOUT = "request_timeout"
+    SIZE_MISMATCH = "size_mismatch"
+    STORAGE_NOT_CONFIGURED = "storage_not_configured"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    TARGET_TOO_LONG = "target_too_long"
+    TOO_LARGE = "too_large"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    TYPE_MISMATCH = "type_mismatch"
+    UNAUTHENTICATED = "unauthenticated"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    UPLOAD_CONFIRMED = "upload_confirmed"
+    UPLOAD_DELETED = "upload_deleted"
+    UPLOAD_EXPIRED = "upload_expired"
