@@ -2,23 +2,29 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+DEMO_BIN := .venv-demo/bin
+DEMO_READY := .venv-demo/.ready
 FUZZ_READY := .venv/.fuzz-ready
 MUTANTS_READY := .venv/.mutants-ready
 # A lock holds everything. Let pip resolve, and before 24 it takes the newest `coverage[toml]` beside a locked coverage
 # and refuses its hash: https://github.com/pypa/pip/issues/9644
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
+INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade
 REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
+CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
+$(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
 .PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
-demo: $(READY)  ## the whole thing here, with a real S3 server embedded
-	$(BIN)/broker demo $(DEMO)
+# A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
+demo: $(DEMO_READY)  ## run the broker, a real S3 server and a page to try, on this machine
+	@trap : INT; $(DEMO_BIN)/python -m broker demo $(DEMO) || { status=$$?; \
+	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
 test: $(READY)  ## all tests that need nothing but Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not browser and not curl and not large" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not browser and not curl and not large and not network" --cov --cov-report=term
 
 browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
@@ -50,8 +56,9 @@ bounds: $(READY)  ## run the unit tests with the lowest and the newest allowed v
 platforms: $(READY)  ## check that every locked dependency has a wheel for Linux (glibc, musl), macOS and Windows
 	$(BIN)/python -m tests.matrix platforms
 
-production: $(READY)  ## run README's installation commands for production in a new environment
+production: $(READY)  ## run README's installation commands and `make demo`, in new environments
 	$(BIN)/python -m tests.matrix production
+	$(BIN)/python -m pytest -m network
 
 dist: $(READY)  ## build a wheel and a source distribution in dist/
 	$(BIN)/hatchling build
@@ -77,24 +84,33 @@ lock: $(READY)  ## write the lock files anew from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --group build --output-file deploy/build.lock
 	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(INSTALL) tests/requirements.lock
+	$(BIN)/$(INSTALL) tests/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# The demo runs from the checkout, and Python compiles the few modules that it imports: botocore alone has hundreds.
+$(DEMO_READY): deploy/demo.lock
+	$(CHECK_PYTHON)
+	@echo "Installing the demo into .venv-demo: once, about 75 MB to download."
+	@$(PYTHON) -m venv --clear .venv-demo
+	@$(DEMO_BIN)/$(INSTALL) deploy/demo.lock --no-compile
+	@touch $@
+
 $(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
-	$(INSTALL) tests/fuzz/requirements.lock
+	$(BIN)/$(INSTALL) tests/fuzz/requirements.lock
 	@touch $@
 
 $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
-	$(INSTALL) tests/mutants/requirements.lock
+	$(BIN)/$(INSTALL) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules
+	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules
