@@ -1,7 +1,9 @@
 // A product's use of the browser client. It is compiled, never run.
 
-import { discard, unfinished, upload, UploadError } from "./broker-upload.js";
+import { discard, unfinished, upload, UploadError, version } from "./broker-upload.js";
 import type { Options, Phase, Progress, TrackReady, Upload } from "./broker-upload.js";
+
+console.log(version.split("."));
 
 const broker = "https://broker.example";
 const getToken: Options["getToken"] = async ({ refresh }) => (refresh ? "a new token" : "a token");

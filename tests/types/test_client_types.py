@@ -48,6 +48,6 @@ def test_it_exports_what_its_types_say_and_can_be_imported_where_there_is_no_pag
         "-e", "import('./module.mjs').then((it) => console.log(JSON.stringify(Object.keys(it))))", folder=tmp_path
     )
     declared = re.findall(
-        r"^export (?:class|function) (\w+)", (STATIC / "broker-upload.d.ts").read_text(), re.MULTILINE
+        r"^export (?:class|const|function) (\w+)", (STATIC / "broker-upload.d.ts").read_text(), re.MULTILINE
     )
     assert sorted(json.loads(said)) == sorted(declared)

@@ -1,3 +1,6 @@
+/** The version of this module, such as `0.1.0`. `/static/broker-upload-<version>.js` never changes. */
+export const version: string;
+
 /** What a confirmed upload is: the broker's track-ready answer. Sizes are bytes, instants RFC 3339 in UTC. */
 export interface TrackReady {
   key: string;

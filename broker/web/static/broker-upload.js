@@ -3,6 +3,9 @@
 // What the store has is the truth, and only the broker is asked for it: after a failure, a pause or a reload, an upload
 // goes on with the parts that are missing. What is remembered between page loads is no more than which upload it was.
 
+/** The version of this module, which is the package's. A release changes both. */
+export const version = "0.1.0";
+
 const REMEMBERED = "broker-upload:"; // begins the keys in the storage
 const HASHED_MAX = 64 * 2 ** 20; // bytes of a file that is read at once to be hashed
 const STALLED = 60_000; // milliseconds without a byte, after which a transfer counts as cut
