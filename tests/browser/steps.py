@@ -18,7 +18,7 @@ def choose(page: Page, *paths: Path) -> None:
 
 def row(page: Page, name: str) -> Locator:
     """The row of a file on its way."""
-    return _item(page, "On the way", name)
+    return _item(page, "Uploads", name)
 
 
 def ready(page: Page, name: str) -> Locator:

@@ -229,7 +229,7 @@ def test_a_page_that_cannot_get_a_token_may_take_the_upload_up_later(page: Page,
     page.route("**/parts", lambda route: route.fulfill(status=401, headers={"Access-Control-Allow-Origin": "*"}))
     let_go(late)
     error = outcome(page)["error"]
-    assert (error["code"], error["message"]) == ("unauthenticated", "There is no token: the identity service is down")
+    assert (error["code"], error["message"]) == ("unauthenticated", "getToken failed: the identity service is down")
     page.unroute_all()
     begin(page, three_parts, **IN_PARTS)
     confirmed(page, site, three_parts)

@@ -129,7 +129,7 @@ def test_every_accepted_type_goes_through_under_the_name_the_browser_gives_it(
     assert key(page, path.name).endswith(f".{kind.extension}")
     expect(card).to_contain_text(kind.name)
     if kind.name == "audio/aiff":
-        expect(card).to_contain_text("This browser does not show audio/aiff; the download is there.")
+        expect(card).to_contain_text("This browser cannot play audio/aiff. Download the file instead.")
     else:
         card.locator(".player > *").evaluate(SHOWN)
 
@@ -250,7 +250,7 @@ def test_a_delete_that_fails_says_so_and_the_track_stays(page: Page, song: Path)
     page.route("**/api/v1/objects/**", lambda route: route.abort())
     press(page, "Delete", song.name)
     press(page, "Really delete?", song.name)
-    expect(card.get_by_role("alert")).to_contain_text("The broker does not answer.")
+    expect(card.get_by_role("alert")).to_contain_text("The broker did not respond.")
     page.unroute_all()
     page.reload()
     ready(page, song.name)
@@ -267,7 +267,7 @@ def test_a_page_without_a_token_says_where_to_find_one(browser: Browser, demo: D
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{demo.origin}/demo")
-        expect(page.get_by_role("alert")).to_contain_text("Open it by the link")
+        expect(page.get_by_role("alert")).to_contain_text("Open the link that “broker demo” printed.")
         expect(page.get_by_label("Choose files to upload")).to_be_disabled()
         page.goto(f"{demo.origin}/demo#token=old")
         expect(page.get_by_label("Choose files to upload")).to_be_enabled()

@@ -107,12 +107,12 @@ def test_an_upload_that_a_reload_interrupted_goes_on_when_the_same_file_is_chose
     page.reload()
     slow_down(page, -1)
     left = row(page, concert.name)
-    expect(left).to_contain_text("Interrupted at a reload: choose the same file again to go on")
+    expect(left).to_contain_text("Interrupted by a reload. Choose the same file to continue.")
     expect(left).to_contain_text(re.compile(r"\d MB of 69.1 MB"))
 
     file = left.get_by_label(f"Choose file {concert.name}")
     file.set_input_files(song)
-    expect(left).to_contain_text(f"{song.name} is not the file that was interrupted")
+    expect(left).to_contain_text(f"{song.name} is not the interrupted file.")
     with requests(page) as made:
         file.set_input_files(concert)
         ready(page, concert.name)
@@ -156,7 +156,7 @@ def test_a_discard_that_fails_says_so_and_the_upload_can_still_go_on(page: Page,
     page.unroute_all()
     page.route("**/api/v1/uploads/*", lambda route: route.abort())
     press(page, "Discard", song.name)
-    expect(row(page, song.name).get_by_role("heading", name="It could not be removed")).to_be_visible()
+    expect(row(page, song.name).get_by_role("heading", name="The upload could not be removed")).to_be_visible()
     page.unroute_all()
     row(page, song.name).get_by_label("Choose file").set_input_files(song)
     ready(page, song.name)
@@ -186,7 +186,7 @@ def test_a_file_that_is_on_its_way_is_not_sent_a_second_time(page: Page, song: P
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
     choose(page, song)
-    expect(page.get_by_role("status")).to_contain_text(f"{song.name} is on its way already.")
+    expect(page.get_by_role("status")).to_contain_text(f"{song.name} is already being uploaded.")
     expect(row(page, song.name)).to_have_count(1)
 
 
@@ -195,8 +195,8 @@ def test_a_text_file_is_refused_in_words_and_with_the_request_id(page: Page, tmp
     path.write_text("la la la")
     choose(page, path)
     refused = row(page, path.name)
-    expect(refused.get_by_role("heading", name="This kind of file is not taken")).to_be_visible()
-    expect(refused).to_contain_text("Choose one of the kinds listed above.")
+    expect(refused.get_by_role("heading", name="This file type is not accepted")).to_be_visible()
+    expect(refused).to_contain_text("Choose a file of a type listed above.")
     expect(refused).to_contain_text(re.compile(r"Request id: [0-9a-f]{32}"))
     expect(refused.get_by_role("button")).to_have_text(["Remove"])
     press(page, "Remove", path.name)
@@ -216,7 +216,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused_at_the_last_step(page:
     path.write_bytes(media.SAMPLES["image/png"]())
     choose(page, path)
     refused = row(page, path.name)
-    expect(refused.get_by_role("heading", name="The file is not what its name says")).to_be_visible()
+    expect(refused.get_by_role("heading", name="The content does not match the file type")).to_be_visible()
     expect(refused.get_by_role("button")).to_have_text(["Remove"])
     expect(page.get_by_role("region", name="Ready")).to_be_hidden()
 
@@ -235,7 +235,7 @@ def test_a_refused_file_that_was_mended_is_another_file_and_goes_through(page: P
 def test_a_store_that_is_away_for_a_moment_is_waited_for(page: Page, song: Path) -> None:
     page.route(STAGED, lambda route: route.abort())
     choose(page, song)
-    expect(state(page, song.name)).to_have_text("No answer, trying again")
+    expect(state(page, song.name)).to_have_text("No response, retrying")
     page.unroute_all()
     ready(page, song.name)
 
