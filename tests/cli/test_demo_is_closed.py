@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from broker.cli import inner_tls
+from broker.cli import seaweedfs_tls
 from broker.cli.demo import BUCKET
 from broker.crypto.sigv4 import Credentials
 from broker.store import admin
@@ -56,7 +56,8 @@ class Running:
         """A client of a service inside, with the certificate."""
         address = f"https://127.0.0.1:{self.inner[service + '.port']}"
         headers = {"Accept": "application/json"}
-        return httpx2.Client(base_url=address, verify=inner_tls.way_in(self.folder), headers=headers, trust_env=False)
+        tls = seaweedfs_tls.client_context(self.folder)
+        return httpx2.Client(base_url=address, verify=tls, headers=headers, trust_env=False)
 
     def names(self, folder: str = "/") -> Iterator[str]:
         """The path of everything that the filer has."""
@@ -160,7 +161,7 @@ def test_seq12_without_credentials_no_port_gives_or_takes_anything(running: Runn
 
 def test_seq12_without_the_certificate_no_port_speaks_http_2(running: Running) -> None:
     """A gRPC connection without a certificate does not get so far as the server's first frame."""
-    with_certificate = inner_tls.way_in(running.folder)
+    with_certificate = seaweedfs_tls.client_context(running.folder)
     with_certificate.set_alpn_protocols(["h2"])
     for port in running.ports:
         for tls in (None, without_certificate("h2")):
