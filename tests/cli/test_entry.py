@@ -1,4 +1,4 @@
-"""The first moments of the process of a command."""
+"""The start of the process of a command."""
 
 import os
 import signal
@@ -8,8 +8,8 @@ import pytest
 from broker.cli import entry
 
 
-def test_a_stop_before_anything_serves_cannot_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It raises nothing, for the code that is interrupted may ignore what is raised in it."""
+def test_stop_before_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop before anything serves ends the process at once: an exception could be ignored by the interrupted code."""
     ends: list[int] = []
     monkeypatch.setattr(os, "_exit", ends.append)
     entry._stop(signal.SIGTERM, None)

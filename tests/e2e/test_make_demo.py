@@ -33,7 +33,7 @@ exec(sys.argv[2])
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the files that the demo needs."""
+    """Copy the files that the demo needs."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in NEEDED:
         source = ROOT / name
@@ -51,7 +51,7 @@ def make(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 @contextmanager
 def demo(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A running ``make demo`` and the address of its broker. Make and all that it starts are one process group."""
+    """Run ``make demo`` in a process group of its own; yield its process and the URL of its broker."""
     command = ["make", "demo", f"PYTHON={sys.executable}", "DEMO=--port 0"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout

@@ -32,7 +32,7 @@ export async function tidy(): Promise<void> {
   for (const known of unfinished({ broker })) await discard(known, { broker, getToken });
 }
 
-// @ts-expect-error: there is no upload without a token
+// @ts-expect-error: an upload needs a token
 upload(new File([], "a.mp3"), { broker });
-// @ts-expect-error: nor of something else than a file
+// @ts-expect-error: an upload needs a File
 upload("a.mp3", { broker, getToken });
