@@ -116,3 +116,12 @@ def test_lock_names_no_host() -> None:
     assert "://" not in lock
     assert lock.count("==") <= PACKAGES_MAX
     assert lock.count("--hash=sha256:") >= lock.count("==")
+
+
+def test_lock_is_tested() -> None:
+    """The tests run with the versions of the demo's lock."""
+    demo, tests = (
+        set(re.findall(r"^([a-z0-9.-]+==\S+)", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE))
+        for path in ("deploy/demo.lock", "tests/requirements.lock")
+    )
+    assert demo <= tests
