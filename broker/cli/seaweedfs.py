@@ -86,7 +86,10 @@ class PortTakenError(SeaweedFSError):
 
 
 class SeaweedFS:
-    """A SeaweedFS with one access key, which has all permissions. ``with`` starts and stops it."""
+    """A SeaweedFS with one access key, which has all permissions. ``with`` starts and stops it.
+
+    ``endpoint`` is the URL of its S3 API. Without a ``port``, a free port is chosen.
+    """
 
     process: "subprocess.Popen[bytes]"
     _tls: ssl.SSLContext
