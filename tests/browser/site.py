@@ -1,4 +1,4 @@
-"""A page, a broker and a store on three origins, with a proxy that counts and disturbs what reaches the store."""
+"""A page, a broker and a store on three origins, and a proxy that records and disturbs the requests to the store."""
 
 import hashlib
 import http.server
@@ -48,7 +48,7 @@ PAGE = """<!doctype html><title>A page of the product</title><link rel="icon" hr
 
 @dataclass
 class Site:
-    """All of it, running."""
+    """The running page server, broker, proxy and store."""
 
     store: SeaweedFS
     proxy: FaultProxy
@@ -57,33 +57,33 @@ class Site:
     environment: dict[str, str]
 
     def open(self, page: Page, broker: Broker | None = None) -> None:
-        """Load the page; its token is a user's."""
+        """Load the page with the token of a user."""
         page.goto(f"{self.origin}/?{(broker or self.broker).url}")
         page.wait_for_function("window.isLoaded")
         page.evaluate("token => { window.token = () => token; }", token())
 
     def served(self, key: str) -> str:
-        """The SHA-256 of what a download link serves."""
+        """Return the SHA-256 of an object, read with a presigned download URL."""
         with self.broker.client() as client:
             link = client.get(f"/downloads/{key}").json()["url"]
         digest = hashlib.sha256()
-        with httpx2.stream("GET", link, timeout=30, trust_env=False) as answer:
-            assert answer.status_code == 200
-            for chunk in answer.iter_bytes():
+        with httpx2.stream("GET", link, timeout=30, trust_env=False) as response:
+            assert response.status_code == 200
+            for chunk in response.iter_bytes():
                 digest.update(chunk)
         return digest.hexdigest()
 
     def left_behind(self) -> tuple[list[str], list[str]]:
-        """The keys of staged objects, tombstones apart, and those of multipart uploads under way."""
+        """Return the keys of the staged objects without the tombstones, and of the open multipart uploads."""
         s3 = admin.connect(self.store.endpoint, Credentials(self.store.access_key_id, self.store.secret_access_key))
         staged = s3.list_objects_v2(Bucket=BUCKET, Prefix="incoming/").get("Contents", [])
-        under_way = s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-        return [found["Key"] for found in staged if found["Size"]], [found["Key"] for found in under_way]
+        open_uploads = s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [found["Key"] for found in staged if found["Size"]], [found["Key"] for found in open_uploads]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        """The page, for the broker that the query names."""
+        """Serve the page; the query is the URL of its broker."""
         body = (PAGE % {"broker": urlsplit(self.path).query}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -92,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def _page_server() -> Iterator[str]:
 
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Site]:
-    """A site of its own; ``settings`` are the broker's, besides those that it needs."""
+    """Run a site; ``settings`` are added to the settings of the broker."""
     with ExitStack() as stack:
         origin = stack.enter_context(_page_server())
         store = stack.enter_context(
@@ -132,7 +132,7 @@ def running(folder: Path, **settings: str) -> Iterator[Site]:
 
 
 def song(path: Path, size: int) -> Path:
-    """A file that begins as an MP3 does, with no two blocks alike."""
+    """Write a file that begins like an MP3 and has no two equal blocks."""
     digest = hashlib.sha256(b"song").digest()
     with path.open("wb") as file:
         file.write(mp3())
@@ -144,6 +144,6 @@ def song(path: Path, size: int) -> Path:
 
 
 def digest_of(path: Path) -> str:
-    """The file's SHA-256."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

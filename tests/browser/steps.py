@@ -1,4 +1,4 @@
-"""What a person does at the demo's page, and where they look for what came of it."""
+"""The steps of a person at the demo's page, and the elements that show their results."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,49 +8,49 @@ from typing import Any
 from playwright.sync_api import Locator, Page, Request, expect
 
 STAGED = "**/incoming/**"
-"""Where the store takes uploads."""
+"""The URLs of staged objects at the store."""
 
 
 def choose(page: Page, *paths: Path) -> None:
-    """Pick files, as a person does by the button."""
+    """Choose files with the main button."""
     page.get_by_label("Choose files to upload").set_input_files(paths)
 
 
 def row(page: Page, name: str) -> Locator:
-    """The row of a file on its way."""
-    return _item(page, "On the way", name)
+    """Return the row of an upload."""
+    return _item(page, "Uploads", name)
 
 
 def ready(page: Page, name: str) -> Locator:
-    """The card of a confirmed file, once it is complete."""
+    """Return the card of a confirmed file, once it is complete."""
     card = _item(page, "Ready", name)
     expect(card.get_by_role("link", name=f"Download {name}")).to_be_visible()
     return card
 
 
 def state(page: Page, name: str) -> Locator:
-    """What the file's row says it is doing."""
+    """Return the element with the state of an upload."""
     return row(page, name).locator("[data-slot=state]")
 
 
 def press(page: Page, action: str, name: str) -> None:
-    """Press a file's button."""
+    """Click a button of a file."""
     page.get_by_role("button", name=f"{action} {name}", exact=True).click()
 
 
 def key(page: Page, name: str) -> str:
-    """The key of a confirmed file."""
+    """Return the key of a confirmed file."""
     return ready(page, name).locator("[data-slot=key]").inner_text()
 
 
 def shown_share(page: Page, name: str) -> float:
-    """How much of the file its bar shows as sent, 0 to 1."""
+    """Return the share of the file, 0 to 1, that the progress bar shows as sent."""
     share: float = row(page, name).get_by_role("progressbar").evaluate("bar => bar.value")
     return share
 
 
 def slow_down(page: Page, bytes_per_second: int) -> None:
-    """Give the page's network a speed for sending; -1 is as fast as it goes."""
+    """Limit the upload speed of the page; -1 removes the limit."""
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
     conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
@@ -59,7 +59,7 @@ def slow_down(page: Page, bytes_per_second: int) -> None:
 
 @contextmanager
 def requests(page: Page) -> Iterator[list[Request]]:
-    """The requests that the page makes inside the block."""
+    """Yield the list of the requests that the page makes inside the block."""
     made: list[Request] = []
 
     def note(request: Request) -> None:
@@ -71,12 +71,12 @@ def requests(page: Page) -> Iterator[list[Request]]:
 
 
 def body_size(request: Request) -> int:
-    """The bytes of a request's body, as the network layer counted them."""
+    """Return the size of a request body in bytes, as the network layer counted it."""
     return int(request.all_headers().get("content-length", "0"))
 
 
 def transfer_of(page: Page, files: dict[str, tuple[str, str]]) -> Any:
-    """A handle to what a drop or a paste carries: by name, a file's media type and its bytes in base64."""
+    """Return a handle to the DataTransfer of a drop or a paste; ``files`` are media type and base64 bytes by name."""
     return page.evaluate_handle(
         """files => {
           const carried = new DataTransfer();

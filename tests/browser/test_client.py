@@ -1,7 +1,7 @@
-"""The browser client in a real Chromium, page and broker and store on three origins, against what networks do.
+"""The browser client in Chromium, with page, broker and store on three origins, and with network faults.
 
-In all of them the upload ends confirmed and bit by bit what was chosen, and no part that the store has is sent again:
-that is counted at the store.
+``confirmed()`` checks after every upload that the stored file is unchanged and that no stored part was sent again. The
+proxy before the store counts the parts.
 """
 
 import base64
@@ -28,26 +28,26 @@ IN_PARTS = {"multipart": True, "maxConcurrency": 1}
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One site for all."""
+    """Run one site for all tests."""
     with running(tmp_path_factory.mktemp("site")) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A song of 5 MB."""
+    """Write a song of 5 MB."""
     return song(tmp_path_factory.mktemp("songs") / "small.mp3", 5_000_000)
 
 
 @pytest.fixture(scope="module")
 def three_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A song of two parts and a bit."""
+    """Write a song of three parts, of which the third is small."""
     return song(tmp_path_factory.mktemp("songs") / "three parts.mp3", 2 * PART + 54_321)
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A fresh profile."""
+    """Open a new browser profile."""
     with browser.new_context() as context:
         context.set_default_timeout(60_000)
         yield context
@@ -55,7 +55,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, site: Site) -> Page:
-    """The product's page."""
+    """Open the page of the product."""
     site.proxy.exchanges.clear()
     site.proxy.pause = 0
     page = context.new_page()
@@ -64,18 +64,18 @@ def page(context: BrowserContext, site: Site) -> Page:
 
 
 def begin(page: Page, *paths: Path, **options: Any) -> None:
-    """Choose files and upload the first."""
+    """Choose files and start the upload of the first."""
     page.set_input_files("#files", paths)
     page.evaluate("options => window.begin(options)", options)
 
 
 def outcome(page: Page) -> dict[str, Any]:
-    """What the upload ended in."""
+    """Return the track-ready response or the error of the upload, once it has ended."""
     return dict(page.evaluate("window.outcome"))
 
 
 def confirmed(page: Page, site: Site, path: Path) -> dict[str, Any]:
-    """The track-ready answer of an upload that kept every promise."""
+    """Check a completed upload, and return its track-ready response."""
     ended = outcome(page)
     assert "track" in ended, ended
     track = dict(ended["track"])
@@ -90,29 +90,30 @@ def confirmed(page: Page, site: Site, path: Path) -> dict[str, Any]:
 
 
 def hold(site: Site, part: int) -> Fault:
-    """Stop the next request with this part before the store."""
+    """Hold the next request with this part in the proxy."""
     return site.proxy.next(Fault(lambda one: one.part == part, held=threading.Event()))
 
 
 def let_go(fault: Fault) -> None:
-    """Let it pass."""
+    """Forward the held request."""
     assert fault.held
     fault.held.set()
 
 
 def reached(fault: Fault) -> Fault:
-    """Once it happens."""
+    """Wait for a fault to happen."""
     assert fault.happened.wait(30)
     return fault
 
 
 def is_put(exchange: RequestCycle) -> bool:
-    """Whether it sends bytes."""
+    """Return whether the request is an upload."""
     return exchange.method == "PUT" and "x-amz-copy-source" not in exchange.headers
 
 
 @pytest.mark.parametrize("size", [5_000_000, 64 * MIB + 1, 300_000_000])
-def test_a_file_arrives_bit_by_bit(page: Page, site: Site, tmp_path: Path, size: int) -> None:
+def test_file_arrives_unchanged(page: Page, site: Site, tmp_path: Path, size: int) -> None:
+    """A file arrives unchanged, in one PUT or in parts, and the reported progress never decreases."""
     path = song(tmp_path / "song.mp3", size)
     begin(page, path)
     track = confirmed(page, site, path)
@@ -130,7 +131,8 @@ def test_a_file_arrives_bit_by_bit(page: Page, site: Site, tmp_path: Path, size:
     ]
 
 
-def test_a_small_file_is_three_requests(page: Page, site: Site, small: Path) -> None:
+def test_small_file_takes_three_requests(page: Page, site: Site, small: Path) -> None:
+    """A small file takes three requests: create, PUT, confirm."""
     sent: list[tuple[str, str]] = []
     page.on("request", lambda request: sent.append((request.method, request.url.split("?")[0].rpartition("/")[2])))
     begin(page, small)
@@ -138,14 +140,16 @@ def test_a_small_file_is_three_requests(page: Page, site: Site, small: Path) -> 
     assert sent == [("POST", "uploads"), ("PUT", track["key"].removeprefix("media/")), ("POST", "confirm")]
 
 
-def test_a_part_that_is_cut_in_the_middle_is_sent_again_and_no_other(page: Page, site: Site, three_parts: Path) -> None:
+def test_cut_part_is_resent(page: Page, site: Site, three_parts: Path) -> None:
+    """A part whose connection is cut is sent again, and no other part is."""
     site.proxy.next(Fault(lambda one: one.part == 2, cut_after=5 * MIB))
     begin(page, three_parts, multipart=True)
     confirmed(page, site, three_parts)
     assert sorted(one.part for one in site.proxy.exchanges if one.part) == [1, 2, 2, 3]
 
 
-def test_a_part_whose_answer_is_lost_is_not_sent_again(page: Page, site: Site, three_parts: Path) -> None:
+def test_part_with_lost_response(page: Page, site: Site, three_parts: Path) -> None:
+    """A stored part whose response is lost is not sent again."""
     lost = site.proxy.next(Fault(lambda one: one.part == 2, loses_answer=True))
     begin(page, three_parts, **IN_PARTS)
     confirmed(page, site, three_parts)
@@ -153,9 +157,8 @@ def test_a_part_whose_answer_is_lost_is_not_sent_again(page: Page, site: Site, t
     assert [one.part for one in site.proxy.exchanges if one.part] == [1, 2, 3]
 
 
-def test_an_expired_url_of_a_part_is_replaced(
-    context: BrowserContext, site: Site, three_parts: Path, tmp_path: Path
-) -> None:
+def test_expired_part_url(context: BrowserContext, site: Site, three_parts: Path, tmp_path: Path) -> None:
+    """A part whose URL has expired is sent again with a fresh URL."""
     with Broker(tmp_path, {**site.environment, "UPLOAD_URL_LIFETIME": "10s"}) as hasty:
         page = context.new_page()
         site.proxy.exchanges.clear()
@@ -169,7 +172,8 @@ def test_an_expired_url_of_a_part_is_replaced(
     assert [(one.part, one.status) for one in site.proxy.exchanges if one.part][:3] == [(1, 200), (2, 403), (2, 200)]
 
 
-def test_an_expired_token_is_renewed_once(page: Page, site: Site, three_parts: Path) -> None:
+def test_expired_token_is_renewed_once(page: Page, site: Site, three_parts: Path) -> None:
+    """An expired token is renewed once, and the upload continues."""
     soon = int(time.time()) + 2
     page.evaluate(
         "([old, fresh]) => { window.token = (refresh) => (refresh ? fresh : old); }", [token(exp=soon), token()]
@@ -183,7 +187,8 @@ def test_an_expired_token_is_renewed_once(page: Page, site: Site, three_parts: P
     assert page.evaluate("window.tokens") == [False, True]
 
 
-def test_a_token_that_stays_bad_ends_the_upload_which_can_be_taken_up(page: Page, site: Site, small: Path) -> None:
+def test_invalid_token(page: Page, site: Site, small: Path) -> None:
+    """A token that is still invalid after its renewal ends the upload, and a later attempt succeeds."""
     page.evaluate("([good]) => { window.good = good; window.token = () => 'bad'; }", [token()])
     begin(page, small)
     assert outcome(page)["error"]["code"] == "unauthenticated"
@@ -193,7 +198,8 @@ def test_a_token_that_stays_bad_ends_the_upload_which_can_be_taken_up(page: Page
     confirmed(page, site, small)
 
 
-def test_a_broker_that_is_killed_and_comes_back_is_waited_for(page: Page, site: Site, three_parts: Path) -> None:
+def test_broker_restart(page: Page, site: Site, three_parts: Path) -> None:
+    """The upload waits while the broker is killed, and continues when it has restarted."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -204,7 +210,8 @@ def test_a_broker_that_is_killed_and_comes_back_is_waited_for(page: Page, site: 
     confirmed(page, site, three_parts)
 
 
-def test_a_store_that_stops_and_comes_back_is_waited_for(page: Page, site: Site, three_parts: Path) -> None:
+def test_store_restart(page: Page, site: Site, three_parts: Path) -> None:
+    """The upload waits while the store is stopped, and continues when it has restarted."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -215,7 +222,8 @@ def test_a_store_that_stops_and_comes_back_is_waited_for(page: Page, site: Site,
     confirmed(page, site, three_parts)
 
 
-def test_a_page_that_cannot_get_a_token_may_take_the_upload_up_later(page: Page, site: Site, three_parts: Path) -> None:
+def test_get_token_fails(page: Page, site: Site, three_parts: Path) -> None:
+    """An error in ``getToken`` ends the upload, and a later attempt resumes it."""
     page.evaluate(
         """() => {
           const good = window.token();
@@ -229,13 +237,14 @@ def test_a_page_that_cannot_get_a_token_may_take_the_upload_up_later(page: Page,
     page.route("**/parts", lambda route: route.fulfill(status=401, headers={"Access-Control-Allow-Origin": "*"}))
     let_go(late)
     error = outcome(page)["error"]
-    assert (error["code"], error["message"]) == ("unauthenticated", "There is no token: the identity service is down")
+    assert (error["code"], error["message"]) == ("unauthenticated", "getToken failed: the identity service is down")
     page.unroute_all()
     begin(page, three_parts, **IN_PARTS)
     confirmed(page, site, three_parts)
 
 
-def test_after_a_reload_the_same_file_goes_on_where_it_stopped(page: Page, site: Site, three_parts: Path) -> None:
+def test_reload_resumes_the_same_file(page: Page, site: Site, three_parts: Path) -> None:
+    """After a reload, an upload of the same file continues with the missing parts."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -248,7 +257,8 @@ def test_after_a_reload_the_same_file_goes_on_where_it_stopped(page: Page, site:
     assert page.evaluate("window.progress.find(({ phase }) => phase === 'sending').loaded") == PART
 
 
-def test_a_page_that_was_left_while_confirming_gets_the_same_answer(page: Page, site: Site, three_parts: Path) -> None:
+def test_reload_while_confirming(page: Page, site: Site, three_parts: Path) -> None:
+    """A page that is reloaded while it confirms sends no part again."""
     page.route("**/confirm", lambda route: route.abort())
     begin(page, three_parts, multipart=True)
     page.wait_for_function("window.progress.at(-1).phase === 'waiting'")
@@ -260,7 +270,9 @@ def test_a_page_that_was_left_while_confirming_gets_the_same_answer(page: Page, 
     assert len(site.proxy.stored_parts()) == sent == 3
 
 
-def test_a_create_whose_answer_is_lost_begins_no_second_upload(page: Page, site: Site, three_parts: Path) -> None:
+def test_create_with_lost_response(page: Page, site: Site, three_parts: Path) -> None:
+    """A create whose response is lost is repeated, and the store has one multipart upload."""
+
     def lose_the_first(route: Route) -> None:
         if created:
             route.continue_()
@@ -279,21 +291,24 @@ def test_a_create_whose_answer_is_lost_begins_no_second_upload(page: Page, site:
     assert len([one for one in site.proxy.exchanges if one.method == "POST" and "uploads" in one.query]) == 1
 
 
-def test_a_single_put_whose_answer_is_lost_is_not_sent_again(page: Page, site: Site, small: Path) -> None:
+def test_put_with_lost_response(page: Page, site: Site, small: Path) -> None:
+    """A single PUT whose response is lost is not sent again."""
     site.proxy.next(Fault(is_put, loses_answer=True))
     begin(page, small)
     confirmed(page, site, small)
     assert len([one for one in site.proxy.exchanges if is_put(one)]) == 1
 
 
-def test_a_single_put_that_is_cut_is_sent_again(page: Page, site: Site, small: Path) -> None:
+def test_cut_put_is_resent(page: Page, site: Site, small: Path) -> None:
+    """A single PUT whose connection is cut is sent again."""
     site.proxy.next(Fault(is_put, cut_after=MIB))
     begin(page, small)
     confirmed(page, site, small)
     assert [one.status for one in site.proxy.exchanges if is_put(one)] == [None, 200]
 
 
-def test_a_paused_upload_sends_nothing_until_it_goes_on(page: Page, site: Site, three_parts: Path) -> None:
+def test_pause_and_resume(page: Page, site: Site, three_parts: Path) -> None:
+    """A paused upload is completed after it is resumed, and no stored part is sent again."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -304,7 +319,9 @@ def test_a_paused_upload_sends_nothing_until_it_goes_on(page: Page, site: Site, 
     confirmed(page, site, three_parts)
 
 
-def test_an_upload_that_is_paused_while_nothing_answers_waits_quietly(page: Page, site: Site, small: Path) -> None:
+def test_pause_while_retrying(page: Page, site: Site, small: Path) -> None:
+    """An upload that is paused between two attempts is not retried until it is resumed."""
+
     def fail(route: Route) -> None:
         asked.append(route)
         route.abort()
@@ -323,7 +340,8 @@ def test_an_upload_that_is_paused_while_nothing_answers_waits_quietly(page: Page
 
 @pytest.mark.parametrize("how", ["window.run.cancel()", "window.stop.abort()"])
 @pytest.mark.parametrize("storage", ["localStorage", "null"])
-def test_a_cancelled_upload_leaves_nothing(page: Page, site: Site, three_parts: Path, how: str, storage: str) -> None:
+def test_cancel_leaves_nothing(page: Page, site: Site, three_parts: Path, how: str, storage: str) -> None:
+    """A cancelled upload leaves nothing at the store or in the browser, with and without a storage."""
     before = site.left_behind()
     late = hold(site, 2)
     page.set_input_files("#files", three_parts)
@@ -339,9 +357,8 @@ def test_a_cancelled_upload_leaves_nothing(page: Page, site: Site, three_parts: 
     assert page.evaluate("unfinished()") == []
 
 
-def test_a_cancel_that_comes_while_the_upload_is_created_leaves_nothing(
-    page: Page, site: Site, three_parts: Path
-) -> None:
+def test_cancel_during_create(page: Page, site: Site, three_parts: Path) -> None:
+    """A cancellation during the create leaves nothing at the store."""
     before = site.left_behind()
     begin(page, three_parts, multipart=True)
     page.evaluate("window.run.cancel()")
@@ -349,14 +366,16 @@ def test_a_cancel_that_comes_while_the_upload_is_created_leaves_nothing(
     assert site.left_behind() == before
 
 
-def test_an_aborted_signal_asks_nobody(page: Page, site: Site, small: Path) -> None:
+def test_signal_already_aborted(page: Page, site: Site, small: Path) -> None:
+    """An upload whose signal is already aborted sends nothing to the store."""
     page.set_input_files("#files", small)
     page.evaluate("window.begin({ signal: AbortSignal.abort() })")
     assert outcome(page)["error"]["code"] == "cancelled"
     assert site.proxy.exchanges == []
 
 
-def test_an_interrupted_upload_can_be_discarded(page: Page, site: Site, three_parts: Path) -> None:
+def test_discard(page: Page, site: Site, three_parts: Path) -> None:
+    """An interrupted upload that is discarded leaves nothing at the store or in the browser."""
     before = site.left_behind()
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
@@ -368,14 +387,16 @@ def test_an_interrupted_upload_can_be_discarded(page: Page, site: Site, three_pa
     assert page.evaluate("unfinished()") == []
 
 
-def test_a_checksum_is_enforced_and_in_the_receipt(page: Page, site: Site, small: Path) -> None:
+def test_checksum(page: Page, site: Site, small: Path) -> None:
+    """With ``checksum`` the file is hashed first, and the response contains its SHA-256."""
     begin(page, small, checksum=True)
     track = confirmed(page, site, small)
     assert base64.b64decode(track["sha256"]).hex() == digest_of(small)
     assert page.evaluate("window.progress[0].phase") == "hashing"
 
 
-def test_two_files_go_at_once(page: Page, site: Site, small: Path, three_parts: Path) -> None:
+def test_two_uploads_at_a_time(page: Page, site: Site, small: Path, three_parts: Path) -> None:
+    """Two uploads of one page at the same time both arrive unchanged."""
     page.set_input_files("#files", [small, three_parts])
     both = page.evaluate(
         """async () => {
@@ -388,7 +409,8 @@ def test_two_files_go_at_once(page: Page, site: Site, small: Path, three_parts: 
     assert [site.served(ended["track"]["key"]) for ended in both] == [digest_of(small), digest_of(three_parts)]
 
 
-def test_another_users_unfinished_upload_is_not_touched(page: Page, site: Site, three_parts: Path) -> None:
+def test_upload_of_another_user(page: Page, site: Site, three_parts: Path) -> None:
+    """The same file of another user becomes an upload of its own."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -401,10 +423,8 @@ def test_another_users_unfinished_upload_is_not_touched(page: Page, site: Site, 
     assert len({upload_id for upload_id, _ in site.proxy.stored_parts()}) == 2
 
 
-def test_an_upload_that_was_aborted_elsewhere_ends_and_is_begun_anew_by_the_next(
-    page: Page, site: Site, three_parts: Path
-) -> None:
-    """A deletion is final: no page sends the file again by itself."""
+def test_upload_deleted_elsewhere(page: Page, site: Site, three_parts: Path) -> None:
+    """An upload that was deleted elsewhere ends and is forgotten, and only the next attempt sends the file again."""
     late = hold(site, 2)
     begin(page, three_parts, **IN_PARTS)
     reached(late)
@@ -419,9 +439,8 @@ def test_an_upload_that_was_aborted_elsewhere_ends_and_is_begun_anew_by_the_next
     confirmed(page, site, three_parts)
 
 
-def test_a_store_out_of_reach_ends_in_a_network_error_that_may_be_tried_again(
-    page: Page, site: Site, small: Path
-) -> None:
+def test_store_unreachable(page: Page, site: Site, small: Path) -> None:
+    """A store that cannot be reached is a retryable network error after ``maxAttempts``."""
     page.route("**/incoming/**", lambda route: route.abort())
     begin(page, small, maxAttempts=2)
     error = outcome(page)["error"]
@@ -431,7 +450,8 @@ def test_a_store_out_of_reach_ends_in_a_network_error_that_may_be_tried_again(
     confirmed(page, site, small)
 
 
-def test_a_refusal_carries_what_the_broker_said(page: Page, site: Site, small: Path) -> None:
+def test_refusal(page: Page, site: Site, small: Path) -> None:
+    """A refusal of the broker has its code, status, invalid field and request id, and the upload is forgotten."""
     begin(page, small, contentType="text/html")
     error = outcome(page)["error"]
     assert (error["code"], error["status"], error["retryable"]) == ("unsupported_type", 422, False)
@@ -440,12 +460,14 @@ def test_a_refusal_carries_what_the_broker_said(page: Page, site: Site, small: P
     assert page.evaluate("unfinished()") == []
 
 
-def test_bytes_of_another_type_end_in_content_mismatch(page: Page, site: Site, small: Path) -> None:
+def test_content_mismatch(page: Page, site: Site, small: Path) -> None:
+    """Bytes of another media type end the upload with ``content_mismatch``."""
     begin(page, small, contentType="image/png", filename="cover.png")
     assert outcome(page)["error"]["code"] == "content_mismatch"
 
 
-def test_a_file_that_is_gone_is_named_unreadable(page: Page, site: Site, tmp_path: Path) -> None:
+def test_deleted_file(page: Page, site: Site, tmp_path: Path) -> None:
+    """A file that is deleted during its upload is ``unreadable``, which is not retryable."""
     path = song(tmp_path / "song.mp3", 2 * PART + 54_321)
     late = hold(site, 1)
     begin(page, path, **IN_PARTS)
@@ -456,7 +478,8 @@ def test_a_file_that_is_gone_is_named_unreadable(page: Page, site: Site, tmp_pat
     assert (error["code"], error["retryable"]) == ("unreadable", False)
 
 
-def test_a_page_that_may_store_nothing_uploads_all_the_same(page: Page, site: Site, small: Path) -> None:
+def test_without_storage(page: Page, site: Site, small: Path) -> None:
+    """An upload works without a storage."""
     page.set_input_files("#files", small)
     page.evaluate("window.begin({ storage: null })")
     confirmed(page, site, small)

@@ -1,4 +1,4 @@
-"""The demo's page for everybody: by keyboard, by ear, in the dark, on a narrow screen."""
+"""The accessibility of the demo's page: keyboard, screen reader, contrast, narrow screens, reduced motion."""
 
 import re
 from itertools import pairwise
@@ -50,7 +50,7 @@ WIDER = """width => [...document.querySelectorAll("main *:not(.visually-hidden)"
 
 @pytest.fixture
 def busy(page: Page, song: Path, tmp_path: Path) -> Page:
-    """The page with a row or a card in every state that lasts."""
+    """Show an upload or a track in every state that lasts."""
     names = ["lyrics.txt", "cover.png", "left.png", "paused.png", "first.png", "second.png", "queued.png"]
     text, cover, left, *others = [tmp_path / name for name in names]
     for path in (cover, left, *others):
@@ -79,7 +79,7 @@ def busy(page: Page, song: Path, tmp_path: Path) -> Page:
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until something with this accessible name has the focus, and shows that it has."""
+    """Press Tab until the element with this accessible name has the focus, and check that the focus is visible."""
     for _ in range(40):
         page.keyboard.press("Tab")
         label, marked = page.evaluate(FOCUS)
@@ -90,12 +90,13 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def focused(page: Page) -> Locator:
-    """What has the focus."""
+    """Return the focused element."""
     return page.locator(":focus")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_all_text_stands_out_from_its_ground(busy: Page, scheme: str) -> None:
+def test_contrast(busy: Page, scheme: str) -> None:
+    """All text has a contrast of at least 4.5 to its background (WCAG 2.2, 1.4.3), in light and dark."""
     busy.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     contrasts = busy.evaluate(CONTRASTS)
     assert len(contrasts) > 40
@@ -103,13 +104,15 @@ def test_all_text_stands_out_from_its_ground(busy: Page, scheme: str) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_no_screen_needs_sideways_scrolling(busy: Page, width: int) -> None:
+def test_narrow_screens(busy: Page, width: int) -> None:
+    """No screen width needs horizontal scrolling (WCAG 2.2, 1.4.10)."""
     busy.set_viewport_size({"width": width, "height": 640})
     assert busy.evaluate("document.documentElement.scrollWidth") == width
     assert busy.evaluate(WIDER, width) == []
 
 
-def test_everything_has_a_role_and_a_name_that_is_its_own(busy: Page) -> None:
+def test_accessible_names(busy: Page) -> None:
+    """Every control has an accessible name, and no two buttons have the same."""
     tree = busy.locator("main").aria_snapshot()
     parts = re.findall(r"- (button|link|textbox|progressbar|img|audio|region)(?: \"(.+?)\")?(?=[ :\n]|$)", tree)
     names = [name for role, name in parts if role in ("button", "progressbar", "region", "img")]
@@ -121,7 +124,8 @@ def test_everything_has_a_role_and_a_name_that_is_its_own(busy: Page) -> None:
     assert sorted(ids) == sorted(set(ids))
 
 
-def test_headings_go_down_one_level_at_a_time(busy: Page) -> None:
+def test_headings(busy: Page) -> None:
+    """The page has one heading of level 1, and no heading skips a level."""
     headings = busy.get_by_role("heading").filter(visible=True)
     levels = headings.evaluate_all("all => all.map(heading => Number(heading.tagName[1]))")
     assert levels[0] == 1
@@ -129,7 +133,8 @@ def test_headings_go_down_one_level_at_a_time(busy: Page) -> None:
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
 
 
-def test_the_whole_way_by_keyboard_alone(page: Page, song: Path, complaints: list[str]) -> None:
+def test_keyboard(page: Page, song: Path, complaints: list[str]) -> None:
+    """A file can be uploaded, paused, copied and deleted with the keyboard alone."""
     page.route(STAGED, lambda _: None)
     page.on("filechooser", lambda chooser: chooser.set_files(song))
     expect(page.get_by_label("Choose files to upload")).to_be_enabled()
@@ -161,7 +166,8 @@ def test_the_whole_way_by_keyboard_alone(page: Page, song: Path, complaints: lis
     assert complaints == []
 
 
-def test_a_button_that_goes_away_hands_its_focus_on(page: Page, song: Path, tmp_path: Path) -> None:
+def test_focus_moves_to_neighbour(page: Page, song: Path, tmp_path: Path) -> None:
+    """The focus of a button whose row is removed moves to the next row."""
     other = tmp_path / "cover.png"
     other.write_bytes(media.SAMPLES["image/png"]())
     page.route(STAGED, lambda _: None)
@@ -173,7 +179,8 @@ def test_a_button_that_goes_away_hands_its_focus_on(page: Page, song: Path, tmp_
     expect(focused(page)).to_have_text(other.name)
 
 
-def test_who_wants_less_motion_gets_none(busy: Page) -> None:
+def test_reduced_motion(busy: Page) -> None:
+    """With reduced motion the page has no animations and no transitions."""
     busy.emulate_media(reduced_motion="reduce")
     moving = """[...document.querySelectorAll("*")].filter(one => {
       const style = getComputedStyle(one);

@@ -1,4 +1,4 @@
-"""The demo's page in a real Chromium: real files to a real store, and back by their keys."""
+"""The demo's page in Chromium: files are uploaded to the store, and read back by their keys."""
 
 import base64
 import hashlib
@@ -40,29 +40,28 @@ SHOWN = """shown => new Promise((resolve, reject) => {
 
 
 def fetched(url: str | None) -> bytes:
-    """What a link serves to somebody who has nothing but the link."""
-    with urllib.request.urlopen(url or "") as answer:
-        data: bytes = answer.read()
+    """Return the response body of a URL that is requested without a token."""
+    with urllib.request.urlopen(url or "") as response:
+        data: bytes = response.read()
         return data
 
 
 def sample(name: str) -> str:
-    """A small file of a media type, in base64."""
+    """Return a small file of a media type, in base64."""
     return base64.b64encode(media.SAMPLES[name]()).decode()
 
 
 @pytest.fixture
 def three(tmp_path: Path) -> list[Path]:
-    """A song and two pictures."""
+    """Write a song and two pictures."""
     paths = [tmp_path / name for name in ("song.mp3", "cover.png", "back.jpg")]
     for path, kind in zip(paths, ("audio/mpeg", "image/png", "image/jpeg"), strict=True):
         path.write_bytes(media.SAMPLES[kind]())
     return paths
 
 
-def test_a_song_goes_from_the_browser_to_the_store_and_comes_back_by_its_key(
-    page: Page, demo: Demo, song: Path, complaints: list[str]
-) -> None:
+def test_song(page: Page, demo: Demo, song: Path, complaints: list[str]) -> None:
+    """A song goes straight to the store, gets a key, and is played and downloaded unchanged."""
     with requests(page) as sent:
         choose(page, song)
         card = ready(page, song.name)
@@ -83,15 +82,14 @@ def test_a_song_goes_from_the_browser_to_the_store_and_comes_back_by_its_key(
 
 
 def marked_request(page: Page) -> str:
-    """The id of a request the page makes now, as a mark in the broker's log."""
-    with page.expect_response("**/api/v1/uploads/status") as answer:
+    """Make a request of the page, as a mark in the broker's log; return its id."""
+    with page.expect_response("**/api/v1/uploads/status") as response:
         page.evaluate("fetch('/api/v1/uploads/status').then(() => null)")
-    return answer.value.headers["x-request-id"]
+    return response.value.headers["x-request-id"]
 
 
-def test_the_brokers_own_log_knows_of_no_request_that_could_have_carried_the_song(
-    page: Page, demo: Demo, song: Path
-) -> None:
+def test_broker_log(page: Page, demo: Demo, song: Path) -> None:
+    """The broker's log of an upload contains a create, a confirm and GET requests, and no request with the file."""
     first = marked_request(page)
     choose(page, song)
     ready(page, song.name)
@@ -100,10 +98,11 @@ def test_the_brokers_own_log_knows_of_no_request_that_could_have_carried_the_son
     assert {line["method"] for line in logged} == {"GET", "POST"}
 
 
-def test_the_pages_policy_lets_it_talk_to_the_broker_and_the_store_alone(page: Page, demo: Demo) -> None:
-    answer = page.reload()
-    assert answer
-    policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+def test_content_security_policy(page: Page, demo: Demo) -> None:
+    """The page's content security policy allows the broker and the store only."""
+    response = page.reload()
+    assert response
+    policy = dict(rule.split(" ", 1) for rule in response.headers["content-security-policy"].split("; "))
     assert policy == {
         "default-src": "'none'",
         "script-src": "'self'",
@@ -119,9 +118,8 @@ def test_the_pages_policy_lets_it_talk_to_the_broker_and_the_store_alone(page: P
 
 
 @pytest.mark.parametrize("kind", MEDIA_TYPES, ids=lambda kind: str(kind.name))
-def test_every_accepted_type_goes_through_under_the_name_the_browser_gives_it(
-    page: Page, tmp_path: Path, kind: MediaType
-) -> None:
+def test_every_media_type(page: Page, tmp_path: Path, kind: MediaType) -> None:
+    """A file of every accepted media type is uploaded, and shown if the browser can play it."""
     path = tmp_path / f"sample.{kind.extension}"
     path.write_bytes(media.SAMPLES[kind.name]())
     choose(page, path)
@@ -129,12 +127,13 @@ def test_every_accepted_type_goes_through_under_the_name_the_browser_gives_it(
     assert key(page, path.name).endswith(f".{kind.extension}")
     expect(card).to_contain_text(kind.name)
     if kind.name == "audio/aiff":
-        expect(card).to_contain_text("This browser does not show audio/aiff; the download is there.")
+        expect(card).to_contain_text("This browser cannot play audio/aiff. Download the file instead.")
     else:
         card.locator(".player > *").evaluate(SHOWN)
 
 
-def test_several_files_go_two_at_a_time_and_the_others_wait(page: Page, song: Path, three: list[Path]) -> None:
+def test_two_files_at_a_time(page: Page, song: Path, three: list[Path]) -> None:
+    """Two files are sent at a time, the others are queued, and a queued one can be cancelled."""
     page.route(STAGED, lambda _: None)
     choose(page, *three, song)
     for path in three[:2]:
@@ -149,7 +148,8 @@ def test_several_files_go_two_at_a_time_and_the_others_wait(page: Page, song: Pa
     expect(row(page, song.name)).to_have_count(0)
 
 
-def test_dropped_files_are_uploaded_like_chosen_ones(page: Page, complaints: list[str]) -> None:
+def test_drop(page: Page, complaints: list[str]) -> None:
+    """Files that are dropped on the page are uploaded."""
     dropped = {"cover.png": ("image/png", sample("image/png")), "song.mp3": ("audio/mpeg", sample("audio/mpeg"))}
     carried = {"dataTransfer": transfer_of(page, dropped)}
     page.dispatch_event("main", "dragover", carried)
@@ -160,13 +160,15 @@ def test_dropped_files_are_uploaded_like_chosen_ones(page: Page, complaints: lis
     assert complaints == []
 
 
-def test_a_pasted_picture_is_uploaded_like_a_chosen_one(page: Page) -> None:
+def test_paste(page: Page) -> None:
+    """A picture that is pasted is uploaded."""
     clipboard = transfer_of(page, {"image.png": ("image/png", sample("image/png"))})
     page.evaluate("carried => dispatchEvent(new ClipboardEvent('paste', {clipboardData: carried}))", clipboard)
     ready(page, "image.png").get_by_role("img", name="image.png").evaluate(SHOWN)
 
 
-def test_the_download_has_the_files_own_name_and_bytes(page: Page, song: Path) -> None:
+def test_download(page: Page, song: Path) -> None:
+    """The downloaded file has the name and the bytes of the uploaded one."""
     choose(page, song)
     link = ready(page, song.name).get_by_role("link", name="Download")
     with page.context.expect_event("download") as download:
@@ -175,7 +177,8 @@ def test_the_download_has_the_files_own_name_and_bytes(page: Page, song: Path) -
     assert download.value.path().read_bytes() == song.read_bytes()
 
 
-def test_the_key_and_the_receipt_can_be_read_and_copied(page: Page, song: Path) -> None:
+def test_copy_key_and_receipt(page: Page, song: Path) -> None:
+    """The key and the receipt are shown and can be copied, and the receipt contains the checksum."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     choose(page, song)
     card = ready(page, song.name)
@@ -192,7 +195,8 @@ def test_the_key_and_the_receipt_can_be_read_and_copied(page: Page, song: Path) 
     assert page.evaluate("navigator.clipboard.readText()").count(".") == 2
 
 
-def test_what_is_ready_is_there_again_after_a_reload_in_the_same_order(page: Page, three: list[Path]) -> None:
+def test_reload_keeps_tracks(page: Page, three: list[Path]) -> None:
+    """Confirmed files are shown again after a reload, in the same order."""
     for path in three:
         choose(page, path)
         ready(page, path.name)
@@ -203,7 +207,8 @@ def test_what_is_ready_is_there_again_after_a_reload_in_the_same_order(page: Pag
     assert ready(page, "song.mp3").locator("audio").evaluate(PLAY) >= HAVE_FUTURE_DATA
 
 
-def test_what_was_deleted_elsewhere_is_not_there_after_a_reload(page: Page, three: list[Path]) -> None:
+def test_track_deleted_elsewhere(page: Page, three: list[Path]) -> None:
+    """A file that was deleted elsewhere is not shown after a reload, and is forgotten."""
     choose(page, *three)
     for path in three:
         ready(page, path.name)
@@ -221,7 +226,8 @@ DELETE = """async key => {
 }"""
 
 
-def test_deleting_asks_first_and_then_removes_it_for_good(page: Page, song: Path) -> None:
+def test_delete_needs_a_second_click(page: Page, song: Path) -> None:
+    """The first click on Delete asks, Escape or a click elsewhere cancels, and the second click deletes the object."""
     choose(page, song)
     card, gone = ready(page, song.name), key(page, song.name)
     link = card.locator("audio").get_attribute("src") or ""
@@ -244,37 +250,41 @@ def test_deleting_asks_first_and_then_removes_it_for_good(page: Page, song: Path
     assert page.evaluate("Object.values(localStorage)") == ["[]"]
 
 
-def test_a_delete_that_fails_says_so_and_the_track_stays(page: Page, song: Path) -> None:
+def test_failed_delete(page: Page, song: Path) -> None:
+    """A failed deletion is explained, and the track stays."""
     choose(page, song)
     card = ready(page, song.name)
     page.route("**/api/v1/objects/**", lambda route: route.abort())
     press(page, "Delete", song.name)
     press(page, "Really delete?", song.name)
-    expect(card.get_by_role("alert")).to_contain_text("The broker does not answer.")
+    expect(card.get_by_role("alert")).to_contain_text("The broker did not respond.")
     page.unroute_all()
     page.reload()
     ready(page, song.name)
 
 
-def test_the_token_leaves_the_address_bar_and_outlives_a_reload(page: Page, demo: Demo, song: Path) -> None:
+def test_token_after_reload(page: Page, demo: Demo, song: Path) -> None:
+    """The token is removed from the address bar and is still known after a reload."""
     assert page.url == f"{demo.origin}/demo"
     page.reload()
     choose(page, song)
     ready(page, song.name)
 
 
-def test_a_page_without_a_token_says_where_to_find_one(browser: Browser, demo: Demo) -> None:
+def test_page_without_token(browser: Browser, demo: Demo) -> None:
+    """A page without a token names the link to open, and accepts a token in its fragment."""
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{demo.origin}/demo")
-        expect(page.get_by_role("alert")).to_contain_text("Open it by the link")
+        expect(page.get_by_role("alert")).to_contain_text("Open the link that “broker demo” printed.")
         expect(page.get_by_label("Choose files to upload")).to_be_disabled()
         page.goto(f"{demo.origin}/demo#token=old")
         expect(page.get_by_label("Choose files to upload")).to_be_enabled()
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_ctrl_c_ends_the_demo_and_leaves_nothing_of_its_store(tmp_path: Path) -> None:
+def test_ctrl_c(tmp_path: Path) -> None:
+    """Ctrl-C ends the demo and its store, and removes the data."""
     with running_demo(tmp_path) as demo:
         assert demo.interrupt() == 0
     host, _, port = demo.store.removeprefix("http://").partition(":")

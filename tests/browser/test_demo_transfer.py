@@ -1,4 +1,4 @@
-"""A file on its way at the demo's page: paused, cancelled, interrupted, refused, and tried again."""
+"""Uploads on the demo's page: paused, cancelled, interrupted, refused and retried."""
 
 import re
 import urllib.request
@@ -18,12 +18,12 @@ expect.set_options(timeout=15_000)
 
 MB = 1_000_000
 PARTED = 64 * 2**20
-"""Bytes above which a file goes in parts."""
+"""The size in bytes above which a file is uploaded in parts."""
 
 
 @pytest.fixture(scope="module")
 def concert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording so long that it goes in parts."""
+    """Write a recording that is uploaded in parts."""
     path = tmp_path_factory.mktemp("music") / "concert.wav"
     path.write_bytes(media.wav(seconds=360))
     assert path.stat().st_size > PARTED
@@ -31,29 +31,28 @@ def concert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def half_sent(page: Page, path: Path) -> None:
-    """Send a file so slowly that it is under way, with something of it stored and much still to go."""
+    """Start a slow upload in parts, and wait until one part is stored."""
     slow_down(page, 16 * MB)
     choose(page, path)
     expect(row(page, path.name)).to_contain_text(re.compile(r"\d MB/s · \d+ s left"))
-    with page.expect_response(lambda answer: "partNumber=" in answer.url and answer.ok):
+    with page.expect_response(lambda response: "partNumber=" in response.url and response.ok):
         pass
 
 
 def lose_the_store(page: Page) -> None:
-    """Let nothing through to the store, and have the page try again without the pauses, whose length it draws."""
+    """Block all requests to the store, and let the page retry without pauses."""
     page.evaluate("Math.random = () => 0")
     page.route(STAGED, lambda route: route.abort())
 
 
-def test_a_big_file_can_be_paused_and_goes_on_where_it_stopped(
-    page: Page, concert: Path, complaints: list[str]
-) -> None:
+def test_pause_and_resume(page: Page, concert: Path, complaints: list[str]) -> None:
+    """A paused upload makes no request, and after it is resumed, stored parts are not sent again."""
     half_sent(page, concert)
     press(page, "Pause", concert.name)
     expect(state(page, concert.name)).to_have_text("Paused")
     with requests(page) as made:
         share = shown_share(page, concert.name)
-        page.wait_for_timeout(500)  # there is no event to wait for: nothing may happen
+        page.wait_for_timeout(500)  # there is no event to wait for: the test shows that nothing happens
         assert shown_share(page, concert.name) == share
     assert made == []
     assert 0 < share < 1
@@ -66,7 +65,8 @@ def test_a_big_file_can_be_paused_and_goes_on_where_it_stopped(
     assert complaints == []
 
 
-def test_a_paused_file_makes_room_and_waits_for_its_turn_to_go_on(page: Page, song: Path, tmp_path: Path) -> None:
+def test_pause_frees_a_place(page: Page, song: Path, tmp_path: Path) -> None:
+    """A paused upload frees its place in the queue, and is queued again when it is resumed."""
     pictures = [tmp_path / name for name in ("one.png", "two.png")]
     for picture in pictures:
         picture.write_bytes(media.SAMPLES["image/png"]() + picture.name.encode())
@@ -86,11 +86,10 @@ def test_a_paused_file_makes_room_and_waits_for_its_turn_to_go_on(page: Page, so
     ready(page, "one.png")
 
 
-def test_a_cancelled_upload_leaves_the_list_the_store_and_the_browsers_memory(
-    page: Page, demo: Demo, concert: Path
-) -> None:
+def test_cancel(page: Page, demo: Demo, concert: Path) -> None:
+    """A cancelled upload is removed from the page, the store and the browser's memory."""
     half_sent(page, concert)
-    with page.expect_response(lambda answer: answer.request.method == "DELETE") as removed:
+    with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
         press(page, "Cancel", concert.name)
     assert removed.value.status == 204
     expect(page.get_by_role("status")).to_contain_text(f"Cancelled: {concert.name}.")
@@ -100,19 +99,18 @@ def test_a_cancelled_upload_leaves_the_list_the_store_and_the_browsers_memory(
     expect(row(page, concert.name)).to_have_count(0)
 
 
-def test_an_upload_that_a_reload_interrupted_goes_on_when_the_same_file_is_chosen_again(
-    page: Page, song: Path, concert: Path
-) -> None:
+def test_interrupted_upload_resumes(page: Page, song: Path, concert: Path) -> None:
+    """An upload that a reload has interrupted continues with the same file, and refuses a different one."""
     half_sent(page, concert)
     page.reload()
     slow_down(page, -1)
     left = row(page, concert.name)
-    expect(left).to_contain_text("Interrupted at a reload: choose the same file again to go on")
+    expect(left).to_contain_text("Interrupted by a reload. Choose the same file to continue.")
     expect(left).to_contain_text(re.compile(r"\d MB of 69.1 MB"))
 
     file = left.get_by_label(f"Choose file {concert.name}")
     file.set_input_files(song)
-    expect(left).to_contain_text(f"{song.name} is not the file that was interrupted")
+    expect(left).to_contain_text(f"{song.name} is not the interrupted file.")
     with requests(page) as made:
         file.set_input_files(concert)
         ready(page, concert.name)
@@ -122,7 +120,8 @@ def test_an_upload_that_a_reload_interrupted_goes_on_when_the_same_file_is_chose
     expect(row(page, concert.name)).to_have_count(0)
 
 
-def test_choosing_the_same_file_by_the_usual_button_takes_the_interrupted_row_over(page: Page, song: Path) -> None:
+def test_main_button_resumes(page: Page, song: Path) -> None:
+    """An interrupted upload continues too if its file is chosen with the main button."""
     page.route(STAGED, lambda _: None)
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
@@ -134,12 +133,13 @@ def test_choosing_the_same_file_by_the_usual_button_takes_the_interrupted_row_ov
     expect(row(page, song.name)).to_have_count(0)
 
 
-def test_an_interrupted_upload_can_be_discarded(page: Page, song: Path) -> None:
+def test_discard(page: Page, song: Path) -> None:
+    """An interrupted upload that is discarded is removed from the page, the store and the browser's memory."""
     page.route(STAGED, lambda _: None)
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
     page.reload()
-    with page.expect_response(lambda answer: answer.request.method == "DELETE") as removed:
+    with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
         press(page, "Discard", song.name)
     assert removed.value.status == 204
     expect(row(page, song.name)).to_have_count(0)
@@ -148,7 +148,8 @@ def test_an_interrupted_upload_can_be_discarded(page: Page, song: Path) -> None:
     expect(row(page, song.name)).to_have_count(0)
 
 
-def test_a_discard_that_fails_says_so_and_the_upload_can_still_go_on(page: Page, song: Path) -> None:
+def test_failed_discard(page: Page, song: Path) -> None:
+    """A failed discard is explained, and the upload can still continue."""
     page.route(STAGED, lambda _: None)
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
@@ -156,13 +157,14 @@ def test_a_discard_that_fails_says_so_and_the_upload_can_still_go_on(page: Page,
     page.unroute_all()
     page.route("**/api/v1/uploads/*", lambda route: route.abort())
     press(page, "Discard", song.name)
-    expect(row(page, song.name).get_by_role("heading", name="It could not be removed")).to_be_visible()
+    expect(row(page, song.name).get_by_role("heading", name="The upload could not be removed")).to_be_visible()
     page.unroute_all()
     row(page, song.name).get_by_label("Choose file").set_input_files(song)
     ready(page, song.name)
 
 
-def test_the_page_asks_before_it_is_left_only_while_something_is_being_sent(page: Page, song: Path) -> None:
+def test_leaving_asks_while_sending(page: Page, song: Path) -> None:
+    """The browser asks before the page is left only while a file is being sent."""
     asked: list[str] = []
 
     def stay(dialog: Dialog) -> None:
@@ -170,7 +172,7 @@ def test_the_page_asks_before_it_is_left_only_while_something_is_being_sent(page
         dialog.accept()
 
     page.on("dialog", stay)
-    page.get_by_role("heading", level=1).click()  # a page that was never touched may not ask
+    page.get_by_role("heading", level=1).click()  # browsers ignore beforeunload on a page without any user action
     page.reload()
     assert asked == []
     page.get_by_role("heading", level=1).click()
@@ -181,29 +183,32 @@ def test_the_page_asks_before_it_is_left_only_while_something_is_being_sent(page
     assert asked == ["beforeunload"]
 
 
-def test_a_file_that_is_on_its_way_is_not_sent_a_second_time(page: Page, song: Path) -> None:
+def test_same_file_twice(page: Page, song: Path) -> None:
+    """A file that is being uploaded is not sent a second time."""
     page.route(STAGED, lambda _: None)
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
     choose(page, song)
-    expect(page.get_by_role("status")).to_contain_text(f"{song.name} is on its way already.")
+    expect(page.get_by_role("status")).to_contain_text(f"{song.name} is already being uploaded.")
     expect(row(page, song.name)).to_have_count(1)
 
 
-def test_a_text_file_is_refused_in_words_and_with_the_request_id(page: Page, tmp_path: Path) -> None:
+def test_unsupported_type(page: Page, tmp_path: Path) -> None:
+    """A text file is refused with an explanation and the request id, and can be removed."""
     path = tmp_path / "lyrics.txt"
     path.write_text("la la la")
     choose(page, path)
     refused = row(page, path.name)
-    expect(refused.get_by_role("heading", name="This kind of file is not taken")).to_be_visible()
-    expect(refused).to_contain_text("Choose one of the kinds listed above.")
+    expect(refused.get_by_role("heading", name="This file type is not accepted")).to_be_visible()
+    expect(refused).to_contain_text("Choose a file of a type listed above.")
     expect(refused).to_contain_text(re.compile(r"Request id: [0-9a-f]{32}"))
     expect(refused.get_by_role("button")).to_have_text(["Remove"])
     press(page, "Remove", path.name)
     expect(refused).to_have_count(0)
 
 
-def test_an_empty_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+def test_empty_file(page: Page, tmp_path: Path) -> None:
+    """An empty file is refused with an explanation that names its size."""
     path = tmp_path / "silence.mp3"
     path.touch()
     choose(page, path)
@@ -211,17 +216,19 @@ def test_an_empty_file_is_refused_in_words(page: Page, tmp_path: Path) -> None:
     expect(row(page, path.name)).to_contain_text("size")
 
 
-def test_a_file_that_is_not_what_its_name_says_is_refused_at_the_last_step(page: Page, tmp_path: Path) -> None:
+def test_content_mismatch(page: Page, tmp_path: Path) -> None:
+    """A file whose content does not match its type is refused by the confirm, and has no Retry."""
     path = tmp_path / "song.mp3"
     path.write_bytes(media.SAMPLES["image/png"]())
     choose(page, path)
     refused = row(page, path.name)
-    expect(refused.get_by_role("heading", name="The file is not what its name says")).to_be_visible()
+    expect(refused.get_by_role("heading", name="The content does not match the file type")).to_be_visible()
     expect(refused.get_by_role("button")).to_have_text(["Remove"])
     expect(page.get_by_role("region", name="Ready")).to_be_hidden()
 
 
-def test_a_refused_file_that_was_mended_is_another_file_and_goes_through(page: Page, tmp_path: Path) -> None:
+def test_corrected_file(page: Page, tmp_path: Path) -> None:
+    """A corrected file counts as a different file: it is uploaded, and the refused one stays in the list."""
     path = tmp_path / "song.mp3"
     path.write_bytes(media.SAMPLES["image/png"]())
     choose(page, path)
@@ -232,15 +239,17 @@ def test_a_refused_file_that_was_mended_is_another_file_and_goes_through(page: P
     expect(row(page, path.name)).to_have_count(1)
 
 
-def test_a_store_that_is_away_for_a_moment_is_waited_for(page: Page, song: Path) -> None:
+def test_store_briefly_unreachable(page: Page, song: Path) -> None:
+    """The page retries by itself while the store cannot be reached for a moment."""
     page.route(STAGED, lambda route: route.abort())
     choose(page, song)
-    expect(state(page, song.name)).to_have_text("No answer, trying again")
+    expect(state(page, song.name)).to_have_text("No response, retrying")
     page.unroute_all()
     ready(page, song.name)
 
 
-def test_a_store_that_stays_away_is_told_and_retry_goes_on(page: Page, song: Path) -> None:
+def test_retry(page: Page, song: Path) -> None:
+    """A store that stays unreachable is explained, and Retry continues the upload."""
     lose_the_store(page)
     choose(page, song)
     expect(row(page, song.name).get_by_role("heading", name="The connection failed")).to_be_visible()
@@ -251,33 +260,37 @@ def test_a_store_that_stays_away_is_told_and_retry_goes_on(page: Page, song: Pat
     expect(row(page, song.name)).to_have_count(0)
 
 
-def test_a_failed_upload_that_is_removed_leaves_nothing_behind(page: Page, song: Path) -> None:
+def test_remove_failed_upload(page: Page, song: Path) -> None:
+    """A failed upload that is removed is aborted at the broker and forgotten by the browser."""
     lose_the_store(page)
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Failed")
-    with page.expect_response(lambda answer: answer.request.method == "DELETE") as removed:
+    with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
         press(page, "Remove", song.name)
     assert removed.value.status == 204
     expect(page.get_by_role("status")).to_contain_text(f"Removed: {song.name}.")
     assert page.evaluate("localStorage.length") == 1  # the list of what is ready
 
 
-def test_an_upload_whose_answer_was_lost_is_not_sent_twice(page: Page, song: Path) -> None:
-    def lose_the_answer(route: Route) -> None:
+def test_lost_response(page: Page, song: Path) -> None:
+    """A file whose PUT was stored is not sent again when the response is lost."""
+
+    def lose_the_response(route: Route) -> None:
         signed = route.request
         put = urllib.request.Request(signed.url, song.read_bytes(), signed.headers, method="PUT")
-        with urllib.request.urlopen(put) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(put) as response:
+            assert response.status == 200
         route.abort()
 
-    page.route(STAGED, lose_the_answer)
+    page.route(STAGED, lose_the_response)
     with requests(page) as made:
         choose(page, song)
         ready(page, song.name)
     assert len([request for request in made if request.method == "PUT"]) == 1
 
 
-def test_a_listener_hears_starts_and_ends_and_no_percents(page: Page, song: Path) -> None:
+def test_announcements(page: Page, song: Path) -> None:
+    """A screen reader announces the start and the end of an upload, and no progress."""
     slow_down(page, 2 * MB)
     choose(page, song)
     ready(page, song.name)

@@ -1,4 +1,4 @@
-"""Another user of the machine and a web page get nothing from a running ``broker demo``."""
+"""Other users of the machine and web pages cannot read or write the data of a running ``broker demo``."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from broker.cli import inner_tls
+from broker.cli import seaweedfs_tls
 from broker.cli.demo import BUCKET
 from broker.crypto.sigv4 import Credentials
 from broker.store import admin
@@ -30,7 +30,7 @@ FORM = (
 )
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 SETTINGS = 4
-"""The kind of frame with which a server of HTTP/2 begins."""
+"""The type of the first frame of an HTTP/2 server (RFC 9113, section 3.4)."""
 NO_TLS = rb"HTTP/1\.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server\.\n"
 ALERT = rb"\x15\x03.{5}"
 
@@ -43,23 +43,24 @@ class Running:
     folder: Path
     broker: int
     inner: dict[str, int]
-    """The ports of the store by their options."""
+    """The ports of the store, by the name of their option."""
     file_id: str
-    """The volume server's name for the first object."""
+    """The id of the first object at the volume server."""
 
     @property
     def ports(self) -> set[int]:
-        """Every port of its processes."""
+        """Return all ports on which its processes listen."""
         return {port for _, port in tcp_listeners(family(self.pid))}
 
     def inside(self, service: str) -> httpx2.Client:
-        """A client of a service inside, with the certificate."""
+        """Return an HTTP client of a service of the store, with the certificate."""
         address = f"https://127.0.0.1:{self.inner[service + '.port']}"
         headers = {"Accept": "application/json"}
-        return httpx2.Client(base_url=address, verify=inner_tls.way_in(self.folder), headers=headers, trust_env=False)
+        tls = seaweedfs_tls.client_context(self.folder)
+        return httpx2.Client(base_url=address, verify=tls, headers=headers, trust_env=False)
 
     def names(self, folder: str = "/") -> Iterator[str]:
-        """The path of everything that the filer has."""
+        """Yield the paths of all entries of the filer."""
         with self.inside("filer") as client:
             entries = client.get(folder).json()["Entries"] or []
         for entry in entries:
@@ -70,7 +71,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The demo over a folder that was open to everybody, with a few objects."""
+    """Run a demo with a few objects, in a folder that was open to all users."""
     folder = tmp_path_factory.mktemp("open")
     folder.chmod(0o755)
     with demo("--data", str(folder)) as (process, printed):
@@ -94,7 +95,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def requests(file_id: str) -> Iterator[bytes]:
-    """The requests of a web page or a neighbour: every known way to read, to list and to write."""
+    """Yield the requests of a web page or another user: every known way to read, to list and to write."""
     reads = [
         *("/", "/ui/index.html", "/status", "/metrics", "/stats/memory", "/debug/pprof/", "/demo", f"/{file_id}"),
         *(f"/buckets/{BUCKET}/{KEY}", f"/{BUCKET}/{KEY}", "/buckets/", f"/buckets/{BUCKET}/?pretty=y"),
@@ -118,7 +119,7 @@ def requests(file_id: str) -> Iterator[bytes]:
 
 
 def without_certificate(*protocols: str) -> ssl.SSLContext:
-    """TLS of a client that has no certificate and checks none."""
+    """Return the TLS context of a client that has no certificate and verifies none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -127,8 +128,8 @@ def without_certificate(*protocols: str) -> ssl.SSLContext:
     return context
 
 
-def ask(port: int, words: bytes, tls: ssl.SSLContext | None, *, once: bool = False) -> bytes:
-    """The whole answer to ``words``, or with ``once`` its first piece; empty where the connection breaks."""
+def send(port: int, words: bytes, tls: ssl.SSLContext | None, *, once: bool = False) -> bytes:
+    """Send ``words``; return the response, or with ``once`` its first chunk. It is empty if the connection breaks."""
     received = b""
     try:
         plain = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -143,36 +144,36 @@ def ask(port: int, words: bytes, tls: ssl.SSLContext | None, *, once: bool = Fal
     return received
 
 
-def test_seq12_without_credentials_no_port_gives_or_takes_anything(running: Running) -> None:
-    """A request of a web page or of another user reads no stored byte, learns no key and leaves no file."""
+def test_seq12_no_credentials(running: Running) -> None:
+    """A request of a web page or of another user reads no stored byte, learns no key and stores no file."""
     assert {running.broker, *running.inner.values()} == running.ports
     anybody = without_certificate()
     for port, words, tls in product(running.ports, requests(running.file_id), (None, anybody)):
-        answer = ask(port, words, tls)
+        response = send(port, words, tls)
         for secret in (CANARY[:12], b"another.mp3", b'"fid"'):
-            assert secret not in answer, (port, words)
+            assert secret not in response, (port, words)
         if port not in {running.broker, running.inner["s3.port"]}:
-            assert re.fullmatch(b"(%s|%s)?" % (NO_TLS, ALERT), answer, re.DOTALL), (port, words)
+            assert re.fullmatch(b"(%s|%s)?" % (NO_TLS, ALERT), response, re.DOTALL), (port, words)
         elif not words.startswith(b"GET"):
-            assert not answer.startswith(b"HTTP/1.1 2"), (port, words)
+            assert not response.startswith(b"HTTP/1.1 2"), (port, words)
     assert not [name for name in running.names() if PLANTED in name]
 
 
-def test_seq12_without_the_certificate_no_port_speaks_http_2(running: Running) -> None:
-    """A gRPC connection without a certificate does not get so far as the server's first frame."""
-    with_certificate = inner_tls.way_in(running.folder)
+def test_seq12_no_certificate(running: Running) -> None:
+    """A gRPC connection without a certificate does not receive the first frame of the server."""
+    with_certificate = seaweedfs_tls.client_context(running.folder)
     with_certificate.set_alpn_protocols(["h2"])
     for port in running.ports:
         for tls in (None, without_certificate("h2")):
-            answer = ask(port, PREFACE, tls, once=True)
-            assert re.fullmatch(rb"(HTTP/1\.[01] 40.*|%s)?" % ALERT, answer, re.DOTALL), port
+            response = send(port, PREFACE, tls, once=True)
+            assert re.fullmatch(rb"(HTTP/1\.[01] 40.*|%s)?" % ALERT, response, re.DOTALL), port
     for name, port in running.inner.items():
         if name.endswith(".grpc"):
-            assert ask(port, PREFACE, with_certificate, once=True)[3] == SETTINGS, name
+            assert send(port, PREFACE, with_certificate, once=True)[3] == SETTINGS, name
 
 
-def test_seq12_with_the_certificate_the_same_requests_are_answered(running: Running) -> None:
-    """The objects and lists that the other tests ask for are there: only a certificate was lacking."""
+def test_seq12_with_certificate(running: Running) -> None:
+    """With the certificate the same objects and lists can be read: only the certificate was missing."""
     with running.inside("filer") as filer, running.inside("volume") as volume, running.inside("master") as master:
         assert filer.get(f"/buckets/{BUCKET}/{KEY}").content == CANARY
         assert volume.get(f"/{running.file_id}").content == CANARY
@@ -180,8 +181,8 @@ def test_seq12_with_the_certificate_the_same_requests_are_answered(running: Runn
     assert f"/buckets/{BUCKET}/{KEY}" in set(running.names())
 
 
-def test_seq12_no_other_user_can_open_a_file_or_a_socket_of_the_demo(running: Running) -> None:
-    """Files and sockets are its owner's alone, also in a folder that was open before."""
+def test_seq12_file_modes(running: Running) -> None:
+    """Only the owner can open the files and sockets, even in a folder that was open before."""
     pids = family(running.pid)
     sockets = {running.folder / path for path in unix_listeners(pids)}
     opened = {path for path in files(pids) if path.is_relative_to("/tmp")}
@@ -189,7 +190,7 @@ def test_seq12_no_other_user_can_open_a_file_or_a_socket_of_the_demo(running: Ru
     modes = {path: mode for path in made | sockets | opened if (mode := mode_of(path))}
     assert {f"{kind}{bits}" for kind, bits in modes.values()} <= {"d700", "s700", "-600", "-644"}
     described = {path for path, mode in modes.items() if mode == ("-", "644")}
-    assert {path.suffix for path in described} == {".vif"}, "SeaweedFS opens them itself, and says how a volume is kept"
+    assert {path.suffix for path in described} == {".vif"}, "SeaweedFS gives them this mode; they describe a volume"
     assert all(CANARY not in path.read_bytes() and KEY.encode() not in path.read_bytes() for path in described)
     assert all(running.folder in path.parents for path in described)
     assert {running.folder, running.folder / "seaweedfs.log", running.folder / "inner.key"} <= set(modes)
@@ -197,7 +198,7 @@ def test_seq12_no_other_user_can_open_a_file_or_a_socket_of_the_demo(running: Ru
 
 
 def mode_of(path: Path) -> tuple[str, str] | None:
-    """Kind and permissions; nothing of a file that has gone meanwhile."""
+    """Return type and permissions of a file; None if it was removed meanwhile."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""``broker demo`` as a newcomer runs it: what it prints works when pasted, and Ctrl-C leaves nothing behind."""
+"""``broker demo``: the printed commands work, and Ctrl-C removes everything."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from .steps import digest, fetch, mp3
 def demo(
     *words: str, until: str = "downloads/", stop: signal.Signals = signal.SIGINT, folder: Path | None = None
 ) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The running demo and what it printed; ``folder`` is where it may put what goes away."""
+    """Run the demo; yield the process and its output up to ``until``. ``folder`` is its temporary folder."""
     command = [sys.executable, "-m", "broker", "demo", "--port", "0", *words]
     environment = {**os.environ, **({"TMPDIR": str(folder)} if folder else {})}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -42,26 +42,27 @@ def demo(
             assert process.wait(PATIENCE) == 0
             assert "have stopped" in rest
     finally:
-        process.kill()  # which does nothing to one that has ended
+        process.kill()  # no effect on a process that has ended
         process.wait()
 
 
 def opened(printed: str) -> str:
-    """Where the broker is, which answers by then."""
+    """Return the URL of the broker, which must be ready."""
     found = re.search(r"(http://\S+)/demo#token=", printed)
     assert found
     assert fetch(f"{found[1]}/healthz").status_code == 200
     return found[1]
 
 
-def test_it_answers_once_it_is_printed() -> None:
-    """A connection that is made as soon as the page's address is printed gets the page."""
+def test_page_is_served_once_printed() -> None:
+    """The page is served as soon as its address is printed."""
     with demo(until="/demo#") as (_, printed):
         assert fetch(f"{opened(printed)}/demo").status_code == 200
 
 
 @pytest.mark.curl
-def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
+def test_printed_commands(tmp_path: Path) -> None:
+    """The printed commands work when they are pasted into a shell."""
     (tmp_path / "song.mp3").write_bytes(mp3())
     with demo() as (_, printed):
         opened(printed)
@@ -72,20 +73,22 @@ def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
         assert digest(fetch(link["url"]).content) == digest(mp3())
 
 
-def test_the_page_it_names_is_there_and_may_talk_to_nobody_but_the_broker_and_the_store() -> None:
+def test_page_and_policy() -> None:
+    """The page and its files are served, with a policy that allows the store."""
     with demo() as (_, printed):
         broker = opened(printed)
         store = re.search(r"its store at (http://\S+)\.", printed)
         assert store
-        answer = fetch(f"{broker}/demo")
-        assert answer.status_code == 200
-        assert f"connect-src 'self' {store[1]};" in answer.headers["content-security-policy"]
-        for path in set(re.findall(r'(?:src|href)="(/[^"]+)"', answer.text)):
+        response = fetch(f"{broker}/demo")
+        assert response.status_code == 200
+        assert f"connect-src 'self' {store[1]};" in response.headers["content-security-policy"]
+        for path in set(re.findall(r'(?:src|href)="(/[^"]+)"', response.text)):
             assert fetch(broker + path).status_code == 200
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_stops_the_store_and_removes_its_data(tmp_path: Path, stop: signal.Signals) -> None:
+def test_stop(tmp_path: Path, stop: signal.Signals) -> None:
+    """SIGINT and SIGTERM stop the store and remove its data."""
     with demo(stop=stop, folder=tmp_path) as (_, printed):
         store = re.search(r"its store at (http://\S+)\.", printed)
         assert len(list(tmp_path.glob("broker-demo-*"))) == 1
@@ -95,7 +98,8 @@ def test_ctrl_c_stops_the_store_and_removes_its_data(tmp_path: Path, stop: signa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_named_folder_keeps_the_data(tmp_path: Path) -> None:
+def test_data_folder(tmp_path: Path) -> None:
+    """The data stays in a folder that --data names."""
     folder = tmp_path / "kept"
     with demo("--data", str(folder)):
         pass
@@ -103,8 +107,8 @@ def test_a_named_folder_keeps_the_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])
-def test_ctrl_c_ends_it_while_the_store_is_starting_too(inherited: signal.Handlers) -> None:
-    """Also where the shell that started it in the background had the signal ignored."""
+def test_stop_while_store_starts(inherited: signal.Handlers) -> None:
+    """Ctrl-C ends the demo while its store is starting, even if the shell had SIGINT ignored."""
     before = signal.signal(signal.SIGINT, inherited)
     try:
         with demo(until="Starting the store"):

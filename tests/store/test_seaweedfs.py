@@ -114,7 +114,7 @@ def test_one_that_ends_as_it_starts_is_an_error_with_its_last_words(
     with pytest.raises(SeaweedFSError) as caught, server(tmp_path / "data"):
         pass
     lines = str(caught.value).splitlines()
-    assert lines[0] == "SeaweedFS ended as it started. Its last words:"
+    assert lines[0] == "SeaweedFS exited during its start. The end of its log:"
     assert lines[1:] == [*(str(n) for n in range(12, 21)), "no space left on device"]
 
 
@@ -125,7 +125,7 @@ def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended_by_force(
     impostor("trap '' TERM; echo thinking; while :; do sleep 0.1; done")
     store = server(tmp_path / "data")
 
-    with pytest.raises(SeaweedFSError, match=r"not ready after 4 s\. Its last words:\nthinking"):
+    with pytest.raises(SeaweedFSError, match=r"not ready after 4 s\. The end of its log:\nthinking"):
         store.start()
     assert store.process.returncode == -signal.SIGKILL
 
@@ -156,7 +156,7 @@ def test_it_dies_with_a_parent_that_is_killed() -> None:
     program = (
         "import subprocess\n"
         "from broker.cli import seaweedfs\n"
-        "child = subprocess.Popen(seaweedfs._dying_with_us(['/bin/sleep', '600']))\n"
+        "child = subprocess.Popen(seaweedfs._ending_with_parent(['/bin/sleep', '600']))\n"
         "print(child.pid, flush=True)\n"
         "child.wait()\n"
     )
@@ -173,7 +173,7 @@ def test_it_does_not_start_under_another_parent_than_it_was_started_by(
 ) -> None:
     monkeypatch.setattr("os.getpid", lambda: 1)
 
-    subprocess.run(seaweedfs._dying_with_us(["/usr/bin/touch", str(tmp_path / "touched")]), check=True)
+    subprocess.run(seaweedfs._ending_with_parent(["/usr/bin/touch", str(tmp_path / "touched")]), check=True)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -181,7 +181,7 @@ def test_it_does_not_start_under_another_parent_than_it_was_started_by(
 def test_where_there_is_no_prctl_the_command_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
 
-    assert seaweedfs._dying_with_us(["weed", "server"]) == ["weed", "server"]
+    assert seaweedfs._ending_with_parent(["weed", "server"]) == ["weed", "server"]
 
 
 def test_a_port_that_is_always_taken_ends_the_start(tmp_path: Path, impostor: Callable[[str], None]) -> None:

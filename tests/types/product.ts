@@ -1,7 +1,9 @@
 // A product's use of the browser client. It is compiled, never run.
 
-import { discard, unfinished, upload, UploadError } from "./broker-upload.js";
+import { discard, unfinished, upload, UploadError, version } from "./broker-upload.js";
 import type { Options, Phase, Progress, TrackReady, Upload } from "./broker-upload.js";
+
+console.log(version.split("."));
 
 const broker = "https://broker.example";
 const getToken: Options["getToken"] = async ({ refresh }) => (refresh ? "a new token" : "a token");
@@ -30,7 +32,7 @@ export async function tidy(): Promise<void> {
   for (const known of unfinished({ broker })) await discard(known, { broker, getToken });
 }
 
-// @ts-expect-error: there is no upload without a token
+// @ts-expect-error: an upload needs a token
 upload(new File([], "a.mp3"), { broker });
-// @ts-expect-error: nor of something else than a file
+// @ts-expect-error: an upload needs a File
 upload("a.mp3", { broker, getToken });

@@ -1,13 +1,14 @@
-"""The browser client is served to every page, whichever origin it comes from, and starts nothing by itself."""
+"""The browser client is served to the pages of every origin. Nothing else is served without a command's routes."""
 
 import mimetypes
+import tomllib
 from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from broker.web.assets import STATIC, client_routes, file_route
+from broker.web.assets import STATIC, client_routes, client_version, file_route
 from broker.web.demo_page import page_routes
 
 from .application import ENVIRONMENT, client
@@ -15,28 +16,51 @@ from .application import ENVIRONMENT, client
 NAMES = ["broker-upload.js", "broker-upload.d.ts"]
 PAGE = ("/demo", "/static/demo.js", "/static/demo.css", "/static/demo.svg")
 
-
-@pytest.mark.parametrize("name", NAMES)
-def test_any_page_may_import_it(name: str) -> None:
-    answer = client().get(f"/static/{name}", headers={"Origin": "https://app.example"})
-    assert answer.text == (STATIC / name).read_text(encoding="utf-8")
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+VERSION = PROJECT["version"]
+VERSIONED = {f"broker-upload-{VERSION}.js": NAMES[0], f"broker-upload-{VERSION}.d.ts": NAMES[1]}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_served_whole_whatever_part_is_asked_for(name: str) -> None:
-    answers = [
+def test_any_origin(name: str) -> None:
+    """A page of any origin may import the browser client and read its types."""
+    response = client().get(f"/static/{name}", headers={"Origin": "https://app.example"})
+    assert response.text == (STATIC / name).read_text(encoding="utf-8")
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "public, max-age=3600"
+
+
+def test_version() -> None:
+    """The browser client exports the version of the package."""
+    assert client_version() == VERSION
+
+
+@pytest.mark.parametrize("name", VERSIONED)
+def test_versioned_url(name: str) -> None:
+    """The URL with the version serves the same file, which caches may keep for a year."""
+    response = client().get(f"/static/{name}", headers={"Origin": "https://app.example"})
+    assert response.content == (STATIC / VERSIONED[name]).read_bytes()
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+@pytest.mark.parametrize("name", [*NAMES, *VERSIONED])
+def test_range_ignored(name: str) -> None:
+    """The response is the whole file, whatever range is requested."""
+    responses = [
         client().get(f"/static/{name}", headers={"Range": value}) for value in ("bytes=0-1", "bytes=x", "bytes=9-")
     ]
-    assert {answer.status_code for answer in answers} == {200}
-    assert {answer.content for answer in answers} == {(STATIC / name).read_bytes()}
+    assert {response.status_code for response in responses} == {200}
+    assert {response.content for response in responses} == {(STATIC / VERSIONED.get(name, name)).read_bytes()}
 
 
-def test_another_method_is_a_405_like_every_other() -> None:
-    answer = client().post("/static/broker-upload.js")
-    assert (answer.status_code, answer.json()["code"], answer.headers["allow"]) == (
+def test_other_method() -> None:
+    """Another method than GET and HEAD is refused with 405, as on every other path."""
+    response = client().post("/static/broker-upload.js")
+    assert (response.status_code, response.json()["code"], response.headers["allow"]) == (
         405,
         "method_not_allowed",
         "GET, HEAD",
@@ -48,10 +72,12 @@ def test_media_types_do_not_depend_on_the_host(monkeypatch: pytest.MonkeyPatch) 
     for suffix in (".js", ".ts", ".css", ".html", ".svg"):
         monkeypatch.setitem(mimetypes.types_map, suffix, "application/x-host")
     served = TestClient(Starlette(routes=[*client_routes(), *page_routes("http://127.0.0.1:8333")]))
-    kinds = {path: served.get(path).headers["content-type"] for path in (*(f"/static/{name}" for name in NAMES), *PAGE)}
-    assert kinds == {
+    paths = (*(f"/static/{name}" for name in (*NAMES, *VERSIONED)), *PAGE)
+    assert {path: served.get(path).headers["content-type"] for path in paths} == {
         "/static/broker-upload.js": "text/javascript; charset=utf-8",
         "/static/broker-upload.d.ts": "text/plain; charset=utf-8",
+        f"/static/broker-upload-{VERSION}.js": "text/javascript; charset=utf-8",
+        f"/static/broker-upload-{VERSION}.d.ts": "text/plain; charset=utf-8",
         "/demo": "text/html; charset=utf-8",
         "/static/demo.js": "text/javascript; charset=utf-8",
         "/static/demo.css": "text/css; charset=utf-8",
@@ -65,12 +91,20 @@ def test_every_static_file_has_a_media_type(file: Path) -> None:
     assert file_route(f"/static/{file.name}", {}).path == f"/static/{file.name}"
 
 
-def test_a_page_whose_origin_is_configured_may_import_it_too() -> None:
+def test_configured_origin() -> None:
+    """A page of a configured origin may import the client too: its response has one header field for CORS, not two."""
     configured = client(environment={**ENVIRONMENT, "BROKER_CORS_ORIGINS": "https://app.example"})
-    answer = configured.get("/static/broker-upload.js", headers={"Origin": "https://app.example"})
-    assert answer.headers.get_list("access-control-allow-origin") == ["https://app.example"]
+    response = configured.get("/static/broker-upload.js", headers={"Origin": "https://app.example"})
+    assert response.headers.get_list("access-control-allow-origin") == ["https://app.example"]
 
 
-@pytest.mark.parametrize("path", ["/static/demo.js", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/demo"])
-def test_nothing_else_is_served(path: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/static/demo.js", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/demo"),
+        "/static/broker-upload-0.0.0.js",
+    ],
+)
+def test_nothing_else(path: str) -> None:
+    """Without the demo's routes, no other file is served; neither is another version of the client."""
     assert client().get(path).status_code == 404

@@ -1,110 +1,117 @@
-/** What a confirmed upload is: the broker's track-ready answer. Sizes are bytes, instants RFC 3339 in UTC. */
+/** The version of this module, such as `0.1.0`. `/static/broker-upload-<version>.js` never changes. */
+export const version: string;
+
+/** The broker's response to a confirmed upload. Sizes are in bytes, times in RFC 3339 and UTC. */
 export interface TrackReady {
   key: string;
   status: "ready";
   filename: string;
+  /** Bytes. */
   size: number;
   contentType: string;
   etag: string;
-  /** Base64, `null` unless a checksum was declared and there is evidence for it. */
+  /** Base64; `null` unless a checksum was declared and there is evidence for it. */
   sha256: string | null;
-  /** `store`: the store returned this checksum. `upload`: the store refuses other bytes at the upload. */
+  /** `store`: the store returned this checksum. `upload`: the store refuses to store bytes with another checksum. */
   sha256Evidence: "store" | "upload" | null;
   owner: string;
-  /** The public URL, `null` when the bucket is private. */
+  /** The public URL; `null` if the bucket is private. */
   url: string | null;
   confirmedAt: string;
-  /** A JWS, verifiable offline by the broker's `/.well-known/jwks.json`. */
+  /** A JWS, which can be verified offline with the broker's `/.well-known/jwks.json`. */
   receipt: string;
 }
 
-/** What an upload is doing. `waiting`: for the network, or for the pause after a failed attempt. */
+/** The current step of an upload. `waiting`: offline, or in the pause after a failed attempt. */
 export type Phase = "hashing" | "starting" | "sending" | "waiting" | "paused" | "confirming" | "ready";
 
 export interface Progress {
   phase: Phase;
-  /** Bytes the store has or is getting now. */
+  /** Bytes that are stored or in flight, as in the DOM's `ProgressEvent`. */
   loaded: number;
-  /** Bytes of the file. */
+  /** Bytes of the file, as in the DOM's `ProgressEvent`. */
   total: number;
-  /** Bytes a second over the last seconds, 0 when nothing is being sent. */
-  rate: number;
-  /** Seconds to go at that rate, `null` when that cannot be said. */
+  /** The speed over the last 5 seconds; 0 while nothing is sent. */
+  bytesPerSecond: number;
+  /** The time left at this speed; `null` if it is not known. */
   secondsLeft: number | null;
 }
 
 export interface Options {
-  /** The broker's origin (and path, if it is mounted under one). Default: the page's own origin. */
+  /** The broker's origin, with its path if it is mounted under one. Default: the page's own origin. */
   broker?: string;
-  /** The bearer token. Asked before a request that has none yet, and with `refresh: true` after a 401. */
+  /** Return the bearer token. Called before the first request, and with `refresh: true` after a 401. */
   getToken: (why: { refresh: boolean }) => string | Promise<string>;
+  /** Called at every change of the phase, and about ten times a second while bytes are sent. */
   onProgress?: (progress: Progress) => void;
   /** Aborting it cancels the upload, as `cancel()` does. */
   signal?: AbortSignal;
   /** Default: the file's own name. */
   filename?: string;
-  /** Default: the file's own type, or what its extension says. */
+  /** Default: the file's own type, or the type of its extension. */
   contentType?: string;
-  /** Whether to upload in parts. Default: as the broker decides by size. */
+  /** Whether to upload in parts. Default: the broker decides by the size. */
   multipart?: boolean;
-  /** Declare the file's SHA-256, so that the store refuses other bytes. Only files up to 64 MiB are hashed. */
+  /** Whether to declare the file's SHA-256. Files above 64 MiB, and files sent with `multipart: true`, are not hashed. */
   checksum?: boolean;
-  /** Parts in flight at once. Default, and at most: what the broker says. */
+  /** The number of parts in flight at a time. Default and upper bound: the broker's `maxConcurrency`. */
   maxConcurrency?: number;
-  /** Failed attempts in a row, without any progress between them, after which the upload fails. Default: 12, some two minutes. */
+  /** The upload fails after so many failed attempts without a stored byte between them. Default: 12, about two minutes. */
   maxAttempts?: number;
-  /** Where to remember unfinished uploads. Default: `localStorage`; `null` remembers nothing. */
+  /** The storage for unfinished uploads. Default: `localStorage`. `null`: they are forgotten when the page is left. */
   storage?: Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length"> | null;
 }
 
-/** A running upload. It settles once: with the track-ready answer, or with an `UploadError`. */
+/** A running upload. The promise resolves to the track-ready response, or rejects with an `UploadError`. */
 export interface Upload extends Promise<TrackReady> {
-  /** Stop sending; what the store already has stays there. */
+  /** Stop sending. The store keeps the parts that it has. */
   pause(): void;
-  /** Go on where `pause()` stopped. */
+  /** Continue after `pause()`. */
   resume(): void;
-  /** End it, remove what was sent, forget it. The promise rejects with the code `cancelled`. */
+  /** End the upload, remove what was sent, and forget it. The promise rejects with the code `cancelled`. */
   cancel(): void;
 }
 
 /** Why an upload ended. */
 export class UploadError extends Error {
   /**
-   * The broker's own code (`unsupported_type`, `too_large`, `content_mismatch`, `unauthenticated` …), or one of
-   * `cancelled`, `network` (no answer from the broker or the store), `store_refused`, `unreadable` (the file
-   * changed or is gone), `unexpected_answer`.
+   * The broker's code (`unsupported_type`, `too_large`, `content_mismatch`, `unauthenticated` …), or one of the
+   * client: `cancelled`, `network` (the broker or the store did not respond), `store_refused`, `unreadable` (the file
+   * was changed, moved or deleted), `unexpected_response`.
    */
   readonly code: string;
-  /** Whether trying the same file again may help. */
+  /** Whether another attempt with the same file may succeed. */
   readonly retryable: boolean;
-  /** The HTTP status, when there was one. */
+  /** The HTTP status, if there was a response. */
   readonly status?: number;
-  /** The broker's request id, to be found in its log. */
+  /** The id of the request in the broker's log. */
   readonly requestId?: string;
-  /** The fields that broke a rule. */
+  /** The invalid fields of the request, as JSON pointers. */
   readonly errors?: ReadonlyArray<{ pointer: string; detail: string }>;
 }
 
 /**
  * Upload a file straight to the store, and confirm it.
  *
- * The same file (name, size, time of last change) to the same broker goes on where an earlier upload of it stopped,
- * be that by a reload, a crash or an error.
+ * An earlier upload of the same file (name, size, time of the last change, type) to the same broker is resumed, whether
+ * a reload, a crash or an error ended it.
  */
 export function upload(file: File, options: Options): Upload;
 
-/** An upload of this browser that is not finished. */
+/** An unfinished upload of this browser. */
 export interface Unfinished {
   uploadId: string | null;
   filename: string;
+  /** Bytes. */
   size: number;
+  /** The file's `lastModified`: milliseconds since the epoch. */
   lastModified: number;
-  /** When it was started, in milliseconds since the epoch. */
-  startedAt: number;
+  /** When the upload was started: milliseconds since the epoch. */
+  startedAtMs: number;
 }
 
-/** The unfinished uploads to `broker` that this browser remembers, oldest first. */
+/** Return the unfinished uploads to `broker` that this browser remembers, oldest first. */
 export function unfinished(options?: Pick<Options, "broker" | "storage">): Unfinished[];
 
-/** Give one of them up: remove what was sent, forget it. */
+/** End an unfinished upload, remove what was sent, and forget it. */
 export function discard(upload: Unfinished, options: Pick<Options, "broker" | "storage" | "getToken">): Promise<void>;

@@ -1,35 +1,44 @@
-// A file from the browser straight to the store. The broker signs and confirms; the bytes never pass through it.
+// Uploads a file from the browser straight to the store. The broker signs and confirms; the file's bytes do not pass
+// through it.
 //
-// What the store has is the truth, and only the broker is asked for it: after a failure, a pause or a reload, an upload
-// goes on with the parts that are missing. What is remembered between page loads is no more than which upload it was.
+// Only the broker reports what the store has. After a failure, a pause or a reload the client requests that list, and
+// sends the missing parts. Between page loads it remembers only the identity of the upload.
 
-const REMEMBERED = "broker-upload:"; // begins the keys in the storage
-const HASHED_MAX = 64 * 2 ** 20; // bytes of a file that is read at once to be hashed
-const STALLED = 60_000; // milliseconds without a byte, after which a transfer counts as cut
-const ANSWERED = 120_000; // milliseconds in which the broker must have answered; confirming a large file takes long
-const BACKOFF = [500, 20_000]; // milliseconds: the first pause, at its longest, and the longest of all
-const REPORTED = 100; // milliseconds between two reports of progress
-const RATED = 5_000; // milliseconds over which the rate is taken
+/** The version of this module, which is the package's. A release changes both. */
+export const version = "0.1.0";
+
+const STORAGE_PREFIX = "broker-upload:"; // of the keys in the page's storage
+const HASHED_MAX_BYTES = 64 * 2 ** 20; // crypto.subtle needs the whole file in memory
+const STALL_TIMEOUT_MS = 60_000; // a PUT that sends no byte for so long is aborted
+const RESPONSE_TIMEOUT_MS = 120_000; // of the broker; confirming a large file takes long
+const BACKOFF_BASE_MS = 500; // after n failures the pause is a random time up to BASE * 2 ** n ...
+const BACKOFF_MAX_MS = 20_000; // ... and at most MAX
+const CONFIRM_PAUSE_MS = 1_000; // between two confirms of a promotion, where the broker gives no Retry-After
+const REPORT_INTERVAL_MS = 100; // between two reports of progress while sending
+const RATE_WINDOW_MS = 5_000; // over which bytesPerSecond is measured
+const ABORT_ATTEMPTS_MAX = 4;
+const ABORT_PAUSE_MS = 500; // times the number of the attempt
+const RESENDS_MAX = 3; // rounds of sending parts that confirm reports as missing
 
 const TYPES = {
   aac: "audio/aac", aif: "audio/aiff", aiff: "audio/aiff", flac: "audio/flac", gif: "image/gif", jpeg: "image/jpeg",
   jpg: "image/jpeg", m4a: "audio/mp4", mp3: "audio/mpeg", mp4: "video/mp4", oga: "audio/ogg", ogg: "audio/ogg",
   opus: "audio/ogg", png: "image/png", wav: "audio/wav", weba: "audio/webm", webm: "video/webm", webp: "image/webp",
-}; // for what a browser leaves unnamed
+}; // by extension, for files whose type the browser does not recognise
 
 /** Why an upload ended. */
 export class UploadError extends Error {
-  /** @param {Record<string, any>} [facts] what stands in broker-upload.d.ts, and `wait`: milliseconds */
+  /** @param {Record<string, any>} [facts] the fields of broker-upload.d.ts, and `retryAfterMs` */
   constructor(code, message, facts = {}) {
     super(message);
     Object.assign(this, { name: "UploadError", code, retryable: false, ...facts });
   }
 }
 
-/** Upload a file and confirm it. The types stand in broker-upload.d.ts. */
+/** Upload a file and confirm it. broker-upload.d.ts documents the parameters. */
 export function upload(file, options) {
   const run = new Run(file, options);
-  const promise = run.settle();
+  const promise = run.start();
   return Object.assign(promise, {
     pause: () => run.pause(),
     resume: () => run.resume(),
@@ -37,24 +46,23 @@ export function upload(file, options) {
   });
 }
 
-/** The unfinished uploads that this browser remembers, oldest first. */
-export function unfinished({ broker = "", storage = ownStorage() } = {}) {
+/** Return the unfinished uploads that this browser remembers, oldest first. */
+export function unfinished({ broker = "", storage = pageStorage() } = {}) {
   return new Memory(storage, broker).all();
 }
 
-/** Give one of them up. */
-export async function discard({ uploadId, ...identity }, { broker = "", storage = ownStorage(), getToken }) {
+/** Abort an unfinished upload and forget it. */
+export async function discard({ uploadId, ...identity }, { broker = "", storage = pageStorage(), getToken }) {
   if (uploadId) await new Broker(broker, getToken).abort(uploadId);
   new Memory(storage, broker).forget(identity);
 }
 
 // --- One upload -------------------------------------------------------------------------------------------------------
 
-/** Thrown where an upload is found to be gone from the store: it must be begun anew. */
-const GONE = new UploadError("upload_expired", "The upload has expired.", { status: 410, retryable: true });
+/** Thrown when the store does not have the upload any more: it must be created again. */
+const EXPIRED = new UploadError("upload_expired", "The upload has expired.", { status: 410, retryable: true });
 
-const NOTHING = { status: "pending", uploadedBytes: 0 }; // what the store has of an upload that was just created
-const MENDED = 3; // times that what confirm misses is sent again
+const EMPTY = { status: "pending", uploadedBytes: 0 }; // the status of an upload that was just created
 
 class Run {
   #file;
@@ -62,15 +70,15 @@ class Run {
   #broker;
   #memory;
   #meter;
-  #identity;
-  #declared;
-  #failures = 0; // in a row, without a byte stored between them
-  #gate = null; // while paused: a promise, and what resolves it
-  #stop = new AbortController(); // cancelled
-  #flight = new AbortController(); // of what is being sent now
+  #identity; // what makes it the same file
+  #declared; // the body of the create request
+  #failures = 0; // in a row, without a stored byte between them
+  #paused = null; // a deferred promise, which resume() resolves
+  #cancelled = new AbortController();
+  #sending = new AbortController(); // aborts the requests to the store
 
   constructor(file, options) {
-    const { broker = "", storage = ownStorage(), getToken, onProgress, signal } = options;
+    const { broker = "", storage = pageStorage(), getToken, onProgress, signal } = options;
     this.#file = file;
     this.#options = { maxAttempts: 12, maxConcurrency: Infinity, ...options };
     this.#broker = new Broker(broker, getToken);
@@ -86,37 +94,37 @@ class Run {
   }
 
   pause() {
-    if (this.#gate || this.#stop.signal.aborted) return;
-    this.#gate = deferred();
-    this.#flight.abort();
+    if (this.#paused || this.#cancelled.signal.aborted) return;
+    this.#paused = deferred();
+    this.#sending.abort();
     this.#meter.enter("paused");
   }
 
   resume() {
-    this.#gate?.resolve();
-    this.#gate = null;
+    this.#paused?.resolve();
+    this.#paused = null;
   }
 
   cancel() {
-    this.#stop.abort();
-    this.#flight.abort();
+    this.#cancelled.abort();
+    this.#sending.abort();
     this.resume();
   }
 
-  /** The track-ready answer. Whatever ends the upload otherwise is an UploadError. */
-  async settle() {
+  /** Return the track-ready response; throws an UploadError in every other case. */
+  async start() {
     try {
-      this.#check();
+      this.#throwIfCancelled();
       if (this.#options.checksum && !this.#declared.multipart) await this.#hash();
-      const track = await this.#whole().catch((error) => (error === GONE ? this.#anew() : Promise.reject(error)));
+      const track = await this.#run().catch((error) => (error === EXPIRED ? this.#restart() : Promise.reject(error)));
       this.#memory.forget(this.#identity);
       this.#meter.enter("ready", this.#file.size);
       return track;
     } catch (error) {
-      if (this.#stop.signal.aborted) throw await this.#cancelled();
-      const isRefused = error.status >= 400 && error.status !== 401 && !error.retryable;
-      if (isRefused) this.#memory.forget(this.#identity); // for good; whatever else it was, the same file may go on
-      throw error instanceof UploadError ? error : new UploadError("unexpected_answer", String(error));
+      if (this.#cancelled.signal.aborted) throw await this.#abort();
+      const isFinal = error.status >= 400 && error.status !== 401 && !error.retryable;
+      if (isFinal) this.#memory.forget(this.#identity); // after other errors, the same file can continue
+      throw error instanceof UploadError ? error : new UploadError("unexpected_response", String(error));
     }
   }
 
@@ -126,216 +134,215 @@ class Run {
     if (sha256) this.#declared.sha256 = sha256;
   }
 
-  #anew() {
+  #restart() {
     this.#memory.forget(this.#identity);
-    return this.#whole();
+    return this.#run();
   }
 
-  /** All steps. What an earlier run has done of them is not done again. */
-  async #whole() {
+  /** Create or resume the upload, send, confirm. */
+  async #run() {
     this.#meter.enter("starting");
-    const made = (await this.#known()) ?? { ...(await this.#create()), isNew: true };
-    for (let mended = 0; ; mended++) {
-      await (made.method === "MULTIPART" ? this.#sendParts(made) : this.#sendWhole(made));
+    const created = (await this.#remembered()) ?? { ...(await this.#create()), isNew: true };
+    for (let resends = 0; ; resends++) {
+      await (created.method === "MULTIPART" ? this.#sendParts(created) : this.#sendFile(created));
       this.#meter.enter("confirming", this.#file.size);
-      const track = await this.#confirm(made.uploadId, mended < MENDED);
+      const track = await this.#confirm(created.uploadId, resends < RESENDS_MAX);
       if (track) return track;
     }
   }
 
-  /** What an earlier run has created for this file, if it is still there for whoever runs this. */
-  async #known() {
+  /** Return the upload that an earlier run has created for this file; null if the broker does not have it for this user. */
+  async #remembered() {
     const known = this.#memory.recall(this.#identity);
     if (!known?.uploadId) return null;
     try {
-      await this.#patiently(() => this.#look(known.uploadId));
+      await this.#withRetries(() => this.#status(known.uploadId));
       return known;
     } catch (error) {
-      if (error !== GONE && error.code !== "upload_deleted") throw error;
+      if (error !== EXPIRED && error.code !== "upload_deleted") throw error;
       this.#memory.forget(this.#identity);
       return null;
     }
   }
 
-  /** The same attempt gets the same upload, with a URL that is fresh. */
+  /** Create the upload. The same idempotency key returns the same upload, with a fresh URL. */
   async #create() {
-    const known = this.#memory.recall(this.#identity) ?? { attempt: nonce(), startedAt: Date.now() };
+    const known = this.#memory.recall(this.#identity) ?? { attempt: randomHex(), startedAtMs: Date.now() };
     this.#memory.keep(this.#identity, known);
-    const made = await this.#patiently(() => this.#broker.create(this.#declared, known.attempt));
-    const { uploadId, method, partSize, partCount, maxConcurrency } = made;
+    const created = await this.#withRetries(() => this.#broker.create(this.#declared, known.attempt));
+    const { uploadId, method, partSize, partCount, maxConcurrency } = created;
     this.#memory.keep(this.#identity, { ...known, uploadId, method, partSize, partCount, maxConcurrency });
-    return made;
+    return created;
   }
 
-  async #look(uploadId) {
-    const found = await this.#broker.look(uploadId).catch((error) => {
-      throw error.status === 404 ? GONE : error; // another user's, or the broker's secret has changed
+  async #status(uploadId) {
+    const found = await this.#broker.status(uploadId).catch((error) => {
+      throw error.status === 404 ? EXPIRED : error; // another user's upload, or the broker has a new secret
     });
-    if (found.status === "expired") throw GONE;
+    if (found.status === "expired") throw EXPIRED;
     if (found.status === "deleted") throw new UploadError("upload_deleted", "The upload was deleted.", { status: 410 });
     return found;
   }
 
   // --- One PUT --------------------------------------------------------------------------------------------------------
 
-  async #sendWhole(made) {
-    let { url, headers } = made;
-    await this.#untilStored(made, async () => {
-      if (!url) ({ url, headers } = await this.#create()); // known from before, or tried before: its URL may be too old
+  async #sendFile(created) {
+    let { url, headers } = created;
+    await this.#untilStored(created, async () => {
+      if (!url) ({ url, headers } = await this.#create()); // a URL is used once: an older one may have expired
       const used = url;
       url = null;
-      await this.#put({ url: used, headers }, this.#file, "whole");
+      await this.#put({ url: used, headers }, this.#file, "file");
       return true;
     });
   }
 
   // --- Parts ----------------------------------------------------------------------------------------------------------
 
-  async #sendParts(made) {
-    const wanted = Math.min(this.#options.maxConcurrency, made.maxConcurrency);
-    await this.#untilStored(made, async ({ parts = [] }) => {
-      const stored = new Set(parts.filter((part) => part.size === sizeOf(made, this.#file, part.partNumber))
+  async #sendParts(created) {
+    const concurrency = Math.min(this.#options.maxConcurrency, created.maxConcurrency);
+    await this.#untilStored(created, async ({ parts = [] }) => {
+      const stored = new Set(parts.filter((part) => part.size === sizeOf(created, this.#file, part.partNumber))
         .map((part) => part.partNumber));
-      const missing = range(1, made.partCount).filter((number) => !stored.has(number));
-      await this.#round(made, missing, wanted);
+      const missing = range(1, created.partCount).filter((number) => !stored.has(number));
+      await this.#sendMissing(created, missing, concurrency);
       return true;
     });
   }
 
   /**
-   * Send what is missing, some at a time. A failure lets what is in flight come to its end, and ends the round: then
-   * nothing is under way when the broker is asked what is stored.
+   * Send the missing parts, `concurrency` at a time. After a failure no further part is started, and those in flight
+   * are completed: no request may be in flight while the broker lists the stored parts.
    */
-  async #round(made, missing, concurrency) {
-    const signed = batches(missing, 2 * concurrency, (numbers) => this.#broker.sign(made.uploadId, numbers));
+  async #sendMissing(created, missing, concurrency) {
+    const signed = batches(missing, 2 * concurrency, (numbers) => this.#broker.sign(created.uploadId, numbers));
     let next = 0;
-    let failed = false;
+    let hasFailed = false;
     const work = async () => {
-      while (next < missing.length && !failed) {
+      while (next < missing.length && !hasFailed) {
         const index = next++;
         const number = missing[index];
-        const first = (number - 1) * made.partSize;
+        const offset = (number - 1) * created.partSize;
         try {
-          const bytes = this.#file.slice(first, first + made.partSize);
+          const bytes = this.#file.slice(offset, offset + created.partSize);
           await this.#put(await signed(index), bytes, number);
         } catch (error) {
-          failed = true;
+          hasFailed = true;
           throw error;
         }
       }
     };
-    const ends = await Promise.allSettled(range(1, Math.min(concurrency, missing.length)).map(work));
-    for (const end of ends) if (end.status === "rejected") throw end.reason;
+    const results = await Promise.allSettled(range(1, Math.min(concurrency, missing.length)).map(work));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  // --- Sending, and what may go wrong ---------------------------------------------------------------------------------
+  // --- Sending and retrying -------------------------------------------------------------------------------------------
 
-  /** Send until the store has all: after each failure, or pause, it is asked first what it has. */
-  async #untilStored(made, send) {
+  /** Call `send` until the store has the whole file. After a failure or a pause, request first what the store has. */
+  async #untilStored(created, send) {
     for (;;) {
-      await this.#open();
+      await this.#untilResumed();
       try {
-        const found = made.isNew ? NOTHING : await this.#look(made.uploadId);
-        made.isNew = false;
+        const found = created.isNew ? EMPTY : await this.#status(created.uploadId);
+        created.isNew = false;
         if (found.status === "uploaded" || found.status === "ready") return;
-        this.#check();
-        this.#flight = new AbortController();
-        if (this.#gate) continue;
+        this.#throwIfCancelled();
+        this.#sending = new AbortController();
+        if (this.#paused) continue;
         this.#meter.enter("sending", found.uploadedBytes);
         if (await send(found)) return;
       } catch (error) {
-        await this.#survive(error);
+        await this.#backOff(error);
       }
     }
   }
 
-  /** One PUT to the store; counts the bytes as they leave. */
+  /** PUT bytes to the store; `name` identifies them for the progress. */
   async #put({ url, headers }, bytes, name) {
-    const { status, code } = await put(url, headers, bytes, this.#flight.signal, (loaded) => this.#meter.sending(name, loaded))
+    const { status, code } = await put(url, headers, bytes, this.#sending.signal, (sent) => this.#meter.sending(name, sent))
       .catch(async (error) => {
-        this.#meter.dropped(name);
-        throw (await isReadable(this.#file)) ? error : new UploadError("unreadable", "The file was changed or is gone.");
+        this.#meter.failed(name);
+        throw (await isReadable(this.#file)) ? error : new UploadError("unreadable", "The file was changed, moved or deleted.");
       });
-    if (status === 412 || (status >= 200 && status < 300)) { // 412: an earlier attempt has stored it
+    if (status === 412 || (status >= 200 && status < 300)) { // 412: an earlier attempt was stored
       this.#failures = 0;
-      this.#meter.landed(name, bytes.size);
+      this.#meter.stored(name, bytes.size);
       return;
     }
-    this.#meter.dropped(name);
-    const words = `${new URL(url).host} answered ${status}${code ? ` (${code})` : ""}.`;
-    throw new UploadError("store_refused", words, { status, retryable: true });
+    this.#meter.failed(name);
+    const text = `${new URL(url).host} returned ${status}${code ? ` (${code})` : ""}.`;
+    throw new UploadError("store_refused", text, { status, retryable: true });
   }
 
-  /** The track-ready answer; null when something has to be sent again, and may be. */
+  /** Return the track-ready response; null if parts are missing and `maySend` allows to send them. */
   async #confirm(uploadId, maySend) {
     for (;;) {
-      this.#check();
+      this.#throwIfCancelled();
       try {
-        const { status, body, wait } = await this.#broker.confirm(uploadId);
+        const { status, body, retryAfterMs } = await this.#broker.confirm(uploadId);
         if (status === 200) return body;
-        this.#failures = 0; // 202: a large object is being promoted
-        await this.#sleep(wait ?? 1000);
+        this.#failures = 0; // 202: the broker is promoting a large object
+        await this.#sleep(retryAfterMs ?? CONFIRM_PAUSE_MS);
       } catch (error) {
-        if (error.code === "upload_expired" || error.status === 404) throw GONE;
+        if (error.code === "upload_expired" || error.status === 404) throw EXPIRED;
         if (maySend && (error.code === "not_uploaded" || namesParts(error))) return null;
-        await this.#survive(error);
+        await this.#backOff(error);
       }
     }
   }
 
-  /** Do ``work`` again after what may pass. */
-  async #patiently(work) {
+  async #withRetries(work) {
     for (;;) {
-      this.#check();
+      this.#throwIfCancelled();
       try {
         return await work();
       } catch (error) {
-        await this.#survive(error);
+        await this.#backOff(error);
       }
     }
   }
 
-  /** Wait before another attempt, or throw ``error`` when there is to be none. */
-  async #survive(error) {
-    this.#check();
-    if (this.#gate) return this.#open();
-    if (!error.retryable || error === GONE || ++this.#failures >= this.#options.maxAttempts) throw error;
+  /** Wait before the next attempt; throw `error` if no attempt is left, or if another one cannot help. */
+  async #backOff(error) {
+    this.#throwIfCancelled();
+    if (this.#paused) return this.#untilResumed();
+    if (!error.retryable || error === EXPIRED || ++this.#failures >= this.#options.maxAttempts) throw error;
     this.#meter.enter("waiting");
-    const [first, most] = BACKOFF;
-    const jittered = Math.random() * Math.min(most, first * 2 ** this.#failures);
-    await this.#sleep(Math.max(jittered, error.wait ?? 0));
-    if (globalThis.navigator?.onLine === false) await this.#event(globalThis, "online");
-    this.#check();
+    const pauseMs = Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** this.#failures);
+    await this.#sleep(Math.max(pauseMs, error.retryAfterMs ?? 0));
+    if (globalThis.navigator?.onLine === false) await this.#untilEvent(globalThis, "online");
+    this.#throwIfCancelled();
   }
 
-  async #open() {
-    if (this.#gate) await this.#gate.promise;
-    this.#check();
+  async #untilResumed() {
+    if (this.#paused) await this.#paused.promise;
+    this.#throwIfCancelled();
   }
 
-  #check() {
-    if (this.#stop.signal.aborted) throw new UploadError("cancelled", "The upload was cancelled.");
+  #throwIfCancelled() {
+    if (this.#cancelled.signal.aborted) throw new UploadError("cancelled", "The upload was cancelled.");
   }
 
-  #sleep(milliseconds) {
+  #sleep(ms) {
     const alarm = new EventTarget();
-    const timer = setTimeout(() => alarm.dispatchEvent(new Event("ring")), milliseconds);
-    return this.#event(alarm, "ring").finally(() => clearTimeout(timer));
+    const timer = setTimeout(() => alarm.dispatchEvent(new Event("ring")), ms);
+    return this.#untilEvent(alarm, "ring").finally(() => clearTimeout(timer));
   }
 
-  /** Until ``target`` fires, or the upload is paused or cancelled. */
-  #event(target, name) {
+  /** Wait for an event of `target`, a pause or a cancellation. */
+  #untilEvent(target, name) {
     const { promise, resolve } = deferred();
-    const signals = [this.#stop.signal, this.#flight.signal].map((signal) => [signal, "abort"]);
-    if (this.#stop.signal.aborted) return Promise.resolve();
+    const signals = [this.#cancelled.signal, this.#sending.signal].map((signal) => [signal, "abort"]);
+    if (this.#cancelled.signal.aborted) return Promise.resolve();
     const all = [[target, name], ...signals];
     for (const [source, event] of all) source.addEventListener(event, resolve);
     return promise.finally(() => all.forEach(([source, event]) => source.removeEventListener(event, resolve)));
   }
 
-  async #cancelled() {
+  /** Abort the cancelled upload at the broker and forget it; return the error of the promise. */
+  async #abort() {
     const { uploadId } = this.#memory.recall(this.#identity) ?? {};
-    if (uploadId) await this.#broker.abort(uploadId).catch(() => {}); // the bucket's lifecycle rule removes what stays
+    if (uploadId) await this.#broker.abort(uploadId).catch(() => {}); // the bucket's lifecycle rule removes the rest
     this.#memory.forget(this.#identity);
     return new UploadError("cancelled", "The upload was cancelled.");
   }
@@ -354,57 +361,58 @@ class Broker {
   }
 
   async create(declared, attempt) {
-    return (await this.#ask("POST", "", declared, { "Idempotency-Key": attempt })).body;
+    return (await this.#request("POST", "", declared, { "Idempotency-Key": attempt })).body;
   }
 
   async sign(uploadId, partNumbers) {
-    return (await this.#ask("POST", `/${uploadId}/parts`, { partNumbers })).body.parts;
+    return (await this.#request("POST", `/${uploadId}/parts`, { partNumbers })).body.parts;
   }
 
-  async look(uploadId) {
-    return (await this.#ask("GET", `/${uploadId}`)).body;
+  async status(uploadId) {
+    return (await this.#request("GET", `/${uploadId}`)).body;
   }
 
-  /** Status, body, and how many milliseconds to wait before asking again. */
+  /** Return `status`, `body` and `retryAfterMs`. */
   confirm(uploadId) {
-    return this.#ask("POST", `/${uploadId}/confirm`);
+    return this.#request("POST", `/${uploadId}/confirm`);
   }
 
-  /** Tried a few times. Of an upload that is unknown there is nothing to remove; of one that is confirmed, nothing is. */
+  /** Abort an upload. One that is unknown or confirmed is left as it is. */
   async abort(uploadId) {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#ask("DELETE", `/${uploadId}`);
+        return await this.#request("DELETE", `/${uploadId}`);
       } catch (error) {
         if (error.status === 404 || error.code === "upload_confirmed") return null;
-        if (!error.retryable || attempt === 4) throw error;
-        await new Promise((resolve) => setTimeout(resolve, Math.max(attempt * 500, error.wait ?? 0)));
+        if (!error.retryable || attempt === ABORT_ATTEMPTS_MAX) throw error;
+        const pauseMs = Math.max(attempt * ABORT_PAUSE_MS, error.retryAfterMs ?? 0);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
     }
   }
 
-  async #ask(method, path, document, headers = {}) {
-    if (this.#token === null) await this.#renew(false);
-    let answer = await this.#send(method, path, document, headers);
-    if (answer.status === 401) {
-      await this.#renew(true);
-      answer = await this.#send(method, path, document, headers);
+  async #request(method, path, document, headers = {}) {
+    if (this.#token === null) await this.#renewToken(false);
+    let response = await this.#fetch(method, path, document, headers);
+    if (response.status === 401) {
+      await this.#renewToken(true);
+      response = await this.#fetch(method, path, document, headers);
     }
-    const wait = Number(answer.headers.get("Retry-After")) * 1000 || undefined;
-    const body = await answer.json().catch(() => null);
-    if (answer.ok) return { status: answer.status, body, wait };
-    throw refusal(answer.status, body ?? {}, wait);
+    const retryAfterMs = Number(response.headers.get("Retry-After")) * 1000 || undefined;
+    const body = await response.json().catch(() => null);
+    if (response.ok) return { status: response.status, body, retryAfterMs };
+    throw refusal(response.status, body ?? {}, retryAfterMs);
   }
 
-  async #renew(refresh) {
+  async #renewToken(refresh) {
     try {
       this.#token = await this.#getToken({ refresh });
     } catch (error) {
-      throw new UploadError("unauthenticated", `There is no token: ${error?.message ?? error}`);
+      throw new UploadError("unauthenticated", `getToken failed: ${error?.message ?? error}`);
     }
   }
 
-  async #send(method, path, document, headers) {
+  async #fetch(method, path, document, headers) {
     const content = document && { "Content-Type": "application/json" };
     try {
       return await fetch(this.#api + path, {
@@ -413,33 +421,34 @@ class Broker {
         body: document && JSON.stringify(document),
         credentials: "omit",
         cache: "no-store",
-        signal: AbortSignal.timeout(ANSWERED),
+        signal: AbortSignal.timeout(RESPONSE_TIMEOUT_MS),
       });
     } catch {
-      throw new UploadError("network", "The broker does not answer.", { retryable: true });
+      throw new UploadError("network", "The broker did not respond.", { retryable: true });
     }
   }
 }
 
-function refusal(status, { code = "unexpected_answer", title, detail, requestId, errors }, wait) {
+function refusal(status, { code = "unexpected_response", title, detail, requestId, errors }, retryAfterMs) {
   const retryable = status >= 500 || status === 429 || status === 408;
-  return new UploadError(code, detail ?? `The broker answered ${status}.`, { status, title, requestId, errors, retryable, wait });
+  const facts = { status, title, requestId, errors, retryable, retryAfterMs };
+  return new UploadError(code, detail ?? `The broker returned ${status}.`, facts);
 }
 
 // --- The store --------------------------------------------------------------------------------------------------------
 
-/** One PUT: the store's status and error code. By XMLHttpRequest, which tells how much it has sent. */
+/** PUT to the store; resolves to its status and error code. fetch() reports no upload progress, XMLHttpRequest does. */
 function put(url, headers, bytes, signal, onSent) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const cut = () => request.abort();
-    let timer = setTimeout(cut, STALLED);
+    const abort = () => request.abort();
+    let timer = setTimeout(abort, STALL_TIMEOUT_MS);
     const fail = () => reject(new UploadError("network", `The connection to ${new URL(url).host} failed.`, { retryable: true }));
     request.open("PUT", url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded }) => {
       clearTimeout(timer);
-      timer = setTimeout(cut, STALLED);
+      timer = setTimeout(abort, STALL_TIMEOUT_MS);
       onSent(loaded);
     };
     request.onload = () => resolve({ status: request.status, code: /<Code>(\w+)<\/Code>/.exec(request.responseText)?.[1] });
@@ -447,9 +456,9 @@ function put(url, headers, bytes, signal, onSent) {
     request.onabort = fail;
     request.onloadend = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", cut);
+      signal.removeEventListener("abort", abort);
     };
-    signal.addEventListener("abort", cut);
+    signal.addEventListener("abort", abort);
     if (signal.aborted) return fail();
     request.send(bytes);
   });
@@ -462,99 +471,100 @@ async function isReadable(file) {
 // --- Progress ---------------------------------------------------------------------------------------------------------
 
 class Meter {
-  #total;
-  #report;
+  #totalBytes;
+  #onProgress;
   #phase = "starting";
-  #stored = 0;
-  #flying = new Map(); // bytes that have left, by what is being sent
-  #sent = 0; // all bytes that ever left
-  #samples = [];
-  #reported = -Infinity;
+  #storedBytes = 0;
+  #inFlightBytes = new Map(); // by the name of the request
+  #sentBytes = 0; // by all requests, failed ones too
+  #samples = []; // [time in milliseconds, #sentBytes]
+  #reportedAtMs = -Infinity;
 
-  constructor(total, report) {
-    this.#total = total;
-    this.#report = report;
+  constructor(totalBytes, onProgress) {
+    this.#totalBytes = totalBytes;
+    this.#onProgress = onProgress;
   }
 
-  /** Another phase begins; ``stored`` are the bytes that the store has. */
-  enter(phase, stored = this.#stored) {
-    this.#stored = stored;
-    this.#flying.clear();
-    if (phase === this.#phase && this.#reported > -Infinity) return;
+  /** Begin a phase, with the bytes that the store has. */
+  enter(phase, storedBytes = this.#storedBytes) {
+    this.#storedBytes = storedBytes;
+    this.#inFlightBytes.clear();
+    if (phase === this.#phase && this.#reportedAtMs > -Infinity) return;
     this.#phase = phase;
     this.#samples = [];
-    this.#tell();
+    this.#report();
   }
 
-  sending(name, loaded) {
-    this.#sent += loaded - (this.#flying.get(name) ?? 0);
-    this.#flying.set(name, loaded);
-    if (performance.now() - this.#reported >= REPORTED) this.#tell();
+  sending(name, bytes) {
+    this.#sentBytes += bytes - (this.#inFlightBytes.get(name) ?? 0);
+    this.#inFlightBytes.set(name, bytes);
+    if (performance.now() - this.#reportedAtMs >= REPORT_INTERVAL_MS) this.#report();
   }
 
-  landed(name, size) {
-    this.#flying.delete(name);
-    this.#stored += size;
-    this.#tell();
+  stored(name, bytes) {
+    this.#inFlightBytes.delete(name);
+    this.#storedBytes += bytes;
+    this.#report();
   }
 
-  dropped(name) {
-    this.#flying.delete(name);
+  failed(name) {
+    this.#inFlightBytes.delete(name);
   }
 
-  #tell() {
-    const now = (this.#reported = performance.now());
-    const flying = [...this.#flying.values()].reduce((sum, bytes) => sum + bytes, 0);
-    const loaded = Math.min(this.#stored + flying, this.#total);
-    const rate = this.#rate(now);
-    const secondsLeft = rate > 0 ? (this.#total - loaded) / rate : null;
+  #report() {
+    const nowMs = (this.#reportedAtMs = performance.now());
+    const inFlightBytes = [...this.#inFlightBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    const loaded = Math.min(this.#storedBytes + inFlightBytes, this.#totalBytes);
+    const total = this.#totalBytes;
+    const bytesPerSecond = this.#bytesPerSecond(nowMs);
+    const secondsLeft = bytesPerSecond > 0 ? (total - loaded) / bytesPerSecond : null;
     try {
-      this.#report?.({ phase: this.#phase, loaded, total: this.#total, rate, secondsLeft });
+      this.#onProgress?.({ phase: this.#phase, loaded, total, bytesPerSecond, secondsLeft });
     } catch (error) {
-      globalThis.reportError?.(error); // what the page does with it is the page's affair
+      globalThis.reportError?.(error); // an error of the page's callback does not end the upload
     }
   }
 
-  #rate(now) {
+  #bytesPerSecond(nowMs) {
     if (this.#phase !== "sending") return 0;
-    this.#samples = [...this.#samples.filter(([time]) => now - time <= RATED), [now, this.#sent]];
-    const [[since, before]] = this.#samples;
-    return now > since ? ((this.#sent - before) / (now - since)) * 1000 : 0;
+    this.#samples = [...this.#samples.filter(([atMs]) => nowMs - atMs <= RATE_WINDOW_MS), [nowMs, this.#sentBytes]];
+    const [[sinceMs, before]] = this.#samples;
+    return nowMs > sinceMs ? ((this.#sentBytes - before) / (nowMs - sinceMs)) * 1000 : 0;
   }
 }
 
-// --- What is remembered -----------------------------------------------------------------------------------------------
+// --- Remembered uploads -----------------------------------------------------------------------------------------------
 
-function ownStorage() {
+function pageStorage() {
   try {
     return globalThis.localStorage ?? null;
   } catch {
-    return null; // a page that may not store anything
+    return null; // a page in a sandbox: even reading the property throws
   }
 }
 
 class Memory {
   #storage;
   #prefix;
-  #own = new Map(); // the same, for as long as the page is there
+  #ofThisPage = new Map(); // the same entries, for pages without a storage
 
   constructor(storage, broker) {
     this.#storage = storage;
-    this.#prefix = `${REMEMBERED}${broker}|`;
+    this.#prefix = `${STORAGE_PREFIX}${broker}|`;
   }
 
   recall(identity) {
     const key = this.#key(identity);
-    return this.#attempt((storage) => JSON.parse(storage.getItem(key))) ?? this.#own.get(key) ?? null;
+    return this.#attempt((storage) => JSON.parse(storage.getItem(key))) ?? this.#ofThisPage.get(key) ?? null;
   }
 
   keep(identity, facts) {
-    this.#own.set(this.#key(identity), facts);
+    this.#ofThisPage.set(this.#key(identity), facts);
     this.#attempt((storage) => storage.setItem(this.#key(identity), JSON.stringify({ ...identity, ...facts })));
   }
 
   forget(identity) {
-    this.#own.delete(this.#key(identity));
+    this.#ofThisPage.delete(this.#key(identity));
     this.#attempt((storage) => storage.removeItem(this.#key(identity)));
   }
 
@@ -564,16 +574,16 @@ class Memory {
       .filter((key) => key.startsWith(this.#prefix))
       .map((key) => this.#attempt((storage) => JSON.parse(storage.getItem(key))))
       .filter((facts) => facts?.size !== undefined)
-      .map(({ uploadId = null, filename, contentType, size, lastModified, startedAt }) =>
-        ({ uploadId, filename, contentType, size, lastModified, startedAt }))
-      .sort((one, other) => one.startedAt - other.startedAt);
+      .map(({ uploadId = null, filename, contentType, size, lastModified, startedAtMs }) =>
+        ({ uploadId, filename, contentType, size, lastModified, startedAtMs }))
+      .sort((one, other) => one.startedAtMs - other.startedAtMs);
   }
 
   #key({ filename, size, lastModified, contentType }) {
     return this.#prefix + JSON.stringify([filename, size, lastModified, contentType]);
   }
 
-  /** A storage that is full, or not allowed, makes uploads forgetful and nothing worse. */
+  /** Return the result of `work`; null where the storage is full or forbidden: the upload then only forgets more. */
   #attempt(work) {
     try {
       return this.#storage ? work(this.#storage) : null;
@@ -583,10 +593,10 @@ class Memory {
   }
 }
 
-// --- Small things -----------------------------------------------------------------------------------------------------
+// --- Functions of several classes -------------------------------------------------------------------------------------
 
 const range = (first, last) => Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
-const nonce = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const randomHex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 const extension = (name) => name.split(".").pop().toLowerCase();
 const sizeOf = ({ partSize }, { size }, number) => Math.min(partSize, size - (number - 1) * partSize);
 const namesParts = ({ errors = [] }) => errors.some(({ pointer }) => pointer.startsWith("/parts/"));
@@ -597,30 +607,30 @@ function deferred() {
   return made;
 }
 
-/** What ``ask`` answers for the item at an index, asked for so many items at once, and only when one is wanted. */
-function batches(items, size, ask) {
-  const asked = new Map();
+/** Return a function from an index to the item's result of `load`, which is called for `size` items when one is needed. */
+function batches(items, size, load) {
+  const loaded = new Map();
   return async (index) => {
     const batch = Math.floor(index / size);
-    if (!asked.has(batch)) asked.set(batch, ask(items.slice(batch * size, (batch + 1) * size)));
-    return (await asked.get(batch))[index % size];
+    if (!loaded.has(batch)) loaded.set(batch, load(items.slice(batch * size, (batch + 1) * size)));
+    return (await loaded.get(batch))[index % size];
   };
 }
 
-const HASHER = `onmessage = async ({ data }) => {
+const WORKER = `onmessage = async ({ data }) => {
   try { postMessage(await crypto.subtle.digest("SHA-256", await data.arrayBuffer())); } catch { postMessage(null); }
 };`;
 
-/** The SHA-256 in base64, or null of a file too large, and where a page may not hash (it has no secure origin). */
+/** Return the SHA-256 in base64; null for a file that is too large, and on a page without a secure context. */
 async function digest(file) {
-  if (file.size > HASHED_MAX || !globalThis.crypto?.subtle) return null;
-  const hash = (await hashedAside(file)) ?? (await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  if (file.size > HASHED_MAX_BYTES || !globalThis.crypto?.subtle) return null;
+  const hash = (await digestInWorker(file)) ?? (await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
   return btoa(String.fromCharCode(...new Uint8Array(hash)));
 }
 
-/** The hash from a worker; null where the page's policy allows none. */
-async function hashedAside(file) {
-  const url = URL.createObjectURL(new Blob([HASHER], { type: "text/javascript" }));
+/** Return the SHA-256 from a worker; null where the page's Content-Security-Policy forbids workers. */
+async function digestInWorker(file) {
+  const url = URL.createObjectURL(new Blob([WORKER], { type: "text/javascript" }));
   try {
     const worker = new Worker(url);
     const hash = await new Promise((resolve) => {

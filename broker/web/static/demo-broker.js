@@ -1,10 +1,10 @@
-// The page's token, and the few questions it asks the broker itself. Uploads are broker-upload.js's affair.
+// The page's token and its own requests to the broker. broker-upload.js makes those of the uploads.
 
-const TOKEN = "broker.token"; // its name in the session's storage
+const TOKEN = "broker.token"; // the key in sessionStorage
 
 export const token = () => sessionStorage.getItem(TOKEN);
 
-/** The token comes in the fragment, which no server sees, and does not stay in the address bar. */
+/** Move the token from the fragment of the URL, which is not sent to any server, to sessionStorage. */
 export function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!given) return;
@@ -12,27 +12,27 @@ export function takeToken() {
   history.replaceState(null, "", location.pathname);
 }
 
-/** The broker's answer; throws an Error with the problem's `code` and `requestId`. */
-async function ask(path, method = "GET") {
+/** Return the broker's response; throws an Error with the problem's `code` and `requestId`. */
+async function request(path, method = "GET") {
   const headers = { Authorization: `Bearer ${token()}` };
   const response = await fetch(`/api/v1${path}`, { method, headers }).catch(() => {
-    throw Object.assign(new Error("The broker does not answer."), { code: "network" });
+    throw Object.assign(new Error("The broker did not respond."), { code: "network" });
   });
-  const answer = response.status === 204 ? null : await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  throw Object.assign(new Error(answer.detail ?? `The broker answered ${response.status}.`), answer);
+  const body = response.status === 204 ? null : await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  throw Object.assign(new Error(body.detail ?? `The broker returned ${response.status}.`), body);
 }
 
-export const lookAtUpload = (uploadId) => ask(`/uploads/${uploadId}`);
-export const lookAtObject = (key) => ask(`/objects/${key}`);
-export const deleteObject = (key) => ask(`/objects/${key}`, "DELETE");
+export const getUpload = (uploadId) => request(`/uploads/${uploadId}`);
+export const getObject = (key) => request(`/objects/${key}`);
+export const deleteObject = (key) => request(`/objects/${key}`, "DELETE");
 
-/** A function that gives a signed link to an object: the same one, until it has run out. */
-export function linkTo(key, options) {
+/** Return a function that returns a presigned URL of an object: the same one until it expires. */
+export function downloadUrl(key, options) {
   const path = `/downloads/${key}?${new URLSearchParams(options)}`;
   let last;
   return async () => {
-    if (!last || Date.parse(last.expiresAt) <= Date.now()) last = await ask(path);
+    if (!last || Date.parse(last.expiresAt) <= Date.now()) last = await request(path);
     return last.url;
   };
 }

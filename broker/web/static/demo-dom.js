@@ -1,4 +1,7 @@
-// What the page's parts share: finding, filling, removing elements, and saying something aloud.
+// Functions that the parts of the page share: find, create and remove elements, and announce to screen readers.
+
+const ANNOUNCED_MAX = 8;
+const COPIED_MS = 1_500; // that a copy button shows its result
 
 export const $ = (id) => document.getElementById(id);
 export const slot = (root, name) => root.querySelector(`[data-slot="${name}"]`);
@@ -10,62 +13,62 @@ const ICONS = [
   ["file", /$/],
 ];
 
-/** A new item by a template, with the icon for a file of that name. */
-export function made(template, filename) {
+/** Return a new list item made from a template, with the icon for the file name. */
+export function fromTemplate(template, filename) {
   const item = $(template).content.cloneNode(true).firstElementChild;
   const [icon] = ICONS.find(([, pattern]) => pattern.test(filename));
   item.querySelector("use").setAttribute("href", `#icon-${icon}`);
   return item;
 }
 
-/** Say it to those who hear the page. Each sentence is an element of its own: the next does not swallow it. */
-export function announce(words) {
+/** Announce a sentence to screen readers. A new element for each: replaced text may not be read. */
+export function announce(text) {
   const sentence = document.createElement("p");
-  sentence.textContent = words;
-  $("said").append(sentence);
-  if ($("said").childElementCount > 8) $("said").firstElementChild.remove();
+  sentence.textContent = text;
+  $("announcements").append(sentence);
+  if ($("announcements").childElementCount > ANNOUNCED_MAX) $("announcements").firstElementChild.remove();
 }
 
-/** Do something to an element that may take the focus away with it; then `heir` gets the focus. */
-export function keepFocus(element, change, heir) {
-  const held = element.contains(document.activeElement);
+/** Call `change`; if that hides the focused element inside `element`, move the focus to `next`. */
+export function keepFocus(element, change, next) {
+  const hadFocus = element.contains(document.activeElement);
   change();
-  if (held && !element.checkVisibility()) heir?.focus();
+  if (hadFocus && !element.checkVisibility()) next?.focus();
 }
 
-/** Take an item off its list; the focus goes to its neighbour, or to where files are chosen. */
+/** Remove a list item. Its focus moves to a neighbour, or to the button that chooses files. */
 export function dismiss(item) {
   const neighbour = item.nextElementSibling ?? item.previousElementSibling;
   keepFocus(item, () => item.remove(), neighbour?.querySelector("h3") ?? $("files"));
 }
 
-/** Have a button copy a text to the clipboard. */
-export function copies(button, what, text) {
-  const word = button.textContent;
+/** Make a button copy `text` to the clipboard; `what` names the text. */
+export function copyOnClick(button, what, text) {
+  const label = button.textContent;
   button.ariaLabel = `Copy ${what}`;
   button.onclick = async () => {
-    const done = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Not allowed");
-    button.textContent = done;
-    announce(`${done}: ${what}.`);
-    setTimeout(() => (button.textContent = word), 1500);
+    const result = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Not allowed");
+    button.textContent = result;
+    announce(`${result}: ${what}.`);
+    setTimeout(() => (button.textContent = label), COPIED_MS);
   };
 }
 
-/** Have a button ask before it acts: the first click asks, the second acts, going elsewhere takes the question back. */
-export function askTwice(button, what, act) {
-  const word = button.textContent;
-  const say = (words) => Object.assign(button, { textContent: words, ariaLabel: `${words} ${what}` });
-  const calm = () => {
+/** Make a button call `act` on the second click. The first one shows a question, which Escape or leaving cancels. */
+export function confirmOnClick(button, what, act) {
+  const label = button.textContent;
+  const show = (text) => Object.assign(button, { textContent: text, ariaLabel: `${text} ${what}` });
+  const reset = () => {
     delete button.dataset.asking;
-    say(word);
+    show(label);
   };
-  calm();
-  button.addEventListener("blur", calm);
-  button.addEventListener("keydown", ({ key }) => key === "Escape" && calm());
+  reset();
+  button.addEventListener("blur", reset);
+  button.addEventListener("keydown", ({ key }) => key === "Escape" && reset());
   button.onclick = () => {
     if ("asking" in button.dataset) return act();
     button.dataset.asking = "";
-    say(`Really ${word.toLowerCase()}?`);
-    button.focus(); // not every browser gives a clicked button the focus, and without it there is no blur
+    show(`Really ${label.toLowerCase()}?`);
+    button.focus(); // Safari does not focus a clicked button, and without focus there is no blur
   };
 }

@@ -1,80 +1,81 @@
-// One file on its way: a row of the upper list, from "queued" to the track-ready answer or to the reason why not.
+// One upload: a row of the upper list, until the file is confirmed, or the upload is cancelled or removed.
 
 import { discard, unfinished, upload } from "./broker-upload.js";
-import { lookAtUpload, token } from "./demo-broker.js";
-import { announce, dismiss, keepFocus, made, slot } from "./demo-dom.js";
-import { bytes, duration, explained } from "./demo-words.js";
+import { getUpload, token } from "./demo-broker.js";
+import { announce, dismiss, fromTemplate, keepFocus, slot } from "./demo-dom.js";
+import { describe } from "./demo-errors.js";
+import { formatBytes, formatDuration } from "./demo-format.js";
 
-/** What a row says in each state, and which buttons it has. */
+/** For each state its text, and the labels of its buttons. */
 const STATES = {
-  queued: { words: "Queued", end: "Cancel" },
-  hashing: { words: "Computing the checksum", main: "Pause", end: "Cancel" },
-  starting: { words: "The broker signs", main: "Pause", end: "Cancel" },
-  sending: { words: "Sending", main: "Pause", end: "Cancel" },
-  waiting: { words: "No answer, trying again", main: "Pause", end: "Cancel" },
-  paused: { words: "Paused", main: "Resume", end: "Cancel" },
-  confirming: { words: "The broker confirms", end: "Cancel" },
-  ending: { words: "Being removed" },
-  failed: { words: "Failed", main: "Retry", end: "Remove" },
-  interrupted: { words: "Interrupted at a reload: choose the same file again to go on", end: "Discard" },
+  queued: { text: "Queued", end: "Cancel" },
+  hashing: { text: "Computing the checksum", main: "Pause", end: "Cancel" },
+  starting: { text: "Starting", main: "Pause", end: "Cancel" },
+  sending: { text: "Sending", main: "Pause", end: "Cancel" },
+  waiting: { text: "No response, retrying", main: "Pause", end: "Cancel" },
+  paused: { text: "Paused", main: "Resume", end: "Cancel" },
+  confirming: { text: "Confirming", end: "Cancel" },
+  ending: { text: "Removing" },
+  failed: { text: "Failed", main: "Retry", end: "Remove" },
+  interrupted: { text: "Interrupted by a reload. Choose the same file to continue.", end: "Discard" },
 };
 
 const IDLE = ["paused", "failed", "interrupted"];
 
 export class Transfer {
-  #known; // name, size and lastModified: what makes it the same file
-  #file; // an interrupted upload has none yet
-  #upload; // while one is running
+  #known; // name, size and lastModified, which identify the file
+  #file; // undefined for an interrupted upload
+  #upload; // undefined while none is running
   #state;
-  #lane;
+  #queue;
   #ready;
 
-  /** `known` is a File, or what the browser remembers of one; `ready` shows the track-ready answer. */
-  constructor(known, { lane, ready }) {
+  /** `known` is a File or a remembered upload. `ready` shows the track-ready response and returns its heading. */
+  constructor(known, { queue, ready }) {
     this.#known = { name: known.name ?? known.filename, size: known.size, lastModified: known.lastModified };
-    this.#lane = lane;
+    this.#queue = queue;
     this.#ready = ready;
-    this.row = made("transfer", this.#known.name);
+    this.row = fromTemplate("transfer", this.#known.name);
     this.#slot("name").textContent = this.#known.name;
-    this.#slot("sent").textContent = bytes(this.#known.size);
-    this.#slot("progress").ariaLabel = `Sent of ${this.#known.name}`;
-    this.#slot("main").onclick = () => (IDLE.includes(this.#state) ? this.#wait() : this.#pause());
+    this.#slot("sent").textContent = formatBytes(this.#known.size);
+    this.#slot("progress").ariaLabel = `Progress of ${this.#known.name}`;
+    this.#slot("main").onclick = () => (IDLE.includes(this.#state) ? this.#join() : this.#pause());
     this.#slot("end").onclick = () => this.#end();
     this.#slot("file").ariaLabel = `Choose file ${this.#known.name}`;
     this.#slot("file").onchange = ({ target }) => target.files[0] && this.#choose(target.files[0]);
   }
 
-  /** Whether this is that file's row. */
+  /** Whether this row is the one of a file. */
   isOf({ name, filename = name, size, lastModified }) {
     return this.#known.name === filename && this.#known.size === size && this.#known.lastModified === lastModified;
   }
 
-  /** Whether the file itself is what it needs to go on. */
-  get wantsFile() {
+  /** Whether the upload cannot continue without a file. */
+  get needsFile() {
     return [undefined, "failed", "interrupted"].includes(this.#state);
   }
 
-  /** Send this file as soon as the lane lets it. */
-  take(file) {
+  /** Upload this file as soon as the queue has room. */
+  start(file) {
     this.#file = file;
-    this.#wait();
+    this.#join();
   }
 
-  /** Show what a reload has left of an upload. */
+  /** Show an upload that a reload has interrupted. */
   async interrupted(uploadId) {
     this.#enter("interrupted");
-    const status = uploadId && (await lookAtUpload(uploadId).catch(() => null));
+    const status = uploadId && (await getUpload(uploadId).catch(() => null));
     if (status && this.#state === "interrupted") this.#showSent(status.uploadedBytes, status.size);
   }
 
-  /** The lane has room. */
-  go() {
+  /** Start or resume the upload; the queue calls this when it has room. */
+  run() {
     this.#enter("starting");
     if (this.#upload) this.#upload.resume();
-    else this.#run();
+    else this.#send();
   }
 
-  async #run() {
+  async #send() {
     announce(`Uploading ${this.#known.name}.`);
     try {
       const onProgress = (progress) => this.#show(progress);
@@ -86,44 +87,44 @@ export class Transfer {
       else this.#fail(error);
     } finally {
       this.#upload = undefined;
-      this.#lane.leave(this);
+      this.#queue.leave(this);
     }
   }
 
-  #wait() {
+  #join() {
     this.#slot("trouble").hidden = true;
-    if (!this.#lane.join(this)) this.#enter("queued");
+    if (!this.#queue.join(this)) this.#enter("queued");
   }
 
   #pause() {
     this.#upload.pause();
-    this.#lane.leave(this);
+    this.#queue.leave(this);
   }
 
-  /** Give it up, with all that the store has of it. */
+  /** End the upload, and remove from the store what was sent. */
   async #end() {
-    const word = this.#state === "queued" ? "Cancelled" : "Removed";
+    const result = this.#state === "queued" ? "Cancelled" : "Removed";
     if (this.#upload) {
       this.#enter("ending");
       return this.#upload.cancel();
     }
-    this.#lane.leave(this);
+    this.#queue.leave(this);
     try {
-      for (const left of unfinished().filter((one) => this.isOf(one))) await discard(left, { getToken: token });
-      this.#dismiss(word);
+      for (const known of unfinished().filter((one) => this.isOf(one))) await discard(known, { getToken: token });
+      this.#dismiss(result);
     } catch (error) {
       this.#explain({ ...error, message: error.message, code: "not_removed" });
     }
   }
 
   #choose(file) {
-    if (this.isOf(file)) this.take(file);
-    else this.#explain({ code: "another_file", message: `${file.name} is not the file that was interrupted.` });
+    if (this.isOf(file)) this.start(file);
+    else this.#explain({ code: "different_file", message: `${file.name} is not the interrupted file.` });
   }
 
-  #dismiss(word) {
+  #dismiss(result) {
     dismiss(this.row);
-    announce(`${word}: ${this.#known.name}.`);
+    announce(`${result}: ${this.#known.name}.`);
   }
 
   #fail(error) {
@@ -133,42 +134,42 @@ export class Transfer {
   }
 
   #explain(error) {
-    const parts = explained(error);
-    for (const [name, words] of Object.entries(parts)) this.#slot(name).textContent = words;
+    const texts = describe(error, "The upload failed");
+    for (const [name, text] of Object.entries(texts)) this.#slot(name).textContent = text;
     this.#slot("trouble").hidden = false;
-    announce(`${this.#known.name}: ${parts.title}. ${parts.detail}`);
+    announce(`${this.#known.name}: ${texts.title}. ${texts.detail}`);
   }
 
-  #show({ phase, loaded, total, rate, secondsLeft }) {
+  #show({ phase, loaded, total, bytesPerSecond, secondsLeft }) {
     if (this.#state === "ending" || phase === "ready") return;
     if (this.#state !== phase) this.#enter(phase);
     this.#showSent(loaded, total);
-    const left = secondsLeft === null ? "" : ` · ${duration(secondsLeft)} left`;
-    this.#slot("pace").textContent = rate ? `${bytes(rate)}/s${left}` : "";
+    const left = secondsLeft === null ? "" : ` · ${formatDuration(secondsLeft)} left`;
+    this.#slot("pace").textContent = bytesPerSecond ? `${formatBytes(bytesPerSecond)}/s${left}` : "";
   }
 
   #showSent(loaded, total) {
     const share = total ? loaded / total : 0;
     this.#slot("progress").value = share;
-    this.#slot("sent").textContent = loaded ? `${bytes(loaded)} of ${bytes(total)}` : bytes(total);
+    this.#slot("sent").textContent = loaded ? `${formatBytes(loaded)} of ${formatBytes(total)}` : formatBytes(total);
     this.#slot("share").textContent = loaded ? `· ${Math.floor(share * 100)} %` : "";
   }
 
   #enter(state) {
-    const { words, main, end } = STATES[state];
+    const { text, main, end } = STATES[state];
     this.#state = this.row.dataset.state = state;
-    this.#slot("state").textContent = words;
+    this.#slot("state").textContent = text;
     this.#slot("pace").textContent = "";
     this.#toggle("main", main);
     this.#toggle("end", end);
     this.#slot("choose").hidden = state !== "interrupted";
   }
 
-  /** Give a button its word, or hide it; then its focus goes to where no second press can do harm. */
-  #toggle(name, word) {
+  /** Give a button its label, or hide it. The focus then moves to the heading, where a second press does nothing. */
+  #toggle(name, label) {
     const button = this.#slot(name);
-    keepFocus(button, () => (button.hidden = !word), this.#slot("name"));
-    if (word) Object.assign(button, { textContent: word, ariaLabel: `${word} ${this.#known.name}` });
+    keepFocus(button, () => (button.hidden = !label), this.#slot("name"));
+    if (label) Object.assign(button, { textContent: label, ariaLabel: `${label} ${this.#known.name}` });
   }
 
   #slot(name) {

@@ -1,69 +1,69 @@
-// The page: files come in by picker, drop or paste, each becomes a row, and two at a time are sent.
+// The page: files that are chosen, dropped or pasted become rows, and two at a time are sent.
 
 import { unfinished } from "./broker-upload.js";
 import { takeToken, token } from "./demo-broker.js";
 import { $, announce } from "./demo-dom.js";
-import { Lane } from "./demo-lane.js";
+import { Queue } from "./demo-queue.js";
 import { add, restore } from "./demo-track.js";
 import { Transfer } from "./demo-transfer.js";
 
-const AT_ONCE = 2;
+const FILES_AT_A_TIME = 2;
 
-const lane = new Lane(AT_ONCE);
+const queue = new Queue(FILES_AT_A_TIME);
 const transfers = new Set();
 
-/** The row of this file, or of what is remembered of it. */
-function rowOf(known) {
+/** Return the row of a file or of a remembered upload. */
+function find(known) {
   for (const transfer of transfers) if (!transfer.row.isConnected) transfers.delete(transfer);
   return [...transfers].find((transfer) => transfer.isOf(known));
 }
 
-function newRow(known) {
-  const transfer = new Transfer(known, { lane, ready: add });
+function addRow(known) {
+  const transfer = new Transfer(known, { queue, ready: add });
   transfers.add(transfer);
   $("transfers").append(transfer.row);
   return transfer;
 }
 
-/** Upload these files. One that is on its way already is left alone; one that has stopped goes on. */
-function take(files) {
+/** Upload files. One that failed or was interrupted continues; one that is being uploaded is skipped. */
+function upload(files) {
   if (!token()) return;
   if (files.length > 1) announce(`${files.length} files chosen.`);
   for (const file of files) {
-    const transfer = rowOf(file) ?? newRow(file);
-    if (transfer.wantsFile) transfer.take(file);
-    else announce(`${file.name} is on its way already.`);
+    const transfer = find(file) ?? addRow(file);
+    if (transfer.needsFile) transfer.start(file);
+    else announce(`${file.name} is already being uploaded.`);
   }
 }
 
-/** Whoever has a token may choose files, and sees what earlier visits have left. */
-async function begin() {
+/** Enable the page if it has a token, and show the uploads and tracks of earlier visits. */
+async function start() {
   takeToken();
   $("files").disabled = !token();
   $("notice").hidden = Boolean(token());
   if (!token()) return;
-  for (const left of unfinished()) if (!rowOf(left)) newRow(left).interrupted(left.uploadId);
+  for (const known of unfinished()) if (!find(known)) addRow(known).interrupted(known.uploadId);
   await restore();
 }
 
-/** A drop anywhere on the page counts; without this the browser would open the file and leave the page. */
-function watchDrops() {
-  const over = (is) => $("drop").toggleAttribute("data-over", is && Boolean(token()));
-  addEventListener("dragover", (event) => (event.preventDefault(), over(true)));
-  addEventListener("dragleave", (event) => event.relatedTarget ?? over(false));
+/** Accept drops anywhere on the page: by default the browser leaves the page and opens the file. */
+function acceptDrops() {
+  const highlight = (isOver) => $("drop").toggleAttribute("data-over", isOver && Boolean(token()));
+  addEventListener("dragover", (event) => (event.preventDefault(), highlight(true)));
+  addEventListener("dragleave", (event) => event.relatedTarget ?? highlight(false));
   addEventListener("drop", (event) => {
     event.preventDefault();
-    over(false);
-    take([...event.dataTransfer.files]);
+    highlight(false);
+    upload([...event.dataTransfer.files]);
   });
 }
 
 $("files").addEventListener("change", ({ target }) => {
-  take([...target.files]);
-  target.value = ""; // so that the same file can be chosen again
+  upload([...target.files]);
+  target.value = ""; // otherwise choosing the same file again fires no event
 });
-addEventListener("paste", ({ clipboardData }) => take([...clipboardData.files]));
-addEventListener("beforeunload", (event) => lane.busy && event.preventDefault());
-addEventListener("hashchange", begin);
-watchDrops();
-begin();
+addEventListener("paste", ({ clipboardData }) => upload([...clipboardData.files]));
+addEventListener("beforeunload", (event) => queue.busy && event.preventDefault());
+addEventListener("hashchange", start);
+acceptDrops();
+start();

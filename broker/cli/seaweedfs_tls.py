@@ -1,7 +1,8 @@
-"""SeaweedFS closed from inside: its services talk only to each other, by mutual TLS.
+"""Mutual TLS between the services of SeaweedFS.
 
-They have no passwords: a program that reaches the master, the volume server or the filer can read and write everything,
-and a web page reaches loopback. One certificate that trusts itself alone is both the servers' and the clients'.
+The master, the volume server and the filer have no passwords: without TLS, every program that reaches their ports could
+read and write all data, and so could a web page, because it reaches loopback. All of them, and their clients, use one
+self-signed certificate and trust no other.
 """
 
 import ipaddress
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from . import private
+from . import private_files
 
 _CERTIFICATE: Final = "inner.crt"
 _KEY: Final = "inner.key"
@@ -27,18 +28,21 @@ _SECTIONS: Final = (
 )
 
 
-def close(folder: Path, host: str) -> ssl.SSLContext:
-    """Write the settings and a new certificate for a server that starts in ``folder``; returns the way in."""
+def configure(folder: Path, host: str) -> ssl.SSLContext:
+    """Write security.toml and a new certificate for a SeaweedFS that starts in ``folder``; return a client's context.
+
+    Raises ``OSError`` if a file cannot be written.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(key, host)
-    private.write(folder / _KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    private.write(folder / _CERTIFICATE, certificate.public_bytes(Encoding.PEM))
-    private.write(folder / "security.toml", _settings().encode())
-    return way_in(folder)
+    private_files.write(folder / _KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    private_files.write(folder / _CERTIFICATE, certificate.public_bytes(Encoding.PEM))
+    private_files.write(folder / "security.toml", _settings().encode())
+    return client_context(folder)
 
 
-def way_in(folder: Path) -> ssl.SSLContext:
-    """A client's context with the certificate of the server that runs in ``folder``."""
+def client_context(folder: Path) -> ssl.SSLContext:
+    """Return the TLS context of a client of the SeaweedFS that runs in ``folder``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(folder / _CERTIFICATE)
     context.load_cert_chain(folder / _CERTIFICATE, folder / _KEY)
@@ -46,7 +50,7 @@ def way_in(folder: Path) -> ssl.SSLContext:
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "the inside of a demo's store")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "SeaweedFS of broker demo")])
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -55,13 +59,13 @@ def _certificate(key: ec.EllipticCurvePrivateKey, host: str) -> x509.Certificate
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=3650))  # as long as a demo may run
+        .not_valid_after(now + timedelta(days=3650))  # longer than a demo runs
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
         .sign(key, hashes.SHA256())
     )
 
 
 def _settings() -> str:
-    """The text of security.toml. SeaweedFS passes over a faulty file in silence, and is then open to everybody."""
+    """Return the text of security.toml. SeaweedFS ignores a file with errors, without a message, and uses no TLS."""
     lines = [f'ca = "{_CERTIFICATE}"', f'cert = "{_CERTIFICATE}"', f'key = "{_KEY}"', "enabled = true"]
     return "".join("\n".join([f"[{section}]", *lines, ""]) for section in _SECTIONS)
