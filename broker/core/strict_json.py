@@ -60,7 +60,8 @@ def decode_plain(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 
 
 def _broken_rule(text: str, document: Any) -> str | None:
-    if text.count("[") + text.count("{") > JSON_DEPTH_MAX and _nests_deeper(document, JSON_DEPTH_MAX):
+    brackets = text.count("[") + text.count("{")  # a document cannot be deeper than their number
+    if brackets > JSON_DEPTH_MAX and _nests_deeper(document, JSON_DEPTH_MAX):
         return Rule.JSON_DEPTH.format(limit=JSON_DEPTH_MAX)
     if "\\u" in text and not _is_encodable(document):
         return Rule.SURROGATES

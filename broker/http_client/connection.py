@@ -58,9 +58,11 @@ class Connection(asyncio.Protocol):
     # Callbacks of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop does not inherit its transports from asyncio
 
     def data_received(self, data: bytes) -> None:
+        """Parse bytes of the response; end the connection if no request waits for them."""
         response, parser = self._response, self._parser
         if response is None or parser is None or response.done():
             self.abort()  # bytes without a request
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
             response.set_exception(error)
 
     def eof_received(self) -> None:
+        """Complete a response without a length, or fail the request in flight."""
         response, parser = self._response, self._parser
         if response is None or parser is None or response.done():
             return
@@ -82,6 +85,7 @@ class Connection(asyncio.Protocol):
             response.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the request in flight, and mark the connection as closed."""
         if self._response and not self._response.done():
             self._response.set_exception(exc if isinstance(exc, OSError) else ServerDisconnectedError())
         self.closed.set_result(None)

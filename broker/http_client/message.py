@@ -185,10 +185,12 @@ class ResponseParser:
     # Callbacks of HttpResponseParser.
 
     def on_message_begin(self) -> None:
+        """Detect a second response, after which the connection must not be reused."""
         if self._is_complete:
             self.is_reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header field. Trailer fields, which follow the status, are ignored."""
         if self._status:
             return
         key, text = name.decode("ascii").lower(), value.strip(b" \t").decode(errors="surrogateescape")
@@ -197,16 +199,20 @@ class ResponseParser:
         self._count += 1
 
     def on_headers_complete(self) -> None:
+        """Store the status code of the first head."""
         if not self._status:
             self._status = self._parser.get_status_code()
 
     def on_chunk_header(self) -> None:
+        """Restart the count of framing bytes."""
         self._framing = 0
 
     def on_body(self, body: bytes) -> None:
+        """Append to the body, and restart the count of framing bytes."""
         if not self._is_complete:
             self._body += body
             self._framing = 0
 
     def on_message_complete(self) -> None:
+        """Mark the response as complete."""
         self._is_complete = True

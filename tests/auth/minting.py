@@ -1,4 +1,4 @@
-"""Tokens as nobody's library would make them, and keys made anew for each run."""
+"""Tokens that no library makes, and new keys for each run."""
 
 import base64
 import hashlib
@@ -34,12 +34,12 @@ USER = {"sub": "u1", "exp": NOW + 600}
 
 
 def pem(key: PrivateKey) -> str:
-    """The public half of ``key``."""
+    """Return the public key of ``key``."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def der(key: PrivateKey) -> bytes:
-    """The public half of ``key``."""
+    """Return the public key of ``key``."""
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -57,17 +57,17 @@ def rsa_pem(modulus: int, exponent: int) -> str:
 
 
 def b64(data: bytes) -> str:
-    """Base64url without padding."""
+    """Encode bytes in base64url without padding."""
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def hs(key: bytes, algorithm: str = "sha256") -> Sign:
-    """An HMAC under ``key``."""
+    """Return a function that signs with HMAC."""
     return lambda message: hmac.digest(key, message, algorithm)
 
 
 def rs256(key: rsa.RSAPrivateKey) -> Sign:
-    """RS256 by ``key``."""
+    """Return a function that signs with RS256."""
     return lambda message: key.sign(message, padding.PKCS1v15(), hashes.SHA256())
 
 
@@ -84,7 +84,7 @@ def emsa(message: bytes, size: int = 256) -> bytes:
 
 
 def es256(key: ec.EllipticCurvePrivateKey) -> Sign:
-    """ES256 by ``key``."""
+    """Return a function that signs with ES256."""
 
     def sign(message: bytes) -> bytes:
         numbers = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
@@ -97,7 +97,7 @@ GOOD: Sign = hs(SECRET.encode())
 
 
 def written(document: Mapping[str, Any] | str | bytes) -> bytes:
-    """A document as JSON; text and bytes stand for themselves."""
+    """Encode a document as JSON; text and bytes stay as they are."""
     if isinstance(document, bytes):
         return document
     return (document if isinstance(document, str) else json.dumps(document)).encode()
@@ -106,26 +106,26 @@ def written(document: Mapping[str, Any] | str | bytes) -> bytes:
 def mint(
     claims: Mapping[str, Any] | str | bytes = USER,
     sign: Sign = GOOD,
-    header: Mapping[str, Any] | str | bytes = {"alg": "HS256"},  # never changed
+    header: Mapping[str, Any] | str | bytes = {"alg": "HS256"},  # never mutated
 ) -> str:
-    """A token in compact form over exactly these bytes."""
+    """Return a token in compact serialization over exactly these bytes."""
     message = f"{b64(written(header))}.{b64(written(claims))}"
     return f"{message}.{b64(sign(message.encode()))}"
 
 
 def bearer(token: str) -> list[str]:
-    """The Authorization fields of a request with ``token``."""
+    """Return the Authorization fields of a request with ``token``."""
     return [f"Bearer {token}"]
 
 
 def verifier(key: PrivateKey | str = SECRET, *algorithms: str, **rules: Any) -> TokenVerifier:
-    """A verifier with these rules, of the shared secret unless a private key's public half is to be its key."""
+    """Return a verifier with these rules, by a shared secret or by the public key of a private key."""
     verification = secret_key(key, algorithms) if isinstance(key, str) else public_key(pem(key), algorithms)
     return TokenVerifier(TokenRules(verification, **rules))
 
 
 def jwk(key: PrivateKey, kid: str = "one", **members: Any) -> dict[str, Any]:
-    """A key's public half as its owner publishes it."""
+    """Return the public key as a JWK with a ``kid``."""
     match key:
         case rsa.RSAPrivateKey():
             name = "RS256"
@@ -138,5 +138,5 @@ def jwk(key: PrivateKey, kid: str = "one", **members: Any) -> dict[str, Any]:
 
 
 def document(*keys: Any) -> bytes:
-    """A set of keys."""
+    """Return a JWK Set."""
     return json.dumps({"keys": keys}).encode()

@@ -1,4 +1,4 @@
-"""Forged, stretched and malformed tokens, a test for each row of the catalogue: all are refused, and all alike."""
+"""Forged and malformed tokens, one test for each row of the catalogue. All are refused with the same response."""
 
 import base64
 import json
@@ -47,7 +47,7 @@ ELSEWHERE = {
     "T28": "the published vectors are a suite of their own, test_published_vectors.py",
     "T33": "there are no one-time tokens",
 }
-"""Rows without a test here, and why."""
+"""Rows without a test here, and the reason."""
 
 HS = verifier()
 RS = verifier(RSA, "RS256")
@@ -67,18 +67,18 @@ Attack = tuple[str, TokenVerifier, str]
 
 
 def user(**changed: Any) -> dict[str, Any]:
-    """A user's claims with some changed."""
+    """Return the claims of a user with some changed."""
     return {**USER, **changed}
 
 
 def plus(member: str) -> str:
-    """A user's claims with a member more, as it is written; ``exp`` may come once only."""
+    """Return the claims of a user as JSON with one member added, which may replace ``exp``."""
     kept = {name: value for name, value in USER.items() if not member.startswith(f'"{name}"')}
     return json.dumps(kept)[:-1] + f", {member}}}"
 
 
 def jwk(key: PrivateKey) -> dict[str, Any]:
-    """The public half, by PyJWT."""
+    """Return the public key as a JWK by PyJWT."""
     if isinstance(key, rsa.RSAPrivateKey):
         return jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -118,7 +118,7 @@ def algorithms_and_signatures() -> Iterator[Attack]:
 
 
 def public_forms(key: PrivateKey) -> Iterator[tuple[str, bytes]]:
-    """What everybody knows of a public key, as a forger would use it for a secret."""
+    """Yield each form of a public key that an attacker would use as a secret."""
     lines = pem(key).splitlines()
     yield "PEM", pem(key).encode()
     yield "PEM-without-its-last-line-feed", pem(key).strip().encode()
@@ -262,7 +262,7 @@ def encodings() -> Iterator[Attack]:
 
 
 def plus_order(signature: bytes) -> bytes:
-    """The same signature to whoever does not check that S is below L."""
+    """Return an equivalent signature for a verifier that does not check that S is below L."""
     return signature[:32] + (int.from_bytes(signature[32:], "little") + L).to_bytes(32, "little")
 
 
@@ -328,12 +328,12 @@ REASONS = {
     "T30": {"the typ does not match", "the audience does not match"},
     "T32": {ALGORITHM},
 }
-"""What may stand in the log: fixed phrases, so that no token's content does."""
+"""The reasons in the log, which are fixed phrases without any content of a token."""
 
 
 @pytest.mark.parametrize(("row", "mode", "token"), [pytest.param(*attack, id=attack[0]) for attack in ATTACKS])
-def test_the_token_is_refused(row: str, mode: TokenVerifier, token: str) -> None:
-    """No cause shows in the answer, the log has the right one, and the next good token is good."""
+def test_forged_tokens(row: str, mode: TokenVerifier, token: str) -> None:
+    """A forged token is refused with the same response and the right reason, and a valid one passes after it."""
     with pytest.raises(UnauthenticatedError) as refused:
         mode.verify(bearer(token), now=NOW)
 
@@ -342,7 +342,8 @@ def test_the_token_is_refused(row: str, mode: TokenVerifier, token: str) -> None
     assert HS.verify(bearer(GOOD), now=NOW) == Principal("u1")
 
 
-def test_every_row_of_the_catalogue_is_here_or_says_why_not() -> None:
+def test_catalogue() -> None:
+    """Each row of the catalogue has a test here or a reason for having none."""
     here = {attack[0][:3] for attack in ATTACKS}
     named = {name[5:8].upper() for name in globals() if name.startswith("test_t")}
     assert here | named | ELSEWHERE.keys() >= {f"T{number:02}" for number in range(1, 34)}
@@ -359,21 +360,23 @@ WEAK = {
 
 
 @pytest.mark.parametrize("name", WEAK, ids=[f"T05-{name}" for name in WEAK])
-def test_t05_a_weak_secret_is_refused_at_start(name: str) -> None:
+def test_t05_weak_secrets(name: str) -> None:
+    """A weak secret is refused at start."""
     with pytest.raises(ValueError, match=r"^must "):
         secret_key(WEAK[name])
 
 
 @pytest.mark.parametrize("mixed", [["HS256", "RS256"], ["RS256", "HS256"], ["none"], ["HS256", "none"]])
-def test_t05_families_do_not_mix(mixed: list[str]) -> None:
+def test_t05_mixed_families(mixed: list[str]) -> None:
+    """Algorithms of another family are refused for a key."""
     with pytest.raises(ValueError, match="verifies no other algorithms than HS256, HS384, HS512"):
         secret_key(SECRET, mixed)
     with pytest.raises(ValueError, match="verifies no other algorithms than RS256, RS384"):
         public_key(pem(RSA), mixed)
 
 
-def test_t05_the_forged_signature_is_valid_for_exponent_1() -> None:
-    """A genuine signature, raised to the public exponent, equals the forged one, which is valid if that is 1."""
+def test_t05_forgery_for_exponent_1() -> None:
+    """A genuine signature, raised to the public exponent, equals the forged one for exponent 1."""
     numbers = RSA.public_key().public_numbers()
     opened = pow(int.from_bytes(rs256(RSA)(b"message")), numbers.e, numbers.n)
     assert opened == int.from_bytes(emsa(b"message"))
@@ -388,7 +391,7 @@ WEAK_RSA = {
 
 
 @pytest.mark.parametrize("name", WEAK_RSA)
-def test_t05_an_rsa_key_with_exponent_1_is_refused_at_start(name: str) -> None:
+def test_t05_rsa_exponent_1(name: str) -> None:
     """A public key with exponent 1 is a fault of ``JWT_PUBLIC_KEY`` in PEM and in JWK form."""
     with pytest.raises(SettingsError, match=r"^JWT_PUBLIC_KEY must ") as refused:
         settings.parse({"JWT_PUBLIC_KEY": WEAK_RSA[name]})
@@ -396,7 +399,8 @@ def test_t05_an_rsa_key_with_exponent_1_is_refused_at_start(name: str) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["jku", "x5u", "kid"])
-def test_t14_no_url_in_a_header_is_fetched(parameter: str) -> None:
+def test_t14_urls_are_not_fetched(parameter: str) -> None:
+    """No URL in a header is fetched."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/jwks.json"
@@ -426,26 +430,29 @@ FIELDS: dict[str, tuple[Sequence[str], str]] = {
 
 
 @pytest.mark.parametrize(("fields", "reason"), FIELDS.values(), ids=[f"T29-{name}" for name in FIELDS])
-def test_t29_another_form_of_the_field_is_refused(fields: Sequence[str], reason: str) -> None:
+def test_t29_other_fields(fields: Sequence[str], reason: str) -> None:
+    """Another form of the Authorization field is refused with its reason."""
     with pytest.raises(UnauthenticatedError) as refused:
         HS.verify(fields, now=NOW)
     assert refused.value.reason == reason
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
-def test_t29_the_scheme_is_read_in_any_case(scheme: str) -> None:
+def test_t29_scheme_case(scheme: str) -> None:
+    """The scheme is accepted in any case."""
     assert HS.verify([f"{scheme} {GOOD}"], now=NOW) == Principal("u1")
 
 
 @pytest.mark.parametrize("second", [f"Bearer {GOOD}", "", "Basic eDp5"])
-def test_t29_two_fields_are_a_malformed_request(second: str) -> None:
+def test_t29_two_fields(second: str) -> None:
+    """Two Authorization fields are a malformed request."""
     for fields in ([f"Bearer {GOOD}", second], [second, f"Bearer {GOOD}"]):
         with pytest.raises(MalformedRequestError, match="more than one Authorization header field"):
             HS.verify(fields, now=NOW)
 
 
-def test_t27_the_other_half_of_an_ecdsa_signature_makes_nobody_else() -> None:
-    """The signature (r, n - s) is good like (r, s): so a token's text must never key a cache or a deny-list."""
+def test_t27_ecdsa_malleability() -> None:
+    """The signature (r, n - s) verifies like (r, s), so a token's text must never key a deny-list."""
 
     def other_half(message: bytes) -> bytes:
         r, s = decode_dss_signature(P256.sign(message, ec.ECDSA(hashes.SHA256())))
@@ -457,12 +464,14 @@ def test_t27_the_other_half_of_an_ecdsa_signature_makes_nobody_else() -> None:
 @pytest.mark.parametrize(
     "scope", [{}, {"scope": "openid profile"}, {"azp": "backend", "gty": "client-credentials"}], ids=str
 )
-def test_t30_without_the_scope_nobody_is_a_service(scope: dict[str, Any]) -> None:
+def test_t30_no_service_scope(scope: dict[str, Any]) -> None:
+    """A token without the service scope is not a service's."""
     principal = STRICT.verify(bearer(mint({**MEMBER, **scope}, header=AT)), now=NOW)
     assert principal == Principal("u1", is_service=False)
 
 
-def test_t31_a_token_seen_before_is_verified_again() -> None:
+def test_t31_no_state_in_verify() -> None:
+    """``verify`` has no state: expired, changed and foreign tokens are refused after a valid one."""
     for _ in range(2):
         assert HS.verify(bearer(GOOD), now=NOW) == Principal("u1")
     with pytest.raises(UnauthenticatedError):
@@ -473,8 +482,8 @@ def test_t31_a_token_seen_before_is_verified_again() -> None:
         verifier("the secret that came after the other, with as many bytes").verify(bearer(GOOD), now=NOW)
 
 
-def test_t04_a_key_and_an_algorithm_of_two_families_never_meet() -> None:
-    """Not even when somebody writes the pair by hand."""
+def test_t04_key_of_another_family() -> None:
+    """A key that is bound to an algorithm of another family is an error."""
     for algorithm in ("HS256", "ES256", "EdDSA"):
         with pytest.raises((TypeError, jwt.PyJWTError, ValueError)):
             TokenVerifier(TokenRules(VerificationKey(RSA.public_key(), (algorithm,))))

@@ -1,4 +1,4 @@
-"""Bearer tokens that are good, up to their very edges, and what no change of one can do."""
+"""Valid bearer tokens, the limits of their claims, and changed tokens."""
 
 import json
 from typing import Any, NoReturn
@@ -37,12 +37,12 @@ KEYS: dict[str, PrivateKey | str] = {
 
 
 def who(token: str, by: TokenVerifier = HS) -> Principal:
-    """The principal of a request with ``token``."""
+    """Return the principal of a request with ``token``."""
     return by.verify(bearer(token), now=NOW)
 
 
 def accepted(token: str, by: TokenVerifier = HS) -> bool:
-    """Whether ``token`` has a principal; any error but the one is an error here too."""
+    """Return whether ``token`` is valid; other errors than ``UnauthenticatedError`` are raised."""
     try:
         who(token, by)
     except UnauthenticatedError:
@@ -51,25 +51,27 @@ def accepted(token: str, by: TokenVerifier = HS) -> bool:
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
-def test_a_token_of_each_algorithm_has_its_subject_as_principal(algorithm: str) -> None:
-    """Made by PyJWT, as an identity service would."""
+def test_algorithms(algorithm: str) -> None:
+    """A token that PyJWT signed with each algorithm has its subject as principal."""
     key = KEYS[algorithm]
     assert who(jwt.encode(USER, key, algorithm), verifier(key)) == Principal("u1")
 
 
 @pytest.mark.parametrize("key", [ED25519, ED448], ids=["Ed25519", "Ed448"])
-def test_a_token_under_an_edwards_curve_has_its_subject_as_principal(key: PrivateKey) -> None:
+def test_edwards_curves(key: PrivateKey) -> None:
+    """A token that PyJWT signed with EdDSA has its subject as principal."""
     assert who(jwt.encode(USER, key, "EdDSA"), verifier(key)) == Principal("u1")
 
 
-def test_a_jwk_verifies_like_the_pem_of_its_key() -> None:
+def test_jwk_as_public_key() -> None:
+    """A JWK verifies like the PEM form of its key."""
     jwk = jwt.algorithms.ECAlgorithm.to_jwk(P256.public_key())
     by_jwk = TokenVerifier(TokenRules(public_key(jwk)))
     assert who(jwt.encode(USER, P256, "ES256"), by_jwk) == Principal("u1")
 
 
-def test_jamsync_s_tokens_are_good() -> None:
-    """HS256, seven days, the subject in ``id``, neither ``sub`` nor ``aud``."""
+def test_jamsync_tokens() -> None:
+    """A token of JamSync is valid: HS256, seven days, the subject in ``id``, no ``sub`` and no ``aud``."""
     claims = {"id": "c1", "username": "ann", "email": "ann@example.org", "iat": NOW, "exp": NOW + 7 * 86_400}
     token = jwt.encode(claims, SECRET, "HS256")
 
@@ -99,22 +101,26 @@ SERVICE = "broker:service"
     ],
     ids=str,
 )
-def test_a_service_is_who_has_the_scope_exactly(scope: Any, is_service: bool) -> None:
+def test_service_scope(scope: Any, is_service: bool) -> None:
+    """A principal is a service only if its token has exactly the service scope."""
     assert who(mint({**USER, "scope": scope})) == Principal("u1", is_service=is_service)
 
 
 @pytest.mark.parametrize("scope", [None, 5, True, {}, {SERVICE: 1}, [SERVICE, 5], [[SERVICE]], [None]], ids=str)
-def test_a_malformed_scope_is_refused(scope: Any) -> None:
+def test_malformed_scopes(scope: Any) -> None:
+    """A scope that is not a string or an array of strings is refused."""
     with pytest.raises(UnauthenticatedError) as refused:
         who(mint({**USER, "scope": scope}))
     assert refused.value.reason == "scope is not a string or an array of strings"
 
 
-def test_an_empty_scope_makes_nobody_a_service() -> None:
+def test_empty_scope() -> None:
+    """An empty scope does not match an empty service scope."""
     assert who(mint({**USER, "scope": ""}), verifier(service_scope="")) == Principal("u1")
 
 
-def test_the_scope_of_a_service_is_the_configured_one() -> None:
+def test_configured_service_scope() -> None:
+    """The service scope is the configured one."""
     rules = verifier(service_scope="jamsync:backend")
     assert who(mint({**USER, "scope": "jamsync:backend"}), rules) == Principal("u1", is_service=True)
     assert who(mint({**USER, "scope": SERVICE}), rules) == Principal("u1")
@@ -131,70 +137,82 @@ def test_the_scope_of_a_service_is_the_configured_one() -> None:
         ("iat", NOW + LEEWAY, NOW + LEEWAY + 1),
     ],
 )
-def test_a_time_is_good_to_the_edge_of_the_leeway(claim: str, last_good: float, first_bad: float) -> None:
+def test_leeway(claim: str, last_good: float, first_bad: float) -> None:
+    """Times are valid exactly up to the leeway and the maximum lifetime."""
     rules = verifier(leeway=LEEWAY, max_lifetime=1000)
     assert accepted(mint({**USER, claim: last_good}), rules)
     assert not accepted(mint({**USER, claim: first_bad}), rules)
 
 
-def test_a_token_is_good_until_exp_without_leeway() -> None:
+def test_no_leeway() -> None:
+    """Without leeway a token is valid until ``exp``, and ``exp`` may be at the maximum lifetime."""
     rules = verifier(leeway=0, max_lifetime=100)
     answers = [accepted(mint({**USER, "exp": exp}), rules) for exp in (NOW, NOW + 1, NOW + 100, NOW + 101)]
     assert answers == [False, True, True, False]
 
 
-def test_the_rules_allow_31_days_and_30_seconds_unless_told() -> None:
+def test_default_times() -> None:
+    """The defaults are 31 days of lifetime and 30 seconds of leeway."""
     longest = NOW + 31 * 86_400 + LEEWAY
     answers = [accepted(mint({**USER, "exp": exp})) for exp in (NOW - LEEWAY, NOW - LEEWAY + 1, longest, longest + 1)]
     assert answers == [False, True, True, False]
 
 
-def test_nbf_and_iat_may_be_any_time_in_the_past() -> None:
+def test_past_nbf_and_iat() -> None:
+    """``nbf`` and ``iat`` may be any time in the past."""
     assert accepted(mint({**USER, "nbf": 0, "iat": 0.5}))
 
 
 @pytest.mark.parametrize("aud", ["broker", ["broker"], ["other", "broker"]], ids=str)
-def test_an_audience_is_named_alone_or_among_others(aud: Any) -> None:
+def test_audiences(aud: Any) -> None:
+    """The audience may be a string or one of an array."""
     assert accepted(mint({**USER, "aud": aud}), verifier(audience="broker"))
 
 
 @pytest.mark.parametrize("claim", ["aud", "iss"])
 @pytest.mark.parametrize("value", ["other", ["other"], 5, None], ids=str)
-def test_what_is_not_configured_is_not_looked_at(claim: str, value: Any) -> None:
+def test_unconfigured_claims(claim: str, value: Any) -> None:
+    """``aud`` and ``iss`` are not validated unless they are configured."""
     assert accepted(mint({**USER, claim: value}))
 
 
 @pytest.mark.parametrize(
     "subject", ["auth0|5f7c8ec7", "https://id.example/users/1", "u1/", "a..b", "...", "é 1", "100%"]
 )
-def test_subjects_of_common_identity_services_are_good(subject: str) -> None:
+def test_common_subjects(subject: str) -> None:
+    """The forms of subjects that identity services use are valid."""
     assert who(mint({**USER, "sub": subject})) == Principal(subject)
 
 
 @pytest.mark.parametrize("subject", ["x", "x" * 255, "é" * 127], ids=len)
-def test_a_subject_has_1_to_255_bytes(subject: str) -> None:
+def test_subject_length(subject: str) -> None:
+    """A subject has 1 to 255 bytes."""
     assert who(mint({**USER, "sub": subject})) == Principal(subject)
 
 
 @pytest.mark.parametrize("given", ["at+jwt", "AT+JWT", "application/at+jwt", "Application/at+JWT"])
 @pytest.mark.parametrize("required", ["at+jwt", "application/AT+jwt"])
-def test_a_typ_is_a_media_type_with_or_without_application(given: str, required: str) -> None:
+def test_typ(given: str, required: str) -> None:
+    """``typ`` is compared in any case, with or without ``application/``."""
     assert accepted(mint(header={"alg": "HS256", "typ": given}), verifier(typ=required))
 
 
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt", "", "anything"])
-def test_any_typ_is_good_when_none_is_required(typ: str) -> None:
+def test_any_typ(typ: str) -> None:
+    """Any ``typ`` is valid if none is required."""
     assert accepted(mint(header={"alg": "HS256", "typ": typ}))
 
 
 @pytest.mark.parametrize(
     "header", [{"kid": "k" * 256}, {"kid": "1"}, {"jwk": {}}, {"jku": 5}, {"x5c": []}, {"x5t#S256": "x"}], ids=str
 )
-def test_a_header_may_hold_what_is_never_used(header: dict[str, Any]) -> None:
+def test_ignored_parameters(header: dict[str, Any]) -> None:
+    """Parameters that are ignored may have any value."""
     assert accepted(mint(header={"alg": "HS256", **header}))
 
 
-def test_an_authorization_field_may_have_8_kibibytes() -> None:
+def test_longest_field() -> None:
+    """An Authorization field may have 8 KiB."""
     room = AUTHORIZATION_MAX - len(bearer(mint({**USER, "x": ""}))[0])
     fields = [bearer(mint({**USER, "x": "x" * size}))[0] for size in range(room * 3 // 4 - 3, room * 3 // 4 + 4)]
     lengths = {len(field): field for field in fields}
@@ -210,7 +228,9 @@ def test_an_authorization_field_may_have_8_kibibytes() -> None:
     [jwt.InvalidKeyError("x"), jwt.InvalidTokenError("x"), ValueError("x"), TypeError("x"), UnsupportedAlgorithm("x")],
     ids=repr,
 )
-def test_whatever_the_library_raises_is_a_wrong_signature(error: Exception) -> None:
+def test_library_errors(error: Exception) -> None:
+    """Each error of the libraries is a signature that does not verify, and is not chained."""
+
     def fail(_message: bytes, _signature: bytes) -> NoReturn:
         raise error
 
@@ -225,7 +245,7 @@ def test_whatever_the_library_raises_is_a_wrong_signature(error: Exception) -> N
 
 
 def outcome(fields: list[str], by: TokenVerifier = HS) -> Principal | None:
-    """The principal or none; whatever else is raised fails the test."""
+    """Return the principal or ``None``; other errors fail the test."""
     try:
         return by.verify(fields, now=NOW)
     except (UnauthenticatedError, MalformedRequestError):
@@ -240,8 +260,8 @@ GOOD: dict[str, tuple[str, TokenVerifier]] = {
 
 @pytest.mark.parametrize("algorithm", GOOD)
 @given(data=st.data())
-def test_no_change_of_a_character_makes_another_principal(algorithm: str, data: st.DataObject) -> None:
-    """Only the case of the scheme may change; of a token every character counts."""
+def test_changed_characters(algorithm: str, data: st.DataObject) -> None:
+    """A change of any character is refused, except for the case of the scheme."""
     token, by = GOOD[algorithm]
     (field,) = bearer(token)
     at = data.draw(st.integers(0, len(field) - 1))
@@ -253,7 +273,8 @@ def test_no_change_of_a_character_makes_another_principal(algorithm: str, data: 
 
 
 @given(st.lists(st.text() | st.text().map("Bearer {}".format), max_size=3))
-def test_no_text_as_authorization_raises_anything_else(fields: list[str]) -> None:
+def test_any_fields(fields: list[str]) -> None:
+    """Any texts as Authorization fields are refused without another error."""
     assert outcome(fields) is None
 
 
@@ -279,24 +300,27 @@ claims = st.fixed_dictionaries(
 
 
 @given(parameters, claims)
-def test_no_signed_document_raises_anything_else(header: dict[str, Any], payload: dict[str, Any]) -> None:
-    """The issuer's own signature under any JSON: its subject as it is, or a refusal."""
+def test_any_signed_json(header: dict[str, Any], payload: dict[str, Any]) -> None:
+    """Any signed JSON has its subject as principal or is refused without another error."""
     found = outcome(bearer(mint(json.dumps(payload), header=json.dumps(header))))
     assert found is None or found.subject == payload["sub"]
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_no_signed_bytes_raise_anything_else(header: bytes, payload: bytes) -> None:
+def test_any_signed_bytes(header: bytes, payload: bytes) -> None:
+    """Any signed bytes are refused without another error."""
     assert outcome(bearer(mint(payload))) is None
     assert outcome(bearer(mint(header=header))) is None
 
 
 @pytest.mark.parametrize("value", [" ", "x", "bearer", "Bearer ."])
-def test_a_short_field_is_refused(value: str) -> None:
+def test_short_fields(value: str) -> None:
+    """A field without a token is refused."""
     assert outcome([value]) is None
 
 
-def test_a_verifier_shows_no_key() -> None:
+def test_repr_hides_keys() -> None:
+    """The ``repr`` of token rules contains no key."""
     rules = TokenRules(public_key(pem(RSA)))
     assert "RSAPublicKey" not in repr(rules)
     assert SECRET not in repr(verifier()._rules)

@@ -1,4 +1,4 @@
-"""Sets of keys: the good ones are found, and whatever else is in the set does them no harm."""
+"""JWK Sets: usable keys are found, and other members do not affect them."""
 
 from typing import Any
 
@@ -18,11 +18,12 @@ JSON = st.recursive(
 
 
 def algorithms(*keys: Any, narrowed: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
-    """What each key that is used verifies."""
+    """Return the algorithms of each usable key by its ``kid``."""
     return {kid: key.algorithms for kid, key in parse(document(*keys), narrowed).items()}
 
 
-def test_every_kind_of_key_is_found_by_its_name() -> None:
+def test_kinds_of_keys() -> None:
+    """Keys of each kind are found by their ``kid``."""
     rs = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
     assert algorithms(jwk(RSA), jwk(P256, "two"), jwk(ED25519, "three")) == {
         "one": rs,
@@ -31,7 +32,8 @@ def test_every_kind_of_key_is_found_by_its_name() -> None:
     }
 
 
-def test_what_the_deployment_does_not_allow_is_left_out() -> None:
+def test_narrowed_algorithms() -> None:
+    """Keys without an accepted algorithm are left out."""
     assert algorithms(jwk(RSA), jwk(P256, "two"), narrowed=("PS256", "EdDSA")) == {"one": ("PS256",)}
 
 
@@ -41,7 +43,7 @@ BAD: dict[str, Any] = {
     "K15 for encryption": jwk(RSA, "bad", use="enc"),
     "K15 no verify": jwk(RSA, "bad", key_ops=["encrypt"]),
     "K15 another algorithm": jwk(RSA, "bad", alg="ES256"),
-    "K16 weak": jwk(rsa.generate_private_key(65537, 1024), "bad"),  # that is the point
+    "K16 weak": jwk(rsa.generate_private_key(65537, 1024), "bad"),  # the weak key is the test
     "K16 exponent": jwk(RSA, "bad", e="AQ"),
     "K16 off the curve": jwk(P256, "bad", x=jwk(P256)["y"]),
     "K17 curve": jwk(P256, "bad", crv="P-192"),
@@ -55,18 +57,20 @@ BAD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-def test_one_bad_key_does_a_good_one_no_harm_and_is_not_used(bad: Any) -> None:
+def test_unusable_keys(bad: Any) -> None:
+    """An unusable key is ignored and does not affect a usable one."""
     assert algorithms(bad, jwk(P256, "good")) == {"good": ("ES256",)}
     with pytest.raises(ValueError, match="no usable key"):
         parse(document(bad))
 
 
-def test_k14_a_name_that_two_keys_have_is_nobodys() -> None:
+def test_k14_duplicate_kid() -> None:
+    """Keys that share a ``kid`` are ignored."""
     assert algorithms(jwk(P256, "same"), jwk(RSA, "same"), jwk(ED25519, "other")) == {"other": ("EdDSA",)}
 
 
 @pytest.mark.parametrize(
-    "said",
+    "data",
     [
         b"",
         b"<html></html>",
@@ -82,13 +86,15 @@ def test_k14_a_name_that_two_keys_have_is_nobodys() -> None:
         document(jwk(P256)) + b" " * JWKS_BYTES_MAX,
         document(jwk(P256))[:-2],
     ],
-    ids=lambda said: repr(said[:20]),
+    ids=lambda data: repr(data[:20]),
 )
-def test_what_is_no_set_of_keys_is_refused(said: bytes) -> None:
+def test_invalid_sets(data: bytes) -> None:
+    """An invalid or too large JWK Set is refused."""
     with pytest.raises(ValueError):
-        parse(said)
+        parse(data)
 
 
 @given(st.lists(JSON, max_size=4), st.dictionaries(st.sampled_from(sorted(jwk(RSA))), JSON))
-def test_whatever_else_is_listed_the_outcome_is_keys_or_a_refusal(others: list[Any], changed: dict[str, Any]) -> None:
+def test_any_other_members(others: list[Any], changed: dict[str, Any]) -> None:
+    """Any other members of the set do not affect a usable key."""
     assert "good" in parse(document(*others, {**jwk(RSA, "bad"), **changed, "kid": "bad"}, jwk(P256, "good")))

@@ -1,4 +1,4 @@
-"""Keys from the identity service, over real sockets: floods, outages, rotations and garbage beside good tokens."""
+"""Keys from the identity service over real sockets: floods, outages, rotation and invalid responses."""
 
 import asyncio
 import inspect
@@ -30,12 +30,12 @@ SET = answer(200, body=document(jwk(P256, "one")))
 
 
 def token(kid: Any = "one") -> str:
-    """A good token by the first key."""
+    """Return a valid token by the first key."""
     return mint(sign=es256(P256), header={"alg": "ES256", "kid": kid})
 
 
 class Identity:
-    """A verifier of tokens, what it asks, and the clock that its keys age by."""
+    """A verifier of tokens, the server of its keys, and the clock that measures their age."""
 
     def __init__(self, server: Wire, url: str, max_stale: int = 86_400) -> None:
         self.server = server
@@ -46,29 +46,29 @@ class Identity:
 
     @property
     def fetches(self) -> int:
-        """How often it asked."""
+        """The number of fetches."""
         return len(self.server.requests)
 
     async def who(self, given: str) -> Principal:
-        """Who sent it."""
+        """Return the principal of a token."""
         return await self.verifier.authenticate(bearer(given), now=NOW)
 
     async def refused(self, given: str) -> str:
-        """Why nobody did."""
+        """Return the reason for which a token is refused."""
         with pytest.raises(UnauthenticatedError) as caught:
             await self.who(given)
         return caught.value.reason
 
     async def settled(self) -> None:
-        """Once nothing is being fetched."""
+        """Wait until no fetch is in flight."""
         while self.keys._fetching:
             await asyncio.wait([self.keys._fetching])
-            await asyncio.sleep(0)  # its callbacks have run then
+            await asyncio.sleep(0)  # its callbacks run in this iteration of the loop
 
 
 @asynccontextmanager
 async def identity(*acts: Act, max_stale: int = 86_400) -> AsyncIterator[Identity]:
-    """One over a server that acts so."""
+    """Yield a verifier whose keys come from a server with these acts."""
     async with wire(*acts) as server:
         found = Identity(server, f"http://127.0.0.1:{server.port}/.well-known/jwks_client.json", max_stale)
         yield found
@@ -76,29 +76,32 @@ async def identity(*acts: Act, max_stale: int = 86_400) -> AsyncIterator[Identit
             found.keys._fetching.cancel()
 
 
-async def test_a_token_is_verified_by_the_key_that_it_names() -> None:
+async def test_key_by_kid() -> None:
+    """A token is verified by the key of its ``kid``, which is fetched once."""
     async with identity(says(SET)) as service:
         assert [await service.who(token()) for _ in range(3)] == [USER_1] * 3
         assert service.fetches == 1
         assert service.server.requests[0].startswith("GET /.well-known/jwks_client.json HTTP/1.1\r\n")
 
 
-async def test_a_token_by_another_key_is_refused() -> None:
+async def test_other_keys() -> None:
+    """A token that another key or algorithm signed is refused."""
     forged = mint(sign=hs(b"x" * 32), header={"alg": "ES256", "kid": "one"})
     async with identity(says(SET)) as service:
         assert await service.refused(forged) == "the signature does not verify"
         assert await service.refused(mint(header={"alg": "HS256", "kid": "one"})) == "the algorithm is not allowed"
 
 
-async def test_k16_a_token_forged_for_an_exponent_of_1_is_refused() -> None:
-    """A published key with exponent 1 is ignored, and the good key beside it is used."""
+async def test_k16_exponent_1() -> None:
+    """A published key with exponent 1 is ignored, and a usable key beside it is used."""
     forged = mint(sign=emsa, header={"alg": "RS256", "kid": "weak"})
     async with identity(says(answer(200, body=document(jwk(RSA, "weak", e="AQ"), jwk(P256, "one"))))) as service:
         assert await service.who(token()) == USER_1
         assert await service.refused(forged) == "no key has the token's kid"
 
 
-async def test_k01_random_names_cause_one_fetch_in_a_cooldown_and_good_tokens_go_on() -> None:
+async def test_k01_random_kids() -> None:
+    """Random ``kid``s cause one fetch per cooldown, and valid tokens pass meanwhile."""
     async with identity(says(SET)) as service:
         assert await service.who(token()) == USER_1
         for number in range(100):
@@ -111,7 +114,8 @@ async def test_k01_random_names_cause_one_fetch_in_a_cooldown_and_good_tokens_go
 
 
 @pytest.mark.parametrize("act", [says(answer(500)), resets(), says(b"")], ids=["500", "reset", "closed"])
-async def test_k02_failures_count_as_fetches(act: Act) -> None:
+async def test_k02_failed_fetches(act: Act) -> None:
+    """A failed fetch starts a cooldown, too."""
     async with identity(act) as service:
         for number in range(50):
             with pytest.raises(IdentityUnavailableError):
@@ -119,13 +123,14 @@ async def test_k02_failures_count_as_fetches(act: Act) -> None:
         assert service.fetches == 1
 
 
-async def test_k03_k05_known_keys_are_good_while_the_service_hangs_until_a_bound() -> None:
+async def test_k03_k05_hanging_service() -> None:
+    """Loaded keys verify without waiting while the service hangs, until they are too old."""
     async with identity(says(SET), silence, max_stale=3600) as service:
         assert await service.who(token()) == USER_1
         service.now += REFRESH_INTERVAL + 1
         began = time.monotonic()
         assert [await service.who(token()) for _ in range(100)] == [USER_1] * 100
-        assert time.monotonic() - began < jwks_client._TIMEOUT  # which is how long the fetch takes
+        assert time.monotonic() - began < jwks_client._TIMEOUT  # the duration of the hanging fetch
         assert service.fetches <= 2
         service.now += 3600
         assert not service.keys.is_loaded
@@ -133,23 +138,26 @@ async def test_k03_k05_known_keys_are_good_while_the_service_hangs_until_a_bound
             service.verifier.verify(bearer(token()), now=NOW)
 
 
-async def test_k04_who_needs_no_keys_waits_for_none() -> None:
+async def test_k04_requests_without_kid() -> None:
+    """A token without a ``kid`` is refused without waiting for a fetch."""
     async with identity(silence) as service:
         waiting = asyncio.create_task(service.keys.refresh())
         began = time.monotonic()
         for _ in range(20):
-            await asyncio.sleep(0)  # the fetch goes on
+            await asyncio.sleep(0)  # lets the fetch continue
             assert await service.refused(mint(sign=es256(P256), header={"alg": "ES256"}))
-        assert time.monotonic() - began < jwks_client._TIMEOUT  # which is how long the fetch takes
+        assert time.monotonic() - began < jwks_client._TIMEOUT  # the duration of the hanging fetch
         assert not waiting.done()
         waiting.cancel()
 
 
-def test_k24_keys_age_by_a_clock_that_nobody_sets() -> None:
+def test_k24_monotonic_clock() -> None:
+    """The age of keys is measured by the monotonic clock."""
     assert inspect.signature(JwksClient).parameters["clock"].default is time.monotonic
 
 
-async def test_k06_a_start_without_the_service_is_503_and_heals() -> None:
+async def test_k06_start_without_the_service() -> None:
+    """Without loaded keys a request is a 503, until a later fetch succeeds."""
     async with identity(says(answer(503)), says(SET)) as service:
         assert not await service.keys.refresh()
         with pytest.raises(IdentityUnavailableError) as caught:
@@ -179,7 +187,8 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("act", GARBAGE.values(), ids=GARBAGE.keys())
-async def test_k07_whatever_is_answered_the_known_keys_stay(act: Act, caplog: pytest.LogCaptureFixture) -> None:
+async def test_k07_invalid_responses(act: Act, caplog: pytest.LogCaptureFixture) -> None:
+    """After each invalid response the loaded keys stay, and the failure is logged without an address."""
     caplog.set_level(logging.INFO, "broker.auth")
     async with identity(says(SET), act) as service:
         assert await service.who(token()) == USER_1
@@ -194,7 +203,8 @@ async def test_k07_whatever_is_answered_the_known_keys_stay(act: Act, caplog: py
     assert "127.0.0.1" not in lines[1]["reason"]
 
 
-async def test_k10_a_redirect_is_not_followed_and_the_keys_there_are_not_taken() -> None:
+async def test_k10_redirects() -> None:
+    """A redirect is not followed, and keys in its body are ignored."""
     async with wire(says(SET)) as elsewhere:
         there = {"Location": f"http://127.0.0.1:{elsewhere.port}/"}
         async with identity(says(answer(307, there, document(jwk(P256, "one"))))) as service:
@@ -215,14 +225,16 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("reason", "act"), REASONS.items())
-async def test_the_log_says_why_there_are_no_keys(reason: str, act: Act, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logged_reasons(reason: str, act: Act, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the reason of a failed fetch."""
     caplog.set_level(logging.INFO, "broker.auth")
     async with identity(act) as service:
         assert not await service.keys.refresh()
     assert json.loads(caplog.messages[-1])["reason"] == reason
 
 
-async def test_keys_are_asked_for_in_the_name_of_the_broker_and_without_compression() -> None:
+async def test_request_fields() -> None:
+    """The request for the keys has the broker's User-Agent and refuses compression."""
     async with identity(says(SET)) as service:
         await service.keys.refresh()
         (asked,) = service.server.requests
@@ -231,14 +243,16 @@ async def test_keys_are_asked_for_in_the_name_of_the_broker_and_without_compress
     assert "Accept: application/json\r\n" in asked
 
 
-async def test_the_deployment_narrows_the_algorithms_of_published_keys() -> None:
+async def test_narrowed_algorithms() -> None:
+    """The configured algorithms narrow those of published keys."""
     async with identity(says(answer(200, body=document(jwk(RSA, "one"))))) as service:
         service.keys._location = JwksLocation(service.keys._location.url, algorithms=("PS256",))
         assert await service.keys.refresh()
         assert tuple(service.keys.checks("one")) == ("PS256",)
 
 
-async def test_the_version_of_the_keys_changes_with_them_alone() -> None:
+async def test_version() -> None:
+    """The version changes with each load of the keys, and is 0 without valid keys."""
     async with identity(says(SET), max_stale=3600) as service:
         assert service.keys.version() == 0
         await service.keys.refresh()
@@ -253,7 +267,8 @@ async def test_the_version_of_the_keys_changes_with_them_alone() -> None:
         assert service.keys.version() == 0
 
 
-async def test_what_cannot_be_known_yet_says_when_to_ask_again() -> None:
+async def test_retry_after() -> None:
+    """Without loaded keys the error has the seconds until the next fetch."""
     async with identity(says(answer(500))) as service:
         waits = []
         for later in (0, 0, 10, 19.9):
@@ -272,20 +287,23 @@ async def test_what_cannot_be_known_yet_says_when_to_ask_again() -> None:
         assert refused.value.reason == "the token has no kid"
 
 
-async def test_one_configured_key_is_always_the_same_and_there_is_nobody_to_ask() -> None:
+async def test_configured_key() -> None:
+    """One configured key is always loaded, has a constant version and is never refreshed."""
     key = key_source_of(verifier(P256)._rules)
     assert (key.version(), await key.refresh(), key.is_loaded) == (0, False, True)
     assert tuple(key.checks(None)) == ("ES256",)
 
 
-def test_where_the_keys_are_decides_who_finds_them() -> None:
+def test_key_source_of() -> None:
+    """The location of a JWK Set makes a client of it."""
     location = JwksLocation("https://id.example/keys")
     found = key_source_of(TokenRules(location))
     assert isinstance(found, JwksClient)
     assert found._location is location
 
 
-async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_k08_dripping_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dripping response ends at a total deadline."""
     monkeypatch.setattr(jwks_client, "_TIMEOUT", 0.4)
     async with identity(drips(SET, 0.1)) as service:
         began = time.monotonic()
@@ -293,7 +311,8 @@ async def test_k08_a_dripping_answer_is_given_up_at_a_total_deadline(monkeypatch
         assert time.monotonic() - began < 0.4 + SLACK
 
 
-async def test_k18_a_new_key_is_known_within_a_cooldown_and_the_old_one_is_dropped() -> None:
+async def test_k18_rotation() -> None:
+    """A new key is loaded after a cooldown, and a removed key is dropped at the next refresh."""
     both = answer(200, body=document(jwk(P256, "one"), jwk(RSA, "two")))
     second = mint(sign=rs256(RSA), header={"alg": "RS256", "kid": "two"})
     async with identity(says(SET), says(both), says(answer(200, body=document(jwk(RSA, "two"))))) as service:
@@ -308,7 +327,8 @@ async def test_k18_a_new_key_is_known_within_a_cooldown_and_the_old_one_is_dropp
         assert await service.refused(token()) == "no key has the token's kid"
 
 
-async def test_k19_another_key_under_the_same_name_is_known_after_the_lifespan() -> None:
+async def test_k19_reused_kid() -> None:
+    """A new key with a reused ``kid`` is loaded after the refresh interval."""
     replaced = mint(sign=rs256(RSA), header={"alg": "RS256", "kid": "one"})
     async with identity(says(SET), says(answer(200, body=document(jwk(RSA, "one"))))) as service:
         assert await service.who(token()) == USER_1
@@ -318,27 +338,31 @@ async def test_k19_another_key_under_the_same_name_is_known_after_the_lifespan()
         assert await service.who(replaced) == USER_1
 
 
-async def test_k20_all_who_come_at_a_cold_start_wait_for_one_fetch() -> None:
+async def test_k20_cold_start() -> None:
+    """All requests at a cold start wait for one fetch."""
     async with identity(says(SET)) as service:
         assert await asyncio.gather(*(service.who(token()) for _ in range(200))) == [USER_1] * 200
         assert service.fetches == 1
 
 
-async def test_a_token_that_expired_while_its_key_was_fetched_is_refused() -> None:
+async def test_expired_token_after_fetch() -> None:
+    """A token that has expired is refused after its key is fetched."""
     expired = mint({**USER, "exp": NOW - 600}, es256(P256), {"alg": "ES256", "kid": "one"})
     async with identity(says(SET)) as service:
         assert await service.refused(expired) == "the token has expired"
 
 
 @pytest.mark.parametrize("kid", [None, 5, [], {}])
-async def test_k21_a_token_that_names_no_key_asks_for_none(kid: Any) -> None:
+async def test_k21_no_kid(kid: Any) -> None:
+    """A token without a ``kid`` causes no fetch."""
     nameless = mint(sign=es256(P256), header={"alg": "ES256"} if kid is None else {"alg": "ES256", "kid": kid})
     async with identity(says(SET)) as service:
         await service.refused(nameless)
         assert service.fetches == 0
 
 
-async def test_t14_nothing_in_a_token_says_where_to_ask() -> None:
+async def test_t14_urls_are_not_fetched() -> None:
+    """No URL in a token is fetched."""
     async with identity(says(SET)) as service, wire(says(SET)) as listener:
         there = f"http://127.0.0.1:{listener.port}/"
         for name in ("jku", "x5u", "iss"):
@@ -348,9 +372,8 @@ async def test_t14_nothing_in_a_token_says_where_to_ask() -> None:
 
 
 @pytest.mark.parametrize("fault", ["expired", "of another host", "of another authority"])
-async def test_k22_a_service_with_a_bad_certificate_is_not_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
+async def test_k22_invalid_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """Keys from a server with an invalid certificate are not loaded."""
     (tmp_path / "other").mkdir()
     authority = Authority(tmp_path)
     monkeypatch.setattr("broker.http_client.origin.default_tls_context", authority.trust)
@@ -365,7 +388,8 @@ async def test_k22_a_service_with_a_bad_certificate_is_not_believed(
         assert await Identity(server, f"https://127.0.0.1:{server.port}/").keys.refresh()
 
 
-async def test_k23_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_k23_no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies in the environment are not used."""
     async with identity(says(SET)) as service, wire(says(answer(500))) as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -373,13 +397,14 @@ async def test_k23_no_proxy_of_the_environment_is_used(monkeypatch: pytest.Monke
         assert proxy.connections == 0
 
 
-async def test_whoever_gives_up_waiting_leaves_the_fetch_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancelled_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancelled request does not cancel the fetch for the others."""
     monkeypatch.setattr(jwks_client, "_TIMEOUT", PATIENCE)
     async with identity(drips(SET, 0.001)) as service:
         first = asyncio.create_task(service.who(token()))
-        await asyncio.sleep(0.01)  # it waits for the fetch by then
+        await asyncio.sleep(0.01)  # until it waits for the fetch
         second = asyncio.create_task(service.who(token()))
-        await asyncio.sleep(0.01)  # as does this one
+        await asyncio.sleep(0.01)  # until this one waits, too
         first.cancel()
         assert await second == USER_1
         assert service.fetches == 1

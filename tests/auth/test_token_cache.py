@@ -1,4 +1,4 @@
-"""T31: a token that was good a moment ago is not verified again, and everything else is."""
+"""T31: the cache of verified tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ USER_1 = Principal("u1")
 
 
 class KeySource:
-    """A configured key that can be replaced, and counts what is verified by it."""
+    """A configured key that can be replaced, and that counts its uses."""
 
     is_loaded = True
 
@@ -31,44 +31,45 @@ class KeySource:
         self.replace(secret)
 
     def replace(self, secret: str) -> None:
-        """Rotate the secret."""
+        """Replace the secret."""
         self._key = ConfiguredKey(secret_key(secret))
         self.changes += 1
 
     def version(self) -> int:
-        """How often it was replaced."""
+        """Return the number of replacements."""
         return self.changes
 
     def checks(self, kid: Any) -> SignatureChecks:
-        """The key's."""
+        """Return the checks of the key, and count the call."""
         self.checked += 1
         return self._key.checks(kid)
 
     async def refresh(self) -> bool:
-        """Nobody to ask."""
+        """Return false, as there is nothing to fetch."""
         return False
 
 
 @pytest.fixture
 def keys() -> KeySource:
-    """The keys."""
+    """Return a replaceable source of keys."""
     return KeySource(SECRET)
 
 
 @pytest.fixture
 def verifier(keys: KeySource) -> TokenVerifier:
-    """A verifier by them."""
+    """Return a verifier by the keys."""
     return TokenVerifier(TokenRules(secret_key(SECRET), leeway=5), keys)
 
 
 async def refused(verifier: TokenVerifier, field: Sequence[str], now: int = NOW) -> str:
-    """Why."""
+    """Return the reason of a refusal."""
     with pytest.raises(UnauthenticatedError) as caught:
         await verifier.authenticate(field, now=now)
     return caught.value.reason
 
 
-async def test_a_good_token_is_verified_once_a_minute(verifier: TokenVerifier, keys: KeySource) -> None:
+async def test_verified_once_a_minute(verifier: TokenVerifier, keys: KeySource) -> None:
+    """A valid token is verified once within the lifetime of its cache entry."""
     for now in range(NOW, NOW + TOKEN_CACHE_LIFETIME):
         assert await verifier.authenticate(bearer(mint()), now=now) == USER_1
     assert keys.checked == 1
@@ -77,20 +78,23 @@ async def test_a_good_token_is_verified_once_a_minute(verifier: TokenVerifier, k
 
 
 @pytest.mark.parametrize("left", [0, 10, 59])
-async def test_it_ends_with_the_token(verifier: TokenVerifier, left: int) -> None:
+async def test_entries_expire_with_the_token(verifier: TokenVerifier, left: int) -> None:
+    """A cached token is refused once it has expired."""
     field = bearer(mint({**USER, "exp": NOW + left}))
     assert await verifier.authenticate(field, now=NOW) == USER_1
     assert await verifier.authenticate(field, now=NOW + left + 4) == USER_1
     assert await refused(verifier, field, NOW + left + 5) == "the token has expired"
 
 
-async def test_a_clock_that_is_set_back_makes_no_token_good_before_its_time(verifier: TokenVerifier) -> None:
+async def test_clock_set_back(verifier: TokenVerifier) -> None:
+    """A cached token is not valid before it was verified."""
     field = bearer(mint({**USER, "nbf": NOW}))
     assert await verifier.authenticate(field, now=NOW) == USER_1
     assert await refused(verifier, field, NOW - 60) == "the token is not valid yet"
 
 
-async def test_the_same_claims_under_a_bad_signature_are_another_token(verifier: TokenVerifier) -> None:
+async def test_other_signatures(verifier: TokenVerifier) -> None:
+    """The same claims with another signature are not found in the cache."""
     good = mint()
     assert await verifier.authenticate(bearer(good), now=NOW) == USER_1
     head, _, signature = good.rpartition(".")
@@ -101,36 +105,42 @@ async def test_the_same_claims_under_a_bad_signature_are_another_token(verifier:
         )
 
 
-async def test_another_principals_token_is_another_token(verifier: TokenVerifier) -> None:
+async def test_other_principals(verifier: TokenVerifier) -> None:
+    """A token of another principal has its own entry."""
     assert await verifier.authenticate(bearer(mint()), now=NOW) == USER_1
     assert await verifier.authenticate(bearer(mint({**USER, "sub": "u2"})), now=NOW) == Principal("u2")
 
 
-async def test_when_the_keys_change_all_is_verified_anew(verifier: TokenVerifier, keys: KeySource) -> None:
+async def test_changed_keys(verifier: TokenVerifier, keys: KeySource) -> None:
+    """A change of the keys clears the cache."""
     assert await verifier.authenticate(bearer(mint()), now=NOW) == USER_1
     keys.replace(ANOTHER)
     assert await refused(verifier, bearer(mint())) == "the signature does not verify"
 
 
-async def test_a_bad_token_is_not_kept(verifier: TokenVerifier, keys: KeySource) -> None:
+async def test_invalid_tokens_are_not_cached(verifier: TokenVerifier, keys: KeySource) -> None:
+    """An invalid token is verified each time."""
     for _ in range(3):
         await refused(verifier, bearer(mint({**USER, "exp": 1})))
     assert keys.checked == 3
 
 
-async def test_two_fields_are_no_token_that_is_known(verifier: TokenVerifier) -> None:
+async def test_two_fields(verifier: TokenVerifier) -> None:
+    """Two Authorization fields with a cached token are a malformed request."""
     field = bearer(mint())
     assert await verifier.authenticate(field, now=NOW) == USER_1
     with pytest.raises(MalformedRequestError):
         await verifier.authenticate([*field, *field], now=NOW)
 
 
-async def test_what_is_too_long_is_not_even_looked_up(verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_fields_are_not_cached(verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field that is too long is refused before the cache is read."""
     monkeypatch.setattr(TokenCache, "get", None)
     assert await refused(verifier, ["a" * (AUTHORIZATION_MAX + 1)]) == "the Authorization field is too long"
 
 
-def test_no_more_than_so_many_are_kept_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full cache evicts its oldest entry."""
     monkeypatch.setattr(token_cache, "TOKEN_CACHE_CAPACITY", 3)
     known = TokenCache()
     for name in "abcd":

@@ -1,4 +1,4 @@
-"""Names of files, and the header that carries them."""
+"""File names, and the header field that carries them."""
 
 import unicodedata
 from email.message import Message
@@ -11,7 +11,7 @@ from broker.core.disposition import FILENAME_MAX, clean_name, content_dispositio
 
 
 @pytest.mark.parametrize(
-    ("given_name", "kept"),
+    ("given_name", "cleaned"),
     [
         ("My song.mp3", "My song.mp3"),
         ("C:\\fakepath\\song.mp3", "song.mp3"),
@@ -26,8 +26,9 @@ from broker.core.disposition import FILENAME_MAX, clean_name, content_dispositio
         ("a" * FILENAME_MAX, "a" * FILENAME_MAX),
     ],
 )
-def test_a_name_is_kept_without_what_deceives(given_name: str, kept: str) -> None:
-    assert clean_name(given_name) == kept
+def test_names_are_cleaned(given_name: str, cleaned: str) -> None:
+    """A file name keeps its last path segment in NFC, without invisible characters."""
+    assert clean_name(given_name) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -48,52 +49,58 @@ def test_a_name_is_kept_without_what_deceives(given_name: str, kept: str) -> Non
         ("a\u2029b", "line separators"),
         ("a\ud800", "surrogates"),
         ("a" * (FILENAME_MAX + 1), "at most 255"),
-        ("\U0001d160" * (FILENAME_MAX // 3 + 1), "at most 255 characters in Unicode NFC"),  # which makes three of one
+        ("\U0001d160" * (FILENAME_MAX // 3 + 1), "at most 255 characters in Unicode NFC"),  # expanded to three each
     ],
 )
-def test_a_name_that_cannot_be_kept_is_refused_with_its_rule(name: str, rule: str) -> None:
+def test_invalid_names_are_refused(name: str, rule: str) -> None:
+    """An invalid file name is refused with the broken rule."""
     with pytest.raises(ValueError, match=rule):
         clean_name(name)
 
 
 @given(st.text())
-def test_a_kept_name_is_clean_and_stays_as_it_is(name: str) -> None:
+def test_cleaning_is_idempotent(name: str) -> None:
+    """A clean name has no forbidden characters and does not change when it is cleaned again."""
     try:
-        kept = clean_name(name)
+        cleaned = clean_name(name)
     except ValueError:
         return
-    assert clean_name(kept) == kept
-    assert not {unicodedata.category(c) for c in kept} & {"Cc", "Cs", "Zl", "Zp"}
-    assert not set("/\\\u202e\u2066") & set(kept)
+    assert clean_name(cleaned) == cleaned
+    assert not {unicodedata.category(c) for c in cleaned} & {"Cc", "Cs", "Zl", "Zp"}
+    assert not set("/\\\u202e\u2066") & set(cleaned)
 
 
 @given(st.text(min_size=1, max_size=300), st.sampled_from(["inline", "attachment"]))
-def test_the_header_is_one_line_of_ascii_and_gives_the_name_back(name: str, kind: str) -> None:
+def test_content_disposition_round_trip(name: str, kind: str) -> None:
+    """The header field is one line of ASCII, and a standard parser reads the exact name from it."""
     try:
-        kept = clean_name(name)
+        cleaned = clean_name(name)
     except ValueError:
         return
-    value = content_disposition("inline" if kind == "inline" else "attachment", kept)
+    value = content_disposition("inline" if kind == "inline" else "attachment", cleaned)
     assert value.isascii()
     assert value.isprintable()
     assert value.count('"') == 2
     message = Message()
     message["Content-Disposition"] = value.replace(value[value.index(" filename=") : value.index(" filename*")], "")
     assert message.get_content_disposition() == kind
-    assert message.get_filename() == kept
+    assert message.get_filename() == cleaned
 
 
-def test_without_a_name_the_header_is_the_disposition_alone() -> None:
+def test_no_name() -> None:
+    """Without a name the header field is the disposition only."""
     assert content_disposition("inline", None) == "inline"
 
 
-def test_the_plain_name_cannot_end_its_own_quotes() -> None:
+def test_plain_name_is_escaped() -> None:
+    """The plain name has no quotation mark, percent sign or non-ASCII character."""
     value = content_disposition("attachment", 'a"; x="é%22')
     assert value == "attachment; filename=\"a_; x=___22\"; filename*=UTF-8''a%22%3B%20x%3D%22%C3%A9%2522"
 
 
-def test_every_other_letter_stays_in_the_plain_name() -> None:
-    kept = "!#$&+^`|~ ABCXYZ xyz 019 ,;:()[]{}<>@?=*'._-/"
-    value = content_disposition("inline", kept)
-    assert value.startswith(f'inline; filename="{kept}"; ')
+def test_plain_name_keeps_ascii() -> None:
+    """The plain name keeps all other printable ASCII characters."""
+    cleaned = "!#$&+^`|~ ABCXYZ xyz 019 ,;:()[]{}<>@?=*'._-/"
+    value = content_disposition("inline", cleaned)
+    assert value.startswith(f'inline; filename="{cleaned}"; ')
     assert value.endswith("''!#$&+^`|~%20ABCXYZ%20xyz%20019%20%2C%3B%3A%28%29%5B%5D%7B%7D%3C%3E%40%3F%3D%2A%27._-%2F")

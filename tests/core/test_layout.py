@@ -1,4 +1,4 @@
-"""Where things are kept."""
+"""The buckets, keys and URLs of a deployment."""
 
 from broker.core.layout import Layout
 from broker.core.media import MEDIA_TYPE_BY_NAME
@@ -10,19 +10,22 @@ PRIVATE = Layout("songs", "inbox", "https://r2.example", None)
 PUBLIC = Layout("songs", "inbox", "https://r2.example", "https://cdn.example")
 
 
-def test_staged_and_ready_objects_are_in_their_own_buckets() -> None:
+def test_buckets() -> None:
+    """Staged objects are in the staging bucket, ready objects in the bucket."""
     assert PRIVATE.staged(UPLOAD) == ObjectRef("inbox", f"incoming/{ID}.flac")
     assert PRIVATE.ready(UPLOAD) == ObjectRef("songs", f"media/{ID}.flac")
     assert PRIVATE.object(f"media/{ID}.flac") == PRIVATE.ready(UPLOAD)
     assert PRIVATE.staged_twin(f"media/{ID}.flac") == PRIVATE.staged(UPLOAD)
 
 
-def test_only_a_public_bucket_lets_shared_caches_keep_an_object() -> None:
+def test_cache_control() -> None:
+    """Shared caches may store objects of a public bucket only."""
     assert PRIVATE.cache_control() == "private, max-age=31536000, immutable"
     assert PUBLIC.cache_control() == "public, max-age=31536000, immutable"
 
 
-def test_urls_and_keys_lead_to_each_other() -> None:
+def test_urls_and_keys() -> None:
+    """A key has a URL in a public bucket, and every URL of the deployment has its key."""
     key = f"media/{ID}.flac"
     assert PUBLIC.url(key) == f"https://cdn.example/{key}"
     assert PUBLIC.key_in(f"https://cdn.example/{key}") == key

@@ -1,4 +1,4 @@
-"""Accepted media types, their aliases, and how real files of each begin."""
+"""Accepted media types, their aliases and the signatures of their files."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,8 @@ from tests.media import SAMPLES
         ("IMAGE/PNG", "image/png"),
     ],
 )
-def test_a_type_is_known_by_any_of_its_names(declared: str, canonical: str) -> None:
+def test_aliases(declared: str, canonical: str) -> None:
+    """A media type is found by each of its names, in any case and with a codecs parameter."""
     found = parse_media_type(declared)
     assert found is not None
     assert found.name == canonical
@@ -44,17 +45,20 @@ def test_a_type_is_known_by_any_of_its_names(declared: str, canonical: str) -> N
         "áudio/mpeg",
     ],
 )
-def test_every_other_type_is_unknown(declared: str) -> None:
+def test_other_types(declared: str) -> None:
+    """Any other text is not an accepted media type."""
     assert parse_media_type(declared) is None
 
 
-def test_a_declared_type_has_at_most_160_characters() -> None:
+def test_longest_declaration() -> None:
+    """A declared media type has at most 160 characters."""
     longest = "audio/webm;codecs=" + "x" * 64
     assert parse_media_type(longest.ljust(160)) is not None
     assert parse_media_type(longest.ljust(161)) is None
 
 
-def test_no_name_and_no_extension_stands_for_two_types() -> None:
+def test_names_are_unique() -> None:
+    """Names and extensions are unique, and only those of accepted types are media extensions."""
     names = [name for media in MEDIA_TYPES for name in (media.name, *media.aliases)]
     assert len(names) == len(set(names))
     assert len({media.extension for media in MEDIA_TYPES}) == len(MEDIA_TYPES)
@@ -63,7 +67,8 @@ def test_no_name_and_no_extension_stands_for_two_types() -> None:
 
 
 @pytest.mark.parametrize("media", MEDIA_TYPES, ids=lambda media: str(media.name))
-def test_a_real_file_begins_as_its_type_does(media: object) -> None:
+def test_real_files_match(media: object) -> None:
+    """The first bytes of a real file match its media type."""
     name = getattr(media, "name", "")
     found = parse_media_type(name)
     assert found is not None
@@ -74,26 +79,27 @@ def test_a_real_file_begins_as_its_type_does(media: object) -> None:
 @pytest.mark.parametrize(
     "other", [b"", b"<!doctype html><script>", b"%PDF-1.7", b"MZ\x90\x00", b"PK\x03\x04", b"\0" * 512]
 )
-def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) -> None:
+def test_other_files_do_not_match(declared: str, other: bytes) -> None:
+    """The first bytes of other formats match no media type."""
     found = parse_media_type(declared)
     assert found is not None
     assert not found.matches(other)
 
 
 @pytest.mark.parametrize(
-    ("declared", "head", "begins"),
+    ("declared", "first_bytes", "matches"),
     [
         ("audio/mpeg", "494433", True),
         ("audio/mpeg", "fffb90", True),  # MPEG-1, layer III
         ("audio/mpeg", "fffb91", True),
         ("audio/mpeg", "fff340", True),  # MPEG-2
         ("audio/mpeg", "ffe340", True),  # MPEG-2.5
-        ("audio/mpeg", "ffea40", False),  # a version that there is not
+        ("audio/mpeg", "ffea40", False),  # a reserved version
         ("audio/mpeg", "ffeb40", False),
         ("audio/mpeg", "fffd90", False),  # layer II
         ("audio/mpeg", "ffff90", False),  # layer I
         ("audio/mpeg", "fff990", False),  # ADTS
-        ("audio/mpeg", "fffbf0", False),  # a bit rate that there is not
+        ("audio/mpeg", "fffbf0", False),  # a reserved bit rate
         ("audio/mpeg", "fffbf1", False),
         ("audio/mpeg", "fefb90", False),
         ("audio/mpeg", "ff1b90", False),
@@ -113,18 +119,21 @@ def test_what_is_no_media_begins_as_none_of_them(declared: str, other: bytes) ->
         ("image/gif", "474946383861", False),
     ],
 )
-def test_a_beginning_is_judged_by_its_bits(declared: str, head: str, begins: bool) -> None:
+def test_signatures(declared: str, first_bytes: str, matches: bool) -> None:
+    """A media type matches exactly the signatures of its standard."""
     found = parse_media_type(declared)
     assert found is not None
-    assert found.matches(bytes.fromhex(head)) is begins
+    assert found.matches(bytes.fromhex(first_bytes)) is matches
 
 
 @given(st.binary(max_size=SNIFF_BYTES))
-def test_no_bytes_make_the_look_fail(head: bytes) -> None:
-    assert all(media.matches(head) in (True, False) for media in MEDIA_TYPES)
+def test_any_bytes_can_be_matched(first_bytes: bytes) -> None:
+    """Matching any bytes returns true or false and raises nothing."""
+    assert all(media.matches(first_bytes) in (True, False) for media in MEDIA_TYPES)
 
 
 @given(st.text())
-def test_no_text_makes_the_reader_fail(text: str) -> None:
+def test_any_text_can_be_parsed(text: str) -> None:
+    """Parsing any text returns an accepted media type or none."""
     found = parse_media_type(text)
     assert found is None or found in MEDIA_TYPES

@@ -1,4 +1,4 @@
-"""The key grammar, and keys in URLs."""
+"""The grammar of object keys, and keys in URLs."""
 
 import uuid
 from urllib.parse import quote
@@ -14,16 +14,18 @@ KEY = f"media/{ID}.mp3"
 
 
 def key_in(url: str, public_base: str | None = "https://cdn.example/files") -> str | None:
-    """The key in a URL of one deployment."""
+    """Return the key in a URL of one deployment."""
     return object_keys.key_from_url(url, endpoint="https://acc.r2.example", bucket="songs", public_base=public_base)
 
 
-def test_staged_and_ready_keys_of_one_upload_are_twins() -> None:
+def test_staged_twin() -> None:
+    """The staged key of a ready key is that of the same upload."""
     assert object_keys.staged_twin(object_keys.ready_key(ID, "mp3")) == object_keys.staging_key(ID, "mp3")
 
 
 @pytest.mark.parametrize("text", [KEY, f"media/{ID}.MP3", f"media/{ID}.xyz9"])
-def test_ready_keys_with_any_short_extension_are_keys(text: str) -> None:
+def test_ready_keys(text: str) -> None:
+    """A ready key may have any extension of letters and digits."""
     assert object_keys.is_ready_key(text)
 
 
@@ -47,12 +49,14 @@ def test_ready_keys_with_any_short_extension_are_keys(text: str) -> None:
         f"media%2F{ID}.mp3",
     ],
 )
-def test_everything_else_is_no_key(text: str) -> None:
+def test_other_texts(text: str) -> None:
+    """Any other text is not a ready key."""
     assert not object_keys.is_ready_key(text)
 
 
 @given(st.uuids(), st.sampled_from(["mp3", "webp"]))
-def test_every_key_the_broker_makes_is_a_ready_key(upload: uuid.UUID, extension: str) -> None:
+def test_new_keys_are_ready_keys(upload: uuid.UUID, extension: str) -> None:
+    """Each key that the broker makes is a ready key with the given extension."""
     key = object_keys.ready_key(str(upload), extension)
     assert object_keys.is_ready_key(key)
     assert object_keys.extension(key) == extension
@@ -69,7 +73,8 @@ def test_every_key_the_broker_makes_is_a_ready_key(upload: uuid.UUID, extension:
         f"https://acc.r2.example/songs/{quote(KEY, safe='')}",
     ],
 )
-def test_a_url_of_this_deployment_has_its_key(url: str) -> None:
+def test_urls_with_a_key(url: str) -> None:
+    """The key is found in each form of URL of the deployment."""
     assert key_in(url) == KEY
 
 
@@ -93,20 +98,24 @@ def test_a_url_of_this_deployment_has_its_key(url: str) -> None:
         f"https://acc.r2.example/songs/{KEY}?{'x' * 8192}",
     ],
 )
-def test_any_other_url_has_none(url: str) -> None:
+def test_other_urls(url: str) -> None:
+    """Another URL has no key."""
     assert key_in(url) is None
 
 
 @given(st.text())
-def test_no_text_makes_the_url_reader_fail_or_find_more_than_a_key(url: str) -> None:
+def test_any_text_can_be_parsed(url: str) -> None:
+    """Parsing any text returns a ready key or none."""
     found = key_in(url)
     assert found is None or object_keys.is_ready_key(found)
 
 
-def test_a_private_bucket_has_no_public_url() -> None:
+def test_private_bucket() -> None:
+    """A private bucket has no public URL, and no key is found by one."""
     assert object_keys.public_url(None, KEY) is None
     assert key_in(f"https://cdn.example/files/{KEY}", None) is None
 
 
-def test_a_public_bucket_has_one() -> None:
+def test_public_bucket() -> None:
+    """An object of a public bucket has a public URL."""
     assert object_keys.public_url("https://cdn.example", KEY) == f"https://cdn.example/{KEY}"

@@ -1,4 +1,4 @@
-"""Plans of parts hold all of R2's rules, and what is stored is held against the plan."""
+"""Plans of parts, and the comparison of stored parts with them."""
 
 import re
 from random import Random
@@ -19,7 +19,7 @@ small_plans = st.builds(PartPlan, st.integers(1, 300), st.integers(10, 30))
 
 
 def stored(parts: PartPlan) -> list[Part]:
-    """All parts as they should be."""
+    """Return all parts of the plan as a store lists them."""
     return [Part(number, parts.size_of(number), f"{number:032x}") for number in parts.numbers()]
 
 
@@ -31,7 +31,8 @@ def stored(parts: PartPlan) -> list[Part]:
 @example(PARTS_MAX * PREFERRED_PART_SIZE + 1, PREFERRED_PART_SIZE)
 @example(OBJECT_MAX, PREFERRED_PART_SIZE)
 @example(5 * TIB, PART_MIN)
-def test_every_plan_keeps_all_rules(size: int, preferred: int) -> None:
+def test_plans_keep_all_limits(size: int, preferred: int) -> None:
+    """A plan keeps all limits of R2, and covers the object exactly."""
     parts = plan(size, preferred)
     last = parts.count
 
@@ -47,7 +48,8 @@ def test_every_plan_keeps_all_rules(size: int, preferred: int) -> None:
 
 
 @given(small_plans)
-def test_the_parts_follow_each_other_without_a_gap(parts: PartPlan) -> None:
+def test_parts_are_contiguous(parts: PartPlan) -> None:
+    """The parts cover each byte of the object once and in order."""
     covered = [
         byte
         for number in parts.numbers()
@@ -57,14 +59,16 @@ def test_the_parts_follow_each_other_without_a_gap(parts: PartPlan) -> None:
 
 
 @given(small_plans, st.randoms())
-def test_all_parts_in_any_order_are_complete(parts: PartPlan, random: Random) -> None:
+def test_complete_in_any_order(parts: PartPlan, random: Random) -> None:
+    """All planned parts are complete in any order."""
     shuffled = stored(parts)
     random.shuffle(shuffled)
     assert complete(parts, shuffled) == stored(parts)
 
 
 @given(small_plans, st.data())
-def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
+def test_missing_parts(parts: PartPlan, data: st.DataObject) -> None:
+    """Each missing part is a fault, and the detail lists the numbers."""
     missing = data.draw(st.sets(st.sampled_from(parts.numbers()), min_size=1))
     with pytest.raises(PartsMissingError) as refused:
         complete(parts, [part for part in stored(parts) if part.number not in missing])
@@ -77,8 +81,8 @@ def test_missing_parts_are_named(parts: PartPlan, data: st.DataObject) -> None:
 
 @settings(deadline=None)
 @given(small_plans, st.data())
-def test_parts_of_another_size_are_named_with_both_sizes(parts: PartPlan, data: st.DataObject) -> None:
-    """An unequal part among them is one of another size."""
+def test_wrong_sizes(parts: PartPlan, data: st.DataObject) -> None:
+    """Each part of a wrong size is a fault with both sizes."""
     wrong = data.draw(st.dictionaries(st.sampled_from(parts.numbers()), st.integers(0, 40), min_size=1))
     wrong = {number: size for number, size in wrong.items() if size != parts.size_of(number)}
     found = [Part(part.number, wrong.get(part.number, part.size), part.etag) for part in stored(parts)]
@@ -94,7 +98,8 @@ def test_parts_of_another_size_are_named_with_both_sizes(parts: PartPlan, data: 
 
 
 @given(small_plans, st.sets(st.integers(1, 50), min_size=1))
-def test_parts_beyond_the_plan_are_named(parts: PartPlan, beyond: set[int]) -> None:
+def test_extra_parts(parts: PartPlan, beyond: set[int]) -> None:
+    """Each part that is not in the plan is a fault."""
     extra = [Part(parts.count + number, 10, "f" * 32) for number in beyond]
     with pytest.raises(SizeMismatchError) as refused:
         complete(parts, [*stored(parts), *extra])
@@ -102,7 +107,8 @@ def test_parts_beyond_the_plan_are_named(parts: PartPlan, beyond: set[int]) -> N
     assert {fault.detail for fault in refused.value.faults} == {"is not a part of the upload"}
 
 
-def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
+def test_many_faults() -> None:
+    """A refusal has at most 100 faults, and its detail lists all numbers as runs."""
     parts = plan(OBJECT_MAX)
     with pytest.raises(PartsMissingError) as refused:
         complete(parts, [])
@@ -117,7 +123,8 @@ def test_a_refusal_names_a_hundred_parts_one_by_one_and_all_in_runs() -> None:
     assert unlike.value.detail == (f"These stored parts do not match the upload: 1-{parts.count}. Send them again.")
 
 
-def test_five_runs_are_listed_and_more_are_said_to_be() -> None:
+def test_long_lists_are_cut() -> None:
+    """A list of part numbers has at most five runs, and then ends with "and more"."""
     assert listed([]) == ""
     assert listed([1, 4, 5, 6, 7, 9]) == "1, 4-7, 9"
     assert listed(range(1, 11, 2)) == "1, 3, 5, 7, 9"
@@ -125,7 +132,8 @@ def test_five_runs_are_listed_and_more_are_said_to_be() -> None:
 
 
 @given(st.sets(st.integers(1, 60)))
-def test_listed_numbers_can_be_read_back(numbers: set[int]) -> None:
+def test_lists_round_trip(numbers: set[int]) -> None:
+    """The listed runs are exactly the given numbers, unless the list is cut."""
     text = listed(sorted(numbers))
     runs = [tuple(map(int, run.split("-"))) for run in re.findall(r"\d+(?:-\d+)?", text)]
     read = {number for first, *last in runs for number in range(first, (last or [first])[0] + 1)}
@@ -133,7 +141,8 @@ def test_listed_numbers_can_be_read_back(numbers: set[int]) -> None:
     assert len(runs) <= 20
 
 
-def test_of_a_part_that_a_store_lists_twice_the_last_that_fits_counts() -> None:
+def test_duplicate_parts() -> None:
+    """Of several stored parts with one number, the last that fits the plan is used."""
     parts = PartPlan(25, 10)
     right, older, wrong, unplanned = Part(2, 10, "b"), Part(2, 10, "a"), Part(2, 7, "c"), Part(9, 1, "d")
 

@@ -1,4 +1,4 @@
-"""JSON that has one meaning is read as everybody reads it; the rest is refused by its rule."""
+"""Strict JSON: valid documents are parsed, all others are refused with a rule."""
 
 import json
 import math
@@ -21,12 +21,14 @@ documents = st.recursive(
 
 
 @given(documents, st.booleans())
-def test_a_plain_document_is_read_as_it_was_written(document: Any, ascii_only: bool) -> None:
+def test_round_trip(document: Any, ascii_only: bool) -> None:
+    """A valid document is parsed to the values that were written."""
     assert parse(json.dumps(document, ensure_ascii=ascii_only).encode()) == document
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_it_fail_otherwise_than_by_a_rule(data: bytes) -> None:
+def test_any_bytes(data: bytes) -> None:
+    """Any bytes are parsed or refused with a rule."""
     try:
         document = parse(data)
     except ValueError as error:
@@ -54,40 +56,45 @@ def test_no_bytes_make_it_fail_otherwise_than_by_a_rule(data: bytes) -> None:
         (b"[" * (JSON_DEPTH_MAX + 1) + b"]" * (JSON_DEPTH_MAX + 1), "must not nest deeper than 16 levels"),
     ],
 )
-def test_what_has_no_one_meaning_is_refused_by_its_rule(data: bytes, rule: str) -> None:
+def test_invalid_documents(data: bytes, rule: str) -> None:
+    """An ambiguous or malformed document is refused with the broken rule."""
     with pytest.raises(ValueError, match=f"^{rule}$"):
         parse(data)
 
 
-def test_as_many_levels_as_are_allowed_and_any_number_of_brackets_in_strings_pass() -> None:
+def test_depth() -> None:
+    """The maximum depth is allowed, and brackets in strings do not count."""
     parse(b"[" * JSON_DEPTH_MAX + b"]" * JSON_DEPTH_MAX)
     parse(b"[{}, " + b"[" * (JSON_DEPTH_MAX - 1) + b"]" * JSON_DEPTH_MAX)
     assert parse(json.dumps("[{" * 100).encode()) == "[{" * 100
 
 
-def test_an_escaped_pair_of_surrogates_is_one_character() -> None:
+def test_surrogate_pairs() -> None:
+    """An escaped surrogate pair is one character."""
     assert parse(b'"\\ud83d\\ude00"') == "\U0001f600"
 
 
 @pytest.mark.parametrize("data", [b"[]", b'"{}"', b"1", b"null"])
-def test_what_is_no_object_is_refused_where_one_is_wanted(data: bytes) -> None:
+def test_parse_object_refuses_others(data: bytes) -> None:
+    """A document that is not an object is refused where an object is required."""
     with pytest.raises(ValueError, match="must be one JSON object"):
         parse_object(data)
 
 
-def test_an_object_is_given_where_one_is_wanted() -> None:
+def test_parse_object() -> None:
+    """An object is returned where an object is required."""
     assert parse_object(b'{"a": [1]}') == {"a": [1]}
 
 
-def test_a_refusal_carries_nothing_of_the_document() -> None:
-    """Not even as its context: a JWK may stand in it."""
+def test_errors_hold_no_content() -> None:
+    """An error has no context that contains the document, which may be a private JWK."""
     with pytest.raises(ValueError, match="must be") as refused:
         parse(b'{"d": "canary"')
     assert refused.value.__context__ is None
 
 
 class Note(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A closed document."""
+    """A closed Struct that omits its defaults."""
 
     text: str
     more: list["Note"] = []
@@ -100,7 +107,8 @@ NOTES = msgspec.json.Decoder(Note)
 @pytest.mark.parametrize(
     "data", [b'{"text":"a"}', b' {"number": 1,\n "text": "\xc3\xa9"} ', b'{"text":"","more":[{"text":"b"}]}']
 )
-def test_a_plain_document_is_decoded_as_it_is_parsed(data: bytes) -> None:
+def test_decode_plain(data: bytes) -> None:
+    """The fast decoder returns the same values as the strict parser."""
     assert decode_plain(data, NOTES) == msgspec.convert(parse(data), Note)
 
 
@@ -121,12 +129,13 @@ def test_a_plain_document_is_decoded_as_it_is_parsed(data: bytes) -> None:
         b"[" * 5000,
     ],
 )
-def test_what_may_have_another_meaning_is_left_to_the_strict_reader(data: bytes) -> None:
-    """A member twice, an escape, other bytes than UTF-8, another shape."""
+def test_decode_plain_returns_none(data: bytes) -> None:
+    """The fast decoder returns nothing for duplicate keys, escapes, other encodings and other shapes."""
     assert decode_plain(data, NOTES) is None
 
 
 @given(st.text('{}[]"textmornub:,1 \\\n', max_size=60))
-def test_a_plain_document_never_means_two_things(text: str) -> None:
+def test_decode_plain_agrees(text: str) -> None:
+    """What the fast decoder returns for any text equals the result of the strict parser."""
     document = decode_plain(text.encode(), NOTES)
     assert document is None or document == msgspec.convert(parse(text.encode()), Note)

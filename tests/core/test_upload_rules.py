@@ -1,4 +1,4 @@
-"""What may be uploaded, and how a refusal names the field and the rule."""
+"""The rules for uploads, and the faults of refused declarations."""
 
 import base64
 
@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from broker.core.download_rules import DownloadAccess, may_download
 from broker.core.limits import MIB, OBJECT_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPE_BY_NAME
-from broker.core.model import FileSpec, Principal
+from broker.core.model import FileSpec
 from broker.core.parts import PREFERRED_PART_SIZE
 from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept, digest
 from broker.errors import BrokerError, InvalidRequestError, TooLargeError, UnsupportedTypeError
@@ -19,7 +18,8 @@ POLICY = UploadPolicy(max_bytes=1000)
 GOOD = Declaration("a.mp3", "audio/mp3", 10)
 
 
-def test_a_good_declaration_becomes_canonical() -> None:
+def test_canonical_form() -> None:
+    """A valid declaration is returned in canonical form."""
     declared = Declaration("x/Song.mp3", " Audio/MP3 ", 10, "ab" * 32, base64.b64encode(b"m" * 16).decode())
     file = FileSpec("Song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 10, bytes.fromhex("ab" * 32), b"m" * 16)
     assert accept([declared], POLICY, batch=False) == [Accepted(file, None)]
@@ -42,9 +42,8 @@ LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
         (OBJECT_MAX, None, None, 524 * MIB),
     ],
 )
-def test_what_is_large_or_asks_for_it_comes_in_parts_and_what_has_a_checksum_in_one_put(
-    size: int, multipart: bool | None, sha256: str | None, part_size: int | None
-) -> None:
+def test_part_sizes(size: int, multipart: bool | None, sha256: str | None, part_size: int | None) -> None:
+    """A large file is uploaded in parts, a file with a checksum in one PUT."""
     (accepted,) = accept([replace(GOOD, size=size, multipart=multipart, sha256=sha256)], LARGE, batch=False)
     assert (accepted.parts and accepted.parts.part_size) == part_size
 
@@ -58,7 +57,8 @@ def test_what_is_large_or_asks_for_it_comes_in_parts_and_what_has_a_checksum_in_
         (replace(GOOD, size=PUT_MAX + 1, multipart=False), ["/multipart"]),
     ],
 )
-def test_what_no_store_can_do_is_refused(declared: Declaration, pointers: list[str]) -> None:
+def test_impossible_uploads(declared: Declaration, pointers: list[str]) -> None:
+    """Checksums of an upload in parts and a too large single PUT are refused."""
     with pytest.raises(InvalidRequestError) as refused:
         accept([declared], LARGE, batch=False)
     assert [fault.pointer for fault in refused.value.faults] == pointers
@@ -77,14 +77,16 @@ def test_what_no_store_can_do_is_refused(declared: Declaration, pointers: list[s
         (Declaration("a", "audio/mpeg", 1, md5="é" * 16), InvalidRequestError, "/md5"),
     ],
 )
-def test_a_broken_rule_is_named_with_its_field(declared: Declaration, error: type[BrokerError], pointer: str) -> None:
+def test_faulty_fields(declared: Declaration, error: type[BrokerError], pointer: str) -> None:
+    """A declaration with one invalid field is refused with the error and the pointer of the field."""
     with pytest.raises(error) as refused:
         accept([declared], POLICY, batch=False)
     assert [fault.pointer for fault in refused.value.faults] == [pointer]
     assert refused.value.detail.startswith(pointer[1:])
 
 
-def test_every_rule_is_said_in_words() -> None:
+def test_rule_texts() -> None:
+    """Each fault of a batch has the pointer of its file and the text of its rule."""
     bad = Declaration("a\n", "text/html", 0, "x")
     with pytest.raises(InvalidRequestError) as refused:
         accept([bad, replace(GOOD, size=1001), replace(GOOD, filename="..")], POLICY, batch=True)
@@ -98,7 +100,8 @@ def test_every_rule_is_said_in_words() -> None:
     ]
 
 
-def test_what_parts_cannot_do_is_said_in_words() -> None:
+def test_multipart_rule_texts() -> None:
+    """The faults of uploads in parts have the texts of their rules."""
     files = [replace(GOOD, multipart=True, sha256="00" * 32), replace(GOOD, size=PUT_MAX + 1, multipart=False)]
     with pytest.raises(InvalidRequestError) as refused:
         accept(files, LARGE, batch=True)
@@ -108,34 +111,39 @@ def test_what_parts_cannot_do_is_said_in_words() -> None:
     ]
 
 
-def test_all_broken_fields_are_named_at_once() -> None:
+def test_all_faults_at_once() -> None:
+    """All invalid fields of a declaration are faults of one error."""
     with pytest.raises(InvalidRequestError) as refused:
         accept([Declaration("", "text/html", 0, "x", "y")], POLICY, batch=False)
     pointers = {fault.pointer for fault in refused.value.faults}
     assert pointers == {"/filename", "/contentType", "/size", "/sha256", "/md5"}
 
 
-def test_one_bad_file_refuses_the_batch_and_names_its_index() -> None:
+def test_one_invalid_file() -> None:
+    """One invalid file refuses the batch with the index of the file."""
     with pytest.raises(UnsupportedTypeError) as refused:
         accept([GOOD, Declaration("b", "image/svg+xml", 1)], POLICY, batch=True)
     assert [fault.pointer for fault in refused.value.faults] == ["/files/1/contentType"]
 
 
 @given(st.binary(min_size=32, max_size=32))
-def test_a_checksum_may_be_in_hex_or_base64(data: bytes) -> None:
+def test_checksum_encodings(data: bytes) -> None:
+    """A checksum is decoded from hex in any case and from base64."""
     for text in (data.hex(), data.hex().upper(), base64.b64encode(data).decode()):
         assert digest(text, 32) == data
 
 
 @pytest.mark.parametrize("junk", ["!", "\n", " ", "\x00"])
-def test_a_checksum_with_anything_between_is_none(junk: str) -> None:
+def test_checksums_have_no_junk(junk: str) -> None:
+    """A checksum with another character inside is refused."""
     text = base64.b64encode(bytes(32)).decode()
     with pytest.raises(ValueError, match="must be 32 bytes"):
         digest(text[:9] + junk + text[9:], 32)
 
 
 @given(st.text(max_size=100))
-def test_any_other_checksum_is_refused_by_its_rule(text: str) -> None:
+def test_any_checksum(text: str) -> None:
+    """Any text is decoded to a checksum of the right length or refused with the rule."""
     try:
         data = digest(text, 32)
     except ValueError as error:
@@ -156,7 +164,8 @@ def test_any_other_checksum_is_refused_by_its_rule(text: str) -> None:
         st.none() | st.booleans(),
     )
 )
-def test_no_declaration_makes_the_policy_fail(declared: Declaration) -> None:
+def test_any_declaration(declared: Declaration) -> None:
+    """Any declaration is accepted within the limits or refused with faults."""
     try:
         (accepted,) = accept([declared], POLICY, batch=False)
     except BrokerError as error:
@@ -164,24 +173,3 @@ def test_no_declaration_makes_the_policy_fail(declared: Declaration) -> None:
         assert error.faults
     else:
         assert 1 <= accepted.file.size <= POLICY.max_bytes
-
-
-@pytest.mark.parametrize(
-    ("is_service", "access", "expected"),
-    [
-        (False, DownloadAccess.AUTHENTICATED, True),
-        (False, DownloadAccess.OWNER, None),
-        (False, DownloadAccess.SERVICE, False),
-        (True, DownloadAccess.OWNER, True),
-        (True, DownloadAccess.SERVICE, True),
-    ],
-)
-def test_who_may_download(is_service: bool, access: DownloadAccess, expected: bool | None) -> None:
-    assert may_download(Principal("u", is_service), access) is expected
-
-
-def test_a_user_acts_on_own_things_and_a_service_on_all() -> None:
-    assert Principal("u1").may_act_for("u1")
-    assert not Principal("u1").may_act_for("u10")
-    assert not Principal("u1").may_act_for(None)
-    assert Principal("backend", is_service=True).may_act_for(None)

@@ -1,4 +1,4 @@
-"""What a store says of an object, against what its client promised."""
+"""The comparison of a staged object with its declared file."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from broker.core.media import MEDIA_TYPE_BY_NAME
-from broker.core.model import FileSpec, ObjectHead, Principal, StoredObject, Upload
+from broker.core.model import FileSpec, ObjectHead, StoredObject
 from broker.core.verification import check
 from broker.errors import (
     BrokerError,
@@ -20,16 +20,17 @@ from broker.errors import (
 MD5 = bytes(range(16))
 FILE = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 100)
 STORED = StoredObject(100, "audio/mpeg", MD5.hex(), 0, {})
-HEAD = b"ID3\x04"
+FIRST_BYTES = b"ID3\x04"
 
 
 @pytest.mark.parametrize("file", [FILE, structs.replace(FILE, md5=MD5)])
-def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
-    assert check(file, ObjectHead(STORED, HEAD)) is STORED
+def test_matching_object(file: FileSpec) -> None:
+    """An object that matches its declaration is returned."""
+    assert check(file, ObjectHead(STORED, FIRST_BYTES)) is STORED
 
 
 @pytest.mark.parametrize(
-    ("file", "beginning", "error", "rule"),
+    ("file", "head", "error", "rule"),
     [
         (
             FILE,
@@ -39,25 +40,25 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
         ),
         (
             FILE,
-            ObjectHead(replace(STORED, size=99), HEAD),
+            ObjectHead(replace(STORED, size=99), FIRST_BYTES),
             SizeMismatchError,
             "The stored object must have 100 bytes, not 99.",
         ),
         (
             FILE,
-            ObjectHead(replace(STORED, size=101), HEAD),
+            ObjectHead(replace(STORED, size=101), FIRST_BYTES),
             SizeMismatchError,
             "The stored object must have 100 bytes, not 101.",
         ),
         (
             FILE,
-            ObjectHead(replace(STORED, content_type="text/html"), HEAD),
+            ObjectHead(replace(STORED, content_type="text/html"), FIRST_BYTES),
             TypeMismatchError,
             "The Content-Type of the stored object must be audio/mpeg, not text/html.",
         ),
         (
             structs.replace(FILE, md5=b"x" * 16),
-            ObjectHead(STORED, HEAD),
+            ObjectHead(STORED, FIRST_BYTES),
             ChecksumMismatchError,
             "The MD5 of the stored object must be the declared one.",
         ),
@@ -69,23 +70,13 @@ def test_what_was_promised_is_the_stored_object(file: FileSpec) -> None:
         ),
     ],
 )
-def test_what_differs_is_named(
+def test_differences(
     file: FileSpec,
-    beginning: ObjectHead | None,
+    head: ObjectHead | None,
     error: type[BrokerError],
     rule: str,
 ) -> None:
+    """Each difference between object and declaration has its own error and text."""
     with pytest.raises(error) as refused:
-        check(file, beginning)
+        check(file, head)
     assert refused.value.detail.startswith(rule)
-
-
-def test_an_upload_expires_at_its_instant() -> None:
-    upload = Upload("id", "user-1", FILE, expires_at=1000)
-    assert [upload.is_expired(now) for now in (999, 999.9, 1000, 1001)] == [False, False, True, True]
-
-
-def test_a_user_acts_for_itself_and_a_service_for_all() -> None:
-    owners = ("user-1", "user-2", None)
-    assert [Principal("user-1").may_act_for(owner) for owner in owners] == [True, False, False]
-    assert [Principal("user-1", is_service=True).may_act_for(owner) for owner in owners] == [True, True, True]

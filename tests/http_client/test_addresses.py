@@ -1,4 +1,4 @@
-"""Where the client connects to, and whom it believes to be there."""
+"""The address to which the client connects, and the certificate that it verifies."""
 
 import asyncio
 import socket
@@ -17,11 +17,12 @@ from tests.patience import PATIENCE, SLACK
 from tests.store.certificates import Authority
 from tests.store.wire import keeps, wire
 
-from .facing import GET, GOOD, facing, good
+from .clients import GET, GOOD, check_good, client_of
 
 
-async def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with facing(keeps(GOOD), connect_timeout=0.05) as (client, _):
+async def test_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting ends with an error after the timeout."""
+    async with client_of(keeps(GOOD), connect_timeout=0.05) as (client, _):
         began = time.monotonic()
 
         async def never(*_: object, **__: object) -> None:
@@ -33,8 +34,9 @@ async def test_a_connection_that_is_not_made_in_time_is_given_up(monkeypatch: py
         assert time.monotonic() - began < 0.05 + SLACK
 
 
-async def test_of_several_addresses_one_that_answers_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with facing(keeps(GOOD)) as (client, server):
+async def test_reachable_address_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several addresses, one that accepts the connection is used."""
+    async with client_of(keeps(GOOD)) as (client, server):
         there = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
         nobody = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))
 
@@ -42,11 +44,12 @@ async def test_of_several_addresses_one_that_answers_is_taken(monkeypatch: pytes
             return [nobody, there]
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
-        await good(client)
+        await check_good(client)
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example"])
-async def test_a_name_that_is_none_resolves_to_nothing(host: str) -> None:
+async def test_invalid_host_names(host: str) -> None:
+    """A host name that the idna codec rejects is an ``OSError``."""
     with pytest.raises(OSError):
         await Origin(f"http://{host}", connect_timeout=1).send(GET)
 
@@ -62,19 +65,22 @@ async def test_a_name_that_is_none_resolves_to_nothing(host: str) -> None:
         ("https://127.0.0.1/keys", "127.0.0.1", 443, "/keys"),
     ],
 )
-def test_a_url_says_where_and_how_the_host_is_called(url: str, host: str, port: int, path: str) -> None:
+def test_urls(url: str, host: str, port: int, path: str) -> None:
+    """The URL gives the Host field, the port and the path."""
     found = Origin(url, connect_timeout=1)
     assert (found._common_lines, found._port, found.path) == ([f"Host: {host}"], port, path)
     assert "[" not in found._host
 
 
 @pytest.mark.parametrize("url", ["", "ftp://a", "http://", "http://a b", "http://a/\r\nX: y", "http://u@a", "//a"])
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_invalid_urls(url: str) -> None:
+    """Other URLs than http and https are refused."""
     with pytest.raises(ValueError):
         Origin(url, connect_timeout=1)
 
 
-def test_certificates_and_names_are_checked_and_the_context_is_made_once() -> None:
+def test_tls_context() -> None:
+    """The TLS context verifies certificates and host names, and is created once."""
     context = default_tls_context()
     assert context is default_tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
@@ -82,9 +88,10 @@ def test_certificates_and_names_are_checked_and_the_context_is_made_once() -> No
 
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_a_certificate_for_another_name_is_none(
+def test_certificate_for_another_host(
     loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A certificate for another host is refused on both event loops."""
     authority = Authority(tmp_path)
     monkeypatch.setattr(origin, "default_tls_context", authority.trust)
 
@@ -96,8 +103,8 @@ def test_a_certificate_for_another_name_is_none(
                     with pytest.raises(ssl.SSLCertVerificationError):
                         await client.send(GET)
                 else:
-                    await good(client)
-                    await good(client)
+                    await check_good(client)
+                    await check_good(client)
                     assert server.connections == 1
                 await client.close()
             assert len(server.requests) == 2

@@ -1,4 +1,4 @@
-"""What is sent, and what is made of what comes, without a socket."""
+"""Encoding of requests and parsing of responses, without a socket."""
 
 import itertools
 import re
@@ -25,23 +25,24 @@ LIMIT = 100
 
 
 class UnfinishedError(Exception):
-    """More is to come."""
+    """The response is not complete."""
 
 
 def read(*pieces: bytes, method: str = "GET", closed: bool = False, limit: int = LIMIT) -> tuple[Response, bool]:
-    """The response in what came, and whether its connection may be used again."""
-    reading = ResponseParser(method, limit)
+    """Return the response in ``pieces``, and whether its connection may be reused."""
+    parser = ResponseParser(method, limit)
     for number, piece in enumerate(pieces):
-        if reading.feed(piece):
-            nothing_follows = not any(pieces[number + 1 :])
-            return reading.response, reading.is_reusable and nothing_follows
+        if parser.feed(piece):
+            is_last = not any(pieces[number + 1 :])
+            return parser.response, parser.is_reusable and is_last
     if closed:
-        reading.feed_eof()
-        return reading.response, reading.is_reusable
+        parser.feed_eof()
+        return parser.response, parser.is_reusable
     raise UnfinishedError
 
 
-def test_a_request_is_its_line_its_fields_and_its_body() -> None:
+def test_request_encoding() -> None:
+    """A request is encoded as its line, its fields and its body."""
     request = Request("POST", "/a?delete=", {"content-type": "application/xml"}, b"<x/>")
     assert request.encoded(COMMON) == (
         b"POST /a?delete= HTTP/1.1\r\nHost: store.example\r\nUser-Agent: test\r\n"
@@ -52,7 +53,8 @@ def test_a_request_is_its_line_its_fields_and_its_body() -> None:
 @pytest.mark.parametrize(
     ("method", "length"), [("GET", None), ("HEAD", None), ("DELETE", None), ("PUT", b"0"), ("POST", b"0")]
 )
-def test_only_methods_that_have_a_content_say_that_there_is_none(method: str, length: bytes | None) -> None:
+def test_content_length_zero(method: str, length: bytes | None) -> None:
+    """Only PUT and POST send a Content-Length of 0 without a body."""
     found = re.search(rb"Content-Length: (\d+)", Request(method, "/").encoded(COMMON))
     assert (found and found[1]) == length
 
@@ -60,7 +62,8 @@ def test_only_methods_that_have_a_content_say_that_there_is_none(method: str, le
 @pytest.mark.parametrize(
     "evil", ["a\r\nX: y", "a\nX: y", "a\rX: y", "a\r\n\r\nGET / HTTP/1.1", "a\0", "é", "a\r", "\n"]
 )
-def test_nothing_in_a_request_ends_a_line(evil: str) -> None:
+def test_request_injection(evil: str) -> None:
+    """A line break, NUL or non-ASCII character in any part of a request is refused."""
     for request in (
         Request("GET", f"/{evil}"),
         Request("GET", "/", {"x-a": evil}),
@@ -71,14 +74,16 @@ def test_nothing_in_a_request_ends_a_line(evil: str) -> None:
             request.encoded(COMMON)
 
 
-def test_a_target_has_no_space() -> None:
+def test_space_in_target() -> None:
+    """A space in the target is refused."""
     with pytest.raises(ValueError):
         Request("GET", "/a HTTP/1.1").encoded(COMMON)
 
 
-def test_fields_are_lower_case_trimmed_and_joined_and_bytes_survive() -> None:
-    said = OK + b'ETag:  "a" \t\r\nX-A: 1\r\nx-a: 2\r\nX-B: \xe9\r\nX-C:\r\nContent-Length: 0\r\n\r\n'
-    response, is_reusable = read(said)
+def test_response_fields() -> None:
+    """Field names are in lower case, values are trimmed and joined, and other bytes are kept."""
+    data = OK + b'ETag:  "a" \t\r\nX-A: 1\r\nx-a: 2\r\nX-B: \xe9\r\nX-C:\r\nContent-Length: 0\r\n\r\n'
+    response, is_reusable = read(data)
     assert response == (
         200,
         {"etag": '"a"', "x-a": "1, 2", "x-b": "\udce9", "x-c": "", "content-length": "0"},
@@ -105,24 +110,27 @@ WHOLE = {
     "junk behind chunks": (CHUNKED + b"3\r\nabc\r\n0\r\n\r\njunk", b"abc", False),
     "a body behind a 204": (b"HTTP/1.1 204 No Content\r\n\r\nabc", b"", False),
     "behind a close": (OK + b"Connection: close\r\nContent-Length: 3\r\n\r\nabcd", b"abc", False),
-}  # fmt: skip  # a case a line
+}  # fmt: skip  # one case per line
 
 
-@pytest.mark.parametrize(("said", "body", "is_reusable"), WHOLE.values(), ids=WHOLE.keys())
-def test_a_response_is_whole_when_its_framing_says_so(said: bytes, body: bytes, is_reusable: bool) -> None:
-    response, found = read(said)
+@pytest.mark.parametrize(("data", "body", "is_reusable"), WHOLE.values(), ids=WHOLE.keys())
+def test_complete_responses(data: bytes, body: bytes, is_reusable: bool) -> None:
+    """A response is complete by its framing, and more bytes make the connection unusable."""
+    response, found = read(data)
     assert (response.body, found) == (body, is_reusable)
     assert "trailer" not in response.fields
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 900\r\n", b"Transfer-Encoding: chunked\r\n", b""])
 @pytest.mark.parametrize("behind", [b"", b"x"])
-def test_the_response_to_a_head_ends_with_its_head(framing: bytes, behind: bytes) -> None:
+def test_response_to_head(framing: bytes, behind: bytes) -> None:
+    """The response to HEAD ends with its header fields."""
     response, is_reusable = read(OK + framing + b"\r\n" + behind, method="HEAD")
     assert (response.body, is_reusable) == (b"", not behind)
 
 
-def test_a_body_without_a_length_ends_with_the_connection() -> None:
+def test_body_without_length() -> None:
+    """A body without a length ends with the connection."""
     assert read(OK + b"\r\nab", b"c", closed=True) == ((200, {}, b"abc"), False)
     assert read(OK + b"\r\n", closed=True) == ((200, {}, b""), False)
     with pytest.raises(UnfinishedError):
@@ -144,15 +152,15 @@ CUT = {
 }
 
 
-@pytest.mark.parametrize("said", CUT.values(), ids=CUT.keys())
-def test_a_response_that_ends_too_early_is_none(said: bytes) -> None:
-    """The failure's text is the rule that was broken."""
+@pytest.mark.parametrize("data", CUT.values(), ids=CUT.keys())
+def test_cut_responses(data: bytes) -> None:
+    """A response that ends too early is an error."""
     with pytest.raises(ServerDisconnectedError) as failure:
-        read(said, closed=True)
+        read(data, closed=True)
     assert str(failure.value) == "the connection ended before the response was complete"
 
 
-SENSELESS = {
+MALFORMED = {
     "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "another protocol, no line yet": b"S",
     "a newer HTTP": b"HTTP/2.0 200 OK\r\n\r\n",
@@ -220,18 +228,19 @@ RULES = {
     "a head too large that goes on": TOO_LARGE,
     "interim ones for ever": TOO_LARGE,
 }
-"""The rule that a senseless response broke, where it is not that of a valid head."""
+"""The rule that each malformed response breaks, if it is not the rule of a valid head."""
 
 
-@pytest.mark.parametrize("name", SENSELESS)
-def test_what_makes_no_sense_is_not_a_response_and_the_rule_is_named(name: str) -> None:
-    """The text is fixed, so nothing that came is in it."""
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_responses(name: str) -> None:
+    """A malformed response is an error whose text is a fixed rule."""
     with pytest.raises(MalformedResponseError) as failure:
-        read(SENSELESS[name], closed=True)
+        read(MALFORMED[name], closed=True)
     assert str(failure.value) == RULES.get(name, "the response head is not valid HTTP/1.1")
 
 
-def test_as_many_fields_and_bytes_of_them_as_there_may_be_are_read() -> None:
+def test_largest_head() -> None:
+    """The maximum number and size of fields are accepted, and one byte more is not."""
     assert read(OK + b"A: b\r\n" * (RESPONSE_FIELDS_MAX - 1) + b"Content-Length: 0\r\n\r\n")[1]
     fill = RESPONSE_HEAD_MAX - len(OK + b"A: \r\nContent-Length: 0\r\n\r\n")
     assert read(OK + b"A: " + b"b" * fill + b"\r\nContent-Length: 0\r\n\r\n")[1]
@@ -240,12 +249,14 @@ def test_as_many_fields_and_bytes_of_them_as_there_may_be_are_read() -> None:
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nA: ", b"3;a="])
-def test_a_trailer_or_an_extension_of_a_chunk_does_not_go_on_for_ever(endless: bytes) -> None:
+def test_endless_chunk_framing(endless: bytes) -> None:
+    """An endless trailer or chunk extension is an error."""
     with pytest.raises(MalformedResponseError, match=r"^the chunk framing exceeds 16384 bytes without content$"):
         read(CHUNKED, endless, *[b"a" * 1024] * 17)
 
 
-def test_many_small_chunks_are_no_framing_too_large() -> None:
+def test_many_small_chunks() -> None:
+    """The limit for chunk framing starts again after each chunk."""
     pieces = [CHUNKED, *[b"1\r\na\r\n"] * RESPONSE_HEAD_MAX, b"0\r\n\r\n"]
     assert read(*pieces, limit=2 * RESPONSE_HEAD_MAX) == (
         (200, {"transfer-encoding": "chunked"}, b"a" * RESPONSE_HEAD_MAX),
@@ -254,32 +265,36 @@ def test_many_small_chunks_are_no_framing_too_large() -> None:
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n", b""])
-def test_a_body_over_the_limit_is_cut_and_what_is_left_of_it_not_waited_for(length: bytes) -> None:
-    for came in (LIMIT, LIMIT + 1, 900):
-        response, is_reusable = read(OK + length + b"\r\n" + b"a" * came)
+def test_body_over_the_limit(length: bytes) -> None:
+    """A body is cut at the limit without parser the rest, and the connection is not reused."""
+    for received in (LIMIT, LIMIT + 1, 900):
+        response, is_reusable = read(OK + length + b"\r\n" + b"a" * received)
         assert (response.body, is_reusable) == (b"a" * LIMIT, False)
 
 
-def test_a_body_that_came_whole_is_cut_and_leaves_the_connection_as_it_is() -> None:
+def test_complete_body_is_cut() -> None:
+    """A complete body is cut at the limit, and the connection is reused."""
     for size in (LIMIT, LIMIT + 1):
         response, is_reusable = read(OK + b"Content-Length: %d\r\n\r\n" % size + b"a" * size)
         assert (response.body, is_reusable) == (b"a" * LIMIT, True)
 
 
-def test_a_body_that_makes_no_sense_after_the_limit_is_cut() -> None:
+def test_malformed_rest_after_limit() -> None:
+    """Malformed bytes after the limit are ignored, and the connection is not reused."""
     response, is_reusable = read(CHUNKED + b"64\r\n" + b"a" * LIMIT + b"junk")
     assert (response.body, is_reusable) == (b"a" * LIMIT, False)
 
 
-def test_of_an_error_more_is_read() -> None:
+def test_error_body_limit() -> None:
+    """Error responses have their own limit for the body."""
     size = ERROR_BODY_MAX + 1
     for status, kept in ((400, ERROR_BODY_MAX), (503, ERROR_BODY_MAX), (399, LIMIT)):
-        said = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n" % (status, size) + b"a" * size
-        assert len(read(said)[0].body) == kept
+        data = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n" % (status, size) + b"a" * size
+        assert len(read(data)[0].body) == kept
 
 
 def outcome(pieces: Sequence[bytes], method: str) -> object:
-    """What is read of them before the connection is closed in order."""
+    """Return the response or the error of ``pieces``, followed by the end of the stream."""
     try:
         return read(*pieces, method=method, closed=True)[0]
     except HttpError as error:
@@ -292,8 +307,8 @@ BODIES = [b"abc", b"a" * 150, b"3\r\nabc\r\n", b"96\r\n" + b"a" * 150 + b"\r\n",
 PARTS = [*HEADS, *FIELDS, *BODIES, b"\r\n", b"\n", b" ", b"\0"]
 
 STREAMS = st.one_of(
-    st.sampled_from([said for said, _, _ in WHOLE.values()]),
-    st.sampled_from([said for said in SENSELESS.values() if len(said) < RESPONSE_HEAD_MAX]),
+    st.sampled_from([data for data, _, _ in WHOLE.values()]),
+    st.sampled_from([data for data in MALFORMED.values() if len(data) < RESPONSE_HEAD_MAX]),
     st.lists(st.sampled_from(PARTS), max_size=12).map(b"".join),
     st.lists(st.sampled_from(PARTS), max_size=8).map(lambda parts: OK + b"".join(parts)),
     st.binary(max_size=60).map(lambda data: OK + data),
@@ -304,7 +319,8 @@ STREAMS = st.one_of(
 
 @given(STREAMS, st.sampled_from(["GET", "HEAD"]), st.lists(st.integers(0, 400), max_size=6))
 @example(CHUNKED + b"64\r\n" + b"a" * LIMIT + b"junk", "GET", [LIMIT + len(CHUNKED) + 4])
-def test_however_a_stream_is_split_it_reads_the_same(stream: bytes, method: str, cuts: list[int]) -> None:
+def test_split_streams(stream: bytes, method: str, cuts: list[int]) -> None:
+    """A stream has the same result however it is split."""
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     pieces = [stream[start:end] for start, end in itertools.pairwise(edges)]
     at_once = outcome([stream], method)

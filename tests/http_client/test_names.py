@@ -1,4 +1,4 @@
-"""Looking up the addresses of a host: shared, kept, and no part of the time to connect."""
+"""The lookup of a host's addresses, and their cache."""
 
 import asyncio
 import socket
@@ -12,23 +12,23 @@ from broker.http_client import addresses
 from broker.http_client.addresses import Addresses
 from tests.store.wire import keeps
 
-from .facing import GOOD, facing, good
+from .clients import GOOD, check_good, client_of
 
 ADDRESS: AddrInfoType = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
 OTHER: AddrInfoType = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", 80))
 
 
 class NameServer:
-    """Answers look-ups in turn, each when the test lets it; a failure stands in the list as an exception."""
+    """A name server that returns or raises its ``outcomes`` in turn, while ``may_answer`` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *outcomes: list[AddrInfoType] | Exception) -> None:
         self.outcomes = [*outcomes]
         self.lookups = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self._look_up)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self._resolve)
 
-    async def _look_up(self, *_: Any, **__: Any) -> Sequence[AddrInfoType]:
+    async def _resolve(self, *_: Any, **__: Any) -> Sequence[AddrInfoType]:
         self.lookups += 1
         await self.may_answer.wait()
         outcome = self.outcomes.pop(0)
@@ -37,8 +37,8 @@ class NameServer:
         return outcome
 
 
-async def test_connections_that_wait_share_one_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And those that come afterwards use its answer."""
+async def test_callers_share_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting callers share one lookup, and later ones use its addresses."""
     server = NameServer(monkeypatch, [ADDRESS])
     server.may_answer.clear()
     found = Addresses("store.example", 80)
@@ -50,8 +50,8 @@ async def test_connections_that_wait_share_one_look_up(monkeypatch: pytest.Monke
     assert server.lookups == 1
 
 
-async def test_an_old_answer_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that has moved is found."""
+async def test_old_addresses_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses are looked up again when they are too old, so that a moved store is found."""
     server = NameServer(monkeypatch, [ADDRESS], [OTHER])
     monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 0.0)
     found = Addresses("store.example", 80)
@@ -59,8 +59,8 @@ async def test_an_old_answer_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None
     assert server.lookups == 2
 
 
-async def test_the_last_answer_is_kept_when_a_look_up_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is used for a while, without another look-up for each connection."""
+async def test_failed_lookup_keeps_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed lookup the old addresses are used for another period."""
     server = NameServer(monkeypatch, [ADDRESS], socket.gaierror())
     monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 0.0)
     found = Addresses("store.example", 80)
@@ -70,8 +70,8 @@ async def test_the_last_answer_is_kept_when_a_look_up_fails(monkeypatch: pytest.
     assert server.lookups == 2
 
 
-async def test_the_last_answer_is_used_when_a_look_up_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look-up goes on, and its answer is used when it comes."""
+async def test_late_lookup_keeps_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a lookup is late the old addresses are used, and its addresses once it ends."""
     server = NameServer(monkeypatch, [ADDRESS], [OTHER])
     monkeypatch.setattr(addresses, "ADDRESS_LIFETIME", 0.0)
     monkeypatch.setattr(addresses, "LOOKUP_WAIT", 0.01)
@@ -85,8 +85,8 @@ async def test_the_last_answer_is_used_when_a_look_up_is_late(monkeypatch: pytes
     assert await found.get() == [OTHER]
 
 
-async def test_a_first_look_up_that_fails_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next connection tries again."""
+async def test_first_lookup_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed first lookup is an error, and the next caller starts another one."""
     NameServer(monkeypatch, socket.gaierror(), [ADDRESS])
     found = Addresses("store.example", 80)
     with pytest.raises(socket.gaierror):
@@ -94,8 +94,8 @@ async def test_a_first_look_up_that_fails_is_a_failure(monkeypatch: pytest.Monke
     assert await found.get() == [ADDRESS]
 
 
-async def test_a_caller_that_gives_up_leaves_the_look_up_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is one task for all of them."""
+async def test_cancelled_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancelled caller does not cancel the lookup for the others."""
     server = NameServer(monkeypatch, [ADDRESS])
     server.may_answer.clear()
     found = Addresses("store.example", 80)
@@ -107,8 +107,8 @@ async def test_a_caller_that_gives_up_leaves_the_look_up_to_the_others(monkeypat
     assert server.lookups == 1
 
 
-async def test_a_slow_look_up_takes_nothing_of_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server may be slower than a connection may be."""
+async def test_slow_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connect timeout does not include the lookup."""
     loop = asyncio.get_running_loop()
     get = loop.getaddrinfo
 
@@ -116,6 +116,6 @@ async def test_a_slow_look_up_takes_nothing_of_the_time_to_connect(monkeypatch: 
         await asyncio.sleep(1.5)
         return await get(*arguments, **options)
 
-    async with facing(keeps(GOOD), connect_timeout=1.0) as (client, _):
+    async with client_of(keeps(GOOD), connect_timeout=1.0) as (client, _):
         monkeypatch.setattr(loop, "getaddrinfo", slowly)
-        await good(client)
+        await check_good(client)

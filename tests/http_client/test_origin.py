@@ -1,4 +1,4 @@
-"""The client over real sockets: which connection carries what, and what a failure leaves behind."""
+"""The client over real sockets: reuse of connections, failures and cancellation."""
 
 import asyncio
 import logging
@@ -19,83 +19,92 @@ from broker.http_client.origin import Origin
 from tests.patience import PATIENCE
 from tests.store.wire import Act, Wire, answer, drips, endless, keeps, resets, says, silence
 
-from .facing import GET, GOOD, facing, good
+from .clients import GET, GOOD, check_good, client_of
 
-OTHER = answer(200, body=b"another's")
+OTHER = answer(200, body=b"other")
 
 
 async def settled(server: Wire, connections: int) -> None:
-    """Once so many connections are open at the server."""
+    """Wait until the server has this number of open connections."""
     async with asyncio.timeout(PATIENCE):
-        while server.open != connections:  # noqa: ASYNC110  # the server is a counter and no more
+        while server.open != connections:  # noqa: ASYNC110  # the server has a counter only
             await asyncio.sleep(0.005)
 
 
-async def a_connection_is_used_again() -> None:
-    async with facing(keeps(GOOD)) as (client, server):
+async def reuse() -> None:
+    """Sequential requests use one connection."""
+    async with client_of(keeps(GOOD)) as (client, server):
         for _ in range(5):
             assert await client.send(GET) == Response(200, {"content-length": "4", "a": "b"}, b"good")
         assert server.connections == 1
         assert server.requests[0] == f"GET /a HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUser-Agent: me\r\n\r\n"
 
 
-async def requests_at_once_have_connections_of_their_own_and_the_last_is_used_first() -> None:
-    async with facing(keeps(GOOD)) as (client, server):
-        await asyncio.gather(*(good(client) for _ in range(4)))
+async def concurrent_requests() -> None:
+    """Concurrent requests have their own connections, and the last one is reused first."""
+    async with client_of(keeps(GOOD)) as (client, server):
+        await asyncio.gather(*(check_good(client) for _ in range(4)))
         assert (server.connections, len(client._idle)) == (4, 4)
         last = client._idle[-1]
-        await good(client)
+        await check_good(client)
         assert client._idle[-1] is last
         assert server.connections == 4
 
 
-async def a_connection_that_ended_while_idle_is_not_used() -> None:
+async def closed_while_idle() -> None:
+    """A connection that the server closed while idle is not used."""
+
     async def soon(request: str, writer: asyncio.StreamWriter) -> None:
         await keeps(GOOD)(request, writer)
         asyncio.get_running_loop().call_later(0.01, writer.close)
 
-    async with facing(soon, keeps(GOOD)) as (client, server):
-        await good(client)
+    async with client_of(soon, keeps(GOOD)) as (client, server):
+        await check_good(client)
         await settled(server, 0)
-        await asyncio.sleep(0.01)  # our side hears of it, too
-        await good(client)
+        await asyncio.sleep(0.01)  # until the client has received the end
+        await check_good(client)
         assert (server.connections, len(server.requests)) == (2, 2)
 
 
-async def what_comes_while_nobody_asks_ends_the_connection_and_answers_nobody() -> None:
+async def bytes_while_idle() -> None:
+    """Bytes on an idle connection end it and are never a response."""
+
     async def twice(request: str, writer: asyncio.StreamWriter) -> None:
         await keeps(GOOD)(request, writer)
         asyncio.get_running_loop().call_later(0.01, writer.write, OTHER)
 
-    async with facing(twice, keeps(GOOD)) as (client, server):
-        await good(client)
+    async with client_of(twice, keeps(GOOD)) as (client, server):
+        await check_good(client)
         await settled(server, 0)
-        await good(client)
+        await check_good(client)
         assert server.connections == 2
 
 
 @pytest.mark.parametrize("behind", [OTHER, b"HTTP/1.1 200", b"junk", b"\r\n"])
-async def test_what_follows_on_a_response_answers_nobody(behind: bytes) -> None:
-    async with facing(keeps(GOOD + behind), keeps(GOOD)) as (client, server):
+async def test_bytes_after_a_response(behind: bytes) -> None:
+    """Bytes after a response end the connection and are never a response."""
+    async with client_of(keeps(GOOD + behind), keeps(GOOD)) as (client, server):
         for _ in range(3):
-            await good(client)
+            await check_good(client)
         assert server.connections == 2
 
 
-async def test_what_comes_between_a_response_and_its_caller_ends_the_connection() -> None:
-    async with facing(silence, keeps(GOOD)) as (client, server):
+async def test_bytes_before_the_caller_resumes() -> None:
+    """Bytes that arrive before the caller resumes end the connection."""
+    async with client_of(silence, keeps(GOOD)) as (client, server):
         asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         (connection,) = client._open
         connection.data_received(GOOD)
         connection.data_received(OTHER)
         assert (await asked).body == b"good"
-        await good(client)
+        await check_good(client)
         assert server.connections == 2
 
 
-async def test_an_end_between_a_response_and_its_caller_changes_nothing() -> None:
-    async with facing(silence) as (client, server):
+async def test_eof_before_the_caller_resumes() -> None:
+    """The end of the stream before the caller resumes does not change the response."""
+    async with client_of(silence) as (client, server):
         asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         (connection,) = client._open
@@ -104,20 +113,22 @@ async def test_an_end_between_a_response_and_its_caller_changes_nothing() -> Non
         assert (await asked).body == b"good"
 
 
-async def a_caller_that_goes_away_takes_its_connection_along() -> None:
-    async with facing(silence, drips(GOOD, 0.01), keeps(GOOD)) as (client, server):
+async def cancelled_callers() -> None:
+    """A cancelled request ends its connection."""
+    async with client_of(silence, drips(GOOD, 0.01), keeps(GOOD)) as (client, server):
         for _ in range(2):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await client.send(GET)
-            await asyncio.sleep(0.01)  # the connection is lost in a turn of its own
+            await asyncio.sleep(0.01)  # connection_lost runs in a later iteration of the loop
             assert client._open == set()
-        await good(client)
+        await check_good(client)
         assert (server.connections, client._idle) == (3, [*client._open])
 
 
-async def test_a_caller_that_goes_away_once_the_response_is_there_takes_its_connection_along() -> None:
-    async with facing(silence, keeps(GOOD)) as (client, server):
+async def test_cancelled_after_the_response() -> None:
+    """A caller that is cancelled after the response arrived ends its connection."""
+    async with client_of(silence, keeps(GOOD)) as (client, server):
         asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
         (connection,) = client._open
@@ -126,7 +137,7 @@ async def test_a_caller_that_goes_away_once_the_response_is_there_takes_its_conn
         with pytest.raises(asyncio.CancelledError):
             await asked
         assert not connection.is_open
-        await good(client)
+        await check_good(client)
 
 
 FAILURES: dict[str, tuple[Act, type[Exception]]] = {
@@ -141,66 +152,74 @@ FAILURES: dict[str, tuple[Act, type[Exception]]] = {
 }
 
 
-async def failures_are_named_and_leave_no_connection() -> None:
+async def failures() -> None:
+    """Each failure has its own error and leaves no idle connection."""
     for act, kind in FAILURES.values():
-        async with facing(act, keeps(GOOD)) as (client, server):
+        async with client_of(act, keeps(GOOD)) as (client, server):
             with pytest.raises((HttpError, OSError)) as caught:
                 await client.send(GET)
             assert caught.type is kind
             assert len(server.requests) == 1
             assert not client._idle
-            await good(client)
+            await check_good(client)
 
 
-async def a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice() -> None:
+async def lost_idle_connection() -> None:
+    """A lost idle connection has its own error, and the request is not retried."""
     for ends in (resets(), says(b""), says(GOOD[:20])):
-        async with facing(keeps(GOOD), ends, keeps(GOOD)) as (client, server):
-            await good(client)
+        async with client_of(keeps(GOOD), ends, keeps(GOOD)) as (client, server):
+            await check_good(client)
             with pytest.raises(KeptConnectionLostError):
                 await client.send(GET)
             assert len(server.requests) == 2
-            await good(client)
+            await check_good(client)
 
 
-async def a_kept_connection_that_leads_nowhere_costs_one_request() -> None:
-    async with facing(keeps(GOOD)) as (client, server):
-        await asyncio.gather(*(good(client) for _ in range(4)))
+async def timeout_on_idle_connection() -> None:
+    """A timeout on an idle connection closes all idle connections."""
+    async with client_of(keeps(GOOD)) as (client, server):
+        await asyncio.gather(*(check_good(client) for _ in range(4)))
         server.acts = (silence,)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await client.send(GET)
         server.acts = (keeps(GOOD),)
-        await good(client)
+        await check_good(client)
         assert (server.connections, len(client._idle)) == (5, 1)
 
 
-async def a_fresh_connection_takes_the_place_of_a_kept_one() -> None:
-    async with facing(keeps(GOOD)) as (client, server):
+async def fresh_connection() -> None:
+    """A fresh connection replaces an idle one."""
+    async with client_of(keeps(GOOD)) as (client, server):
         for _ in range(5):
             assert (await client.send(GET, is_fresh=True)).body == b"good"
         assert server.connections == 5
         await settled(server, 1)
 
 
-async def a_body_without_a_length_ends_with_its_connection() -> None:
-    async with facing(says(b"HTTP/1.1 200 OK\r\n\r\ngood"), keeps(GOOD)) as (client, server):
-        await good(client)
-        await good(client)
+async def body_without_length() -> None:
+    """A body without a length ends with its connection."""
+    async with client_of(says(b"HTTP/1.1 200 OK\r\n\r\ngood"), keeps(GOOD)) as (client, server):
+        await check_good(client)
+        await check_good(client)
         assert server.connections == 2
 
 
-async def a_body_that_goes_on_is_cut_and_its_connection_ended() -> None:
-    async with facing(endless(b"HTTP/1.1 200 OK\r\n\r\n", b"good" * 4096), keeps(GOOD)) as (client, server):
+async def endless_body() -> None:
+    """An endless body is cut at the limit, and its connection ends."""
+    async with client_of(endless(b"HTTP/1.1 200 OK\r\n\r\n", b"good" * 4096), keeps(GOOD)) as (client, server):
         assert (await client.send(GET._replace(limit=6))).body == b"goodgo"
         await settled(server, 0)
-        await good(client)
+        await check_good(client)
 
 
-async def an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_ended() -> None:
+async def early_response() -> None:
+    """A response before the end of the request body is returned, and its connection ends."""
+
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(413))
-        await asyncio.sleep(0.1)  # the answer is read before the reset can overtake it
+        await asyncio.sleep(0.1)  # the client reads the response before the reset
         writer.transport.abort()
 
     server = await asyncio.start_server(early, "127.0.0.1", 0)
@@ -209,44 +228,47 @@ async def an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_
     assert (response.status, client._idle) == (413, [])
     await client.close()
     server.close()
-    await asyncio.sleep(0.2)  # its handler ends within the test
+    await asyncio.sleep(0.2)  # until its handler has ended
 
 
-async def closing_ends_what_is_under_way_and_a_body_without_length_is_not_whole_by_that() -> None:
-    async with facing(keeps(b"HTTP/1.1 200 OK\r\n\r\ngoo"), keeps(GOOD)) as (client, server):
+async def close() -> None:
+    """Closing the client ends requests in flight, and does not complete a body without a length."""
+    async with client_of(keeps(b"HTTP/1.1 200 OK\r\n\r\ngoo"), keeps(GOOD)) as (client, server):
         asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
-        await asyncio.sleep(0.05)  # the piece of the answer is here
+        await asyncio.sleep(0.05)  # until the client has read the first bytes
         await client.close()
         with pytest.raises(ServerDisconnectedError):
             await asked
-        await good(client)
+        await check_good(client)
 
 
 SCENARIOS: list[Callable[[], Awaitable[None]]] = [
-    a_connection_is_used_again,
-    requests_at_once_have_connections_of_their_own_and_the_last_is_used_first,
-    a_connection_that_ended_while_idle_is_not_used,
-    what_comes_while_nobody_asks_ends_the_connection_and_answers_nobody,
-    a_caller_that_goes_away_takes_its_connection_along,
-    failures_are_named_and_leave_no_connection,
-    a_kept_connection_that_is_lost_is_told_apart_and_nothing_is_sent_twice,
-    a_kept_connection_that_leads_nowhere_costs_one_request,
-    a_fresh_connection_takes_the_place_of_a_kept_one,
-    a_body_without_a_length_ends_with_its_connection,
-    a_body_that_goes_on_is_cut_and_its_connection_ended,
-    an_answer_that_does_not_wait_for_the_body_is_taken_and_its_connection_ended,
-    closing_ends_what_is_under_way_and_a_body_without_length_is_not_whole_by_that,
+    reuse,
+    concurrent_requests,
+    closed_while_idle,
+    bytes_while_idle,
+    cancelled_callers,
+    failures,
+    lost_idle_connection,
+    timeout_on_idle_connection,
+    fresh_connection,
+    body_without_length,
+    endless_body,
+    early_response,
+    close,
 ]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_on_every_loop(
+def test_scenarios(
     scenario: Callable[[], Awaitable[None]],
     loop: Callable[[], asyncio.AbstractEventLoop],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Each scenario passes on asyncio and uvloop without a warning in the log."""
+
     async def run() -> None:
         await scenario()
 
@@ -255,17 +277,18 @@ def test_on_every_loop(
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
-async def test_what_is_idle_for_long_is_closed_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was idle for too long is closed and not reused."""
     monkeypatch.setattr(origin, "IDLE_TIMEOUT", 1.0)
-    async with facing(keeps(GOOD)) as (client, server):
-        await asyncio.gather(good(client), good(client))
-        await asyncio.sleep(0.6)  # more than half of what is kept, and less than all
-        await good(client)
+    async with client_of(keeps(GOOD)) as (client, server):
+        await asyncio.gather(check_good(client), check_good(client))
+        await asyncio.sleep(0.6)  # more than half of the idle timeout, and less than all of it
+        await check_good(client)
         await settled(server, 1)
         assert len(client._idle) == 1
         await settled(server, 0)
         assert (client._idle, client._idle_timer) == ([], None)
-        await good(client)
+        await check_good(client)
         client._idle[0].idle_since -= 2
-        await good(client)
+        await check_good(client)
         assert server.connections == 4

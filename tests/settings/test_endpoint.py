@@ -1,4 +1,4 @@
-"""Which URLs can sign for a store, where a public bucket is, which pages may call."""
+"""Rules for the store's endpoint, the public URL and web origins."""
 
 import pytest
 from hypothesis import given
@@ -11,13 +11,15 @@ from broker.settings import SettingsError, parse
 from .test_settings import ACCOUNT, GOOD, faults, place, warnings
 
 
-def test_the_endpoint_follows_from_the_account() -> None:
+def test_account_id() -> None:
+    """The endpoint follows from the account ID."""
     assert place(parse(GOOD)).endpoint == f"https://{ACCOUNT}.r2.cloudflarestorage.com"
     assert parse(GOOD).warnings == ()
 
 
 @pytest.mark.parametrize("jurisdiction", ["eu", "fedramp", "us"])
-def test_a_jurisdiction_has_an_endpoint_of_its_own(jurisdiction: str) -> None:
+def test_jurisdictions(jurisdiction: str) -> None:
+    """Each jurisdiction has its own endpoint."""
     found = place(parse({**GOOD, "R2_JURISDICTION": jurisdiction}))
     assert found.endpoint == f"https://{ACCOUNT}.{jurisdiction}.r2.cloudflarestorage.com"
 
@@ -53,13 +55,15 @@ def test_a_jurisdiction_has_an_endpoint_of_its_own(jurisdiction: str) -> None:
         ("https://-", "http or https"),
     ],
 )
-def test_an_endpoint_that_cannot_sign_is_refused_with_the_right_one(endpoint: str, rule: str) -> None:
+def test_invalid_endpoints(endpoint: str, rule: str) -> None:
+    """An endpoint that presigned URLs cannot use is a fault with the rule."""
     (fault,) = faults(R2_ENDPOINT=endpoint)
     assert fault.startswith("R2_ENDPOINT ")
     assert rule in fault
 
 
-def test_the_right_endpoint_is_named_as_far_as_it_is_known() -> None:
+def test_remedy_without_account_id() -> None:
+    """Without an account ID the fault names the form of the right endpoint."""
     unknown = {**GOOD, "R2_ACCOUNT_ID": "", "R2_JURISDICTION": "eu", "R2_ENDPOINT": "https://pub.r2.dev"}
     with pytest.raises(SettingsError, match=r"use https://<account-id>\.eu\.r2\.cloudflarestorage\.com"):
         parse(unknown)
@@ -75,24 +79,27 @@ def test_the_right_endpoint_is_named_as_far_as_it_is_known() -> None:
         ("http://[::1]:9000/", "http://[::1]:9000"),
     ],
 )
-def test_an_endpoint_is_kept_as_clients_send_it(given_as: str, sent_as: str) -> None:
-    """A signature covers the Host header: no capitals, no port that is the scheme's own."""
+def test_normalized_endpoint(given_as: str, sent_as: str) -> None:
+    """The endpoint is normalized like the Host field that clients send, because a signature covers it."""
     assert place(parse({**GOOD, "R2_ENDPOINT": given_as})).endpoint == sent_as
     assert warnings(R2_ENDPOINT=given_as) == []
 
 
-def test_an_endpoint_wins_over_the_account() -> None:
+def test_endpoint_overrides_account_id() -> None:
+    """A configured endpoint is used in place of the account ID."""
     other = "https://fedcba9876543210fedcba9876543210.r2.cloudflarestorage.com"
     assert place(parse({**GOOD, "R2_ENDPOINT": other})).endpoint == other
     assert place(parse({**GOOD, "R2_ENDPOINT": other, "R2_ACCOUNT_ID": ""})).endpoint == other
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8333", "http://localhost:9", "http://[::1]:9", "https://[::1]"])
-def test_a_store_on_this_machine_needs_no_warning(endpoint: str) -> None:
+def test_loopback_endpoints(endpoint: str) -> None:
+    """An endpoint on this machine causes no warning."""
     assert warnings(R2_ENDPOINT=endpoint) == []
 
 
-def test_what_may_be_a_custom_domain_and_what_is_plain_http_is_said() -> None:
+def test_doubtful_endpoints() -> None:
+    """A possible custom domain and plain http are warnings."""
     assert ["custom domain" in line for line in warnings(R2_ENDPOINT="https://media.example.com")] == [True]
     assert ["unencrypted" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True, False]
 
@@ -101,18 +108,21 @@ def test_what_may_be_a_custom_domain_and_what_is_plain_http_is_said() -> None:
 @pytest.mark.parametrize(
     "url", ["cdn.example", "https://a b", "https://u@cdn.example", "https://cdn.example?x", "ws://x"]
 )
-def test_every_url_of_the_settings_is_held_to_the_same_rules(name: str, url: str) -> None:
+def test_rules_for_all_urls(name: str, url: str) -> None:
+    """All URLs of the settings have the same rules."""
     (fault,) = faults(**{name: url, "R2_STAGING_BUCKET_NAME": "inbox"})
     assert fault.startswith(f"{name} must ")
 
 
-def test_a_public_url_may_have_a_path() -> None:
+def test_public_url_with_path() -> None:
+    """A public URL may have a path."""
     found = parse({**GOOD, "R2_PUBLIC_URL": "https://CDN.example:443/Files/", "R2_STAGING_BUCKET_NAME": "inbox"})
     assert place(found).public_url == "https://cdn.example/Files"
     assert found.warnings == ()
 
 
-def test_web_origins_are_listed_as_browsers_send_them() -> None:
+def test_web_origins() -> None:
+    """Web origins are normalized like the Origin field of browsers; other values are faults."""
     found = parse({**GOOD, "BROKER_CORS_ORIGINS": "https://App.example:8443, https://app.example:443, *,"})
     assert found.cors_origins == ("https://app.example:8443", "https://app.example", "*")
     assert faults(BROKER_CORS_ORIGINS="https://ok.example, https://no.example/, null") == [
@@ -125,7 +135,8 @@ hosts = st.from_regex(r"[a-z0-9._-]{1,20}(:[0-9]{0,6})?|\[[0-9a-f:.]{0,12}\](:[0
 
 
 @given(hosts | st.text(max_size=30))
-def test_an_endpoint_that_is_taken_is_one_that_can_sign(host: str) -> None:
+def test_accepted_endpoints_can_sign(host: str) -> None:
+    """Every accepted endpoint is accepted by the presigner and does not change when parsed again."""
     try:
         endpoint = place(parse({**GOOD, "R2_ENDPOINT": f"https://{host}"})).endpoint
     except SettingsError:

@@ -1,4 +1,4 @@
-"""Where metrics can be scraped: ports and addresses that are some, and what is said of others."""
+"""The address and ports of the metrics endpoint."""
 
 import pytest
 
@@ -17,11 +17,13 @@ from .test_settings import GOOD, faults
         ("[::1]:1-2", "::1", 1, 2),
     ],
 )
-def test_a_port_or_a_range_of_them_may_have_an_address(text: str, host: str, first: int, last: int) -> None:
+def test_ports_and_addresses(text: str, host: str, first: int, last: int) -> None:
+    """A port or a range of ports may have an address."""
     assert parse({**GOOD, "BROKER_METRICS_PORT": text}).metrics == MetricsSettings(host, range(first, last + 1))
 
 
-def test_without_a_port_nothing_is_measured() -> None:
+def test_no_port() -> None:
+    """Without a port there are no metrics."""
     assert parse(GOOD).metrics is None
 
 
@@ -46,6 +48,7 @@ def test_without_a_port_nothing_is_measured() -> None:
         "http://127.0.0.1:9100",
     ],
 )
-def test_what_is_no_port_is_a_fault_with_the_rule(text: str) -> None:
+def test_invalid_ports(text: str) -> None:
+    """An invalid address, port or range is a fault with the rule."""
     (fault,) = faults(BROKER_METRICS_PORT=text)
     assert fault.startswith("BROKER_METRICS_PORT must be a port such as 9100, or a range")

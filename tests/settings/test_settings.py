@@ -1,4 +1,4 @@
-"""The environment as settings: all faults at once, no value printed, what is missing or likely wrong said."""
+"""Settings from environment variables: values, faults and warnings."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -27,13 +27,13 @@ GOOD = {**STORE, "JWT_SECRET": SECRET, "BROKER_SECRET": "the broker's own secret
 
 
 class Recording(Mapping[str, str]):
-    """An empty environment that remembers what it was asked for."""
+    """An empty environment that records the names that are read."""
 
     def __init__(self) -> None:
-        self.asked: set[str] = set()
+        self.names: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
+        self.names.add(name)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -44,37 +44,39 @@ class Recording(Mapping[str, str]):
 
 
 def names() -> set[str]:
-    """Every name that is read, those of the files that secrets may come from among them."""
+    """Return every name that is read, including the names of secret files."""
     environment = Recording()
     with contextlib.suppress(SettingsError):
         parse(environment)
-    return environment.asked
+    return environment.names
 
 
 def faults(**changes: str) -> list[str]:
-    """What is wrong with good settings after ``changes``."""
+    """Return the faults of valid settings with ``changes``."""
     with pytest.raises(SettingsError) as refused:
         parse({**GOOD, **changes})
     return list(refused.value.faults)
 
 
 def warnings(**changes: str) -> list[str]:
-    """What is likely wrong with good settings after ``changes``."""
+    """Return the warnings of valid settings with ``changes``."""
     return list(parse({**GOOD, **changes}).warnings)
 
 
 def place(found: Settings) -> settings.StoreSettings:
-    """The store of settings that have one."""
+    """Return the store of settings that have one."""
     assert found.store
     return found.store
 
 
-def test_without_other_words_staged_and_ready_objects_share_bucket_and_credentials() -> None:
+def test_default_staging() -> None:
+    """By default staged objects use the bucket and credentials of ready objects."""
     found = place(parse(GOOD))
     assert (found.staging_bucket, found.staging_credentials, found.public_url) == ("songs", found.credentials, None)
 
 
-def test_staging_may_have_a_bucket_and_credentials_of_its_own() -> None:
+def test_own_staging() -> None:
+    """Staged objects may have their own bucket and credentials."""
     found = place(
         parse(
             {
@@ -89,7 +91,8 @@ def test_staging_may_have_a_bucket_and_credentials_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", STORE)
-def test_a_missing_part_of_the_store_is_a_warning_that_names_it_and_no_fault(name: str) -> None:
+def test_missing_store_settings(name: str) -> None:
+    """A missing setting of the store is a warning that names it, not a fault."""
     found = parse({key: value for key, value in GOOD.items() if key not in (name, "BROKER_SECRET")})
     assert found.store is None
     assert found.secrets == ()
@@ -98,7 +101,8 @@ def test_a_missing_part_of_the_store_is_a_warning_that_names_it_and_no_fault(nam
     assert found.missing[0] in found.warnings[0]
 
 
-def test_a_public_bucket_without_a_private_one_for_staging_is_said() -> None:
+def test_public_staging_is_a_warning() -> None:
+    """A public bucket that is also the staging bucket is a warning."""
     public = {"R2_PUBLIC_URL": "https://cdn.example/files/"}
     assert len(warnings(**public)) == 1
     assert len(warnings(**public, R2_STAGING_BUCKET_NAME="songs")) == 1
@@ -106,7 +110,8 @@ def test_a_public_bucket_without_a_private_one_for_staging_is_said() -> None:
     assert place(parse({**GOOD, **public})).public_url == "https://cdn.example/files"
 
 
-def test_every_fault_is_named_at_once() -> None:
+def test_all_faults_at_once() -> None:
+    """All faults are reported together, each with its variable."""
     wrong = {
         "R2_ACCOUNT_ID": "x",
         "R2_JURISDICTION": "mars",
@@ -130,8 +135,8 @@ def test_every_fault_is_named_at_once() -> None:
     assert len(found) == len(wrong)
 
 
-def test_a_deployment_has_one_family_of_keys() -> None:
-    """T05."""
+def test_t05_one_family_of_keys() -> None:
+    """Exactly one kind of verification key is set, and its algorithms are of its family."""
     assert "one family" in faults(JWT_PUBLIC_KEY="-----BEGIN PUBLIC KEY-----")[0]
     assert "one family" in faults(JWT_JWKS_URL="https://id.example/keys")[0]
     assert "JWT_JWKS_URL must be set" in faults(JWT_SECRET="")[0]
@@ -140,7 +145,8 @@ def test_a_deployment_has_one_family_of_keys() -> None:
     assert len(faults(JWT_SECRET="", JWT_JWKS_URL="https://id.example/keys", JWT_ALGORITHMS="HS256")) == 1
 
 
-def test_keys_may_be_where_the_identity_service_publishes_them() -> None:
+def test_jwks_location() -> None:
+    """The location of a JWK Set has its normalized URL, algorithms and maximum age."""
     found = parse(
         {
             **STORE,
@@ -164,33 +170,38 @@ def test_keys_may_be_where_the_identity_service_publishes_them() -> None:
         "id.example/keys",
     ],
 )
-def test_k11_no_other_url_than_https_is_asked_for_keys(url: str) -> None:
+def test_k11_jwks_url_must_be_https(url: str) -> None:
+    """The URL of the JWK Set is https without user and query, and a fault does not print it."""
     (fault,) = faults(JWT_SECRET="", JWT_JWKS_URL=url)
     assert fault.startswith("JWT_JWKS_URL must ")
     assert "pw" not in fault
 
 
-def test_k11_plain_http_is_for_this_machine_alone() -> None:
+def test_k11_plain_http_on_loopback() -> None:
+    """The URL of the JWK Set may be plain http on this machine."""
     assert parse({**STORE, "JWT_JWKS_URL": "http://127.0.0.1:8080/keys"}).tokens.key == JwksLocation(
         "http://127.0.0.1:8080/keys"
     )
 
 
-def test_a_public_key_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_public_key_file(tmp_path: Path) -> None:
+    """The public key may come from a file."""
     file = tmp_path / "key.json"
     file.write_text('{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}\n')
     found = parse({**STORE, "JWT_PUBLIC_KEY_FILE": str(file)})
     assert found.tokens.key.algorithms == ("EdDSA",)
 
 
-def test_the_rules_of_tokens_come_from_the_environment() -> None:
+def test_token_rules() -> None:
+    """The rules for tokens are read from the environment."""
     rules = parse(
         {**GOOD, "JWT_ISSUER": "me", "JWT_AUDIENCE": "us", "JWT_SUBJECT_CLAIM": "id", "JWT_TYPE": "at+jwt"}
     ).tokens
     assert (rules.issuer, rules.audience, rules.subject_claim, rules.typ) == ("me", "us", "id", "at+jwt")
 
 
-def test_secrets_rotate_and_are_derived_where_none_is_given() -> None:
+def test_secrets() -> None:
+    """Several secrets may be set; an unset secret is derived from the R2 secret, with a warning."""
     one, two = "9f2c1e7ab34d58f0617c2a9be8d4035f", "4b8e0d73c6fa1952e7380b6d9c54af21"
     assert parse({**GOOD, "BROKER_SECRET": f"{one}, {two}"}).secrets == (one.encode(), two.encode())
     derived = parse({**GOOD, "BROKER_SECRET": ""})
@@ -198,19 +209,22 @@ def test_secrets_rotate_and_are_derived_where_none_is_given() -> None:
     assert [warning for warning in derived.warnings if "rolling the R2 token ends" in warning]
 
 
-def test_a_lifetime_that_the_shipped_lifecycle_rules_do_not_cover_is_a_warning() -> None:
+def test_long_lifetimes_are_a_warning() -> None:
+    """A lifetime beyond the shipped lifecycle rules is a warning with the needed days."""
     assert warnings(UPLOAD_LIFETIME="1d") == []
     (warning,) = warnings(UPLOAD_LIFETIME="2d")
     assert "at least 5 days" in warning
 
 
-def test_evidence_for_checksums_is_store_or_upload() -> None:
+def test_sha256_evidence() -> None:
+    """The evidence for checksums is "upload" or "store", by default "upload"."""
     assert parse(GOOD).sha256_evidence is Evidence.UPLOAD
     assert parse({**GOOD, "SHA256_EVIDENCE": "store"}).sha256_evidence is Evidence.STORE
     assert faults(SHA256_EVIDENCE="none") == ["SHA256_EVIDENCE must be one of store, upload"]
 
 
-def test_limits_and_lifetimes_come_with_units() -> None:
+def test_units() -> None:
+    """Limits and lifetimes are read with their units."""
     found = parse(
         {
             **GOOD,
@@ -229,20 +243,22 @@ def test_limits_and_lifetimes_come_with_units() -> None:
     )
 
 
-def test_the_process_s_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``from_environment`` parses the environment of the process."""
     monkeypatch.setattr("os.environ", GOOD)
     assert settings.from_environment() == parse(GOOD)
 
 
-def test_no_secret_is_in_a_repr() -> None:
-    """L12."""
+def test_l12_repr_hides_secrets() -> None:
+    """The ``repr`` of settings contains no secret."""
     text = repr(parse({**GOOD, "BROKER_SECRET": "a canary that has to be long enough to pass"}))
     for secret in (SECRET, "the secret access key", "canary"):
         assert secret not in text
 
 
 @pytest.mark.parametrize("name", sorted(names()))
-def test_an_empty_value_is_an_unset_one(name: str) -> None:
+def test_empty_values_are_unset(name: str) -> None:
+    """An empty or blank value has the same result as an unset variable."""
     without = {key: value for key, value in GOOD.items() if key != name}
     outcomes: list[object] = []
     for variables in (without, {**without, name: ""}, {**without, name: " \t"}):
@@ -257,16 +273,16 @@ def test_an_empty_value_is_an_unset_one(name: str) -> None:
     ("name", "others"),
     [("JWT_SECRET", STORE), ("JWT_PUBLIC_KEY", STORE), ("R2_SECRET_ACCESS_KEY", GOOD), ("BROKER_SECRET", GOOD)],
 )
-def test_a_secrets_file_that_cannot_be_read_is_the_only_fault(name: str, others: dict[str, str]) -> None:
-    """And not that the secret is missing, too."""
+def test_unreadable_secret_file(name: str, others: dict[str, str]) -> None:
+    """An unreadable file of a secret is one fault; the secret is not also reported as missing."""
     with pytest.raises(SettingsError) as refused:
         parse({**others, name: "", f"{name}_FILE": "/nowhere"})
     assert refused.value.faults == (f"{name}_FILE must name a readable file of UTF-8 text",)
 
 
 @pytest.mark.parametrize("name", sorted(names()))
-def test_bytes_that_are_no_utf_8_are_a_fault(name: str) -> None:
-    """The process's own environment may hold any bytes; they arrive as lone surrogates."""
+def test_invalid_utf_8(name: str) -> None:
+    """A value with bytes that are not UTF-8 is a fault; ``os.environ`` holds them as lone surrogates."""
     assert f"{name} must be UTF-8 text" in faults(**{name: "caf\udce9" * 10})
 
 
@@ -296,7 +312,8 @@ named = st.sampled_from(sorted(names()))
 @given(st.dictionaries(named, anything | likely))
 @example({**GOOD, "BROKER_SECRET": "\udcff" * 32})
 @hypothesis_settings(max_examples=300)
-def test_no_environment_makes_it_fail_otherwise_than_by_its_faults(variables: dict[str, str]) -> None:
+def test_any_environment(variables: dict[str, str]) -> None:
+    """Any environment is parsed or refused with faults, without an exception context to print."""
     try:
         parse(variables)
     except SettingsError as error:
@@ -307,7 +324,8 @@ def test_no_environment_makes_it_fail_otherwise_than_by_its_faults(variables: di
 
 @given(st.booleans(), st.dictionaries(named, st.builds(lambda a, b: a + CANARY + b, anything | likely, anything)))
 @hypothesis_settings(max_examples=300)
-def test_no_value_is_ever_printed(is_set_up: bool, variables: dict[str, str]) -> None:
+def test_values_are_never_printed(is_set_up: bool, variables: dict[str, str]) -> None:
+    """No fault and no warning contains a value of the environment."""
     try:
         found = parse({**GOOD, **variables} if is_set_up else variables)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""A client of one origin, and a server that acts as a test wants it to."""
+"""A client of one origin, and a server that acts as the test determines."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +13,8 @@ GOOD = answer(200, {"A": "b"}, b"good")
 
 
 @asynccontextmanager
-async def facing(*acts: Act, connect_timeout: float = PATIENCE) -> AsyncIterator[tuple[Origin, Wire]]:
-    """A client of a server that acts so."""
+async def client_of(*acts: Act, connect_timeout: float = PATIENCE) -> AsyncIterator[tuple[Origin, Wire]]:
+    """Return a client and the server to which it connects; ``acts`` are the server's, one for each connection."""
     async with wire(*acts) as server:
         client = Origin(f"http://127.0.0.1:{server.port}", connect_timeout=connect_timeout, fields={"User-Agent": "me"})
         try:
@@ -23,6 +23,6 @@ async def facing(*acts: Act, connect_timeout: float = PATIENCE) -> AsyncIterator
             await client.close()
 
 
-async def good(client: Origin) -> None:
-    """A request is answered as it should be."""
+async def check_good(client: Origin) -> None:
+    """Send a request and check its response."""
     assert (await client.send(GET)).body == b"good"
