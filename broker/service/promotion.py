@@ -146,14 +146,14 @@ class Promotion:
             user = CALLER.get()
             while missing and not failed:
                 try:
-                    await self._turns.take(user, until)
+                    await self._turns.acquire(user, until)
                 except TimeoutError:
                     return
                 try:
                     if missing and not failed:
                         await copy_next()
                 finally:
-                    self._turns.give_back(user)
+                    self._turns.release(user)
                 if clock() >= until:
                     return
 

@@ -56,11 +56,11 @@ async def test_a_flood_of_unknown_keys_refuses_no_good_token(tmp_path_factory: p
 def test_spread() -> None:
     """A fault of single objects is named where it refuses anything else, or opens the circuit."""
     throttled, missed = (
-        {"event": "request", "status": 503, "code": "storage_unavailable", "reason": f"HeadObject answered {status}"}
+        {"event": "request", "status": 503, "code": "storage_unavailable", "reason": f"HeadObject returned {status}"}
         for status in (429, 520)
     )
     assert spread([throttled], REFUSES_ONLY[ONE_OBJECT]) == []
-    assert spread([throttled, missed], REFUSES_ONLY[ONE_OBJECT]) == ['refused because "… answered 520"']
+    assert spread([throttled, missed], REFUSES_ONLY[ONE_OBJECT]) == ['refused because "… returned 520"']
     assert spread([{"event": OPENED}], REFUSES_ONLY[ONE_OBJECT]) == ["the circuit opened"]
     assert len(spread([throttled, missed], REFUSES_ONLY[ONCE])) == 2
 
