@@ -1,10 +1,10 @@
-"""Track-ready receipts: a JWS (EdDSA, RFC 8037) that says what was confirmed, verifiable offline.
+"""Track-ready receipts: a JWS (EdDSA, RFC 8037) of a confirmation, which can be verified offline.
 
 Rules of this module
-- A receipt certifies only what was checked: a SHA-256 stands in it together with the evidence for it, or not at all.
-- The Ed25519 key is derived from the deployment's secret, so all replicas sign alike and publish the same JWK Set.
-- Ed25519 is deterministic and ``iat`` is the confirmation's own instant: the same confirmation, the same receipt.
-- ``typ`` is ``track-ready+jwt`` (RFC 8725 section 3.11), so that a receipt passes for no other kind of token.
+- A receipt certifies only facts that were checked: it has a SHA-256 only together with the evidence for it.
+- The Ed25519 key is derived from the deployment's secret: all replicas sign alike and publish the same JWK Set.
+- Ed25519 is deterministic and ``iat`` is the instant of the confirmation, so a confirmation has only one receipt.
+- ``typ`` is ``track-ready+jwt`` (RFC 8725, section 3.11), so that a receipt is not accepted as another kind of token.
 """
 
 import base64
@@ -21,7 +21,7 @@ TYP = "track-ready+jwt"
 
 
 class Receipts:
-    """Signs receipts with the first secret's key and publishes the public keys of all secrets."""
+    """The receipts of one deployment: the first secret's key signs, and the public keys of all are published."""
 
     def __init__(self, secrets: Sequence[bytes], *, issuer: str) -> None:
         keys = [Ed25519PrivateKey.from_private_bytes(derive(secret, "receipt Ed25519 v1")) for secret in secrets]
@@ -31,7 +31,7 @@ class Receipts:
         self._headers = {"typ": TYP, "kid": self.jwks["keys"][0]["kid"]}
 
     def sign(self, track: TrackReady) -> str:
-        """The receipt of ``track`` in compact form."""
+        """Return the receipt of ``track`` in compact serialization."""
         file = track.upload.file
         claims = {
             "iss": self._issuer,

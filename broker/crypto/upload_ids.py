@@ -1,11 +1,11 @@
-"""Upload ids: everything a later call must know of an upload, sealed so that nobody else can make or change one.
+"""Upload ids: the facts of an upload that later requests need, sealed so that no other party can make or change one.
 
 Rules of this module
-- A upload_id is base64url(tag | payload): HMAC-SHA-256 cut to 16 bytes over a MessagePack array. It is not encrypted:
-  its holder is its owner, and the key in it stands in the URL next to it.
-- The first secret seals, all open, so that secrets rotate without losing an upload.
-- The last secret derives the ids of retried creates: a retry after ``old`` became ``new,old`` names the same upload.
-- What does not open is ``None``, whatever the cause.
+- An upload id is base64url(tag | payload): HMAC-SHA-256, cut to 16 bytes, of a MessagePack array. It is not
+  encrypted: its holder is the owner of the upload, and the presigned URL has the same key in it.
+- The first secret seals and all secrets open, so that a rotation of secrets loses no upload.
+- The last secret derives the UUIDs of retried creates: a retry after ``old`` became ``new,old`` has the same UUID.
+- The result for an upload id that does not open is ``None``, whatever the cause.
 """
 
 import hmac
@@ -21,13 +21,13 @@ from broker.core.upload_rules import IDEMPOTENCY_PERIOD
 from .secrets import b64url, b64url_decode, derive
 
 UPLOAD_ID_MAX = 4096
-"""Characters an upload id may have: a name and an owner at their limits fit into it."""
+"""The longest upload id in characters; a filename and an owner at their limits fit into it."""
 
 _TAG = 16
 
 
 class _Payload(msgspec.Struct, array_like=True, frozen=True):
-    """The array on the wire. New members go to the end and have a default, so that old upload_ids still open."""
+    """The array on the wire. New members go to the end and have a default, so that old upload ids still open."""
 
     id: bytes
     owner: str
@@ -46,14 +46,14 @@ _decode = msgspec.msgpack.Decoder(_Payload).decode
 
 
 class UploadIds:
-    """Seals and opens upload ids, and derives the ids of retried creates."""
+    """The upload ids of one deployment, and the UUIDs of retried creates."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._macs = [hmac.new(derive(secret, "upload ticket v1"), digestmod="sha256") for secret in secrets]
         self._idempotency = derive(secrets[-1], "idempotency key v1")
 
     def seal(self, upload: Upload) -> str:
-        """The upload id of ``upload``."""
+        """Return the upload id of ``upload``."""
         file, multipart = upload.file, upload.multipart
         payload = _encode(
             _Payload(
@@ -71,7 +71,7 @@ class UploadIds:
         return b64url(_tag(self._macs[0], payload) + payload)
 
     def open(self, upload_id: str) -> Upload | None:
-        """The upload of ``upload_id``, expired or not; ``None`` when no secret of ours sealed it."""
+        """Return the upload of ``upload_id``, expired or not; ``None`` if none of the secrets sealed it."""
         if len(upload_id) > UPLOAD_ID_MAX:
             return None
         try:
@@ -84,11 +84,11 @@ class UploadIds:
         return _upload(_decode(payload))
 
     def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
-        """The id that the ``index``-th file of a create with this ``Idempotency-Key`` gets within one period.
+        """Return the UUID of the ``index``-th file of a create with this ``Idempotency-Key`` within one period.
 
-        The file is a part of it, so that one id never stands for two promises: a key used again for another file
-        names another upload. Each owner's key has a period of its own, which begins at an instant that a hash
-        chooses: not all retries at midnight fall into two periods.
+        The file is part of it, so that a key which is used again for another file gives another UUID. The period
+        of each owner and key starts at an instant that a hash chooses, so that there is no instant, such as midnight,
+        at which all retries fall into two periods.
         """
         shift = int.from_bytes(self._digest((owner, idempotency_key))[:8], "big") % IDEMPOTENCY_PERIOD
         period = (now + shift) // IDEMPOTENCY_PERIOD

@@ -1,9 +1,9 @@
 """Keys that verify bearer tokens (RFC 7517 and 7518, with the rules of RFC 8725).
 
 Rules of this module
-- A key decides which algorithms it verifies, and all of them are of one family (RFC 8725 section 3.1).
-- A key that is weak, private or of another kind is a ``ValueError`` that says the rule and nothing of the value. A
-  library's own words may quote it: they are dropped, never chained.
+- A key decides which algorithms it verifies, and all of them are of one family (RFC 8725, section 3.1).
+- A key that is weak, private or of another kind raises ``ValueError`` with the rule and without the value. The
+  message of a library may quote the value, so it is dropped and never chained.
 """
 
 import base64
@@ -34,11 +34,11 @@ _ECDSA = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512
 _CURVES = {"P-256": SECP256R1(), "P-384": SECP384R1(), "P-521": SECP521R1()}
 _EDWARDS: Mapping[str, type[Ed25519PublicKey | Ed448PublicKey]] = {"Ed25519": Ed25519PublicKey, "Ed448": Ed448PublicKey}
 PUBLIC_ALGORITHMS = (*_RSA, "ES256", "ES384", "ES512", "EdDSA")
-"""All that a public key may verify here."""
+"""All algorithms that a public key may verify."""
 
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1
 
-# What examples and placeholders say, in small letters and digits only. A random secret has none of it by chance.
+# Parts of examples and placeholders, as lowercase letters and digits. A random secret does not contain them by chance.
 _PLACEHOLDERS = re.compile(
     "changeme|changethis|changein|replaceme|donotuse|fallback|placeholder|example|password|yoursecret|yoursuper|yourjwt"
     "|your256|supersecret|secretkey|jwtsecret|atleast|1234567|abcdefg|qwerty"
@@ -51,14 +51,17 @@ _PLACEHOLDERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key with the algorithms it verifies; nothing a token says adds to them."""
+    """A key with the algorithms that it verifies; a token cannot add any."""
 
     material: bytes | PublicKey = field(repr=False)
     algorithms: tuple[str, ...]
 
 
 def secret_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
-    """The key in a shared secret, by default for every HMAC algorithm it is long enough for; raises ``ValueError``."""
+    """Return the key of a shared secret, by default for every HMAC algorithm for which it is long enough.
+
+    Raises ``ValueError`` with the rule that the secret breaks.
+    """
     secret = text.encode(errors="ignore")
     _require(secret.decode() == text, "must be UTF-8 text")
     _require(len(secret) >= _HMAC["HS256"], "must have at least 32 bytes")
@@ -74,7 +77,10 @@ def secret_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
 
 
 def public_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
-    """The public key in a PEM document or a JWK, by default for every algorithm of its kind; raises ``ValueError``."""
+    """Return the public key in a PEM document or a JWK, by default for every algorithm of its kind.
+
+    Raises ``ValueError`` with the rule that the key breaks.
+    """
     _require("PRIVATE KEY" not in text, "must be a public key, not a secret one")
     if text.lstrip().startswith("{"):
         return jwk_key(parse_object(text.encode(errors="surrogatepass")), algorithms)
@@ -83,7 +89,10 @@ def public_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
 
 
 def jwk_key(jwk: Mapping[str, Any], algorithms: Sequence[str] = ()) -> VerificationKey:
-    """The public key in a JWK, for what the JWK itself allows; raises ``ValueError``."""
+    """Return the public key in a JWK, for the algorithms that the JWK allows.
+
+    Raises ``ValueError`` with the rule that the key breaks.
+    """
     _require(not _PRIVATE & jwk.keys(), "must be a public key, not a secret one")
     key, family = _judged(_attempt(lambda: _from_jwk(jwk)))
     uses = jwk.get("key_ops", ["verify"])  # RFC 7517 sections 4.2 to 4.4
@@ -98,7 +107,7 @@ def _require(kept: bool, rule: str) -> None:
 
 
 def _attempt(read: Callable[[], T]) -> T | None:
-    """What ``read`` makes; ``None`` when it cannot, and why is forgotten with the value it may quote."""
+    """Return the result of ``read``; ``None`` if it fails. Its error is dropped, because it may quote the value."""
     try:
         return read()
     except (ValueError, RecursionError, UnsupportedAlgorithm):
@@ -106,13 +115,13 @@ def _attempt(read: Callable[[], T]) -> T | None:
 
 
 def _choose(wanted: Sequence[object], family: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of ``family`` that are wanted, all when none is named."""
+    """Return the wanted algorithms of ``family``, all of them if none is named."""
     _require(all(name in family for name in wanted), f"verifies no other algorithms than {', '.join(family)}")
     return tuple(name for name in family if name in wanted) or family
 
 
 def _holds_key(secret: bytes) -> bool:
-    """Whether a verifier of public keys could know the secret: then anybody can sign (RFC 8725 section 2.1)."""
+    """Return whether the secret holds a key, which may be public: then anybody can sign (RFC 8725, section 2.1)."""
     packed = re.sub(rb"\\n|[\s=]", b"", secret) + b"=="
     unpacked = _attempt(lambda: base64.b64decode(packed.translate(bytes.maketrans(b"-_", b"+/")))) or secret
     return b"-----BEGIN" in secret or _is_key(secret) or _is_key(unpacked)
@@ -130,7 +139,7 @@ def _is_key(data: bytes) -> bool:
 
 
 def _from_pem(text: str) -> object:
-    pem = text.replace("\\n", "\n")  # as it stands in an environment that knows no line breaks
+    pem = text.replace("\\n", "\n")  # an environment variable may have no line breaks
     return load_pem_public_key(pem.encode()) if pem.count("-----BEGIN") == 1 else None
 
 
@@ -148,7 +157,7 @@ def _from_jwk(jwk: Mapping[str, Any]) -> object:
 
 
 def _judged(key: object) -> tuple[PublicKey, tuple[str, ...]]:
-    """The key with the algorithms of its kind."""
+    """Return the key with the algorithms of its kind; raise ``ValueError`` if it is weak."""
     match key:
         case RSAPublicKey():
             _require(2048 <= key.key_size <= 8192, "must have 2048 to 8192 bits")
@@ -164,7 +173,7 @@ def _judged(key: object) -> tuple[PublicKey, tuple[str, ...]]:
 
 
 def _is_of_small_order(key: Ed25519PublicKey | Ed448PublicKey) -> bool:
-    """Whether the point is one of the 8, or 4, whose order divides the cofactor (RFC 8725 section 3.4)."""
+    """Return whether the order of the point, one of 8 or 4, divides the cofactor (RFC 8725, section 3.4)."""
     y = int.from_bytes(key.public_bytes_raw(), "little")
     if isinstance(key, Ed448PublicKey):
         y %= 2**455  # without the sign of x

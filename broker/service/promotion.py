@@ -161,7 +161,7 @@ class Promotion:
             user = CALLER.get()
             while missing and not failed:
                 try:
-                    await self._slots.take(user, deadline)
+                    await self._slots.acquire(user, deadline)
                 except TimeoutError:
                     return
                 try:
@@ -170,7 +170,7 @@ class Promotion:
                         if not await self._copy_range(move, ranges, number):
                             failed.append(number)
                 finally:
-                    self._slots.give_back(user)
+                    self._slots.release(user)
                 if clock() >= deadline:
                     return
 

@@ -1,6 +1,6 @@
-"""The control plane, for commands only: a bucket, its CORS rules and its lifecycle, by boto3.
+"""Administration of a bucket by boto3, for commands only: its creation, its CORS rules and its lifecycle rules.
 
-Rules are built by pure functions and put by others. No serving process imports this module.
+Pure functions build the rules, other functions send them. A serving process never imports this module.
 """
 
 import base64
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
 
 UPLOAD_HEADERS: Final = ("content-type", "content-md5", "if-none-match", "x-amz-checksum-sha256")
-"""The headers an upload's URL may sign; R2 wants each one named."""
+"""The headers that the URL of an upload may sign; R2 needs each of them by name."""
 
 _CHECKSUM_HEADERS: Final = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32")
 _CONFIG: Final = Config(
     signature_version="s3v4",
     s3={"addressing_style": "path"},
-    request_checksum_calculation="when_required",  # R2 refuses some of what "when_supported" sends
+    request_checksum_calculation="when_required",  # R2 refuses some checksums of "when_supported"
     response_checksum_validation="when_required",
     connect_timeout=3,
     read_timeout=10,
@@ -37,7 +37,7 @@ _CONFIG: Final = Config(
 
 
 def connect(endpoint: str, credentials: Credentials) -> "S3Client":
-    """A boto3 client as R2 needs it: with another region or signature version it would sign what R2 refuses."""
+    """Return a path-style boto3 client that signs with version 4 and the region of the store at ``endpoint``."""
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -53,7 +53,7 @@ def connect(endpoint: str, credentials: Credentials) -> "S3Client":
 
 
 def ensure_bucket(client: "S3Client", bucket: str) -> None:
-    """Create the bucket unless it is there."""
+    """Create the bucket unless it exists."""
     try:
         client.head_bucket(Bucket=bucket)
     except ClientError as error:
@@ -63,18 +63,18 @@ def ensure_bucket(client: "S3Client", bucket: str) -> None:
 
 
 def put_cors(client: "S3Client", bucket: str, origins: Sequence[str]) -> None:
-    """Let pages of ``origins`` upload to and read from the bucket; replaces the bucket's rules."""
+    """Allow pages of ``origins`` to upload to and read from the bucket; this replaces the bucket's rules."""
     client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [cors_rule(origins)]})
 
 
 def put_lifecycle(client: "S3Client", bucket: str, prefix: str, days: int) -> None:
-    """Let the bucket remove what is staged after some days; replaces the bucket's rules."""
+    """Let the bucket remove staged objects under ``prefix`` after ``days``; this replaces the bucket's rules."""
     rules = lifecycle_rules(prefix, days)
     client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
 def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
-    """The rule that a browser's uploads and downloads need, and no more."""
+    """Return the rule that uploads and downloads by a browser need, and nothing more."""
     return {
         "AllowedOrigins": list(origins),
         "AllowedMethods": ["GET", "PUT", "HEAD"],
@@ -85,7 +85,7 @@ def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
 
 
 def lifecycle_rules(prefix: str, days: int) -> "list[LifecycleRuleTypeDef]":
-    """The rules that remove staged objects and unfinished multipart uploads after ``days`` (``retention_days``)."""
+    """Return the rules that remove staged objects and unfinished multipart uploads after ``days``."""
     return [
         {
             "ID": "remove-what-was-never-confirmed",
@@ -103,7 +103,7 @@ def lifecycle_rules(prefix: str, days: int) -> "list[LifecycleRuleTypeDef]":
 
 
 def _send_md5_instead(request: AWSRequest, **_event: object) -> None:
-    """R2 does not implement the CRC32 headers that botocore puts on bucket rules; Content-MD5 does the same."""
+    """Replace the CRC32 headers of botocore, which R2 does not implement for bucket rules, by Content-MD5."""
     for name in _CHECKSUM_HEADERS:
         del request.headers[name]
     body: Any = request.body  # bytes, whatever the stubs say

@@ -1,30 +1,30 @@
-"""A circuit breaker and a retry budget: how often a store that fails is called.
+"""A circuit breaker and a retry budget, which limit the calls to a failing store.
 
-Both are told the time and know of no store; one of each belongs to one store.
+Both receive the time from their caller and send nothing. Each store has its own.
 """
 
 from typing import Final
 
 FAILURES: Final = 5
-"""Calls in a row that failed, after which the circuit may open."""
+"""Consecutive failed calls after which the circuit may open."""
 
 SPAN: Final = 1.0
-"""Seconds over which they must have failed: a store that is away for half a second is not one to stay away from."""
+"""Seconds over which these calls must have failed: an outage of half a second does not open the circuit."""
 
 PAUSE: Final = 0.25
-"""Seconds from the opening of the circuit to the first probe. The pause after each probe is twice the one before."""
+"""Seconds from the opening of the circuit to the first probe. Each further pause is twice as long."""
 
 PAUSE_MAX: Final = 5.0
-"""Seconds between two probes, at most."""
+"""The longest pause between two probes, in seconds."""
 
 _RATIO: Final = 0.2
 _RESERVE: Final = 10.0
 
 
 class CircuitBreaker:
-    """Opens when ``FAILURES`` calls in a row failed over ``SPAN`` seconds. Then one call after each pause passes.
+    """A circuit that opens when ``FAILURES`` consecutive calls failed over ``SPAN`` seconds.
 
-    That call is the probe; the circuit closes when one succeeds.
+    While it is open, one call after each pause is let through as a probe. The circuit closes when a probe succeeds.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,10 @@ class CircuitBreaker:
         self.is_open = False
 
     def wait(self, now: float, *, may_probe: bool) -> float:
-        """Seconds for which to refuse a call; 0.0 for one that may be made. Only one that ends soon ``may_probe``."""
+        """Return the seconds for which to refuse a call, 0.0 if it may be sent.
+
+        ``may_probe``: the call may be the probe, because it ends soon.
+        """
         if not self.is_open:
             return 0.0
         if now < self._probe_at:
@@ -46,19 +49,19 @@ class CircuitBreaker:
         self._probe_at = now + self._pause
         return 0.0
 
-    def succeeded(self) -> bool:
-        """Record an answer; whether it closed the circuit."""
+    def record_success(self) -> bool:
+        """Record a response of a healthy store; return whether it closed the circuit."""
         was_open, self.is_open = self.is_open, False
         self._failures, self._pause = 0, PAUSE
         return was_open
 
-    def inconclusive(self, now: float) -> None:
-        """Record an answer that says nothing of the store. If it was the probe, the next call is another."""
+    def record_inconclusive(self, now: float) -> None:
+        """Record a response that does not show the health of the store. After such a probe the next call is a probe."""
         if self.is_open:
             self._probe_at = now
 
-    def failed(self, now: float) -> bool:
-        """Record a failure of the store, or no answer; whether it opened the circuit."""
+    def record_failure(self, now: float) -> bool:
+        """Record a failure of the store, or a missing response; return whether it opened the circuit."""
         if self.is_open:
             return False
         if not self._failures:
@@ -71,17 +74,17 @@ class CircuitBreaker:
 
 
 class RetryBudget:
-    """Second attempts are at most a fifth of all calls, but for a small reserve: troubles are not doubled."""
+    """A limit of retries to a fifth of all calls and a small reserve, so that retries do not double an overload."""
 
     def __init__(self) -> None:
         self._balance = _RESERVE
 
     def earn(self) -> None:
-        """A call is made."""
+        """Record a call."""
         self._balance = min(self._balance + _RATIO, _RESERVE)
 
     def spend(self) -> bool:
-        """Whether there may be a second attempt."""
+        """Record a retry if one is allowed; return whether it is."""
         if self._balance < 1:
             return False
         self._balance -= 1

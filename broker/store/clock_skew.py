@@ -1,10 +1,10 @@
-"""How far our clock is from the store's, by the Date of its answers (RFC 9110, section 6.6.1)."""
+"""The difference between our clock and the store's, by the Date of its responses (RFC 9110, section 6.6.1)."""
 
 from .s3_responses import SKEW_HINT, http_date
 
 
 class ClockSkew:
-    """The difference as the last answer had it. ``seconds`` is positive when our clock is ahead, ``None`` at first."""
+    """The difference of the latest response. ``seconds`` is positive if our clock is ahead, ``None`` at first."""
 
     def __init__(self) -> None:
         self.seconds: float | None = None
@@ -13,16 +13,17 @@ class ClockSkew:
 
     @property
     def is_large(self) -> bool:
-        """Whether an operator should be told."""
+        """Whether the difference is reported to an operator."""
         return abs(self.seconds or 0) >= SKEW_HINT
 
     def observe(self, date: str, sent_at: float, received_at: float) -> bool:
-        """Take the ``date`` of an answer to a call between two instants of our clock; whether ``is_large`` changed.
+        """Take the ``date`` of a response; return whether ``is_large`` changed.
 
-        The store makes the date at some instant between the two, and cuts it to a whole second. A store that sends the
-        head of an answer long before its end must not look slow.
+        The request was sent and the response received at these instants of our clock. The store makes the date at
+        some instant between them, and cuts it to a whole second. A store that sends the start of a response long
+        before its end must not seem to be behind.
         """
-        if date != self._text:  # it stays the same for a second, and to parse it is dearer than all the rest
+        if date != self._text:  # the text stays the same for a second, and to parse it is the largest cost
             self._text, self._date = date, http_date(date)
         if self._date is None:
             return False

@@ -1,11 +1,11 @@
-"""ObjectStore: the verbs the use cases need from a store, and no more.
+"""ObjectStore: the S3 operations that the use cases need from a store, and nothing more.
 
-Contract, which one suite in ``tests/contract`` holds every implementation to
-- Absence is a value (``None``), said only when the store itself says so. Whatever else is not a clear answer
-  (refused, unreachable, late, forbidden, missing or senseless headers) is ``StorageUnavailableError``.
-- Every call ends within its total deadline, answer or not.
+Contract, which one test suite in ``tests/contract`` checks for every implementation
+- A missing object is a value (``None``), and only if the store itself reports it. Every other failure (refused,
+  unreachable, late, forbidden, a response with missing or invalid headers) raises ``StorageUnavailableError``.
+- Every call ends within its total deadline, with or without a response.
 - A failed condition of a copy or of a completion is a value too: ``None`` or ``False``.
-- A throttled object is ``ObjectThrottledError``, which a caller may tell from a store that fails.
+- A throttled object raises ``ObjectThrottledError``, so that a caller can distinguish it from a failing store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,63 +16,63 @@ from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 
 QUICK_COPY_MAX: Final = 16 * MIB
-"""Bytes up to which a copy is a quick call: R2 makes one in half a second. Any other call that copies is a long one."""
+"""The largest copy that is a quick call, in bytes: R2 makes it in half a second. Any other call that copies is long."""
 
 
-class ObjectVerbs(Protocol):
-    """What is done to whole objects."""
+class ObjectOperations(Protocol):
+    """The operations on whole objects."""
 
     async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
-        """HeadObject; ``None`` when the store says that there is no such object.
+        """Send HeadObject; return ``None`` if the object does not exist.
 
-        ``is_long``: it belongs to a long call that was just made, such as a copy, and waits behind no quick one.
+        ``is_long``: the call belongs to a long call that has just ended, such as a copy, and takes a long slot.
         """
         ...
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
-        """What HeadObject says, and the first ``count`` bytes, fewer only of an object that has no more.
+        """Return the object as of HeadObject, and its first ``count`` bytes; fewer if the object is smaller.
 
-        All of it concerns one version (ranged GetObject); ``None`` when there is no such object. With ``checksum`` the
-        store is also asked for the object's SHA-256, which stays ``None`` where it returns none or refuses to.
+        Both are of one version (ranged GetObject). The result is ``None`` if the object does not exist. With
+        ``checksum`` the SHA-256 of the object is requested too; it stays ``None`` if the store does not return it.
         """
         ...
 
     async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
-        """PutObject of no bytes with these ``headers``, in place of whatever is there."""
+        """Send PutObject without a body and with these ``headers``, which replaces an existing object."""
         ...
 
     async def copy(
         self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str], size: int = PUT_MAX
     ) -> CopiedObject | None:
-        """CopyObject of exactly the version whose ETag is ``if_match``, with ``headers`` as the new metadata.
+        """Send CopyObject of exactly the version whose ETag is ``if_match``, with ``headers`` as the new metadata.
 
-        ``None`` when the source is gone or changed, or the target exists and the store can refuse to replace it. It may
-        take longer the larger the ``size``, in bytes, is.
+        Returns ``None`` if the source does not exist or has changed, or if the target exists and the store can refuse
+        to replace it. The deadline follows from the ``size`` in bytes.
         """
         ...
 
     async def delete(self, ref: ObjectRef) -> None:
-        """DeleteObject; deleting what is not there succeeds."""
+        """Send DeleteObject; to delete an object that does not exist succeeds."""
         ...
 
     async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
-        """DeleteObjects, up to 1000 keys; returns the keys the store failed to delete, each with the reason."""
+        """Send DeleteObjects for up to 1000 keys; return the keys that were not deleted, each with the reason."""
         ...
 
 
-class MultipartVerbs(Protocol):
-    """What is done to objects in parts. A ``None`` answer: the store has no such multipart upload (any more)."""
+class MultipartOperations(Protocol):
+    """The operations on multipart uploads. The result ``None``: the multipart upload does not exist any more."""
 
     async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
-        """CreateMultipartUpload of an object that will have ``headers``; the store's id of the upload."""
+        """Send CreateMultipartUpload for an object with ``headers``; return the S3 UploadId."""
         ...
 
     async def open_multiparts(self, bucket: str, prefix: str) -> list[OpenMultipart]:
-        """The multipart uploads under way to keys with this ``prefix`` (ListMultipartUploads), oldest first."""
+        """Return all multipart uploads of keys with this ``prefix`` (ListMultipartUploads), the oldest first."""
         ...
 
     async def list_parts(self, ref: ObjectRef, s3_upload_id: str) -> list[Part] | None:
-        """ListParts, all pages, in order."""
+        """Return the parts of all pages of ListParts, sorted by number."""
         ...
 
     async def copy_part(
@@ -86,40 +86,41 @@ class MultipartVerbs(Protocol):
         first_byte: int,
         size: int,
     ) -> bool:
-        """UploadPartCopy of ``size`` bytes of ``source`` from ``first_byte`` on, as the part ``number`` of ``target``.
+        """Send UploadPartCopy of ``size`` bytes of ``source`` from ``first_byte``, as part ``number`` of ``target``.
 
-        The source must be the version whose ETag is ``if_match``. False when the upload or that version is gone.
+        The source must be the version whose ETag is ``if_match``. Returns ``False`` if the multipart upload or this
+        version does not exist any more.
         """
         ...
 
     async def complete_multipart(self, ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
-        """CompleteMultipartUpload of exactly ``parts``; false when the upload is gone or an object is there already.
+        """Send CompleteMultipartUpload of exactly ``parts``, which never replaces an object.
 
-        The store never replaces an object by it.
+        Returns ``False`` if the multipart upload does not exist any more, or if the object exists already.
         """
         ...
 
     async def abort_multipart(self, ref: ObjectRef, s3_upload_id: str) -> None:
-        """AbortMultipartUpload; aborting what is not there succeeds."""
+        """Send AbortMultipartUpload; to abort a multipart upload that does not exist succeeds."""
         ...
 
 
-class ObjectStore(ObjectVerbs, MultipartVerbs, Protocol):
-    """An S3 store seen from the broker. Every method raises ``StorageUnavailableError``."""
+class ObjectStore(ObjectOperations, MultipartOperations, Protocol):
+    """An S3 store. Every method raises ``StorageUnavailableError``."""
 
     @property
     def clock_skew(self) -> float | None:
-        """Seconds that our clock is ahead of the store's, as its last answer has it; ``None`` when it is unknown."""
+        """Seconds that our clock is ahead of the store's, by its latest response; ``None`` if unknown."""
         ...
 
     def place(self) -> AbstractAsyncContextManager[None]:
-        """A place at the store for the calls that one request makes: within it, no call but a long one has to wait."""
+        """Reserve a place at the store for the calls of one request: in it, only long calls wait for a slot."""
         ...
 
     async def ping(self, bucket: str) -> None:
-        """Return when the bucket can be read with our credentials."""
+        """Check that the bucket can be read with our credentials."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

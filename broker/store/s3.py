@@ -1,8 +1,8 @@
-"""The port over Cloudflare R2, or any store that speaks S3 and is addressed path-style.
+"""The port over Cloudflare R2, or any S3 store that is addressed path-style.
 
-A verb is a request and the meaning of its answer: ``transport`` sends it, ``answers`` and ``documents`` read the
-answer. Every verb may safely be sent twice: a copy is conditional on its source, a part replaces itself, and a
-multipart upload that was created twice leaves one for the bucket's lifecycle rule.
+Each method makes a request, and interprets its response: ``transport`` sends the request, ``s3_responses`` and
+``s3_documents`` read the response. Every request may safely be sent twice: a copy has a condition on its source, a
+part replaces itself, and of a multipart upload that was created twice the bucket's lifecycle rule removes one.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from broker.core.limits import MIB, PUT_MAX
@@ -31,40 +31,25 @@ from .s3_documents import (
     undeleted,
 )
 from .s3_requests import complete_request, copy_source, delete_request
-from .s3_responses import Answer, object_head, says_no_such_key, says_no_such_upload, stored_object
+from .s3_responses import S3Response, is_no_such_key, is_no_such_upload, object_head, stored_object
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .transport import Call, Transport
 
 PROBE_KEY: Final = ".broker-ping"
-"""Never written: a bucket that says it has no such key is a bucket that can be read."""
+"""A key that is never written: a bucket that reports NoSuchKey for it can be read."""
 
 COPIED_A_SECOND: Final = 4 * MIB
-"""Bytes that a store copies in a second at the least: who confirms a small file waits for no copy that hangs."""
+"""Bytes that a store copies in a second at least; the deadline of a copy follows from it."""
 
 CHECKSUMS_REFUSED_FOR: Final = 3600.0
-"""Seconds for which a store that refused to return a checksum is not asked for one again."""
+"""Seconds for which no checksum is requested after the store refused to return one."""
 
-_REFUSALS: Final = frozenset({400, 403, 405, 501})  # of x-amz-checksum-mode; R2 does not document it
+_REFUSALS: Final = frozenset({400, 403, 405, 501})  # of x-amz-checksum-mode, which R2 does not document
 _LISTING_LIMIT: Final = 1024 * 1024  # bytes of a thousand keys or parts
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds. ``connect``: one connection. ``copy``: a large copy, or the joining of parts. ``listing``: all pages.
-
-    ``total``: any other whole call. A smaller copy has that, and a second more for each ``COPIED_A_SECOND`` bytes.
-    """
-
-    connect: float = 1.0
-    total: float = 3.0
-    listing: float = 10.0
-    copy: float = 60.0
-
-
-DEFAULT_TIMEOUTS: Final = Timeouts()
-
-
 class S3ObjectStore:
-    """``ObjectStore`` over signed URLs."""
+    """``ObjectStore`` over presigned URLs; ``long_calls`` is the number of concurrent long calls."""
 
     def __init__(
         self,
@@ -76,7 +61,6 @@ class S3ObjectStore:
         concurrency: int = STORE_CONCURRENCY,
         long_calls: int = 64,
     ) -> None:
-        self._dialect = dialect
         self._timeouts = timeouts
         self._transport = Transport(
             presigner,
@@ -85,64 +69,72 @@ class S3ObjectStore:
             concurrency=concurrency,
             long_calls=long_calls,
         )
-        self._ask = self._transport.ask
+        self._send = self._transport.send
         self.place = self._transport.place
         self._checksums_from = float("-inf")  # by the loop's clock
+        self._copy_condition = dialect.copy_condition
         self._checks_part_source = dialect.checks_part_source
 
     @property
     def clock_skew(self) -> float | None:
+        """Seconds that our clock is ahead of the store's."""
         return self._transport.skew.seconds
 
     async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
+        """Send HeadObject."""
         return await self._head(ref, _until(self._timeouts.total), is_long=is_long)
 
     async def first_bytes(self, ref: ObjectRef, count: int, *, checksum: bool = False) -> ObjectHead | None:
+        """Send a ranged GetObject, and at the same time a HeadObject if the checksum is requested."""
         now = asyncio.get_running_loop().time()
         if not checksum or now < self._checksums_from:
-            return await self._beginning(ref, count)
-        found, answer = await asyncio.gather(self._beginning(ref, count), self._checksum(ref))
-        if answer.status in _REFUSALS:
+            return await self._ranged_get(ref, count)
+        found, response = await asyncio.gather(self._ranged_get(ref, count), self._checksum(ref))
+        if response.status in _REFUSALS:
             self._checksums_from = now + CHECKSUMS_REFUSED_FOR
-        if found is None or found.stored.content_encoding or answer.status != 200:
+        if found is None or found.stored.content_encoding or response.status != 200:
             return found
-        described = stored_object(answer)
+        described = stored_object(response)
         if described.etag != found.stored.etag:
             raise StorageUnavailableError("the object changed between GetObject and HeadObject")
         return found._replace(stored=replace(found.stored, sha256=described.sha256))
 
     async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
-        answer = await self._ask(Call("PutObject", "PUT", ref, _until(self._timeouts.total), headers))
-        if answer.status != 200:
-            raise answer.unclear()
+        """Send PutObject without a body."""
+        response = await self._send(Call("PutObject", "PUT", ref, _until(self._timeouts.total), headers))
+        if response.status != 200:
+            raise response.unexpected()
 
     async def copy(
         self, source: ObjectRef, target: ObjectRef, *, if_match: str, headers: Mapping[str, str], size: int = PUT_MAX
     ) -> CopiedObject | None:
+        """Send CopyObject, with the condition that the target does not exist."""
         conditional = {
             **headers,
             "x-amz-copy-source": copy_source(source),
             "x-amz-copy-source-if-match": f'"{if_match}"',
             "x-amz-metadata-directive": "REPLACE",
-            self._dialect.copy_condition: "*",  # so that one of two promotions fails
+            self._copy_condition: "*",  # so that one of two promotions fails
         }
         until, is_long = self._until_copied(size), size > QUICK_COPY_MAX
-        answer = await self._ask(Call("CopyObject", "PUT", target, until, conditional, is_long=is_long))
-        if answer.status == 412 or says_no_such_key(answer):
+        response = await self._send(Call("CopyObject", "PUT", target, until, conditional, is_long=is_long))
+        if response.status == 412 or is_no_such_key(response):
             return None
-        return copied_object(answer)
+        return copied_object(response)
 
     async def delete(self, ref: ObjectRef) -> None:
-        answer = await self._ask(Call("DeleteObject", "DELETE", ref, _until(self._timeouts.total)))
-        if answer.status not in (200, 204) and not says_no_such_key(answer):
-            raise answer.unclear()
+        """Send DeleteObject."""
+        response = await self._send(Call("DeleteObject", "DELETE", ref, _until(self._timeouts.total)))
+        if response.status not in (200, 204) and not is_no_such_key(response):
+            raise response.unexpected()
 
     async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
+        """Send DeleteObjects."""
         if not keys:
             return {}
         body = delete_request(keys)
         digest = hashlib.md5(body, usedforsecurity=False).digest()
-        answer = await self._ask(
+        response = await self._send(
             Call(
                 "DeleteObjects",
                 "POST",
@@ -154,35 +146,38 @@ class S3ObjectStore:
                 limit=_LISTING_LIMIT,
             )
         )
-        return undeleted(answer, list(keys))
+        return undeleted(response, list(keys))
 
     async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
+        """Send CreateMultipartUpload."""
         until = _until(self._timeouts.total)
         return created_multipart(
-            await self._ask(Call("CreateMultipartUpload", "POST", ref, until, headers, {"uploads": ""}))
+            await self._send(Call("CreateMultipartUpload", "POST", ref, until, headers, {"uploads": ""}))
         )
 
     async def open_multiparts(self, bucket: str, prefix: str) -> list[OpenMultipart]:
+        """Send ListMultipartUploads for each page."""
         ref, until = ObjectRef(bucket, ""), _until(self._timeouts.listing)
         found: list[OpenMultipart] = []
         following: Mapping[str, str] | None = {}
         while following is not None:
             query = {"uploads": "", "prefix": prefix, **following}
             call = Call("ListMultipartUploads", "GET", ref, until, query=query, limit=_LISTING_LIMIT)
-            uploads, following = page_of_multiparts(await self._ask(call))
+            uploads, following = page_of_multiparts(await self._send(call))
             found += uploads
         return sorted(found, key=lambda upload: upload.initiated)
 
     async def list_parts(self, ref: ObjectRef, s3_upload_id: str) -> list[Part] | None:
+        """Send ListParts for each page."""
         until = _until(self._timeouts.listing)
         parts: list[Part] = []
         marker = 0
         while True:
             query = {"uploadId": s3_upload_id, "part-number-marker": str(marker)}
-            answer = await self._ask(Call("ListParts", "GET", ref, until, query=query, limit=_LISTING_LIMIT))
-            if says_no_such_upload(answer):
+            response = await self._send(Call("ListParts", "GET", ref, until, query=query, limit=_LISTING_LIMIT))
+            if is_no_such_upload(response):
                 return None
-            page, following = page_of_parts(answer, after=marker)
+            page, following = page_of_parts(response, after=marker)
             parts += page
             if following is None:
                 return parts
@@ -199,22 +194,24 @@ class S3ObjectStore:
         first_byte: int,
         size: int,
     ) -> bool:
+        """Send UploadPartCopy."""
         headers = {
             "x-amz-copy-source": copy_source(source),
             "x-amz-copy-source-range": f"bytes={first_byte}-{first_byte + size - 1}",
         }
         query = {"partNumber": str(number), "uploadId": s3_upload_id}
         call = Call("UploadPartCopy", "PUT", target, self._until_copied(size), headers, query, is_long=True)
-        answer = await self._ask_on_condition(call, {"x-amz-copy-source-if-match": f'"{if_match}"'})
-        if answer.status == 412 or says_no_such_upload(answer) or says_no_such_key(answer):
+        response = await self._send_with_condition(call, {"x-amz-copy-source-if-match": f'"{if_match}"'})
+        if response.status == 412 or is_no_such_upload(response) or is_no_such_key(response):
             return False
-        check_copied_part(answer)
+        check_copied_part(response)
         return True
 
     async def complete_multipart(self, ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
-        # developers.cloudflare.com/r2/api/s3/conditional-operations has If-None-Match of a completion
+        """Send CompleteMultipartUpload, with the condition that there is no such object."""
+        # If-None-Match of a completion: developers.cloudflare.com/r2/api/s3/conditional-operations
         headers = {"content-type": "application/xml", "if-none-match": "*"}
-        answer = await self._ask(
+        response = await self._send(
             Call(
                 "CompleteMultipartUpload",
                 "POST",
@@ -226,67 +223,71 @@ class S3ObjectStore:
                 is_long=True,
             )
         )
-        if answer.status == 412 or says_no_such_upload(answer):
+        if response.status == 412 or is_no_such_upload(response):
             return False
-        check_completed(answer)
+        check_completed(response)
         return True
 
     async def abort_multipart(self, ref: ObjectRef, s3_upload_id: str) -> None:
+        """Send AbortMultipartUpload."""
         until = _until(self._timeouts.total)
-        answer = await self._ask(Call("AbortMultipartUpload", "DELETE", ref, until, query={"uploadId": s3_upload_id}))
-        if answer.status not in (200, 204) and not says_no_such_upload(answer):
-            raise answer.unclear()
+        response = await self._send(
+            Call("AbortMultipartUpload", "DELETE", ref, until, query={"uploadId": s3_upload_id})
+        )
+        if response.status not in (200, 204) and not is_no_such_upload(response):
+            raise response.unexpected()
 
     async def ping(self, bucket: str) -> None:
+        """Send GetObject for ``PROBE_KEY``."""
         await self.first_bytes(ObjectRef(bucket, PROBE_KEY), 1)
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._transport.close()
 
-    async def _beginning(self, ref: ObjectRef, count: int) -> ObjectHead | None:
+    async def _ranged_get(self, ref: ObjectRef, count: int) -> ObjectHead | None:
         until = _until(self._timeouts.total)
         ranged = {"range": f"bytes=0-{count - 1}"}
-        answer = await self._ask(Call("GetObject", "GET", ref, until, ranged, limit=count))
-        if answer.status == 416:
-            return await self._empty(ref, until, answer)
-        return None if says_no_such_key(answer) else object_head(answer, count)
+        response = await self._send(Call("GetObject", "GET", ref, until, ranged, limit=count))
+        if response.status == 416:
+            return await self._empty(ref, until, response)
+        return None if is_no_such_key(response) else object_head(response, count)
 
-    async def _ask_on_condition(self, call: Call, condition: Mapping[str, str]) -> Answer:
-        """The answer to a copy of a range with a condition, or without it where the store does not implement it.
+    async def _send_with_condition(self, call: Call, condition: Mapping[str, str]) -> S3Response:
+        """Send a copy of a part with a condition on its source, or without it if the store does not implement it.
 
-        R2 honours it, although its S3 API compatibility page says that it does not; its local emulator answers 501.
-        A store without it loses nothing that the promotion's last look at its source does not find.
+        Without the condition, a promotion detects a changed source when it reads the source again at its end.
         """
         if self._checks_part_source:
-            answer = await self._ask(call._replace(headers={**call.headers, **condition}))
-            if answer.status != 501:
-                return answer
+            response = await self._send(call._replace(headers={**call.headers, **condition}))
+            if response.status != 501:
+                return response
             self._checks_part_source = False
-        return await self._ask(call)
+        return await self._send(call)
 
-    async def _checksum(self, ref: ObjectRef) -> Answer:
-        """A HeadObject that asks for checksums: a store returns none with a part of an object.
+    async def _checksum(self, ref: ObjectRef) -> S3Response:
+        """Send a HeadObject with x-amz-checksum-mode, because a store returns no checksum with a range of an object.
 
-        docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html; a 404 and a refusal are answers, too.
+        A 404 and the refusal of a checksum are expected responses (AmazonS3/latest/API/API_HeadObject.html).
         """
         until = _until(self._timeouts.total)
-        answer = await self._ask(Call("HeadObject", "HEAD", ref, until, {"x-amz-checksum-mode": "ENABLED"}))
-        if answer.status not in (200, 404, *_REFUSALS):
-            raise answer.unclear()
-        return answer
+        response = await self._send(Call("HeadObject", "HEAD", ref, until, {"x-amz-checksum-mode": "ENABLED"}))
+        if response.status not in (200, 404, *_REFUSALS):
+            raise response.unexpected()
+        return response
 
     async def _head(self, ref: ObjectRef, until: float, *, is_long: bool = False) -> StoredObject | None:
-        answer = await self._ask(Call("HeadObject", "HEAD", ref, until, is_long=is_long))
-        return None if answer.status == 404 else stored_object(answer)
+        response = await self._send(Call("HeadObject", "HEAD", ref, until, is_long=is_long))
+        return None if response.status == 404 else stored_object(response)
 
     def _until_copied(self, size: int) -> float:
         return _until(min(self._timeouts.copy, self._timeouts.total + size / COPIED_A_SECOND))
 
-    async def _empty(self, ref: ObjectRef, until: float, refusal: Answer) -> ObjectHead | None:
-        """An empty object has no first byte, and the store's refusal to send it says nothing else of it."""
+    async def _empty(self, ref: ObjectRef, until: float, refusal: S3Response) -> ObjectHead | None:
+        """Return an empty object, which has no first byte, after the store's 416 for its first bytes."""
         found = await self._head(ref, until)
         if found and found.size:
-            raise refusal.unclear()
+            raise refusal.unexpected()
         return ObjectHead(found, b"") if found else None
 
 

@@ -1,6 +1,6 @@
-"""What the XML documents of the store's answers say: copies, deletions, multipart uploads and their parts.
+"""The XML documents in the store's responses: copies, deletions, multipart uploads and their parts.
 
-As in ``answers``: an answer that is not clear is ``StorageUnavailableError``, never a guess.
+As in ``s3_responses``, every unexpected response raises ``StorageUnavailableError``.
 """
 
 import re
@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from broker.core.model import CopiedObject, OpenMultipart, Part
 
-from .s3_responses import Answer, local_name, root_of
+from .s3_responses import S3Response, local_name, root_of
 
 _ETAG: Final = re.compile(r'"?([!#-~]+)"?')  # some stores leave out the quotes in XML
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
@@ -21,41 +21,41 @@ _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 
 
 class Page(NamedTuple):
-    """One page of a ListMultipartUploads; ``following`` is the query that the next page needs, if there is one."""
+    """One page of ListMultipartUploads; ``following`` is the query of the next page, ``None`` on the last one."""
 
     uploads: list[OpenMultipart]
     following: Mapping[str, str] | None
 
 
-def copied_object(answer: Answer) -> CopiedObject:
-    """What a CopyObject made. Its 200 may come before the copying, and an error after it, in the body."""
-    result = _document(answer, "CopyObjectResult")
-    tag, moment = _etag(answer, result.findtext("{*}ETag", "")), _iso_date(result.findtext("{*}LastModified", ""))
+def copied_object(response: S3Response) -> CopiedObject:
+    """Return the result of CopyObject. A store may send a 200 before it copies, and then an error as the body."""
+    result = _document(response, "CopyObjectResult")
+    tag, moment = _etag(response, result.findtext("{*}ETag", "")), _iso_date(result.findtext("{*}LastModified", ""))
     if moment is None:
-        raise answer.unclear("no Last-Modified")
+        raise response.unexpected("no Last-Modified")
     return CopiedObject(tag, moment)
 
 
-def undeleted(answer: Answer, keys: list[str]) -> dict[str, str]:
-    """The keys that a DeleteObjects does not say are deleted, each with the store's error code if it has one."""
-    result = _document(answer, "DeleteResult")
+def undeleted(response: S3Response, keys: list[str]) -> dict[str, str]:
+    """Return the keys that DeleteObjects did not delete, each with the store's error code, if there is one."""
+    result = _document(response, "DeleteResult")
     deleted = {found.text for found in result.iterfind("{*}Deleted/{*}Key")}
     codes = {found.findtext("{*}Key"): found.findtext("{*}Code", "") for found in result.iterfind("{*}Error")}
     failed = {key: codes.get(key, "") for key in keys if key not in deleted}
-    return {key: code if _CODE.fullmatch(code) else "not in the answer" for key, code in failed.items()}
+    return {key: code if _CODE.fullmatch(code) else "not in the response" for key, code in failed.items()}
 
 
-def created_multipart(answer: Answer) -> str:
-    """The store's id of the multipart upload that a CreateMultipartUpload began."""
-    s3_upload_id = _document(answer, "InitiateMultipartUploadResult").findtext("{*}UploadId", "")
+def created_multipart(response: S3Response) -> str:
+    """Return the S3 UploadId of the multipart upload that CreateMultipartUpload created."""
+    s3_upload_id = _document(response, "InitiateMultipartUploadResult").findtext("{*}UploadId", "")
     if not _UPLOAD_ID.fullmatch(s3_upload_id):
-        raise answer.unclear("no UploadId")
+        raise response.unexpected("no UploadId")
     return s3_upload_id
 
 
-def page_of_multiparts(answer: Answer) -> Page:
-    """One page of a ListMultipartUploads."""
-    result = _document(answer, "ListMultipartUploadsResult")
+def page_of_multiparts(response: S3Response) -> Page:
+    """Return one page of ListMultipartUploads."""
+    result = _document(response, "ListMultipartUploadsResult")
     listed = [
         OpenMultipart(
             upload.findtext("{*}Key", ""),
@@ -69,71 +69,71 @@ def page_of_multiparts(answer: Answer) -> Page:
         return Page(found, None)
     key, s3_upload_id = result.findtext("{*}NextKeyMarker", ""), result.findtext("{*}NextUploadIdMarker", "")
     if not key:
-        raise answer.unclear("a page without the next one's marker")
+        raise response.unexpected("no marker of the next page")
     return Page(found, {"key-marker": key, **({"upload-id-marker": s3_upload_id} if s3_upload_id else {})})
 
 
-def page_of_parts(answer: Answer, *, after: int) -> tuple[list[Part], int | None]:
-    """The parts in one page of ListParts, and the number after which the next page begins, if there is one.
+def page_of_parts(response: S3Response, *, after: int) -> tuple[list[Part], int | None]:
+    """Return the parts in one page of ListParts, and the number after which the next page starts, if there is one.
 
-    SeaweedFS lists a part that was replaced beside its replacement; they stand in the order of their times then.
+    SeaweedFS lists a replaced part as well as its replacement; parts of one number are sorted by time.
     """
-    result = _document(answer, "ListPartsResult")
-    # One pass: the paths of ElementTree look through a part again for each of its fields
+    result = _document(response, "ListPartsResult")
+    # One pass: an ElementTree path would search each part again for each of its fields.
     listed = [
         {local_name(field): field.text or "" for field in element}
         for element in result
         if local_name(element) == "Part"
     ]
     listed.sort(key=lambda fields: fields.get("LastModified", ""))
-    parts = sorted((_part(answer, fields) for fields in listed), key=attrgetter("number"))
+    parts = sorted((_part(response, fields) for fields in listed), key=attrgetter("number"))
     if parts and parts[0].number <= after:
-        raise answer.unclear("a part of an earlier page")
+        raise response.unexpected("a part of an earlier page")
     if result.findtext("{*}IsTruncated") != "true":
         return parts, None
     if not parts:
-        raise answer.unclear("an empty page with another to follow")
+        raise response.unexpected("an empty page that is not the last one")
     return parts, parts[-1].number
 
 
-def check_copied_part(answer: Answer) -> None:
-    """Return when an UploadPartCopy made its part; as with CopyObject an error may come in the body of a 200."""
-    _etag(answer, _document(answer, "CopyPartResult").findtext("{*}ETag", ""))
+def check_copied_part(response: S3Response) -> None:
+    """Check that UploadPartCopy made its part; as with CopyObject, the body of a 200 may be an error."""
+    _etag(response, _document(response, "CopyPartResult").findtext("{*}ETag", ""))
 
 
-def check_completed(answer: Answer) -> None:
-    """Return when a CompleteMultipartUpload made its object; its 200, too, may come before an error.
+def check_completed(response: S3Response) -> None:
+    """Check that CompleteMultipartUpload made its object; here too, the body of a 200 may be an error.
 
-    The ETag in it is not read: some stores leave it empty, and a HeadObject has it.
+    The ETag is not read, because some stores leave it empty.
     """
-    _document(answer, "CompleteMultipartUploadResult")
+    _document(response, "CompleteMultipartUploadResult")
 
 
-def _part(answer: Answer, fields: Mapping[str, str]) -> Part:
+def _part(response: S3Response, fields: Mapping[str, str]) -> Part:
     number, size = fields.get("PartNumber", ""), fields.get("Size", "")
     if not (_DIGITS.fullmatch(number) and _DIGITS.fullmatch(size)):
-        raise answer.unclear("a part without number or size")
-    return Part(int(number), int(size), _etag(answer, fields.get("ETag", "")))
+        raise response.unexpected("a part without number or size")
+    return Part(int(number), int(size), _etag(response, fields.get("ETag", "")))
 
 
-def _etag(answer: Answer, text: str) -> str:
+def _etag(response: S3Response, text: str) -> str:
     match = _ETAG.fullmatch(text)
     if match is None:
-        raise answer.unclear("no strong ETag")
+        raise response.unexpected("no strong ETag")
     return match[1]
 
 
-def _document(answer: Answer, name: str) -> ET.Element:
-    if answer.status != 200:
-        raise answer.unclear()
-    root = root_of(answer)
+def _document(response: S3Response, name: str) -> ET.Element:
+    if response.status != 200:
+        raise response.unexpected()
+    root = root_of(response)
     if root is None or local_name(root) != name:
-        raise answer.unclear(f"no {name}")
+        raise response.unexpected(f"no {name}")
     return root
 
 
 def _iso_date(text: str) -> int | None:
-    """An instant as XML has it, with its time zone."""
+    """Return the seconds since the Unix epoch of an ISO 8601 instant with a time zone."""
     try:
         moment = datetime.fromisoformat(text)
         return int(moment.timestamp()) if moment.tzinfo else None

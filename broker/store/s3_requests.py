@@ -1,4 +1,4 @@
-"""What calls to the store carry beyond a URL: the source of a copy, and XML bodies."""
+"""Parts of requests to the store: the source of a copy, and XML bodies."""
 
 import html
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ _XMLNS: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 def copy_source(ref: ObjectRef) -> str:
-    """The source of a copy as a header has it: without a leading slash, which R2 refuses."""
+    """Return the value of x-amz-copy-source, without a leading slash, which R2 refuses."""
     return f"{ref.bucket}/{quote(ref.key)}"
 
 
 def delete_request(keys: Sequence[str]) -> bytes:
-    """The body of a DeleteObjects."""
+    """Return the body of a DeleteObjects request."""
     objects = "".join(f"<Object><Key>{html.escape(key, quote=False)}</Key></Object>" for key in keys)
     return f'<Delete xmlns="{_XMLNS}">{objects}</Delete>'.encode()
 
 
 def complete_request(parts: Sequence[Part]) -> bytes:
-    """The body of a CompleteMultipartUpload."""
+    """Return the body of a CompleteMultipartUpload request."""
     tags = (html.escape(part.etag, quote=False) for part in parts)
     listed = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{tag}&quot;</ETag></Part>"

@@ -1,10 +1,10 @@
-"""The store's answers: their facts, what an error is called, and what a HeadObject or a GetObject says.
+"""The store's responses: errors, and the results of HeadObject and GetObject.
 
 Rules of this module
 - It parses and decides; it sends nothing and reads no clock.
-- An answer that is not clear is ``StorageUnavailableError``, never a guess.
-- A reason names the operation, the status, the store's error code and its trace id. Nothing else of the answer is
-  repeated: error bodies echo the request, with its URL and signature.
+- Every unexpected response is a ``StorageUnavailableError``, never a guess.
+- A reason has the operation, the status, the store's error code and its trace id. It repeats no other part of the
+  response, because error bodies repeat the request with its URL and signature.
 """
 
 import base64
@@ -23,28 +23,31 @@ from .outcomes import OBJECT_THROTTLED, Outcome, outcome_of
 
 METADATA_PREFIX: Final = "x-amz-meta-"
 SKEW_HINT: Final = 60
-"""Seconds between our clock and the store's from which an operator is told.
+"""Seconds between our clock and the store's from which an operator is informed.
 
-Our clock signs the URLs: one that is slow shortens their life, and beyond 900 s S3 refuses all (RequestTimeTooSkewed).
+URLs are signed by our clock: if it is slow, their lifetime is shorter, and beyond 900 s S3 refuses every request
+(RequestTimeTooSkewed).
 """
 
 RETRY_AFTER: Final = 2
-RETRY_AFTER_MAX: Final = 60
-"""Seconds after which a client should repeat its request: those without a Retry-After of the store, and the most."""
+"""Seconds after which a client should retry if the store sent no Retry-After."""
 
-# RFC 9110, section 8.8.3, without W/: a copy's condition needs a strong one.
+RETRY_AFTER_MAX: Final = 60
+"""The largest Retry-After that is passed on, in seconds."""
+
+# RFC 9110, section 8.8.3, without W/: the condition of a copy needs a strong ETag.
 _ETAG: Final = re.compile(r'"([!#-~]+)"')
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 _FIRST_RANGE: Final = re.compile(r"bytes 0-([0-9]{1,19})/([0-9]{1,19})")
 _CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 _TRACE: Final = re.compile(r"[0-9A-Za-z+/=_-]{1,64}")
 _TRACE_HEADERS: Final = ("cf-ray", "x-amz-request-id")
-_NOT_ENCODED: Final = ("", "identity", "aws-chunked")  # the last is of the transfer, and some stores keep it
+_NOT_ENCODED: Final = ("", "identity", "aws-chunked")  # the last one is a framing of the transfer that some stores keep
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer: the names of ``headers`` are in lower case, ``body`` may be cut, ``received_at`` is by our clock."""
+class S3Response:
+    """One response: names of ``headers`` are lowercase, ``body`` may be cut, ``received_at`` is by our clock."""
 
     operation: str
     status: int
@@ -54,19 +57,19 @@ class Answer:
 
     @property
     def outcome(self) -> Outcome:
-        """What the answer says of the object and of the store."""
+        """The meaning of the status for the circuit breaker and for a retry."""
         return outcome_of(self.status)
 
-    def unclear(self, what: str = "") -> StorageUnavailableError:
-        """Why this answer is neither a yes nor a no, for an operator who has to ask the store about it."""
-        facts = (f"{self.operation} answered {self.status}", error_code(self), what, self._trace(), self._skew())
+    def unexpected(self, what: str = "") -> StorageUnavailableError:
+        """Return the error of this unexpected response; its reason has the facts that an operator needs."""
+        facts = (f"{self.operation} returned {self.status}", error_code(self), what, self._trace(), self._skew())
         kind = ObjectThrottledError if self.outcome is OBJECT_THROTTLED else StorageUnavailableError
         reason = ", ".join(fact for fact in facts if fact)
         return kind(reason, retry_after=RETRY_AFTER if self.retry_after is None else self.retry_after)
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds for which the store asks not to be called again, at most ``RETRY_AFTER_MAX`` (RFC 9110, 10.2.3)."""
+        """The store's Retry-After in seconds, at most ``RETRY_AFTER_MAX`` (RFC 9110, section 10.2.3)."""
         text = self.headers.get("retry-after", "")
         if _DIGITS.fullmatch(text):
             return min(int(text), RETRY_AFTER_MAX)
@@ -80,110 +83,111 @@ class Answer:
     def _skew(self) -> str:
         date = http_date(self.headers.get("date", ""))
         skew = 0 if date is None else self.received_at - date
-        return skewed(skew) if abs(skew) >= SKEW_HINT else ""
+        return skew_text(skew) if abs(skew) >= SKEW_HINT else ""
 
 
-def skewed(seconds: float) -> str:
-    """How an operator is told of ``seconds`` by which our clock is ahead of the store's."""
+def skew_text(seconds: float) -> str:
+    """Return the text that informs an operator: our clock is ahead of the store's by these ``seconds``."""
     return f"our clock is {seconds:+.0f} s off the store's"
 
 
-def root_of(answer: Answer) -> ET.Element | None:
-    """The root element of the body; ``None`` when it is not XML.
+def root_of(response: S3Response) -> ET.Element | None:
+    """Return the root element of the body; ``None`` if it is not XML.
 
-    Some stores send white space while they work, to keep the connection: the document begins after it
+    Some stores send white space while they work, to keep the connection open: the document starts after it
     (docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html).
     """
     try:
-        # Safe: the body is capped, expat bounds what entities may expand to, and ElementTree loads nothing external.
-        return ET.fromstring(answer.body.lstrip(b" \t\r\n"))  # noqa: S314  # see above
-    except (ET.ParseError, LookupError, ValueError):  # the latter two for an encoding that expat does not know
+        # Safe: the body is cut, expat limits the expansion of entities, and ElementTree loads no external entity.
+        return ET.fromstring(response.body.lstrip(b" \t\r\n"))  # noqa: S314  # see above
+    except (ET.ParseError, LookupError, ValueError):  # the last two: an encoding that expat does not support
         return None
 
 
 def local_name(element: ET.Element) -> str:
-    """The element's name whatever its namespace: R2 leaves it out where S3 has one."""
+    """Return the element's name without its namespace, which R2 leaves out."""
     return element.tag.rpartition("}")[2]
 
 
-def error_code(answer: Answer) -> str:
-    """The ``Code`` of an S3 error; empty when there is none that reads as one."""
-    root = root_of(answer)
+def error_code(response: S3Response) -> str:
+    """Return the ``Code`` of an S3 error; an empty string if there is none."""
+    root = root_of(response)
     code = "" if root is None or local_name(root) != "Error" else root.findtext("{*}Code", "")
     return code if _CODE.fullmatch(code) else ""
 
 
-def says_no_such_key(answer: Answer) -> bool:
-    """Whether the store says that the object does not exist; a missing bucket or a proxy's 404 says nothing."""
-    return answer.status == 404 and error_code(answer) == "NoSuchKey"
+def is_no_such_key(response: S3Response) -> bool:
+    """Return whether the object does not exist; the 404 of a missing bucket or of a proxy does not count."""
+    return response.status == 404 and error_code(response) == "NoSuchKey"
 
 
-def says_no_such_upload(answer: Answer) -> bool:
-    """Whether the store says that the multipart upload does not exist: aborted, completed, or never created."""
-    return answer.status == 404 and error_code(answer) == "NoSuchUpload"
+def is_no_such_upload(response: S3Response) -> bool:
+    """Return whether the multipart upload does not exist: aborted, completed, or never created."""
+    return response.status == 404 and error_code(response) == "NoSuchUpload"
 
 
-def stored_object(answer: Answer) -> StoredObject:
-    """What a HeadObject says of an object that exists."""
-    if answer.status != 200:
-        raise answer.unclear()
-    return _described(answer, _size(answer))
+def stored_object(response: S3Response) -> StoredObject:
+    """Return the object that a HeadObject describes."""
+    if response.status != 200:
+        raise response.unexpected()
+    return _described(response, _size(response))
 
 
-def object_head(answer: Answer, count: int) -> ObjectHead:
-    """What a GetObject of the first ``count`` bytes says; a store may also send all of them, with a 200.
+def object_head(response: S3Response, count: int) -> ObjectHead:
+    """Return the object that a GetObject of the first ``count`` bytes describes, with these bytes.
 
-    A body of another length than the answer itself says is unclear, and its bytes are never compared with anything.
+    A store may ignore the range and send the whole object with a 200. A body whose length does not fit its header
+    fields is unexpected.
     """
-    if answer.status not in (200, 206):
-        raise answer.unclear()
-    if encoding := _content_encoding(answer):
-        return ObjectHead(_encoded(answer, encoding), b"")
-    size = _size(answer) if answer.status == 200 else _size_by_range(answer)
-    if len(answer.body) != min(count, size):
-        raise answer.unclear(f"{len(answer.body)} first bytes of {size}")
-    return ObjectHead(_described(answer, size), answer.body)
+    if response.status not in (200, 206):
+        raise response.unexpected()
+    if encoding := _content_encoding(response):
+        return ObjectHead(_encoded(response, encoding), b"")
+    size = _size(response) if response.status == 200 else _size_by_range(response)
+    if len(response.body) != min(count, size):
+        raise response.unexpected(f"a body of {len(response.body)} bytes for an object of {size}")
+    return ObjectHead(_described(response, size), response.body)
 
 
 def http_date(text: str) -> int | None:
-    """An IMF-fixdate (RFC 9110, section 5.6.7), the only form S3 sends."""
+    """Return the seconds since the Unix epoch of an IMF-fixdate (RFC 9110, section 5.6.7), the only form of S3."""
     try:
         return int(datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp())
     except ValueError:
         return None
 
 
-def _described(answer: Answer, size: int) -> StoredObject:
-    moment = http_date(answer.headers.get("last-modified", ""))
+def _described(response: S3Response, size: int) -> StoredObject:
+    moment = http_date(response.headers.get("last-modified", ""))
     if moment is None:
-        raise answer.unclear("no Last-Modified")
+        raise response.unexpected("no Last-Modified")
     return StoredObject(
         size=size,
-        content_type=_text(answer.headers.get("content-type", "")),
-        etag=_etag(answer),
+        content_type=_text(response.headers.get("content-type", "")),
+        etag=_etag(response),
         last_modified=moment,
-        metadata=_metadata(answer.headers),
-        sha256=_sha256(answer),
-        content_encoding=_content_encoding(answer),
+        metadata=_metadata(response.headers),
+        sha256=_sha256(response),
+        content_encoding=_content_encoding(response),
     )
 
 
-def _encoded(answer: Answer, encoding: str) -> StoredObject:
-    """An object with a Content-Encoding: on its way the store's edge may decode it, and then sizes and ETags change."""
-    moment = http_date(answer.headers.get("last-modified", ""))
-    content_type = _text(answer.headers.get("content-type", ""))
-    return StoredObject(0, content_type, "", moment or 0, _metadata(answer.headers), content_encoding=encoding)
+def _encoded(response: S3Response, encoding: str) -> StoredObject:
+    """Return an object with a Content-Encoding, without size and ETag, which change if the store's edge decodes it."""
+    moment = http_date(response.headers.get("last-modified", ""))
+    content_type = _text(response.headers.get("content-type", ""))
+    return StoredObject(0, content_type, "", moment or 0, _metadata(response.headers), content_encoding=encoding)
 
 
-def _content_encoding(answer: Answer) -> str:
-    given = answer.headers.get("content-encoding")
+def _content_encoding(response: S3Response) -> str:
+    given = response.headers.get("content-encoding")
     value = _text(given).strip().lower() if given else ""
     return "" if value in _NOT_ENCODED else value
 
 
-def _sha256(answer: Answer) -> bytes | None:
-    """The checksum of the whole object; one of its parts' checksums has another form and says nothing of the file."""
-    given = answer.headers.get("x-amz-checksum-sha256")
+def _sha256(response: S3Response) -> bytes | None:
+    """Return the checksum of the whole object; that of a multipart object is a checksum of its parts' checksums."""
+    given = response.headers.get("x-amz-checksum-sha256")
     if not given:
         return None
     try:
@@ -193,26 +197,26 @@ def _sha256(answer: Answer) -> bytes | None:
     return digest if len(digest) == 32 else None
 
 
-def _etag(answer: Answer) -> str:
-    match = _ETAG.fullmatch(answer.headers.get("etag", ""))
+def _etag(response: S3Response) -> str:
+    match = _ETAG.fullmatch(response.headers.get("etag", ""))
     if match is None:
-        raise answer.unclear("no strong ETag")
+        raise response.unexpected("no strong ETag")
     return match[1]
 
 
-def _size(answer: Answer) -> int:
-    """Cloudflare drops the length of what it could compress; that is unknown, not zero."""
-    length = answer.headers.get("content-length", "")
+def _size(response: S3Response) -> int:
+    """Return Content-Length, which Cloudflare leaves out if it could compress the body: unknown, not zero."""
+    length = response.headers.get("content-length", "")
     if not _DIGITS.fullmatch(length):
-        raise answer.unclear("no Content-Length")
+        raise response.unexpected("no Content-Length")
     return int(length)
 
 
-def _size_by_range(answer: Answer) -> int:
-    """The size of the whole that the Content-Range of its first bytes says (RFC 9110, section 14.4)."""
-    match = _FIRST_RANGE.fullmatch(answer.headers.get("content-range", ""))
-    if match is None or int(match[1]) + 1 != len(answer.body):
-        raise answer.unclear("no Content-Range of these bytes")
+def _size_by_range(response: S3Response) -> int:
+    """Return the size of the whole object in the Content-Range of its first bytes (RFC 9110, section 14.4)."""
+    match = _FIRST_RANGE.fullmatch(response.headers.get("content-range", ""))
+    if match is None or int(match[1]) + 1 != len(response.body):
+        raise response.unexpected("no Content-Range that fits the body")
     return int(match[2])
 
 
@@ -225,5 +229,5 @@ def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _text(value: str) -> str:
-    """A header's value fit to be encoded again: bytes that are not UTF-8 arrive as lone surrogates."""
+    """Return a header value that can be encoded: bytes that are not UTF-8 arrive as lone surrogates."""
     return value.encode(errors="surrogateescape").decode(errors="replace")

@@ -1,12 +1,12 @@
-"""Who may call the store now: a bounded number of calls at once, and of these a share for each user.
+"""Slots for calls to the store: a limit of concurrent calls, and a share of it for each user.
 
 Rules of this module
-- A user holds at most a quarter of the slots and waits for them in a queue of its own, which delays no other user. A
-  service has no such share: it may be the backend that confirms for everybody.
-- ``CALLER`` names the user of the running task, and of the tasks that it starts. The edge sets it once a token is
-  verified; work that several requests share belongs to the one that began it.
-- What is kept of a user is there while a call of that user runs or waits, and no longer.
-- Who waits for a slot waits a short time, so that the work which follows still has its own: see the callers.
+- A user holds at most a quarter of the slots and waits for them in its own queue, which delays no other user. A
+  service has no such limit, because it may be a backend that confirms for all users.
+- ``CALLER`` is the user of the running task and of the tasks that it starts. The web layer sets it after it has
+  verified a token. Work that several requests share belongs to the request that started it.
+- The queue of a user exists only while a call of that user runs or waits.
+- A caller waits a short time for a slot, so that the deadline leaves enough time for the call itself.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ from contextvars import ContextVar
 from typing import Final
 
 CALLER: Final[ContextVar[str | None]] = ContextVar("CALLER", default=None)
-"""The subject of the user on whose behalf the store is called; ``None`` for a service and for the broker itself."""
+"""The subject of the user for whom the store is called; ``None`` for a service and for the broker itself."""
 
 _SHARE: Final = 4
 
 
 class Slots:
-    """At most ``total`` calls at once, at most a quarter of them for one user."""
+    """A semaphore of ``total`` slots, of which one user holds at most a quarter."""
 
     def __init__(self, total: int) -> None:
         self._free = asyncio.Semaphore(total)
         self._share = max(1, total // _SHARE)
         self._queues: dict[str, _Queue] = {}
 
-    async def take(self, user: str | None, until: float) -> None:
-        """Take a slot; raises ``TimeoutError`` when there is none by ``until``, an instant of the loop's clock."""
+    async def acquire(self, user: str | None, until: float) -> None:
+        """Acquire a slot; raise ``TimeoutError`` if none is free by ``until``, an instant of the loop's clock."""
         queue = None if user is None else self._queue(user)
         if not self._free.locked() and (queue is None or not queue.slots.locked()):
             if queue:
-                await queue.slots.acquire()  # neither waits
+                await queue.slots.acquire()  # neither of the two waits
             await self._free.acquire()
             return
         try:
@@ -42,8 +42,8 @@ class Slots:
             self._leave(user, queue)
             raise
 
-    def give_back(self, user: str | None) -> None:
-        """Give back a slot that was taken."""
+    def release(self, user: str | None) -> None:
+        """Release a slot of ``user``."""
         self._free.release()
         if user is not None:
             queue = self._queues[user]
@@ -75,7 +75,7 @@ class Slots:
 
 
 class _Queue:
-    """One user's share, and how many calls hold a slot of it or wait for one."""
+    """The share of one user, and the number of its calls that hold a slot or wait for one."""
 
     __slots__ = ("calls", "slots")
 

@@ -1,16 +1,15 @@
-"""Calls to the store over HTTP: every one is a URL that our own signer presigned, sent by our own client.
+"""Calls to the store over HTTP, each of which is a presigned URL.
 
 Rules of this module
-- A call ends within its deadline: waiting for a slot, connecting, both attempts and reading are inside of it.
-- The wait for a slot is short beside the call. Past the store's capacity some calls are refused early, and the others
-  have the time that they need: work that ends too late is work for nobody.
-- Calls that belong together may hold one place for all of them (``place``): then none of them waits for a slot.
-- Every call may safely be sent twice. What the table of ``outcomes`` repeats is sent once more while that is seldom,
-  on a fresh connection and never before the store's Retry-After; every other answer is taken as it is.
-- A kept connection that was lost costs nothing: the call goes on a fresh one at once.
-- A circuit breaker keeps calls from a store that fails.
-- Long calls have slots of their own: slow copies keep no quick call waiting. One user has a share of both.
-- It speaks to the store alone.
+- A call ends within its deadline, which includes the wait for a slot, the connection, a retry and the response body.
+- The wait for a slot is short compared with the call. Beyond the store's capacity some calls are refused early, so
+  that the others have enough time.
+- Calls that belong together may share one place (``place``): then none of them waits for a slot.
+- Every call may safely be sent twice. A response that the table in ``outcomes`` marks for a retry is retried once
+  within the retry budget, on a new connection and not before the store's Retry-After.
+- If a kept connection was lost, the call is sent again at once on a new connection.
+- A circuit breaker stops calls to a failing store.
+- Long calls have their own slots, so that slow copies do not delay quick calls. One user has a share of both.
 """
 
 import asyncio
@@ -33,20 +32,22 @@ from broker.http_client.origin import Origin
 from .circuit_breaker import CircuitBreaker, RetryBudget
 from .clock_skew import ClockSkew
 from .outcomes import OBJECT_THROTTLED
-from .s3_responses import Answer, skewed
+from .s3_responses import S3Response, skew_text
 from .slots import CALLER, Slots
 
 log = logging.getLogger("broker.store")
 
-_FAILURES: Final = (HttpError, OSError)  # of which TimeoutError is one
+_FAILURES: Final = (HttpError, OSError)  # a TimeoutError is an OSError
 PLACE_WAIT: Final = 1.0
-"""Seconds to wait for a place. The calls that follow have deadlines of their own."""
+"""Seconds to wait for a place. The calls in it have their own deadlines."""
 
-_SLOT_WAIT: Final = 6  # the part of a call's time that it may wait for a slot: one sixth
+_SLOT_WAIT: Final = 6  # a call waits for a slot for at most one sixth of its time
 _PAUSE: Final = (0.05, 0.25)
-_EXPIRES_IN: Final = 300  # these URLs go to the store alone: as long as a clock some minutes slow needs
+_EXPIRES_IN: Final = (
+    300  # seconds; long enough for a clock that is some minutes slow, as only the store receives these URLs
+)
 _FIELDS: Final = {
-    "Accept-Encoding": "identity",  # for anything else Cloudflare may drop the Content-Length
+    "Accept-Encoding": "identity",  # otherwise Cloudflare may leave out the Content-Length
     "User-Agent": "r2-upload-broker",
 }
 
@@ -55,9 +56,11 @@ _PLACED: Final[ContextVar["Transport | None"]] = ContextVar("PLACED", default=No
 
 
 class Call(NamedTuple):
-    """One call: ``until`` is by the loop's clock, ``limit`` the bytes of a good answer's body that are read.
+    """One call.
 
-    ``is_long``: the store has much to do, and may take longer than a caller of other calls would wait.
+    - ``until``: the deadline, an instant of the event loop's clock.
+    - ``limit``: the largest body of a successful response, in bytes.
+    - ``is_long``: the store may need longer than other calls, and the call takes a slot of long calls.
     """
 
     operation: str
@@ -72,9 +75,9 @@ class Call(NamedTuple):
 
 
 class Transport:
-    """At most ``concurrency`` places and as many other quick calls at once, and ``long_calls`` long ones.
+    """A client of one store, with at most ``concurrency`` places, as many quick calls and ``long_calls`` long calls.
 
-    ``connect_timeout`` is the seconds one connection may take to be made.
+    ``connect_timeout`` is the time for one connection, in seconds.
     """
 
     def __init__(
@@ -93,41 +96,41 @@ class Transport:
         self._long_slots = Slots(long_calls)
         self._breaker = CircuitBreaker()
         self._retries = RetryBudget()
-        self._throttled_retries = RetryBudget()  # one user's throttled objects leave others theirs
+        self._throttled_retries = RetryBudget()  # so that one user's throttled objects do not use up the other budget
         self._origin = Origin(presigner.endpoint, connect_timeout=connect_timeout, fields=_FIELDS)
         self.skew = ClockSkew()
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Hold a place for the quick calls of this task; raises ``StorageUnavailableError`` when there is none soon."""
+        """Hold a place for the quick calls of this task; raise ``StorageUnavailableError`` if none is free in time."""
         user = CALLER.get()
-        await _taken(self._places, user, asyncio.get_running_loop().time() + PLACE_WAIT, "The request")
+        await _acquire(self._places, user, asyncio.get_running_loop().time() + PLACE_WAIT, "The request")
         token = _PLACED.set(self)
         try:
             yield
         finally:
             _PLACED.reset(token)
-            self._places.give_back(user)
+            self._places.release(user)
 
-    async def ask(self, call: Call) -> Answer:
-        """The store's answer, whatever it says; raises ``StorageUnavailableError`` when there is none in time."""
+    async def send(self, call: Call) -> S3Response:
+        """Return the store's response, of any status; raise ``StorageUnavailableError`` if there is none in time."""
         if not call.is_long and _PLACED.get() is self:
-            return await self._watched(call)
+            return await self._send_now(call)
         slots = self._long_slots if call.is_long else self._slots
         user = CALLER.get()
         now = asyncio.get_running_loop().time()
-        await _taken(slots, user, now + (call.until - now) / _SLOT_WAIT, call.operation)
+        await _acquire(slots, user, now + (call.until - now) / _SLOT_WAIT, call.operation)
         try:
-            return await self._watched(call)
+            return await self._send_now(call)
         finally:
-            slots.give_back(user)
+            slots.release(user)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._origin.close()
 
-    async def _watched(self, call: Call) -> Answer:
-        """The answer, with the breaker told how it went. A cancelled caller says nothing of the store."""
+    async def _send_now(self, call: Call) -> S3Response:
+        """Return the response and record it for the circuit breaker. A cancelled call is not recorded."""
         now = asyncio.get_running_loop().time
         if wait := self._breaker.wait(now(), may_probe=not call.is_long):
             raise StorageUnavailableError(
@@ -135,55 +138,55 @@ class Transport:
             )
         try:
             async with asyncio.timeout_at(call.until):
-                answer = await self._attempts(call)
+                response = await self._attempts(call)
         except _FAILURES as error:
-            reason = _unanswered(call, error)
+            reason = _no_response(call, error)
             self._failed(now(), reason)
             raise StorageUnavailableError(reason) from None
-        self._record(answer, now())
-        return answer
+        self._record(response, now())
+        return response
 
-    def _record(self, answer: Answer, now: float) -> None:
-        if answer.outcome.is_failure:
-            self._failed(now, answer.unclear().reason)
-        elif answer.outcome.is_failure is None:
-            self._breaker.inconclusive(now)
-        elif self._breaker.succeeded():
+    def _record(self, response: S3Response, now: float) -> None:
+        if response.outcome.is_failure:
+            self._failed(now, response.unexpected().reason)
+        elif response.outcome.is_failure is None:
+            self._breaker.record_inconclusive(now)
+        elif self._breaker.record_success():
             log.warning(json.dumps({"event": "broker.store_circuit_closed"}))
 
     def _failed(self, now: float, reason: str) -> None:
-        if self._breaker.failed(now):
+        if self._breaker.record_failure(now):
             log.warning(json.dumps({"event": "broker.store_circuit_opened", "reason": reason}))
 
-    async def _attempts(self, call: Call) -> Answer:
+    async def _attempts(self, call: Call) -> S3Response:
         self._retries.earn()
         self._throttled_retries.earn()
         pause = 0
         try:
-            answer = await self._first_attempt(call)
-            if not answer.outcome.is_repeated:
-                return answer
-            pause = answer.retry_after or 0
-            if not self._may_repeat(answer, call.until - pause):
-                return answer
+            response = await self._first_attempt(call)
+            if not response.outcome.is_retried:
+                return response
+            pause = response.retry_after or 0
+            if not self._may_retry(response, call.until - pause):
+                return response
         except _FAILURES:
             if not self._retries.spend():
                 raise
         await asyncio.sleep(max(pause, random.uniform(*_PAUSE)))  # noqa: S311  # jitter is no secret
         return await self._attempt(call, is_fresh=True)
 
-    async def _first_attempt(self, call: Call) -> Answer:
+    async def _first_attempt(self, call: Call) -> S3Response:
         try:
             return await self._attempt(call)
         except KeptConnectionLostError:
             return await self._attempt(call, is_fresh=True)
 
-    def _may_repeat(self, answer: Answer, latest: float) -> bool:
-        """Whether there is time for a second attempt, and a budget."""
-        budget = self._throttled_retries if answer.outcome is OBJECT_THROTTLED else self._retries
+    def _may_retry(self, response: S3Response, latest: float) -> bool:
+        """Return whether there is time, and a budget, for a retry."""
+        budget = self._throttled_retries if response.outcome is OBJECT_THROTTLED else self._retries
         return asyncio.get_running_loop().time() < latest and budget.spend()
 
-    async def _attempt(self, call: Call, *, is_fresh: bool = False) -> Answer:
+    async def _attempt(self, call: Call, *, is_fresh: bool = False) -> S3Response:
         sent_at = self._clock()
         url = self._presigner.presign(
             call.method,
@@ -198,19 +201,19 @@ class Transport:
         response = await self._origin.send(request, is_fresh=is_fresh)
         received_at = self._clock()
         if self.skew.observe(response.fields.get("date", ""), sent_at, received_at):
-            log.warning(json.dumps({"event": "broker.clock_skew_changed", "reason": skewed(self.skew.seconds or 0)}))
-        return Answer(call.operation, response.status, response.fields, response.body, received_at)
+            log.warning(json.dumps({"event": "broker.clock_skew_changed", "reason": skew_text(self.skew.seconds or 0)}))
+        return S3Response(call.operation, response.status, response.fields, response.body, received_at)
 
 
-async def _taken(slots: Slots, user: str | None, until: float, what: str) -> None:
-    """Return once ``what`` has a slot; raises ``StorageUnavailableError``."""
+async def _acquire(slots: Slots, user: str | None, until: float, what: str) -> None:
+    """Acquire a slot for ``what``; raise ``StorageUnavailableError`` if none is free in time."""
     try:
-        await slots.take(user, until)
+        await slots.acquire(user, until)
     except TimeoutError:
-        raise StorageUnavailableError(f"{what} found no free slot") from None
+        raise StorageUnavailableError(f"{what} got no free slot") from None
 
 
-def _unanswered(call: Call, error: Exception) -> str:
-    """Why there is no answer. The texts of an ``OSError`` hold the endpoint; its name, and our own texts, do not."""
-    words = f": {error}" if isinstance(error, HttpError) and str(error) else ""
-    return f"{call.operation} got no answer, {type(error).__name__}{words}"
+def _no_response(call: Call, error: Exception) -> str:
+    """Return why there is no response, without the text of an ``OSError``, which has the endpoint."""
+    text = f": {error}" if isinstance(error, HttpError) and str(error) else ""
+    return f"{call.operation} got no response, {type(error).__name__}{text}"

@@ -13,7 +13,7 @@ from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, S
 from broker.service.assembly import Deployment
 from broker.settings import StoreSettings
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_HINT, skewed
+from broker.store.s3_responses import SKEW_HINT, skew_text
 
 from . import request_record, schemas
 from .responses import json_response
@@ -51,7 +51,7 @@ class Operations:
         skew = own_store.clock_skew if own_store else None
         if skew is not None and abs(skew) >= SKEW_HINT:
             checks["clock"] = "clock_skewed"
-            reason = reason or skewed(skew)
+            reason = reason or skew_text(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}
         if failed:
             request_record.add(request.scope, "failed", failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.cli.seaweedfs import SeaweedFS
-from broker.store.s3 import DEFAULT_TIMEOUTS
+from broker.store.timeouts import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
 
 from .processes import Broker

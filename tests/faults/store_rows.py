@@ -57,7 +57,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
     }
 )
 
-REFUSES_ONLY: Mapping[str, str | None] = MappingProxyType({ONE_OBJECT: "answered 429", ONCE: None, NO_TAG: None})
+REFUSES_ONLY: Mapping[str, str | None] = MappingProxyType({ONE_OBJECT: "returned 429", ONCE: None, NO_TAG: None})
 """Faults that are not a failure of the whole store, by the only reason for which a confirm may be refused."""
 
 HEAD = (

@@ -60,12 +60,12 @@ def test_spread() -> None:
             "event": "broker.request_completed",
             "status": 503,
             "code": "storage_unavailable",
-            "reason": f"HeadObject answered {status}",
+            "reason": f"HeadObject returned {status}",
         }
         for status in (429, 520)
     )
     assert spread([throttled], REFUSES_ONLY[ONE_OBJECT]) == []
-    assert spread([throttled, missed], REFUSES_ONLY[ONE_OBJECT]) == ['refused because "… answered 520"']
+    assert spread([throttled, missed], REFUSES_ONLY[ONE_OBJECT]) == ['refused because "… returned 520"']
     assert spread([{"event": OPENED}], REFUSES_ONLY[ONE_OBJECT]) == ["the circuit opened"]
     assert len(spread([throttled, missed], REFUSES_ONLY[ONCE])) == 2
 

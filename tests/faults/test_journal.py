@@ -5,18 +5,18 @@ from typing import Any
 from .journal import accidents, opened, said
 
 LINES: list[dict[str, Any]] = [
-    {"event": "broker.store_circuit_opened", "reason": "HeadObject answered 500"},
+    {"event": "broker.store_circuit_opened", "reason": "HeadObject returned 500"},
     {
         "event": "broker.request_completed",
         "status": 503,
         "code": "storage_unavailable",
-        "reason": "HeadObject answered 500, cf-ray 1-A",
+        "reason": "HeadObject returned 500, cf-ray 1-A",
     },
     {
         "event": "broker.request_completed",
         "status": 503,
         "code": "storage_unavailable",
-        "reason": "GetObject answered 500, cf-ray 2-A",
+        "reason": "GetObject returned 500, cf-ray 2-A",
     },
     {"event": "broker.request_completed", "status": 503, "code": "identity_unavailable", "reason": "there are no keys"},
     {"event": "broker.store_circuit_closed"},
@@ -28,7 +28,7 @@ def test_said() -> None:
     """Events come first, then the reasons of refusals without operation and trace id."""
     assert said(LINES) == (
         "circuit opened; circuit closed; keys not refreshed (TimeoutError); "
-        '503 because "… answered 500" (2 times); 503 because "there are no keys"'
+        '503 because "… returned 500" (2 times); 503 because "there are no keys"'
     )
     assert said([]) == "nothing"
 
@@ -36,11 +36,11 @@ def test_said() -> None:
 def test_items() -> None:
     """Items of a batch count if it was the store that refused them."""
     failed = [
-        {"item": 0, "code": "storage_unavailable", "reason": "HeadObject found no free slot"},
+        {"item": 0, "code": "storage_unavailable", "reason": "HeadObject got no free slot"},
         {"item": 1, "code": "not_uploaded"},
     ]
     assert said([{"event": "broker.request_completed", "status": 200, "failed": failed}]) == (
-        'items refused because "… found no free slot"'
+        'items refused because "… got no free slot"'
     )
 
 

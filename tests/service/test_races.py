@@ -96,7 +96,7 @@ async def test_throttled_copy_reads_the_target(is_there: bool, monkeypatch: pyte
     async def throttled(_source: ObjectRef, target: ObjectRef, **_options: Any) -> None:
         if is_there:
             deployment.store.put(target, MP3)
-        raise ObjectThrottledError("CopyObject answered 429", retry_after=5)
+        raise ObjectThrottledError("CopyObject returned 429", retry_after=5)
 
     monkeypatch.setattr(deployment.store, "copy", throttled)
     if is_there:

@@ -15,7 +15,8 @@ from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker
 from broker.store.dialect import UNKNOWN, Dialect
 from broker.store.port import ObjectStore
-from broker.store.s3 import S3ObjectStore, Timeouts
+from broker.store.s3 import S3ObjectStore
+from broker.store.timeouts import Timeouts
 from tests.patience import PATIENCE, SLACK
 
 from .wire import Act, Wire, answer, wire

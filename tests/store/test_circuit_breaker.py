@@ -21,39 +21,39 @@ HEAD = VERBS["head"]
 def opened() -> CircuitBreaker:
     """A breaker that has opened at the instant 0."""
     found = CircuitBreaker()
-    assert [found.failed(-SPAN) for _ in range(FAILURES)] == [False] * FAILURES
-    assert found.failed(0)
+    assert [found.record_failure(-SPAN) for _ in range(FAILURES)] == [False] * FAILURES
+    assert found.record_failure(0)
     return found
 
 
 def test_a_store_that_answers_is_asked() -> None:
     found = CircuitBreaker()
     for _ in range(10 * FAILURES):
-        assert not found.failed(0)
-        assert not found.succeeded()
+        assert not found.record_failure(0)
+        assert not found.record_success()
         assert found.wait(0, may_probe=False) == 0
 
 
 def test_a_short_outage_opens_nothing() -> None:
     """However many calls fail in it: they must fail over a span of time."""
     found = CircuitBreaker()
-    assert not any(found.failed(SPAN * each / 1001) for each in range(1001))
+    assert not any(found.record_failure(SPAN * each / 1001) for each in range(1001))
     assert found.wait(SPAN, may_probe=False) == 0
 
 
 def test_a_few_failures_far_apart_open_nothing() -> None:
     """A store that is called seldom needs several failures as well."""
     found = CircuitBreaker()
-    assert [found.failed(each * 60) for each in range(FAILURES)] == [False] * (FAILURES - 1) + [True]
+    assert [found.record_failure(each * 60) for each in range(FAILURES)] == [False] * (FAILURES - 1) + [True]
 
 
 def test_an_answer_begins_the_span_anew() -> None:
     """Failures before it do not count."""
     found = CircuitBreaker()
     for _ in range(10 * FAILURES):
-        found.failed(0)
-    found.succeeded()
-    assert not any(found.failed(SPAN) for _ in range(10 * FAILURES))
+        found.record_failure(0)
+    found.record_success()
+    assert not any(found.record_failure(SPAN) for _ in range(10 * FAILURES))
 
 
 def test_an_open_circuit_refuses_calls_for_the_pause() -> None:
@@ -79,21 +79,21 @@ def test_the_pause_doubles_with_each_probe() -> None:
         pauses.append(found.wait(now, may_probe=True))
         now += pauses[-1]
         assert found.wait(now, may_probe=True) == 0
-        assert not found.failed(now)
+        assert not found.record_failure(now)
     assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
-    assert found.succeeded()
+    assert found.record_success()
     for _ in range(FAILURES):
-        found.failed(now)
-    assert found.failed(now + SPAN)
+        found.record_failure(now)
+    assert found.record_failure(now + SPAN)
     assert found.wait(now + SPAN, may_probe=True) == PAUSE
 
 
 def test_one_success_ends_it() -> None:
     found = opened()
-    assert found.succeeded()
-    assert not found.succeeded()
+    assert found.record_success()
+    assert not found.record_success()
     assert found.wait(0, may_probe=False) == 0
-    assert not found.failed(0)
+    assert not found.record_failure(0)
     assert found.wait(0, may_probe=False) == 0
 
 
@@ -127,7 +127,7 @@ async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(
             assert 1 <= (refused.value.retry_after or 0) <= 60
         assert time.monotonic() - began < 10 * TIMEOUTS.total  # a tenth of what it takes to wait for each
         assert server.connections == asked
-    opened = {"event": "broker.store_circuit_opened", "reason": "HeadObject got no answer, TimeoutError"}
+    opened = {"event": "broker.store_circuit_opened", "reason": "HeadObject got no response, TimeoutError"}
     assert [json.loads(record.getMessage()) for record in caplog.records] == [opened]
 
 
@@ -193,7 +193,7 @@ async def test_past_its_capacity_a_store_answers_as_many_calls_as_before() -> No
     async with facing(in_a_moment, timeouts=LATE, concurrency=8) as (store, server):
         crowd = await asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
         refused = [str(one.reason) for one in crowd if isinstance(one, StorageUnavailableError)]
-        assert refused == ["HeadObject found no free slot"] * 92
+        assert refused == ["HeadObject got no free slot"] * 92
         assert len(server.requests) == 8
         assert await store.head(REF) == HEAD.result
 
@@ -217,7 +217,7 @@ async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch
         async with store.place():
             with pytest.raises(StorageUnavailableError) as refused:
                 await asyncio.create_task(_placed(store))
-            assert refused.value.reason == "The request found no free slot"
+            assert refused.value.reason == "The request got no free slot"
             assert server.connections == 0
         await _placed(store)
 

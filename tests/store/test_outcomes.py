@@ -23,16 +23,16 @@ def throttled(retry_after: str | None = None, code: str = "ServiceUnavailable") 
 
 
 @pytest.mark.parametrize(
-    ("status", "is_repeated", "is_failure"),
+    ("status", "is_retried", "is_failure"),
     [
         (429, True, None),
         *((status, True, True) for status in (500, 502, 503, 504, *EDGE)),
         *((status, False, False) for status in (200, 206, 204, 301, 400, 401, 403, 404, 412, 416, 501, 505, 527, 599)),
     ],
 )
-def test_the_table(status: int, is_repeated: bool, is_failure: bool | None) -> None:
+def test_the_table(status: int, is_retried: bool, is_failure: bool | None) -> None:
     """Each status has one row."""
-    assert outcome_of(status)[1:] == (is_repeated, is_failure)
+    assert outcome_of(status)[1:] == (is_retried, is_failure)
 
 
 @pytest.mark.parametrize("status", [*EDGE, 500, 502, 503, 504, 429])
@@ -74,7 +74,7 @@ async def test_a_store_that_fails_opens_the_circuit_and_the_line_says_why(
         for _ in range(FAILURES):
             await unavailable(store, HEAD)
     (line,) = (json.loads(record.getMessage()) for record in caplog.records)
-    assert line == {"event": "broker.store_circuit_opened", "reason": f"HeadObject answered {status}"}
+    assert line == {"event": "broker.store_circuit_opened", "reason": f"HeadObject returned {status}"}
 
 
 async def test_a_throttled_probe_leaves_the_next_call_to_find_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ async def test_the_client_is_told_the_stores_retry_after(field: str, seconds: in
     assert refused.value.retry_after == seconds
 
 
-async def test_no_call_is_repeated_before_the_stores_retry_after() -> None:
+async def test_no_call_is_retried_before_the_stores_retry_after() -> None:
     """A wait that does not fit into the deadline is left to the client."""
     async with facing(throttled("5"), GOOD, timeouts=LATE) as (store, server):
         with pytest.raises(ObjectThrottledError) as refused:

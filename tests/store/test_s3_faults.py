@@ -10,7 +10,8 @@ import pytest
 
 from broker.core.limits import PUT_MAX
 from broker.errors import StorageUnavailableError
-from broker.store.s3 import COPIED_A_SECOND, Timeouts
+from broker.store.s3 import COPIED_A_SECOND
+from broker.store.timeouts import Timeouts
 from tests.patience import SLACK
 
 from .calls import REF, TARGET, TIMEOUTS, VERBS, Verb, every_verb, facing, store_at, unavailable
@@ -108,14 +109,14 @@ async def test_s02_the_reason_has_operation_status_code_and_trace_ids() -> None:
     async with facing(says(said)) as (store, _):
         reason = await unavailable(store, VERBS["first_bytes"])
     assert reason == (
-        "GetObject answered 403, AccessDenied, cf-ray 8f1c2d3e4f5a6b7c-FRA, x-amz-request-id 18EABCECFAEAA9BE"
+        "GetObject returned 403, AccessDenied, cf-ray 8f1c2d3e4f5a6b7c-FRA, x-amz-request-id 18EABCECFAEAA9BE"
     )
 
 
 async def test_s02_a_code_or_a_trace_id_that_reads_as_none_is_not_repeated() -> None:
     said = error(403, "http://127.0.0.1/?X-Amz-Signature=0", {"cf-ray": "<script>", "x-amz-request-id": "a b"})
     async with facing(says(said)) as (store, _):
-        assert await unavailable(store, VERBS["first_bytes"]) == "GetObject answered 403"
+        assert await unavailable(store, VERBS["first_bytes"]) == "GetObject returned 403"
 
 
 @every_verb

@@ -149,7 +149,7 @@ async def test_an_empty_object_that_is_gone_by_the_second_look_is_none() -> None
 
 async def test_an_object_that_is_not_empty_by_the_second_look_is_no_clear_answer() -> None:
     async with facing(says(error(416, "InvalidRange")), says(VERBS["head"].good)) as (store, _):
-        assert await unavailable(store, VERBS["first_bytes"]) == "GetObject answered 416, InvalidRange"
+        assert await unavailable(store, VERBS["first_bytes"]) == "GetObject returned 416, InvalidRange"
 
 
 async def test_both_looks_at_an_empty_object_share_one_deadline() -> None:

@@ -12,7 +12,8 @@ from broker.core.model import ObjectRef
 from broker.crypto.presigner import Presigner
 from broker.crypto.sigv4 import Credentials
 from broker.store.dialect import UNKNOWN
-from broker.store.s3 import S3ObjectStore, Timeouts
+from broker.store.s3 import S3ObjectStore
+from broker.store.timeouts import Timeouts
 from tests.patience import PATIENCE
 
 BUCKET = "media-bucket"

@@ -185,7 +185,7 @@ def test_both_credentials_are_tried_on_the_buckets_that_they_are_for(site: Site)
 
 @pytest.mark.parametrize(
     ("revoked", "begins"),
-    [("AKSTAGED", "with the staging bucket's credentials: GetObject answered 403"), ("AKEDGE", "GetObject answered")],
+    [("AKSTAGED", "with the staging bucket's credentials: GetObject returned 403"), ("AKEDGE", "GetObject returned")],
 )
 def test_revoked_credentials_make_the_process_unready_and_are_named_without_a_key(
     site: Site, always: None, revoked: str, begins: str
