@@ -31,18 +31,18 @@ def clauses() -> list[tuple[str, str]]:
     return [(who, clause) for who, *cells in rows for cell in cells for clause in cell.split("; ") if clause]
 
 
-def test_every_sentence_of_the_readme_has_a_test() -> None:
-    """In the order of the list, word by word."""
+def test_readme_sentences_have_tests() -> None:
+    """Each sentence of README's list stands in PROMISES.md, in order and word by word."""
     assert [row[0] for row in ROWS if len(row) == 2] == sentences()
 
 
-def test_every_clause_of_the_security_table_has_a_test() -> None:
-    """In the order of the table, word by word."""
+def test_security_clauses_have_tests() -> None:
+    """Each clause of SECURITY.md's first table stands in PROMISES.md, in order and word by word."""
     assert [(row[0], row[1]) for row in ROWS if len(row) == 3] == clauses()
 
 
 @pytest.mark.parametrize("held_by", sorted(set(HELD_BY)))
-def test_the_named_test_exists(held_by: str) -> None:
-    """By its file and its name."""
+def test_named_test_exists(held_by: str) -> None:
+    """Each test that PROMISES.md names exists."""
     path, _, name = held_by.partition("::")
     assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)

@@ -17,28 +17,33 @@ def figure(target: Target, *, ours_above: bool) -> Figure:
 
 
 @pytest.mark.parametrize(("ours_above", "expected"), [(False, 3.0), (True, 1 / 3)])
-def test_a_ratio_is_taken_of_each_pair(ours_above: bool, expected: float) -> None:
+def test_ratio_is_computed_for_each_pair(ours_above: bool, expected: float) -> None:
+    """A figure is the median of the ratios of the single rounds."""
     assert figure(at_least(1), ours_above=ours_above).value.median == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("target", "is_met"), [(at_least(3), True), (at_least(3.01), False), (at_most(3), True), (at_most(2.99), False)]
 )
-def test_a_target_is_met_by_the_median(target: Target, is_met: bool) -> None:
+def test_median_decides_the_target(target: Target, is_met: bool) -> None:
+    """A target is met if the median meets it, equality included."""
     assert figure(target, ours_above=False).is_met is is_met
 
 
 def test_one_round_has_no_spread() -> None:
+    """The quartiles of one round equal its value."""
     assert Spread.of([2.0]) == Spread(2.0, 2.0, 2.0)
 
 
-def test_the_table_says_what_was_missed_and_what_stands_beside() -> None:
+def test_table_shows_misses_and_peers() -> None:
+    """The table marks missed targets and shows the value of the peer."""
     rows = table([figure(at_least(9), ours_above=False), figure(at_least(1), ours_above=False)]).splitlines()[2:]
     assert ["**missed**" in row for row in rows] == [True, False]
     assert all("peer: 6 µs" in row for row in rows)
 
 
-def test_the_chart_is_one_document_with_a_bar_for_each_figure_and_a_line_for_each_series() -> None:
+def test_chart_has_all_figures_and_series() -> None:
+    """The chart is one document with a bar for each figure and a line for each series."""
     figures = [figure(at_least(9), ours_above=False), figure(at_most(9), ours_above=False)]
     series = [
         Series("F12", "a create", "creates", "µs", [(1.0, 2.0), (1e6, 3.0)]),

@@ -46,7 +46,7 @@ def test_parts_are_listed_in_pages() -> None:
     assert [b"<IsTruncated>true" in page for page in (first, last)] == [True, False]
 
 
-def test_an_upload_in_parts_exists_once_it_is_joined() -> None:
+def test_completed_multipart_upload_exists() -> None:
     """HeadObject finds an upload in parts after CompleteMultipartUpload, with the size of its kind."""
     objects = Objects()
     answer(objects, "POST", "incoming/1.flac?uploads=")
@@ -57,7 +57,7 @@ def test_an_upload_in_parts_exists_once_it_is_joined() -> None:
     assert f"Content-Length: {KINDS['flac'].size}\r\n".encode() in after
 
 
-def test_the_price_of_the_mix_is_the_sum_of_its_operations() -> None:
+def test_price_is_the_sum_of_operations() -> None:
     """Each operation of the mix counts with its share, at the price of its classes; other operations do not count."""
     operations = [
         Operation("PUT by the client", {"PutObject": 1}),

@@ -67,7 +67,7 @@ def answers(port: int) -> bool:
 
 @pytest.mark.parametrize("attempt", range(10))
 def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
-    """One of them serves, and the other ends."""
+    """Of two starts on one port, one serves and the other ends with one line."""
     port, count = free_port(), str(1 + attempt % 2)
     with started(tmp_path, port, count) as first, started(tmp_path, port, count) as second:
         until(lambda: first.poll() is not None or second.poll() is not None)
@@ -81,8 +81,8 @@ def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
 
 @COUNTS
 @pytest.mark.parametrize("is_listening", [True, False], ids=["listener", "bound"])
-def test_the_port_is_taken(tmp_path: Path, count: str, is_listening: bool) -> None:
-    """A start ends, whether the other socket listens or is only bound."""
+def test_taken_port_ends_the_start(tmp_path: Path, count: str, is_listening: bool) -> None:
+    """A start on a taken port ends, whether the other socket listens or is only bound."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         if is_listening:
@@ -120,8 +120,8 @@ def fed(pipe: Path, *contents: str) -> Iterator[None]:
 
 
 @COUNTS
-def test_a_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
-    """It names the reason, and the whole ends. The secret comes from a pipe that has another one when read again."""
+def test_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
+    """A worker that cannot serve names the reason, and the whole process ends."""
     pipe = tmp_path / "secret"
     with (
         fed(pipe, JWT_SECRET, "short"),
@@ -137,8 +137,8 @@ def test_a_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
         assert reason.startswith("broker: cannot serve: JWT_SECRET ")
 
 
-async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
-    """A restart that fails leaves the old workers; where lost ones cannot be replaced, the whole ends after a while."""
+async def test_failed_replacements_end_the_service(tmp_path: Path) -> None:
+    """A failed restart keeps the old workers; when lost ones cannot be replaced, the service ends after a while."""
     secret = tmp_path / "secret"
     secret.write_text(JWT_SECRET, encoding="ascii")
     environment = {name: value for name, value in NOWHERE.items() if name != "JWT_SECRET"}
@@ -158,8 +158,8 @@ async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
         assert (exits[1]["pid"], exits[1]["status"]) == (min(now), -signal.SIGKILL)
 
 
-async def test_a_worker_that_cannot_be_made(tmp_path: Path) -> None:
-    """Where the parent is out of file descriptors, a restart is given up, and a lost worker is replaced later."""
+async def test_worker_that_cannot_be_started(tmp_path: Path) -> None:
+    """Without file descriptors a restart is aborted, and a lost worker is replaced later."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         now = await serving_workers(broker)
         soft, hard = resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE)

@@ -107,9 +107,8 @@ def until_ready(client: httpx2.Client, confirm: str) -> dict[str, Any]:
 
 @pytest.mark.large
 @pytest.mark.timeout(900)
-def test_a_promotion_cut_off_half_way_is_finished_by_the_next_confirms(
-    tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_promotion_is_continued(tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promotion of over 5 GiB that a kill interrupts is finished by the next confirms of other processes."""
     environment = environment_of(place)
     s3 = connect(place)
     assert SIZE > PUT_MAX
@@ -177,10 +176,10 @@ def staged_digest(s3: "S3Client", key: str) -> str:
 
 @pytest.mark.large
 @pytest.mark.timeout(900)
-def test_seq04_a_large_promotion_never_mixes_two_versions(
+def test_seq04_large_promotion_has_one_version(
     tmp_path: Path, place: SeaweedFS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SEQ04 with real sizes: confirm, 202, the staged object is replaced, confirm until it is ready."""
+    """SEQ04: A staged object of over 5 GiB that is replaced during its promotion is served whole."""
     s3 = connect(place)
     app = create_app(assemble(settings.parse({**environment_of(place), "JWT_SECRET": JWT_SECRET})))
     headers = {"Authorization": f"Bearer {token('user-large', exp=int(time.time()) + 3600)}"}

@@ -65,10 +65,10 @@ def in_bulk(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
 
 @pytest.mark.parametrize("delete", [by_owner, by_service, in_bulk])
 @pytest.mark.parametrize("content", [OTHER, mp3()], ids=["other bytes", "the same bytes"])
-def test_seq01_nothing_comes_back_after_a_deletion(
+def test_seq01_deletion_is_final(
     broker: Broker, delete: Callable[[httpx2.Client, httpx2.Client, str], None], content: bytes
 ) -> None:
-    """SEQ01, SEQ02: the URL of the PUT is still alive and meets the tombstone."""
+    """SEQ01, SEQ02: After a deletion the PUT URL, which is still valid, meets the tombstone."""
     with broker.client() as owner, broker.client("backend", scope="broker:service") as service:
         upload = uploaded(owner, mp3())
         key = confirm(owner, upload).json()["key"]
@@ -82,8 +82,8 @@ def test_seq01_nothing_comes_back_after_a_deletion(
     assert httpx2.get(link, trust_env=False).status_code == 404
 
 
-def test_seq01_nothing_comes_back_after_an_abort(broker: Broker) -> None:
-    """SEQ01: neither before the PUT nor after it."""
+def test_seq01_abort_is_final(broker: Broker) -> None:
+    """SEQ01: An abort before or after the PUT is final."""
     with broker.client() as client:
         for upload in (create(client, mp3()), uploaded(client, mp3())):
             assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
@@ -91,8 +91,8 @@ def test_seq01_nothing_comes_back_after_an_abort(broker: Broker) -> None:
             assert said(confirm(client, upload)) == GONE
 
 
-def test_seq02_a_retried_create_brings_no_deleted_object_back(broker: Broker) -> None:
-    """SEQ02: the same Idempotency-Key names the deleted upload; other days are in test_sequences_over_time."""
+def test_seq02_retried_create_restores_nothing(broker: Broker) -> None:
+    """SEQ02: A create with the Idempotency-Key of a deleted upload names the deleted upload."""
     retried: dict[str, Any] = {"headers": {"Idempotency-Key": "take-down"}}
     with broker.client("user-seq02") as owner:
         upload = create(owner, mp3(), **retried)
@@ -110,8 +110,8 @@ def replace_staged(s3: "S3Client", upload: dict[str, Any], content: bytes, **opt
     s3.put_object(Bucket=BUCKET, Key=staged_key(upload), Body=content, ContentType="audio/mpeg", **options)
 
 
-def test_seq03_a_receipt_states_the_checksum_that_the_store_returned(broker: Broker, s3: "S3Client") -> None:
-    """SEQ03: evidence, no evidence, and evidence of the opposite."""
+def test_seq03_receipt_states_the_stored_checksum(broker: Broker, s3: "S3Client") -> None:
+    """SEQ03: A receipt has a SHA-256 only with evidence, and a different checksum is a mismatch."""
     with broker.client() as client:
         track = confirm(client, uploaded(client, mp3(), sha256=digest(mp3()))).json()
         assert (b64decode(track["sha256"]).hex(), track["sha256Evidence"]) == (digest(mp3()), "store")
@@ -185,8 +185,8 @@ def copy(exchange: RequestCycle) -> bool:
     return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
 
 
-def test_seq07_a_delayed_look_copies_nothing_over_what_is_ready(delayed: Delayed, broker: Broker) -> None:
-    """SEQ07: meanwhile this process confirms, and the client aborts and puts again."""
+def test_seq07_delayed_read_replaces_nothing(delayed: Delayed, broker: Broker) -> None:
+    """SEQ07: A confirm whose first read was delayed does not replace the ready object."""
     with delayed(look) as race, broker.client() as client:
         track = confirm(client, race.upload).json()
         assert said(client.delete(f"/uploads/{race.upload['uploadId']}")) == (409, "upload_confirmed")
@@ -196,16 +196,16 @@ def test_seq07_a_delayed_look_copies_nothing_over_what_is_ready(delayed: Delayed
         assert served(client, track["key"]) == mp3()
 
 
-def test_seq07_a_delayed_look_meets_the_tombstone(delayed: Delayed, broker: Broker) -> None:
-    """SEQ07: meanwhile the client aborts and puts again."""
+def test_seq07_delayed_read_meets_the_tombstone(delayed: Delayed, broker: Broker) -> None:
+    """SEQ07: A confirm whose first read was delayed finds the tombstone of an abort."""
     with delayed(look) as race, broker.client() as client:
         assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
         assert put(race.upload, OTHER).status_code == 412
         assert said(race.end()) == GONE
 
 
-def test_seq08_a_delete_tells_nothing(broker: Broker) -> None:
-    """SEQ08: an unknown key, another user's and another user's deleted one, by every method."""
+def test_seq08_delete_does_not_reveal_keys(broker: Broker) -> None:
+    """SEQ08: Unknown keys, another user's keys and deleted keys return the same 404."""
     with broker.client("user-1") as owner, broker.client("user-2") as other:
         keys = [confirm(owner, uploaded(owner, mp3())).json()["key"] for _ in range(2)]
         assert owner.delete(f"/objects/{keys[1]}").status_code == 204
@@ -226,8 +226,8 @@ def seen(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, f"{fields} {answer.text.replace(own, '')}"
 
 
-def test_seq09_of_a_confirm_and_an_abort_at_once_one_wins(broker: Broker) -> None:
-    """SEQ09: and the answers of both say which."""
+def test_seq09_confirm_or_abort_wins(broker: Broker) -> None:
+    """SEQ09: Of a concurrent confirm and abort one wins, and both responses agree."""
     with broker.client() as client, ThreadPoolExecutor(2) as pool:
         for number in range(20):
             upload = uploaded(client, mp3())
@@ -244,16 +244,16 @@ def test_seq09_of_a_confirm_and_an_abort_at_once_one_wins(broker: Broker) -> Non
                 assert (said(confirmed), aborted.status_code, status) == (GONE, 204, "deleted")
 
 
-def test_seq09_an_abort_beats_a_copy_that_has_not_begun(delayed: Delayed, broker: Broker) -> None:
-    """SEQ09: the copy of another process reaches the store after the tombstone."""
+def test_seq09_abort_precedes_a_later_copy(delayed: Delayed, broker: Broker) -> None:
+    """SEQ09: A copy that reaches the store after an abort finds the tombstone."""
     with delayed(copy) as race, broker.client() as client:
         assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
         assert said(race.end()) == GONE
         assert client.get(f"/objects/{race.key}").status_code == 404
 
 
-def test_seq09_a_confirm_that_ends_after_a_deletion_says_so(delayed: Delayed, broker: Broker) -> None:
-    """SEQ09: the copy was made and its answer is late; meanwhile another process deletes the object."""
+def test_seq09_late_confirm_reports_the_deletion(delayed: Delayed, broker: Broker) -> None:
+    """SEQ09: A confirm whose copy response arrives after a deletion returns 410."""
     with delayed(copy, answer=True) as race, broker.client() as client:
         assert client.delete(f"/objects/{race.key}").status_code == 204
         assert said(race.end()) == GONE

@@ -56,8 +56,8 @@ def path_of(upload: dict[str, Any]) -> str:
     return str(upload["url"]).split("?")[0]
 
 
-def test_seq02_an_idempotency_key_names_a_deleted_upload_for_a_day(environment: dict[str, str]) -> None:
-    """SEQ02: an hour later it is still the deleted one, or the day is over and it is another; a week later another."""
+def test_seq02_idempotency_key_expires_after_a_day(environment: dict[str, str]) -> None:
+    """SEQ02: An Idempotency-Key names a deleted upload for at most a day, then a new upload."""
     clock = Clock()
     with application(environment, clock) as client:
         first = create(client, mp3(), **RETRIED)
@@ -75,8 +75,8 @@ def test_seq02_an_idempotency_key_names_a_deleted_upload_for_a_day(environment: 
         assert confirm(client, first).json()["code"] == "upload_deleted"
 
 
-def test_seq10_a_rotation_ends_no_upload_receipt_or_retry(environment: dict[str, str]) -> None:
-    """SEQ10: BROKER_SECRET is old, then new,old."""
+def test_seq10_secret_rotation_ends_nothing(environment: dict[str, str]) -> None:
+    """SEQ10: Uploads, receipts and retries survive BROKER_SECRET=new,old."""
     clock = Clock()
     with application(environment, clock, BROKER_SECRET=OLD) as before:
         waiting = create(before, mp3(), **RETRIED)
@@ -95,8 +95,8 @@ def test_seq10_a_rotation_ends_no_upload_receipt_or_retry(environment: dict[str,
             assert (claims["key"], claims["etag"]) == (answer["key"], answer["etag"])
 
 
-def test_seq10_a_derived_secret_is_warned_of_and_rolling_the_token_ends_uploads(environment: dict[str, str]) -> None:
-    """SEQ10: what the warning at the start says is so."""
+def test_seq10_derived_secret_is_warned_of(environment: dict[str, str]) -> None:
+    """SEQ10: A derived secret causes a warning; a new R2 token then ends open uploads, as it says."""
     derived = {**environment, "BROKER_SECRET": ""}
     (warning,) = settings.parse({**derived, "JWT_SECRET": JWT_SECRET}).warnings
     assert "rolling the R2 token ends all open uploads" in warning
@@ -158,8 +158,8 @@ def until_ready(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Respons
 
 
 @pytest.mark.usefixtures("in_ranges")
-def test_seq04_a_promotion_never_mixes_two_versions(environment: dict[str, str], s3: "S3Client") -> None:
-    """SEQ04: confirm, 202, the staged object is replaced, confirm."""
+def test_seq04_promotion_has_one_version(environment: dict[str, str], s3: "S3Client") -> None:
+    """SEQ04: A staged object that is replaced during its promotion is served whole."""
     with application(environment, Clock()) as client:
         upload = half_promoted(client, content(1))
         key = newest_staged(s3, len(content(1)))
@@ -171,8 +171,8 @@ def test_seq04_a_promotion_never_mixes_two_versions(environment: dict[str, str],
 
 
 @pytest.mark.usefixtures("in_ranges")
-def test_seq04_a_deletion_ends_a_promotion(environment: dict[str, str], s3: "S3Client") -> None:
-    """SEQ04, SEQ09: confirm, 202, abort, confirm; nothing of it is left."""
+def test_seq04_abort_ends_a_promotion(environment: dict[str, str], s3: "S3Client") -> None:
+    """SEQ04, SEQ09: An abort during a promotion is final and leaves no multipart upload."""
     with application(environment, Clock()) as client:
         upload = half_promoted(client, content(3))
         key = newest_staged(s3, len(content(3))).replace("incoming/", "media/")
@@ -183,8 +183,8 @@ def test_seq04_a_deletion_ends_a_promotion(environment: dict[str, str], s3: "S3C
 
 
 @pytest.mark.usefixtures("in_ranges")
-def test_a_promotion_in_ranges_is_continued_by_the_next_confirm(environment: dict[str, str]) -> None:
-    """What is copied is not copied again: each confirm gets further."""
+def test_next_confirm_continues_the_promotion(environment: dict[str, str]) -> None:
+    """A confirm continues a promotion and copies no range twice."""
     with application(environment, Clock()) as client:
         upload = half_promoted(client, content(4))
         second = client.post(f"uploads/{upload['uploadId']}/confirm").json()

@@ -42,7 +42,8 @@ def exchange(connection: http.client.HTTPConnection, method: str, address: str, 
     return Reply(answer.status, dict(answer.getheaders()), answer.read())
 
 
-def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(proxy: FaultProxy) -> None:
+def test_proxy_passes_signed_requests(proxy: FaultProxy) -> None:
+    """URLs that are signed for the proxy's address are valid at the store, on one kept connection."""
     ref = new_ref()
     with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
         assert exchange(connection, "PUT", url(proxy, "PUT", ref), BODY).status == 200
@@ -67,7 +68,8 @@ def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(p
     ],
     ids=["cut", "lost answer"],
 )
-def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
+def test_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
+    """A fault happens to one request, and the next request passes."""
     ref = new_ref()
     proxy.next(fault)
     with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
@@ -80,7 +82,8 @@ def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: boo
     assert proxy.exchanges[0].received == (len(BODY) if is_stored else 1000)
 
 
-def test_a_held_request_goes_on_when_it_is_let_go(proxy: FaultProxy) -> None:
+def test_held_request_continues_when_released(proxy: FaultProxy) -> None:
+    """A held request reaches the store only after it is released."""
     ref = new_ref()
     fault = proxy.next(Fault(lambda one: one.method == "PUT", held=threading.Event()))
     with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:

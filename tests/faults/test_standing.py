@@ -61,7 +61,8 @@ async def asked(proxy: StandingProxy) -> bytes:
         return await client.ask()
 
 
-async def test_without_a_fault_all_passes_request_after_request() -> None:
+async def test_requests_pass_without_a_fault() -> None:
+    """Without a fault all requests of a connection pass and are counted."""
     async with proxy() as running, connected(running) as client:
         assert [await client.ask() for _ in range(3)] == [WHOLE] * 3
         assert running.asked == 3
@@ -76,7 +77,8 @@ async def test_without_a_fault_all_passes_request_after_request() -> None:
     ],
     ids=["cut", "black hole", "status"],
 )
-async def test_a_fault_meets_kept_and_new_connections_until_it_ends(fault: Fault, seen: bytes) -> None:
+async def test_fault_affects_all_connections(fault: Fault, seen: bytes) -> None:
+    """A fault affects kept and new connections until it ends."""
     async with proxy() as running, connected(running) as kept, connected(running) as new:
         assert await kept.ask() == WHOLE
         running.stand(fault)
@@ -87,7 +89,8 @@ async def test_a_fault_meets_kept_and_new_connections_until_it_ends(fault: Fault
         assert await asked(running) == WHOLE
 
 
-async def test_an_answer_is_late() -> None:
+async def test_response_is_delayed() -> None:
+    """A latency delays the response."""
     async with proxy() as running, connected(running) as client:
         running.stand(Latency(0.2))
         began = time.monotonic()
@@ -95,7 +98,8 @@ async def test_an_answer_is_late() -> None:
         assert time.monotonic() - began >= 0.2
 
 
-async def test_an_answer_drips() -> None:
+async def test_response_drips() -> None:
+    """A dripping response arrives byte by byte."""
     async with proxy() as running, connected(running) as client, connected(running) as other:
         running.stand(Drip(2 * PATIENCE))
         assert await client.ask(enough=1) == WHOLE[:1]
@@ -103,7 +107,8 @@ async def test_an_answer_drips() -> None:
         assert await other.ask() == WHOLE
 
 
-async def test_one_method_alone_is_not_answered() -> None:
+async def test_one_method_gets_no_response() -> None:
+    """Requests of the muted method get no response, and others do."""
     async with proxy() as running, connected(running) as client, connected(running) as other:
         running.stand(Mute("PUT"))
         assert await client.ask("GET") == WHOLE
@@ -111,7 +116,8 @@ async def test_one_method_alone_is_not_answered() -> None:
         assert await client.ask("DELETE") == WHOLE
 
 
-async def test_garbage_is_no_http() -> None:
+async def test_garbage_is_not_http() -> None:
+    """Garbage is not an HTTP response."""
     async with proxy() as running, connected(running) as client:
         running.stand(Garbage())
         said = await client.ask()
@@ -119,13 +125,15 @@ async def test_garbage_is_no_http() -> None:
         assert not said.startswith(b"HTTP")
 
 
-async def test_an_answer_to_a_head_has_no_body() -> None:
+async def test_head_response_has_no_body() -> None:
+    """The response to a HEAD request has no body."""
     async with proxy() as running, connected(running) as client:
         running.stand(s3_error(403, "AccessDenied"))
         assert (await client.ask("HEAD")).endswith(b"\r\n\r\n")
 
 
 async def test_connections_are_reset() -> None:
+    """Kept and new connections are reset."""
     async with proxy() as running, connected(running) as kept:
         assert await kept.ask() == WHOLE
         running.stand(Reset())
@@ -135,7 +143,8 @@ async def test_connections_are_reset() -> None:
             await asked(running)
 
 
-async def test_connections_are_refused_and_the_port_is_kept() -> None:
+async def test_refused_port_is_kept() -> None:
+    """Connections are refused, and afterwards the proxy listens on the same port again."""
     async with proxy() as running, connected(running) as kept:
         assert await kept.ask() == WHOLE
         running.stand(Refused())
@@ -147,8 +156,8 @@ async def test_connections_are_refused_and_the_port_is_kept() -> None:
         assert await asked(running) == WHOLE
 
 
-async def test_a_connection_may_go_on_after_an_error() -> None:
-    """A store that refuses one object keeps the connection for the others."""
+async def test_connection_survives_an_error() -> None:
+    """A connection continues after an error response without ``Connection: close``."""
     refusal = s3_error(429, "ServiceUnavailable", fields=("Retry-After: 5",))
     async with proxy() as running, connected(running) as client:
         running.stand(refusal)

@@ -12,7 +12,8 @@ EXAMPLES = {"strangers": 600, "paths": 400, "questions": 300, "bodies": 400, "cr
 
 
 @pytest.mark.parametrize("name", PROPERTIES)
-def test_no_request_gets_an_answer_that_breaks_the_rules(name: str, target: Target, broker: Broker) -> None:
+def test_no_response_breaks_the_rules(name: str, target: Target, broker: Broker) -> None:
+    """No generated request causes a response, or a log line, that breaks a rule."""
     before = target.wire.sent
     properties.run(name, target, EXAMPLES[name])
     assert target.wire.sent >= before + EXAMPLES[name] // 2
