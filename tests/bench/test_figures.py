@@ -11,8 +11,8 @@ from bench.figures import Figure, Series, Spread, Target, at_least, at_most, com
 PAIRS = [(1.0, 4.0), (2.0, 6.0), (10.0, 20.0)]
 
 
-def figure(target: Target, *, ours_above: bool) -> Figure:
-    """Of rounds in which the machine became slower."""
+def figure(target: Target | None, *, ours_above: bool) -> Figure:
+    """Return a figure of rounds in which the machine became slower."""
     return compared("F1", "sign <a> & b", target, "µs", PAIRS, "peer", ours_above=ours_above)
 
 
@@ -40,6 +40,15 @@ def test_table_shows_misses_and_peers() -> None:
     rows = table([figure(at_least(9), ours_above=False), figure(at_least(1), ours_above=False)]).splitlines()[2:]
     assert ["**missed**" in row for row in rows] == [True, False]
     assert all("peer: 6 µs" in row for row in rows)
+
+
+def test_figure_without_target_is_information() -> None:
+    """A figure without a target is in the table without a verdict, and not in the chart."""
+    plain = figure(None, ours_above=False)
+    assert plain.is_met is None
+    assert table([plain]).splitlines()[-1].startswith("| F1 | sign <a> & b | - | 3 (2.5 to 3.5) |  | ")
+    both = chart([figure(at_least(1), ours_above=False), plain], [])
+    assert both.count("sign &lt;a&gt;") == 1
 
 
 def test_chart_has_all_figures_and_series() -> None:
