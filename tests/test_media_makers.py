@@ -1,4 +1,4 @@
-"""The makers of media: what they make is what its decoder says it is."""
+"""The media files of the tests: a decoder finds in them what the encoder's name states."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from . import media
 
 @contextmanager
 def opened(data: bytes) -> Iterator[InputContainer]:
-    """``data`` as a demuxer sees it."""
+    """Open ``data`` with a demuxer."""
     with av.open(io.BytesIO(data)) as container:
         assert isinstance(container, InputContainer)
         yield container

@@ -1,4 +1,4 @@
-"""README's list and SECURITY.md's table say what a test holds, and PROMISES.md names the test of each sentence."""
+"""PROMISES.md names the test of each sentence of README's list and of each clause of SECURITY.md's table."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ HELD_BY = [row[-1] for row in ROWS]
 
 
 def sentences() -> list[str]:
-    """The sentences of README's list, without the bold words before them."""
+    """Return the sentences of README's list, without the bold words before them."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     items = text.split("What you can rely on\n")[1].split("\n## ")[0].strip().split("\n- ")
     plain = [re.sub(r"^(- )?\*\*[^*]+\*\* ", "", " ".join(item.split())) for item in items]
@@ -24,7 +24,7 @@ def sentences() -> list[str]:
 
 
 def clauses() -> list[tuple[str, str]]:
-    """Who, and each clause of what they can and cannot do, in SECURITY.md's first table."""
+    """Return the subject and one clause for each clause of SECURITY.md's first table."""
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     table = text.split("| somebody with | can | cannot |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]

@@ -1,4 +1,4 @@
-"""What the benchmark makes of its rounds: ratios by pair, verdicts, a table and a chart."""
+"""The results of the benchmark: ratios of pairs, verdicts, a table and a chart."""
 
 from xml.etree import ElementTree as ET
 

@@ -1,4 +1,4 @@
-"""The scale benchmark: S3 operations are recognized, prices and capacities are computed from counts and rates."""
+"""The scale benchmark: S3 operations are recognized, and prices and capacities follow from counts and rates."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A real store and a real broker process over it."""
+"""A real store, and a real broker process that uses it."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ BUCKET = "media-bucket"
 
 @pytest.fixture(scope="package")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A SeaweedFS of these tests' own: some of them stop it."""
+    """Start a SeaweedFS for this package: some of its tests stop it."""
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), "AKEND2END", "a secret access key of the tests") as server:
         credentials = Credentials(server.access_key_id, server.secret_access_key)
         admin.ensure_bucket(admin.connect(server.endpoint, credentials), BUCKET)
@@ -24,7 +24,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 
 @pytest.fixture(scope="package")
 def environment(store: SeaweedFS) -> dict[str, str]:
-    """The settings of a broker over that store."""
+    """Return the settings of a broker that uses this store."""
     return {
         "R2_ENDPOINT": store.endpoint,
         "R2_ACCESS_KEY_ID": store.access_key_id,
@@ -37,6 +37,6 @@ def environment(store: SeaweedFS) -> dict[str, str]:
 
 @pytest.fixture(scope="package")
 def broker(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Broker]:
-    """One broker that most tests share."""
+    """Start one broker that most tests share."""
     with Broker(tmp_path_factory.mktemp("broker"), environment) as running:
         yield running

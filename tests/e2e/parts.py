@@ -1,4 +1,4 @@
-"""The steps of an upload in parts, as a client does them."""
+"""The steps of a multipart upload, as a client performs them."""
 
 from typing import Any
 
@@ -14,18 +14,18 @@ CONTENT = (mp3() + bytes(range(256)) * (2 * PART // 256 + 50))[: 2 * PART + 12_3
 
 
 def begin(client: httpx2.Client, **fields: Any) -> dict[str, Any]:
-    """A new upload of ``CONTENT`` in parts."""
+    """Create a multipart upload of ``CONTENT``."""
     return create(client, CONTENT, multipart=True, **fields)
 
 
 def part_of(upload: dict[str, Any], number: int) -> bytes:
-    """The bytes of one part."""
+    """Return the bytes of one part."""
     size = upload["partSize"]
     return CONTENT[(number - 1) * size : number * size]
 
 
 def signed(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> list[dict[str, Any]]:
-    """These parts' requests."""
+    """Request the URLs of some parts."""
     answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"partNumbers": list(numbers)})
     assert answer.status_code == 200, answer.text
     return list(answer.json()["parts"])
@@ -37,13 +37,13 @@ def put_part(part: dict[str, Any], content: bytes) -> httpx2.Response:
 
 
 def send(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> None:
-    """Send these parts."""
+    """Send some parts."""
     for part in signed(client, upload, *numbers):
         assert put_part(part, part_of(upload, part["partNumber"])).status_code == 200
 
 
 def look(client: httpx2.Client, upload: dict[str, Any]) -> dict[str, Any]:
-    """How far the upload is."""
+    """Return the status of the upload."""
     answer = client.get(f"/uploads/{upload['uploadId']}")
     assert answer.status_code == 200, answer.text
     return dict(answer.json())

@@ -1,4 +1,4 @@
-"""What clients see when a broker dies, and when the store does not answer."""
+"""A broker that dies, and a store that does not respond."""
 
 import signal
 import time
@@ -45,7 +45,7 @@ def test_two_workers_serve_and_stop(tmp_path: Path, environment: dict[str, str])
 
 @contextmanager
 def stopped(store: SeaweedFS) -> Iterator[None]:
-    """The store's process is gone: connections are refused."""
+    """Stop the store's process: connections are refused."""
     store.stop()
     try:
         yield
@@ -55,7 +55,7 @@ def stopped(store: SeaweedFS) -> Iterator[None]:
 
 @contextmanager
 def frozen(store: SeaweedFS) -> Iterator[None]:
-    """The store's process takes connections and says nothing."""
+    """Freeze the store's process: it accepts connections and does not respond."""
     store.process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -96,7 +96,7 @@ def test_without_the_store_signing_still_works(
 
 
 def recovers(works: Callable[[], bool]) -> bool:
-    """Whether it works again within half a minute."""
+    """Return whether ``works`` succeeds within half a minute."""
     deadline = time.monotonic() + 30
     while not works():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""A canary in every secret: none is in anything that a broker writes, with every logger of the process at DEBUG."""
+"""A canary in every secret: a broker writes none of them, with every logger at DEBUG."""
 
 import re
 import sys
@@ -27,14 +27,14 @@ FORGED = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnktc3ViamVjdCJ9.Y2FuYXJ5LXNpZ25h
 
 @pytest.fixture
 def loud(tmp_path: Path, environment: dict[str, str]) -> Iterator[Broker]:
-    """A broker whose every logger says all it knows, asyncio's own debugging included."""
+    """Start a broker with every logger at DEBUG, including asyncio's debug mode."""
     command = (sys.executable, "-X", "dev", "-c", AT_DEBUG)
     with Broker(tmp_path, environment, command=command) as running:
         yield running
 
 
 def secrets_of(url: str) -> set[str]:
-    """What makes a signed URL a capability."""
+    """Return the parts of a signed URL that make it a capability."""
     query = parse_qs(urlsplit(url).query)
     return {query["X-Amz-Signature"][0], query["X-Amz-Credential"][0]}
 

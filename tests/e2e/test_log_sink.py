@@ -1,4 +1,4 @@
-"""A broker whose log is not taken: requests go on, a stop ends in time, and what was dropped is counted."""
+"""A broker whose log is not read: requests continue, a stop ends in time, and dropped lines are counted."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ async def test_stopped_reader_loses_no_request(tmp_path: Path) -> None:
 
 
 def long_lines(broker: Broker) -> None:
-    """Requests whose lines have each item that failed: some 3 kB each."""
+    """Send requests whose log lines list each failed item, about 3 kB each."""
     with broker.client() as client:
         for _ in range(50):
             assert client.post("/uploads/confirm", json={"uploadIds": ["unknown"] * 100}).status_code == 200
@@ -74,7 +74,7 @@ async def test_stop_ends_in_time_with_full_pipe(tmp_path: Path, workers: str) ->
 
 
 def at_terminal(name: str) -> Sequence[str]:
-    """The command of a broker whose output, errors too, is at this terminal."""
+    """Return the command of a broker whose output goes to this terminal."""
     return ("sh", "-c", 'exec "$@" >$TERMINAL 2>&1'.replace("$TERMINAL", name), "sh", *BROKER)
 
 
@@ -98,7 +98,7 @@ async def test_stopped_terminal_blocks_no_request(tmp_path: Path, is_stopped: bo
 
 @contextlib.contextmanager
 def filled(folder: Path) -> Iterator[Callable[[], None]]:
-    """A small disk in ``folder``, with little space left; what makes more."""
+    """Mount a small, nearly full disk at ``folder``; yield a function that frees space."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
     try:
         (folder / "other").write_bytes(b"x" * (1_000 * 1024))
@@ -128,7 +128,7 @@ async def test_file_size_limit_blocks_no_request(tmp_path: Path) -> None:
 
 
 async def until_cut_off(broker: Broker) -> int:
-    """Send requests until the log ends within a line, and some more; their number."""
+    """Send requests until the log ends within a line; return their number."""
     async with load(broker.url) as found:
         await becomes(lambda: len(found.statuses) >= 500)
     assert (set(found.statuses), found.lost) == ({200}, [])

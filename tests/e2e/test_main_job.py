@@ -1,4 +1,4 @@
-"""Create, PUT straight to the store, confirm, download: with real processes and a store that verifies signatures."""
+"""Create, PUT to the store, confirm and download, with real processes and a store that verifies signatures."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def without_request_id(answer: httpx2.Response) -> tuple[int, dict[str, str], str]:
-    """An answer as the caller sees it, what is different in every answer left out."""
+    """Return a response as the caller sees it, without the values that differ in each response."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "date")}
     return answer.status_code, headers, answer.text.replace(answer.headers["x-request-id"], "ID")
 

@@ -1,4 +1,4 @@
-"""``broker serve`` as Prometheus sees it: a target for each worker, at the same ports whatever becomes of them."""
+"""``broker serve`` as Prometheus sees it: one target for each worker, at ports that do not change."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ STARTED = named("process_start_time_seconds")
 
 
 def target(port: int) -> Samples:
-    """What the worker at ``port`` tells."""
+    """Scrape the worker at ``port``."""
     return samples(scrape(port, within=PATIENCE))
 
 

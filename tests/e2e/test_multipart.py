@@ -1,4 +1,4 @@
-"""Uploads in parts over a real store and a real broker process: mended, resumed, given up, confirmed."""
+"""Multipart uploads with a real store and a real broker process: repaired, resumed, aborted and confirmed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,45 +24,45 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def client(broker: Broker) -> Iterator[httpx2.Client]:
-    """A user's."""
+    """Return the client of a user."""
     with broker.client() as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def s3(store: SeaweedFS) -> "S3Client":
-    """The operator's view of the store."""
+    """Return the operator's client of the store."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def url_of(client: httpx2.Client, upload: dict[str, Any]) -> SplitResult:
-    """The URL of its first part."""
+    """Return the URL of the first part."""
     return urlsplit(str(signed(client, upload, 1)[0]["url"]))
 
 
 def key_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """Where the upload is staged."""
+    """Return the staged key."""
     return url_of(client, upload).path.removeprefix(f"/{BUCKET}/")
 
 
 def store_id_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """What the store calls the upload."""
+    """Return the S3 UploadId."""
     return parse_qs(url_of(client, upload).query)["uploadId"][0]
 
 
 def put_unsigned_part(s3: "S3Client", client: httpx2.Client, upload: dict[str, Any], number: int) -> None:
-    """A part of 35 bytes that only somebody with the store's own key can send."""
+    """Send a part of 35 bytes with the store's own credentials."""
     key, upload_id = key_of(client, upload), store_id_of(client, upload)
     s3.upload_part(Bucket=BUCKET, Key=key, UploadId=upload_id, PartNumber=number, Body=bytes(35))
 
 
 def open_uploads(s3: "S3Client") -> list[str]:
-    """The keys that have a multipart upload under way at the store."""
+    """Return the keys with an unfinished multipart upload."""
     return [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 
 def problem(answer: httpx2.Response) -> tuple[int, str, list[str]]:
-    """Status, code and the pointers of a refusal."""
+    """Return status, code and pointers of a refusal."""
     document = answer.json()
     return answer.status_code, document["code"], [error["pointer"] for error in document.get("errors", [])]
 

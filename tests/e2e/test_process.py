@@ -1,4 +1,4 @@
-"""What happens to requests when ``broker serve`` is stopped, killed, restarted or starved."""
+"""Requests while ``broker serve`` is stopped, killed, restarted or short of resources."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ OBJECT = f"/api/v1/objects/{KEY}"
 
 
 def workers(broker: Broker) -> set[int]:
-    """The processes that serve."""
+    """Return the process ids of the workers."""
     children = Path(f"/proc/{broker.process.pid}/task/{broker.process.pid}/children").read_text(encoding="ascii")
     return {int(child) for child in children.split() if b"spawn_main" in _command(child)}
 
@@ -43,38 +43,38 @@ def _command(process: str) -> bytes:
 
 
 async def all_workers(broker: Broker) -> set[int]:
-    """Both workers."""
+    """Wait for two workers."""
     await becomes(lambda: len(workers(broker)) == 2)
     return workers(broker)
 
 
 async def serving_workers(broker: Broker) -> set[int]:
-    """Both workers, when each of them answers."""
+    """Wait until two workers serve."""
     await becomes(lambda: broker.written().count("Application startup complete") == 2)
     return workers(broker)
 
 
 async def restarted(broker: Broker, old: Collection[int]) -> set[int]:
-    """Both workers after a SIGHUP, when neither of them is of ``old``."""
+    """Send SIGHUP, and wait for two workers that are not in ``old``."""
     broker.process.send_signal(signal.SIGHUP)
     await becomes(lambda: len(workers(broker).difference(old)) == 2)
     return workers(broker).difference(old)
 
 
 def rss(pid: int) -> int:
-    """Bytes that a process has in memory."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def request(method: str, path: str, *fields: str, body: bytes = b"", **claims: str) -> bytes:
-    """A request with a token of these brokers."""
+    """Return the bytes of a request with a valid token."""
     lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Authorization: Bearer {token(**claims)}", *fields, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 @contextlib.contextmanager
 def connections(port: int, count: int) -> Iterator[list[Connection]]:
-    """Open connections."""
+    """Open ``count`` connections."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Connection(port)) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""File descriptors: the limit that a process gives itself, and what happens when there are none left."""
+"""File descriptors: the limit that a process sets for itself, and behaviour when none is left."""
 
 import contextlib
 import re
@@ -28,12 +28,12 @@ SHARE = 32
 
 
 def limited(soft: int, hard: int, *, without_uvloop: bool = False) -> list[str]:
-    """The command with these limits of file descriptors."""
+    """Return the command with these limits of file descriptors."""
     return [sys.executable, "-c", LIMITED.format(soft=soft, hard=hard, without_uvloop=without_uvloop)]
 
 
 def soft_limit(pid: int) -> int:
-    """The soft limit of file descriptors of a process."""
+    """Return the soft limit of file descriptors of a process."""
     found = re.search(r"Max open files +(\d+)", Path(f"/proc/{pid}/limits").read_text(encoding="ascii"))
     assert found
     return int(found[1])

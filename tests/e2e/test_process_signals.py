@@ -1,4 +1,4 @@
-"""What signals do to the broker's process and to its workers."""
+"""The effect of signals on the broker's process and its workers."""
 
 import asyncio
 import os
@@ -29,23 +29,23 @@ GONE_WITHIN = 2.0
 
 
 def events(broker: Broker, name: str) -> list[dict[str, Any]]:
-    """The lines of one kind in its log."""
+    """Return the log lines of one event."""
     return [line for line in broker.lines() if line["event"] == name]
 
 
 def ignored(broker: Broker) -> list[str]:
-    """The signals that it says it has ignored, in alphabetical order."""
+    """Return the signals in its lines about ignored signals, in alphabetical order."""
     return sorted(line["signal"] for line in events(broker, "broker.signal_ignored"))
 
 
 def well(broker: Broker) -> bool:
-    """Whether it goes on, and answers."""
+    """Return whether the broker runs and serves a request."""
     with broker.client() as client:
         return broker.process.poll() is None and client.get(f"/downloads/{KEY}").status_code == 200
 
 
 def ignores_hangups(pid: int) -> bool:
-    """Whether the process ignores SIGHUP, as it does before it can write a line about it: proc(5)."""
+    """Return whether the process ignores SIGHUP, as it does before it can log (proc(5))."""
     found = re.search(r"SigIgn:\s+([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
     assert found
     return bool(int(found[1], 16) & 1 << (signal.SIGHUP - 1))
@@ -151,7 +151,7 @@ async def test_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether the next broker could listen there."""
+    """Return whether another broker could listen at the port."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""What becomes of a start: of two at once, on a port that is taken, and of workers that cannot serve."""
+"""Starts that fail: two at once, a taken port, and workers that cannot serve."""
 
 import errno
 import os
@@ -27,7 +27,7 @@ COUNTS = pytest.mark.parametrize("count", ["1", "2"])
 
 @contextmanager
 def started(folder: Path, port: int, count: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """A start of the broker that may fail, with its standard error."""
+    """Start a broker that may fail, with a pipe for its standard error."""
     variables = {**inherited(), **NOWHERE, "JWT_SECRET": JWT_SECRET, **environment}
     process = subprocess.Popen(
         [*BROKER, "serve", "--port", str(port), "--workers", count],
@@ -50,7 +50,7 @@ def started(folder: Path, port: int, count: str, **environment: str) -> Iterator
 
 
 def refused(process: "subprocess.Popen[str]", port: int) -> None:
-    """It ends with the one line and the status of a port that is taken."""
+    """Check that the process ends with the line and the exit status of a taken port."""
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == Exit.CANNOT_LISTEN
     (line,) = error.splitlines()
@@ -58,7 +58,7 @@ def refused(process: "subprocess.Popen[str]", port: int) -> None:
 
 
 def answers(port: int) -> bool:
-    """Whether a broker answers there."""
+    """Return whether a broker responds at the port."""
     try:
         return httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=1, trust_env=False).status_code == 200
     except httpx2.TransportError:
@@ -94,7 +94,7 @@ def test_taken_port_ends_the_start(tmp_path: Path, count: str, is_listening: boo
 
 @contextmanager
 def fed(pipe: Path, *contents: str) -> Iterator[None]:
-    """A named pipe whose readers get one content after the other, and the last one again and again."""
+    """Create a named pipe that returns one content after the other, and the last one again and again."""
     os.mkfifo(pipe)
     is_over = threading.Event()
 
@@ -175,5 +175,5 @@ async def test_worker_that_cannot_be_started(tmp_path: Path) -> None:
 
 
 def events(broker: Broker) -> list[dict[str, object]]:
-    """Its log; other lines are of its standard error."""
+    """Return the log. Other lines belong to standard error."""
     return broker.lines(is_mixed=True)

@@ -1,4 +1,4 @@
-"""The broker's process as the tests start it: none stays behind."""
+"""The broker's process as tests start it: no process is left behind."""
 
 import signal
 from pathlib import Path

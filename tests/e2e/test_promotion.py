@@ -1,4 +1,4 @@
-"""An object too large for one copy: promoted in ranges, by a broker that is killed half-way, and by others after it."""
+"""An object that is too large for one copy: promoted in ranges by several processes, one of which is killed."""
 
 import hashlib
 import time
@@ -35,26 +35,26 @@ BEGINNING = mp3()
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A store of its own: what it holds is large."""
+    """Start a store for this module, because its objects are large."""
     with SeaweedFS(tmp_path_factory.mktemp("large"), "AKLARGE", "a secret access key for large objects") as store:
         admin.ensure_bucket(connect(store), BUCKET)
         yield store
 
 
 def connect(store: SeaweedFS) -> "S3Client":
-    """The operator's client."""
+    """Return the operator's client."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def content(upload: dict[str, Any], number: int) -> bytes:
-    """A part of a file that is nearly all zeros; its first bytes are an MP3's, and each part names itself."""
+    """Return a part of a file of zeros. The first starts as an MP3 does, and each other one with its number."""
     size = min(upload["partSize"], SIZE - (number - 1) * upload["partSize"])
     head = BEGINNING if number == 1 else b"part %d" % number
     return head + bytes(size - len(head))
 
 
 def send_all(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """Send every part, three at a time; the SHA-256 of the whole."""
+    """Send every part, three at a time; return the SHA-256 of the file."""
     answer = client.post(f"uploads/{upload['uploadId']}/parts", json={"from": 1, "to": upload["partCount"]})
 
     def send(part: dict[str, Any]) -> int:
@@ -69,7 +69,7 @@ def send_all(client: httpx2.Client, upload: dict[str, Any]) -> str:
 
 
 def ranges_copied(s3: "S3Client") -> int:
-    """How many ranges of the one promotion under way the store has."""
+    """Return the number of ranges that the current promotion has copied."""
     for upload in s3.list_multipart_uploads(Bucket=BUCKET, Prefix="media/").get("Uploads", []):
         parts = s3.list_parts(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]).get("Parts", [])
         return len({part["PartNumber"] for part in parts})
@@ -77,7 +77,7 @@ def ranges_copied(s3: "S3Client") -> int:
 
 
 def served_digest(client: httpx2.Client, key: str) -> str:
-    """The SHA-256 of what a download link serves."""
+    """Return the SHA-256 of the bytes that a download link serves."""
     link = client.get(f"downloads/{key}").json()["url"]
     digest = hashlib.sha256()
     with httpx2.stream("GET", link, timeout=60, trust_env=False) as answer:
@@ -87,7 +87,7 @@ def served_digest(client: httpx2.Client, key: str) -> str:
 
 
 def environment_of(place: SeaweedFS) -> dict[str, str]:
-    """The settings of a broker over this store that takes such files."""
+    """Return the settings of a broker that accepts such files."""
     return {
         "R2_ENDPOINT": place.endpoint,
         "R2_ACCESS_KEY_ID": place.access_key_id,
@@ -99,7 +99,7 @@ def environment_of(place: SeaweedFS) -> dict[str, str]:
 
 
 def until_ready(client: httpx2.Client, confirm: str) -> dict[str, Any]:
-    """The answer of the confirm that ends the promotion."""
+    """Confirm until the promotion ends; return the document."""
     while (answer := client.post(confirm)).status_code == 202:
         pass
     return dict(answer.json())
@@ -145,7 +145,7 @@ def test_interrupted_promotion_is_continued(tmp_path: Path, place: SeaweedFS, mo
 
 
 def replace_staged(s3: "S3Client", key: str) -> None:
-    """Another version of the staged object, which differs in its second gigabyte, by the operator."""
+    """Replace the staged object by one that differs in its second gigabyte."""
     upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key=key, ContentType=MP3)["UploadId"]
     parts: list[Any] = []
     for number, first in enumerate(range(0, SIZE, GIB), 1):
@@ -167,7 +167,7 @@ def replace_staged(s3: "S3Client", key: str) -> None:
 
 
 def staged_digest(s3: "S3Client", key: str) -> str:
-    """The SHA-256 of what is staged."""
+    """Return the SHA-256 of the staged object."""
     digest = hashlib.sha256()
     for chunk in s3.get_object(Bucket=BUCKET, Key=key)["Body"].iter_chunks(MIB):
         digest.update(chunk)

@@ -1,7 +1,7 @@
-"""Schemathesis' checks against the running service over a real store: they find nothing.
+"""Checks of Schemathesis against the running service with a real store.
 
-It is given the API's description with every answer closed, so that whatever the service says must be described, and
-with an upload and an object that are there as its examples.
+Schemathesis gets the API description with closed response schemas, so that every member of a response must be
+described, and with an existing upload and an existing object as examples.
 """
 
 import json
@@ -78,7 +78,7 @@ def after_call(context, case, response):
 
 
 def description(examples: dict[str, str]) -> str:
-    """The API's description with closed answers and with ``examples`` in the place of its own."""
+    """Return the API description with closed responses, and with ``examples`` in place of its own."""
     document = json.loads(json.dumps(DOCUMENT))
     for path, method, operation in operations():
         answers = {status: dict(resolved(answer)) for status, answer in operation["responses"].items()}

@@ -1,4 +1,4 @@
-"""Sequences of calls that once broke a promise, over a real store: deletion is final, receipts are honest."""
+"""Sequences of calls that once broke a promise, with a real store: deletion is final, receipts are true."""
 
 import threading
 from base64 import b64decode
@@ -32,33 +32,33 @@ GONE = (410, "upload_deleted")
 
 
 def said(answer: httpx2.Response) -> tuple[int, str]:
-    """Status and code of a refusal."""
+    """Return status and code of a refusal."""
     return answer.status_code, answer.json()["code"]
 
 
 def staged_key(upload: dict[str, Any]) -> str:
-    """Where the client writes."""
+    """Return the key of the staged object."""
     return urlsplit(str(upload["url"])).path.removeprefix(f"/{BUCKET}/")
 
 
 @pytest.fixture
 def s3(store: SeaweedFS) -> "S3Client":
-    """The operator's client, which may do what no client of the broker may."""
+    """Return the operator's client, which needs no signed URL."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def by_owner(owner: httpx2.Client, _service: httpx2.Client, key: str) -> None:
-    """The owner deletes its object."""
+    """Delete the object as its owner."""
     assert owner.delete(f"/objects/{key}").status_code == 204
 
 
 def by_service(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
-    """A service deletes the object of a user."""
+    """Delete the object of a user as a service."""
     assert service.delete(f"/objects/{key}").status_code == 204
 
 
 def in_bulk(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
-    """A service deletes the object with others."""
+    """Delete the object in a bulk delete of a service."""
     results = service.post("/objects/delete", json={"keys": [key, key.replace(".mp3", ".flac")]}).json()["results"]
     assert [result["status"] for result in results] == ["deleted", "deleted"]
 
@@ -106,7 +106,7 @@ def test_seq02_retried_create_restores_nothing(broker: Broker) -> None:
 
 
 def replace_staged(s3: "S3Client", upload: dict[str, Any], content: bytes, **options: Any) -> None:
-    """Other bytes in the place of the staged object, as a store might hold them that checks no signed header."""
+    """Replace the staged object, as with a store that checks no signed header."""
     s3.put_object(Bucket=BUCKET, Key=staged_key(upload), Body=content, ContentType="audio/mpeg", **options)
 
 
@@ -129,7 +129,7 @@ def test_seq03_receipt_states_the_stored_checksum(broker: Broker, s3: "S3Client"
 
 @dataclass
 class Race:
-    """An upload whose confirm another process began, of which one request or answer is still on its way."""
+    """An upload with a confirm in flight at another process, one request or response of which is delayed."""
 
     upload: dict[str, Any]
     late: Future[httpx2.Response]
@@ -137,11 +137,11 @@ class Race:
 
     @property
     def key(self) -> str:
-        """Where the object is once it is confirmed."""
+        """The key of the ready object."""
         return staged_key(self.upload).replace("incoming/", "media/")
 
     def end(self) -> httpx2.Response:
-        """Let it arrive; the answer to the confirm."""
+        """Release the delayed message; return the response to the confirm."""
         self.go.set()
         return self.late.result()
 
@@ -151,7 +151,7 @@ Delayed = Callable[..., AbstractContextManager[Race]]
 
 @pytest.fixture
 def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS) -> Delayed:
-    """Begins a confirm at a second process of the deployment, whose way to the store has a fault."""
+    """Return a function that starts a confirm at a second process with a delayed message to or from the store."""
 
     @contextmanager
     def begun(fits: Callable[[RequestCycle], bool], *, answer: bool = False) -> Iterator[Race]:
@@ -176,12 +176,12 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
 
 
 def look(exchange: RequestCycle) -> bool:
-    """A look at a staged object."""
+    """Return whether this is a read of a staged object."""
     return exchange.method == "GET" and "/incoming/" in exchange.path
 
 
 def copy(exchange: RequestCycle) -> bool:
-    """A CopyObject."""
+    """Return whether this is a CopyObject."""
     return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
 
 
@@ -220,7 +220,7 @@ def test_seq08_delete_does_not_reveal_keys(broker: Broker) -> None:
 
 
 def seen(answer: httpx2.Response) -> tuple[int, str]:
-    """What a client can tell answers apart by: all but the request's own id."""
+    """Return the parts of a response that a client can compare: everything except the request's own id."""
     own = answer.headers["x-request-id"]
     fields = sorted((name, value) for name, value in answer.headers.items() if name not in ("x-request-id", "date"))
     return answer.status_code, f"{fields} {answer.text.replace(own, '')}"

@@ -1,4 +1,4 @@
-"""Sequences that need another day, another secret or small limits: the application in this process, a real store."""
+"""Sequences that need another day, another secret or small limits: an application in this process, a real store."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ RETRIED: dict[str, Any] = {"headers": {"Idempotency-Key": "over-time"}}
 
 
 class Clock:
-    """The broker's clock, which tests turn forward; the store's own is the real one."""
+    """The broker's clock, which tests can advance; the store has the real time."""
 
     shift = 0.0
 
@@ -44,7 +44,7 @@ class Clock:
 
 @contextmanager
 def application(environment: dict[str, str], clock: Clock, **changes: str) -> Iterator[httpx2.Client]:
-    """A client of a new application with these settings; its token is good for a month."""
+    """Start an application with these settings; yield a client whose token is valid for a month."""
     app = create_app(assemble(settings.parse({**environment, "JWT_SECRET": JWT_SECRET, **changes}), clock=clock))
     headers = {"Authorization": f"Bearer {token('user-time', exp=int(time.time()) + 30 * DAY)}"}
     with TestClient(app, base_url="http://broker/api/v1/", headers=headers) as client:
@@ -52,7 +52,7 @@ def application(environment: dict[str, str], clock: Clock, **changes: str) -> It
 
 
 def path_of(upload: dict[str, Any]) -> str:
-    """The staged key, in the URL."""
+    """Return the URL without its query."""
     return str(upload["url"]).split("?")[0]
 
 
@@ -109,7 +109,7 @@ def test_seq10_derived_secret_is_warned_of(environment: dict[str, str]) -> None:
 
 @pytest.fixture
 def in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is larger than 6 MiB is promoted in ranges of 5 MiB, a few in each confirm."""
+    """Promote objects over 6 MiB in ranges of 5 MiB, a few in each confirm."""
     monkeypatch.setattr(promotion, "COPY_MAX", 6 * MIB)
     monkeypatch.setattr(promotion, "RANGE", 5 * MIB)
     monkeypatch.setattr(promotion, "CONCURRENCY", 1)
@@ -117,12 +117,12 @@ def in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def content(seed: int) -> bytes:
-    """An MP3 by its first bytes, of 22 MiB, different in each range."""
+    """Return 22 MiB that start as an MP3 does and depend on ``seed``."""
     return (mp3() + bytes([seed]) * (22 * MIB))[: 22 * MIB]
 
 
 def half_promoted(client: httpx2.Client, body: bytes) -> dict[str, Any]:
-    """An upload in parts whose promotion is under way."""
+    """Create a multipart upload, and start its promotion."""
     declared = {"filename": "set.mp3", "contentType": MP3, "size": len(body), "multipart": True}
     upload: dict[str, Any] = client.post("uploads", json=declared).json()
     numbers = {"from": 1, "to": upload["partCount"]}
@@ -137,12 +137,12 @@ def half_promoted(client: httpx2.Client, body: bytes) -> dict[str, Any]:
 
 @pytest.fixture
 def s3(store: SeaweedFS) -> "S3Client":
-    """The operator's client."""
+    """Return the operator's client."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def newest_staged(s3: "S3Client", size: int) -> str:
-    """The key of the staged object of this size that was made last."""
+    """Return the key of the newest staged object of this size."""
     listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="incoming/")["Contents"]
     found = [each for each in listed if each["Size"] == size]
     return str(max(found, key=lambda each: each["LastModified"])["Key"])

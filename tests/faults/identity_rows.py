@@ -1,4 +1,4 @@
-"""Faults of the identity service, one after the other, while users with good tokens ask for links."""
+"""Faults of the identity service, one after the other, while users with valid tokens request links."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What clients saw. ``recovered`` is in seconds: until new keys, or any, were known; ``None`` when that is moot."""
+    """The measurements of one fault. ``recovered`` is in seconds until new keys work; ``None`` if it does not apply."""
 
     name: str
     seconds: float
@@ -67,7 +67,7 @@ class Row:
     """There are none to verify a token with, so no token can be good."""
 
     def cells(self) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         return [
             self.name,
             f"{self.good.available:.2%} of {self.good.count}",
@@ -80,7 +80,7 @@ class Row:
         ]
 
     def broken(self) -> list[str]:
-        """The rules it breaks."""
+        """Return the broken rules."""
         rules = {
             "good tokens were refused": self.without_keys or self.good.available == 1,
             f"the 99th percentile is over {SLOWEST:.0f} ms": self.good.p99 <= SLOWEST,
@@ -92,7 +92,7 @@ class Row:
 
 @dataclass
 class Runner:
-    """Lets the identity service have faults, and watches one broker that asks it."""
+    """Sets the faults of the identity service, and measures one broker that fetches its keys."""
 
     service: StandingProxy
     client: Client
@@ -109,7 +109,7 @@ class Runner:
         *,
         statuses_of_good: Collection[int] = (200,),
     ) -> Row:
-        """Let ``fault`` stand so long, with so many strangers a second."""
+        """Measure a fault for ``seconds``, with ``strangers`` tokens a second that have unknown key ids."""
         watch = self._watch()
         self.service.stand(fault)
         paces = [(partial(self._ask, "stranger", STRANGER, None), strangers)] if strangers else []
@@ -120,7 +120,7 @@ class Runner:
         return watch.row(name, until, statuses_of_good)
 
     async def rotation(self) -> Row:
-        """Publish a second key and use it at once, until a token by it is good and some seconds longer."""
+        """Publish a second key and use it at once, until two seconds after its first token is accepted."""
         watch = self._watch()
         self.service.stand(TWO_KEYS)
         async with paced(self.load, (partial(self._ask, "rotated", SECOND, "second"), STRANGERS)):
@@ -129,11 +129,11 @@ class Runner:
         return watch.row("publishes a second key, whose tokens come at once", time.monotonic(), (200,), recovered)
 
     async def recovery(self, since: float) -> float:
-        """Seconds until a good token was answered well."""
+        """Return the seconds until a valid token was accepted."""
         return await self._first("good", since)
 
     async def good_token(self) -> None:
-        """One request by a user."""
+        """Send one request with a valid token."""
         await self._ask("good", FIRST, "first")
 
     async def _first(self, kind: str, since: float) -> float:
@@ -156,14 +156,14 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """What was there when a row began."""
+    """The state at the start of a row."""
 
     runner: Runner
     began: float
     asked: int
 
     def row(self, name: str, until: float, good_is: Collection[int], recovered: float | None = None) -> Row:
-        """What was seen since then."""
+        """Return the measurements since the start."""
         load = self.runner.load
         good, strangers, rotated = (
             load.of(kind, since=self.began, until=until) for kind in ("good", "stranger", "rotated")
@@ -192,7 +192,7 @@ def _answers(seen: Sequence[Seen]) -> str:
 
 @contextlib.asynccontextmanager
 async def watched(service: StandingProxy, broker: Broker) -> AsyncIterator[Runner]:
-    """Good tokens come at their rate."""
+    """Send valid tokens at a constant rate."""
     load = Load()
     client = Client(broker.url, broker.url, load)
     runner = Runner(service, client, load, Journal(broker))
@@ -202,7 +202,7 @@ async def watched(service: StandingProxy, broker: Broker) -> AsyncIterator[Runne
 
 
 def settings(service: StandingProxy) -> dict[str, str]:
-    """Those of a broker that asks ``service`` for keys. It needs no store to sign links."""
+    """Return the settings of a broker with this identity service. Signing links needs no store."""
     return {
         "R2_ENDPOINT": "http://127.0.0.1:9",
         "R2_ACCESS_KEY_ID": "AKNOWHERE",

@@ -1,4 +1,4 @@
-"""A table of the identity service's faults: a broker that knows its keys, and one that is started without."""
+"""A table of the identity service's faults, for a broker that has its keys and for one that starts without them."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ AWAY_AT_THE_START = 5.0
 
 
 def identity_table(folder: Path) -> list[str]:
-    """A line for each fault; the rules that were broken."""
+    """Print one line for each fault; return the broken rules."""
     with StandingProxy(fault=ONE_KEY) as service:
         with Broker(folder, settings(service), counted=False) as broker:
             rows = asyncio.run(with_keys(service, broker))
@@ -35,7 +35,7 @@ def identity_table(folder: Path) -> list[str]:
 
 
 async def with_keys(service: StandingProxy, broker: Broker) -> list[Row]:
-    """The faults that come when keys are known."""
+    """Measure the faults of a broker that has keys."""
     async with watched(service, broker) as runner:
         await runner.recovery(time.monotonic())
         await asyncio.sleep(1)  # warm
@@ -49,9 +49,9 @@ async def with_keys(service: StandingProxy, broker: Broker) -> list[Row]:
 
 
 async def without_keys(service: StandingProxy, broker: Broker, asked: int) -> Row:
-    """A broker that is started while there are none: how it answers, and when it has them.
+    """Measure a broker that starts without keys: its responses, and when it has the keys.
 
-    Before its start the service had been ``asked`` so often.
+    ``asked`` is the number of requests to the identity service before the start.
     """
     async with watched(service, broker) as runner:
         name = "answers 500 from the start, so that there are no keys"
@@ -62,6 +62,6 @@ async def without_keys(service: StandingProxy, broker: Broker, asked: int) -> Ro
 
 
 def shown(row: Row) -> Row:
-    """Print it while the rest goes on."""
+    """Print a row at once, and return it."""
     print(" ", *row.cells(), sep=" | ", flush=True)
     return row

@@ -22,7 +22,7 @@ class Journal:
         self._at = 0
 
     def news(self) -> list[dict[str, Any]]:
-        """The lines that are new."""
+        """Return the lines since the last call."""
         with self._path.open("rb") as log:
             log.seek(self._at)
             whole, _, _ = log.read().rpartition(b"\n")
@@ -31,12 +31,12 @@ class Journal:
 
 
 def accidents(lines: list[dict[str, Any]]) -> list[str]:
-    """What must never be there: a failure that nobody foresaw, or an error of the server."""
+    """Return the lines that must not exist: unhandled exceptions and errors of the server."""
     return [json.dumps(line) for line in lines if line["event"] == "accident" or line.get("level") == "error"]
 
 
 def said(lines: list[dict[str, Any]]) -> str:
-    """What it logged of the store and of the identity service, and the most frequent reasons of refusals."""
+    """Return the events about the store and the identity service, and the reasons of refusals by frequency."""
     told = Counter(_words(line) for line in lines if line["event"] in EVENTS)
     reasons = Counter(f"503 because {reason}" for line in lines for reason in refusals(line))
     items = Counter(f"items refused because {reason}" for line in lines for reason in refused_items(line))
@@ -45,17 +45,17 @@ def said(lines: list[dict[str, Any]]) -> str:
 
 
 def opened(lines: list[dict[str, Any]]) -> int:
-    """How often the circuit breaker opened."""
+    """Return how often the circuit breaker opened."""
     return sum(line["event"] == OPENED for line in lines)
 
 
 def refusals(line: dict[str, Any]) -> list[str]:
-    """The reason of a request that was answered 503."""
+    """Return the reason of a request with status 503, in a list."""
     return [_reason(line)] if line.get("status") == 503 else []
 
 
 def refused_items(line: dict[str, Any]) -> list[str]:
-    """The reasons of a batch's items that the store did not serve."""
+    """Return the reasons of the items of a batch that the store did not serve."""
     return [_reason(item) for item in line.get("failed", ()) if item["code"] == "storage_unavailable"]
 
 
@@ -64,7 +64,7 @@ def _times(count: int) -> str:
 
 
 def _words(line: dict[str, Any]) -> str:
-    """A circuit's event has a reason that stands in the refusals, too."""
+    """Return the words for an event. The reason of a circuit event is that of the refusals, too."""
     if "outcome" not in line:
         return EVENTS[line["event"]]
     reason = f" ({line['reason']})" if "reason" in line else ""
@@ -72,7 +72,7 @@ def _words(line: dict[str, Any]) -> str:
 
 
 def _reason(line: dict[str, Any]) -> str:
-    """Without the name of the store's operation, and without the id by which the store knows its answer."""
+    """Return a reason without the name of the S3 operation and without the store's request id."""
     text = re.sub(r", (cf-ray|x-amz-request-id) [^,]+", "", str(line.get("reason", line["code"])))
     operation, _, rest = text.partition(" ")
     return f'"… {rest}"' if operation[:1].isupper() else f'"{text}"'

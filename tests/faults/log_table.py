@@ -44,14 +44,14 @@ HEAD = ("the reader of the log", "creates and downloads that succeed", "p50", "p
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What clients saw, and how many lines were dropped meanwhile."""
+    """The measurements in one state of the log reader, with the number of dropped lines."""
 
     name: str
     signing: Signing
     dropped: int
 
     def cells(self) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         return [
             self.name,
             f"{self.signing.available:.2%} of {self.signing.count}",
@@ -62,7 +62,7 @@ class Row:
 
 
 def log_table(folder: Path, stops: float = STOPS) -> list[str]:
-    """A line for each state of the reader; the rules that were broken."""
+    """Print one line for each state of the reader; return the broken rules."""
     reader = Reader(log := folder / "log.pipe")
     reader.read()
     port = free_ports(1)
@@ -74,7 +74,7 @@ def log_table(folder: Path, stops: float = STOPS) -> list[str]:
 
 
 async def measured(broker: Broker, reader: Reader, port: int, stops: float) -> tuple[list[Row], list[str]]:
-    """The rows, and what is wrong of the load or of the number of lines."""
+    """Return the rows, and the errors of the load and of the number of lines."""
     load = Load()
     client = Client(broker.url, "", load, USER)
     rows: list[Row] = []
@@ -99,24 +99,24 @@ async def measured(broker: Broker, reader: Reader, port: int, stops: float) -> t
 
 
 def seen(load: Load, began: float, ended: float) -> list[Seen]:
-    """What began in that time."""
+    """Return the results that began in that time."""
     return load.of("create", "download", since=began, until=ended)
 
 
 def dropped(port: int) -> int:
-    """The lines dropped so far, as the metrics have them."""
+    """Return the number of dropped lines, from the metrics."""
     return int(samples(scrape(port))[DROPPED])
 
 
 async def miscounted(reader: Reader, port: int) -> list[str]:
-    """Wait for all lines; whether the number of those that were dropped is another in the log than in the metrics."""
+    """Wait for all lines; return an error if log and metrics differ in the number of dropped lines."""
     await becomes(lambda: reader.accounted() == sum(requests(samples(scrape(port))).values()))
     counts = sum(line["count"] for line in reader.lines() if line["event"] == NOTICE)
     return [] if counts == dropped(port) else [f"the log counts {counts} dropped lines, the metric {dropped(port)}"]
 
 
 def broken(rows: Sequence[Row]) -> list[str]:
-    """The rules that are broken."""
+    """Return the broken rules."""
     first, stopped, again = rows
     rules = {
         "a request did not succeed": all(row.signing.available == 1 for row in rows),
@@ -127,7 +127,7 @@ def broken(rows: Sequence[Row]) -> list[str]:
 
 
 def main() -> int:
-    """Print what was seen; 1 when a rule is broken."""
+    """Print the table; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=STOPS, help="for which nobody reads")
     with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ EVERY = 0.1
 
 
 class Misuse:
-    """What such a user does: ``prepare`` once, then ``once`` over and over, by ``workers`` at the same time."""
+    """A misuse: ``prepare`` runs once, then ``workers`` concurrent tasks repeat ``once``."""
 
     workers = AT_ONCE
 
@@ -48,11 +48,11 @@ class Misuse:
         self.answers = Counter[str]()
 
     async def prepare(self) -> str:
-        """The name of the object that is misused, if it is one."""
+        """Prepare, and return the name of the misused object, if there is one."""
         return ""
 
     async def once(self) -> None:
-        """Do it."""
+        """Perform the misuse once."""
         raise NotImplementedError
 
     async def _post(self, path: str, **body: Any) -> None:
@@ -83,7 +83,7 @@ class ManyIdsOfOneUpload(Misuse):
 
 
 class UnknownKeys(Misuse):
-    """Requests links to 900 keys at a time of which the store has none."""
+    """Requests links to 900 unknown keys at a time."""
 
     async def prepare(self) -> str:
         self._body = json.dumps({"keys": [f"media/{uuid4()}.mp3" for _ in range(KEYS)]}).encode()
@@ -110,7 +110,7 @@ class ManyAborts(Misuse):
 
 
 class UselessConfirms(Misuse):
-    """Confirms what was not uploaded, and ids that are none, 100 in a batch."""
+    """Confirms uploads without a PUT, and invalid ids, 100 in a batch."""
 
     async def prepare(self) -> str:
         own = await created(self._client, CONFIRMS // 2)
@@ -132,20 +132,20 @@ KINDS: Mapping[str, type[Misuse]] = MappingProxyType(
 
 
 async def created(client: Client, count: int) -> list[str]:
-    """The ids of so many uploads."""
+    """Return the ids of new uploads."""
     files = {"files": [declared()] * count}
     made = await client.ask("prepare", "POST", "/uploads", client.headers, json=files)
     return [upload["uploadId"] for upload in made["uploads"]]
 
 
 def outcomes(status: int, answer: dict[str, Any]) -> list[str]:
-    """What came of a request or of each item of it: the problem's code, or the status."""
+    """Return the problem code or the status of a request, or of each item of a batch."""
     items = answer.get("results", (answer,))
     return [str(item.get("code") or item.get("problem", {}).get("code") or status or "no answer") for item in items]
 
 
 async def misuse(kind: str, broker: str, store: str, subject: str) -> Mapping[str, int]:
-    """Prepare, wait for a line on standard input, and misbehave until it ends; what came of it."""
+    """Prepare, wait for a line on standard input, and repeat the misuse until it closes; return the outcomes."""
     load = Load()
     client = Client(broker, store, load, subject)
     user = KINDS[kind](client, load)

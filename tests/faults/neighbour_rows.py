@@ -53,7 +53,7 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """How the victim fared: by kind of request, and all together."""
+    """The measurements of the victim, by kind of request and for all of them."""
 
     kinds: Mapping[str, Signing]
     wrong: Sequence[str]
@@ -62,7 +62,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the victim saw beside one user's misuse."""
+    """The measurements of the victim during one user's misuse."""
 
     name: str
     limit: int
@@ -73,7 +73,7 @@ class Row:
     wrong: Sequence[str]
 
     def cells(self) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         whole = self.beside.kinds["all"]
         return [
             self.name,
@@ -85,12 +85,12 @@ class Row:
         ]
 
     def broken(self) -> list[str]:
-        """The rules it breaks, but for time."""
+        """Return the broken rules, except those on time."""
         wrong = [f"alone: {each}" for each in self.alone.wrong] + [*self.beside.wrong, *self.wrong]
         return [f"{self.name}, rate limit {self.limit or 'off'}: {each}" for each in wrong]
 
     def slow(self) -> list[str]:
-        """The kinds of requests that became slow."""
+        """Return the kinds of requests that became slow."""
         return [
             f"{self.name}, rate limit {self.limit or 'off'}: p99 of {kind} is {self._p99(kind)}"
             for kind in self.beside.kinds
@@ -106,7 +106,7 @@ class Row:
 
 
 def seconds(seen: Sequence[Seen]) -> Seconds:
-    """How these requests went."""
+    """Return the measurements of these requests."""
     kinds = {kind: [one for one in seen if one.kind == kind] for kind in EXPECTED}
     wrong = [
         f"the victim's {kind} was answered {statuses(bad)}"
@@ -117,7 +117,7 @@ def seconds(seen: Sequence[Seen]) -> Seconds:
 
 
 def best(before: Seconds | None, now: Seconds) -> Seconds:
-    """The lower 99th percentile of each kind, of two measurements of a victim alone."""
+    """Return the lower 99th percentile of each kind, of two measurements of a victim alone."""
     if before is None:
         return now
     kinds = {kind: min(before.kinds[kind], now.kinds[kind], key=lambda each: each.p99) for kind in now.kinds}
@@ -137,12 +137,12 @@ class Runner:
     _numbers: "count[int]" = field(default_factory=count)
 
     async def alone(self, length: float) -> Seconds:
-        """A victim beside whom nobody is."""
+        """Measure a victim without misuse."""
         self.proxy.stand(DELAY)
         return await self._victim(length)
 
     async def row(self, name: str, alone: Seconds, length: float) -> Row:
-        """A victim beside one user who does what ``name`` says."""
+        """Measure a victim during the misuse ``name``."""
         journal = Journal(self.broker)
         journal.news()
         self.proxy.stand(DELAY)
@@ -158,7 +158,7 @@ class Runner:
         return Row(name, self.limit, alone, beside, user.answers, said(lines), wrong)
 
     async def _victim(self, length: float) -> Seconds:
-        """So many seconds of a new user: its rate limit has all that it can have."""
+        """Measure a new user, whose rate limit is unused."""
         load = Load()
         client = Client(self.broker.url, self.store, load, f"victim-{next(self._numbers)}")
         client.key = (await client.confirm())["key"]
@@ -176,21 +176,21 @@ class Runner:
 
 @dataclass
 class User:
-    """One who misbehaves once started: the object that is misused, if it is one, and what came of the requests."""
+    """A user's process that misbehaves once started: the misused object, if any, and the outcomes."""
 
     process: asyncio.subprocess.Process
     object: str = ""
     answers: Mapping[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Let it begin."""
+        """Start the misuse."""
         assert self.process.stdin
         self.process.stdin.write(b"begin\n")
 
 
 @contextlib.asynccontextmanager
 async def misusing(name: str, broker: str, store: str, subject: str) -> AsyncIterator[User]:
-    """A process that misbehaves for as long as this lasts, by itself: its work is not to slow the victim's clock."""
+    """Run a misuse in a process of its own, so that it does not delay the victim's measurements."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.misuse", name, broker, store, subject),
         stdin=asyncio.subprocess.PIPE,

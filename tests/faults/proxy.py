@@ -1,7 +1,7 @@
-"""A proxy before a store that counts what reaches the store, and does to a connection what networks do.
+"""A proxy that records the requests to the store, and interrupts connections.
 
-Bytes pass unchanged, the Host header too, so that a URL that was signed for the proxy's address holds at the store. A
-fault is meant for one request: it is used up by the first that fits. Everything runs in a thread of its own.
+Bytes pass unchanged, with the Host header, so that a URL that is signed for the proxy's address is valid at the
+store. A fault applies to one request: the first that matches uses it up. Everything runs in a thread of its own.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _GONE = (asyncio.IncompleteReadError, ConnectionError, OSError)
 
 @dataclass
 class RequestCycle:
-    """A request that reached the store: what of its body did, and what the store said, if it said anything."""
+    """A request to the store: the body bytes that arrived, and the status of the response, if there was one."""
 
     method: str
     path: str
@@ -30,13 +30,13 @@ class RequestCycle:
 
     @property
     def part(self) -> int | None:
-        """The number of the part that it sends."""
+        """The part number, if the request sends a part."""
         return int(self.query["partNumber"]) if self.method == "PUT" and "partNumber" in self.query else None
 
 
 @dataclass
 class Fault:
-    """What happens to the first request that ``fits``, once."""
+    """A fault of the first request that ``fits``."""
 
     fits: Callable[[RequestCycle], bool]
     cut_after: int | None = None
@@ -65,17 +65,17 @@ class FaultProxy(ThreadedServer):
         """Seconds before each 64 KiB of a body."""
 
     def next(self, fault: Fault) -> Fault:
-        """Let ``fault`` happen to the next request that fits."""
+        """Apply ``fault`` to the next request that fits."""
         self._faults.append(fault)
         return fault
 
     def stored_parts(self) -> list[tuple[str, int]]:
-        """Upload id and number of each part that the store took, as often as it took it."""
+        """Return the S3 UploadId and number of each part that the store accepted, repeated ones included."""
         done = [exchange for exchange in self.exchanges if exchange.part and exchange.status == 200]
         return [(exchange.query["uploadId"], exchange.part or 0) for exchange in done]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client, with one to the store for as long as both last."""
+        """Serve one client connection, with one connection to the store."""
         try:
             with contextlib.suppress(*_GONE):
                 store = await asyncio.open_connection(*self._upstream)
@@ -94,7 +94,7 @@ class FaultProxy(ThreadedServer):
         answers: asyncio.StreamReader,
         store: asyncio.StreamWriter,
     ) -> bool:
-        """One request and its answer; whether another may follow."""
+        """Pass one request and its response; return whether another one may follow."""
         head = await reader.readuntil(b"\r\n\r\n")
         exchange = _parsed(head)
         fault = self._fault_for(exchange)
@@ -158,7 +158,7 @@ def _parsed(head: bytes) -> RequestCycle:
 async def _pass_body(
     exchange: RequestCycle, said: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """The body of an answer, by its length or chunk by chunk (RFC 9112, section 6.3)."""
+    """Pass a response body, by length or by chunks (RFC 9112, section 6.3)."""
     fields = _fields(said)
     if exchange.method == "HEAD" or exchange.status in (204, 304):
         return

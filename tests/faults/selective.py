@@ -1,4 +1,4 @@
-"""Faults that meet only some requests: those of an object, of a method, or each of them once."""
+"""Faults of some requests only: of one object, of one method, or of each request once."""
 
 import re
 import zlib
@@ -20,7 +20,7 @@ THROTTLED = s3_error(
 
 
 class Asked(NamedTuple):
-    """A request: its method, and the path with bucket and key."""
+    """A request: its method, and its path with bucket and key."""
 
     method: str
     path: str
@@ -30,17 +30,17 @@ Fits = Callable[[Asked], bool]
 
 
 def of_object(name: str) -> Fits:
-    """Requests for objects whose keys hold ``name``, staged or ready."""
+    """Match requests for objects whose keys contain ``name``, staged or ready."""
     return lambda asked: name in asked.path
 
 
 def of_method(method: str) -> Fits:
-    """Requests of one method."""
+    """Match requests of one method."""
     return lambda asked: asked.method == method
 
 
 def of_one_in(count: int) -> Fits:
-    """Requests for one object in so many, always the same ones; staged and ready object are one."""
+    """Match requests for one object in ``count``, always the same ones, staged and ready alike."""
 
     def fits(asked: Asked) -> bool:
         found = _ID.search(asked.path)
@@ -51,7 +51,7 @@ def of_one_in(count: int) -> Fits:
 
 @dataclass(frozen=True, slots=True)
 class Only(Fault):
-    """``fault`` answers the requests that fit; all others meet ``otherwise``."""
+    """``fault`` for the requests that fit, and ``otherwise`` for all others."""
 
     fits: Fits
     fault: Fault
@@ -70,7 +70,7 @@ class Only(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Once(Fault):
-    """``fault`` answers each request that fits once; the same method and path pass from then on."""
+    """``fault`` for each request that fits, once; the same method and path pass from then on."""
 
     fits: Fits
     fault: Fault
@@ -85,7 +85,7 @@ class Once(Fault):
 
 
 class EmptyTag(Fault):
-    """The answer to a CompleteMultipartUpload has an empty ETag. White space behind it keeps the length."""
+    """An empty ETag in the response to CompleteMultipartUpload. White space keeps the length."""
 
     async def pass_back(self, data: bytes, writer: StreamWriter) -> bool:
         if b"<CompleteMultipartUploadResult" in data:
@@ -94,7 +94,7 @@ class EmptyTag(Fault):
 
 
 def fitting(data: bytes, fits: Fits) -> Asked | None:
-    """The request that begins here, if it fits."""
+    """Return the request that starts here, if it fits."""
     line = _LINE.match(data)
     if line is None:
         return None

@@ -1,7 +1,7 @@
-"""X11, minutes of load while the store's faults come and go by chance: ``python -m tests.faults.soak``.
+"""X11, minutes of load while faults of the store occur at random: ``python -m tests.faults.soak``.
 
-Prints what the broker's process held meanwhile, and 1 when it grew, or an answer or a line of the log was not to be
-expected. ``--seed`` brings the same faults in the same order.
+Prints the resources of the broker's process. Exits with 1 if they grew, or if a response or a log line was
+unexpected. ``--seed`` repeats the same faults in the same order.
 """
 
 import argparse
@@ -38,7 +38,7 @@ MORE = 5  # file descriptors and threads of the last quarter, beyond the first's
 
 @dataclass
 class Stood:
-    """A fault, from when until when it stood."""
+    """A fault, with the instants of its start and end."""
 
     name: str
     began: float
@@ -47,13 +47,13 @@ class Stood:
 
 @dataclass
 class Faults:
-    """Those that stood, and whether all is quiet."""
+    """The faults so far, and whether there is none at the moment."""
 
     stood: list[Stood] = field(default_factory=list)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def come_and_go(self, there: Bench, chance: random.Random, warm_up: float) -> None:
-        """Each once, so that the process has met them all; then by chance, for ever."""
+        """Apply each fault once during the warm-up, and then random ones without end."""
         for name in FAULTS:
             await self._stand(there, name, warm_up / len(FAULTS))
         while True:
@@ -72,12 +72,12 @@ class Faults:
         now.ended = time.monotonic()
 
     def explain(self, began: float, ended: float) -> bool:
-        """Whether a request of that time may have met one."""
+        """Return whether a request of that time may have met a fault."""
         return any(began < fault.ended + AFTER and ended > fault.began for fault in self.stood)
 
 
 def main() -> int:
-    """Print what was seen; 1 when a rule is broken."""
+    """Print the results; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=600, help="120 at the least")
     arguments.add_argument("--seed", type=int, default=int(time.time()))
@@ -90,7 +90,7 @@ def main() -> int:
 
 
 async def soak(there: Bench, seconds: float, chance: random.Random) -> list[str]:
-    """Load and faults for so long; the rules that were broken."""
+    """Run load and faults for ``seconds``; return the broken rules."""
     faults, samples, journal = Faults(), list[Sample](), Journal(there.broker)
     warm_up = min(WARM_UP, seconds / 4)
     async with steady(there.broker.url, there.store.endpoint) as load:
@@ -112,7 +112,7 @@ async def soak(there: Bench, seconds: float, chance: random.Random) -> list[str]
 
 
 def show(load: Load, faults: Faults, samples: Sequence[Sample]) -> None:
-    """What was asked and answered, which faults stood, what the process held."""
+    """Print the requests, the faults and the resources of the process."""
     signed = signing(load.of("create", "download"))
     print(f"creates and downloads: {signed.available:.3%} of {signed.count}, p50 {signed.p50:.1f} ms, ", end="")
     print(f"p99 {signed.p99:.1f} ms; confirms: {statuses(load.of('confirm'))}")
@@ -127,19 +127,19 @@ HELD = {"memory, MiB": "rss", "open file descriptors, without a fault": "fds", "
 
 
 def _of(samples: Sequence[Sample], what: str) -> list[Sample]:
-    """Without a fault, what waits for the store is none of what stays."""
+    """Return the samples; those without a fault if ``what`` says so, because requests that wait are not a leak."""
     return [one for one in samples if one.quiet or "without" not in what]
 
 
 def of_answers(load: Load, faults: Faults, until: float) -> list[str]:
-    """Rules on answers: those that were to be expected, and 503 only because of a fault."""
+    """Return the broken rules on responses: only expected statuses, and 503 only because of a fault."""
     refused = [one for one in load.of("confirm", until=until) if one.status == 503]
     unexplained = sum(not faults.explain(one.began, one.ended) for one in refused)
     return unexpected(load.seen) + ([f"{unexplained} refusals without a fault"] if unexplained else [])
 
 
 def of_process(samples: Sequence[Sample]) -> list[str]:
-    """Rules on what the process holds."""
+    """Return the broken rules on resources."""
     memory = quarters(samples, "rss")
     rules = {f"memory grows by more than {GROWS_BY} MiB a minute": slope(samples) < GROWS_BY}
     rules["memory of the last quarter is larger than the first's"] = memory[-1] <= LARGER * memory[0]

@@ -1,7 +1,7 @@
-"""A proxy whose fault lasts: whatever passes while it stands is met by it, on kept connections too.
+"""A proxy with a lasting fault: it applies to all connections, kept ones included, until it ends.
 
-Of HTTP it knows as much as that a client says something and then waits. The Host header passes unchanged, so that a URL
-that was signed for the proxy's address holds at the store. The fault can be changed from any thread at any time.
+The proxy uses of HTTP only that a client sends a request and then waits. The Host header passes unchanged, so that
+a URL that is signed for the proxy's address is valid at the store. The fault can be changed from any thread.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class Fault:
-    """None: all bytes pass as they are. Each kind says below what is different."""
+    """No fault: all bytes pass unchanged. Each subclass states its difference."""
 
     listens = True
     """Whether connections are accepted at all."""
@@ -27,15 +27,15 @@ class Fault:
 
     @property
     def keeps(self) -> bool:
-        """Whether a connection goes on after an answer in the store's name."""
+        """Whether a connection continues after a response of the proxy."""
         return False
 
     def instead(self, request: bytes) -> bytes | None:  # noqa: ARG002  # a kind's may look at it
-        """What is answered in the store's name; ``None`` lets the request pass, empty is silence."""
+        """Return the proxy's own response; ``None`` lets the request pass, and empty bytes are silence."""
         return None
 
     async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Pass on what the store said; whether the connection goes on."""
+        """Pass on bytes of the store; return whether the connection continues."""
         writer.write(data)
         await writer.drain()
         return True
@@ -43,7 +43,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Latency(Fault):
-    """The store answers so many ``seconds`` late."""
+    """The store responds ``seconds`` late."""
 
     seconds: float
 
@@ -54,7 +54,7 @@ class Latency(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Drip(Fault):
-    """The answer comes byte by byte, with a ``pause`` in seconds after each."""
+    """The response arrives byte by byte, with a ``pause`` in seconds after each."""
 
     pause: float
 
@@ -67,7 +67,7 @@ class Drip(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Cut(Fault):
-    """The connection ends ``after`` so many bytes of an answer."""
+    """The connection ends ``after`` so many bytes of a response."""
 
     after: int
 
@@ -77,13 +77,13 @@ class Cut(Fault):
 
 
 class Reset(Fault):
-    """Connections are accepted and torn down."""
+    """Connections are accepted and reset."""
 
     resets = True
 
 
 class BlackHole(Fault):
-    """Connections are accepted, and nothing is ever said."""
+    """Connections are accepted, and no response is sent."""
 
     def instead(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever is asked
         return b""
@@ -94,7 +94,7 @@ class BlackHole(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Mute(Fault):
-    """Requests of one ``method`` are never answered; all others are."""
+    """Requests of one ``method`` get no response."""
 
     method: str
 
@@ -103,7 +103,7 @@ class Mute(Fault):
 
 
 class Garbage(Fault):
-    """Noise is answered that is no HTTP."""
+    """Random bytes instead of an HTTP response."""
 
     def instead(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever is asked
         return os.urandom(512)
@@ -111,7 +111,7 @@ class Garbage(Fault):
 
 @dataclass(frozen=True, slots=True)
 class Says(Fault):
-    """Every request is answered with this ``status``, ``body`` and ``fields``, and reaches nobody."""
+    """A fixed response with this ``status``, ``body`` and ``fields``; no request reaches the store."""
 
     status: int
     body: bytes = b""
@@ -128,7 +128,7 @@ class Says(Fault):
 
 
 class Refused(Fault):
-    """Nobody listens."""
+    """The proxy does not listen."""
 
     listens = False
 
@@ -139,12 +139,12 @@ NONE = Fault()
 def s3_error(
     status: int, code: str, message: str = "sent by the proxy", fields: tuple[str, ...] = ("Connection: close",)
 ) -> Says:
-    """An error in the form of S3."""
+    """Return an S3 error response."""
     return Says(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), fields)
 
 
 class StandingProxy(ThreadedServer):
-    """A proxy to ``host:port`` with one fault at a time; to nobody when there is no need to reach anybody."""
+    """A proxy to ``host:port`` with one fault at a time."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 9, fault: Fault = NONE) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class StandingProxy(ThreadedServer):
         """Requests that came so far, answered or not."""
 
     def stand(self, fault: Fault) -> None:
-        """From now on ``fault`` meets every connection, old and new; ``NONE`` ends it."""
+        """Apply ``fault`` to all connections from now on; ``NONE`` ends it."""
         self._run(self._stand(fault))
 
     async def _stand(self, fault: Fault) -> None:
@@ -168,7 +168,7 @@ class StandingProxy(ThreadedServer):
             await self._close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client; one to the store once something passes."""
+        """Serve one client connection; connect to the store with the first request that passes."""
         back: asyncio.Task[None] | None = None
         store: asyncio.StreamWriter | None = None
         try:
@@ -198,7 +198,7 @@ class StandingProxy(ThreadedServer):
             writer.transport.abort()
 
     async def _pass_back(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """What the store says, as the fault of that moment has it."""
+        """Pass on the store's bytes through the current fault."""
         with contextlib.suppress(OSError):
             while data := await answers.read(CHUNK):
                 if not await self._fault.pass_back(data, writer):

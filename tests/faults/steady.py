@@ -33,7 +33,7 @@ _KEPT = 2.0  # seconds; less than a server keeps one, so that none ends just whe
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request of a ``kind``, when it began and how long it took in seconds, and the status of its answer."""
+    """One request: its ``kind``, its start and duration in seconds, and its status."""
 
     kind: str
     began: float
@@ -42,13 +42,13 @@ class Seen:
 
     @property
     def ended(self) -> float:
-        """When it was answered."""
+        """The instant of the response."""
         return self.began + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request without an answer so far."""
+    """A request in flight."""
 
     kind: str
     began: float
@@ -57,7 +57,7 @@ class Waiting:
 
 @dataclass
 class Load:
-    """What was seen so far, and what waits."""
+    """The results so far, and the requests in flight."""
 
     seen: list[Seen] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -65,18 +65,18 @@ class Load:
     """What failed of the load itself: such a run says nothing of the broker."""
 
     def of(self, *kinds: str, since: float = 0.0, until: float = float("inf")) -> list[Seen]:
-        """What began in that time."""
+        """Return the results that began in that time."""
         return [one for one in self.seen if one.kind in kinds and since <= one.began < until]
 
     async def all_answered(self, before: float) -> None:
-        """Wait for the answers to what began before that time."""
+        """Wait for the requests that began before an instant."""
         for one in list(self.waiting):
             if one.began < before:
                 await one.over.wait()
 
     @contextlib.contextmanager
     def timed(self, kind: str) -> Iterator[Callable[[int], None]]:
-        """Time one request; what is given takes its status."""
+        """Time one request; the yielded function sets its status."""
         status = LOST
         waits = Waiting(kind, time.monotonic())
         self.waiting.append(waits)
@@ -95,9 +95,9 @@ class Load:
 
 
 class Client:
-    """Creates, uploads, confirms and requests links; ``store`` is where bytes go, past the proxy.
+    """A client that creates, uploads, confirms and requests links. ``store`` is the address without the proxy.
 
-    As a service, or as the ``user`` of this name.
+    It has the token of ``user``, or that of a service.
     """
 
     def __init__(self, broker: str, store: str, load: Load, user: str | None = None) -> None:
@@ -113,19 +113,19 @@ class Client:
         """The object to which links are requested."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._session.close()
 
     async def download(self) -> None:
-        """Ask for a link."""
+        """Request a link."""
         await self.ask("download", "GET", f"/downloads/{self.key}", self.headers)
 
     async def create(self) -> dict[str, Any]:
-        """Ask for an upload."""
+        """Create an upload."""
         return await self.ask("create", "POST", "/uploads", self.headers, json=declared())
 
     async def confirm(self) -> dict[str, Any]:
-        """Create, send the bytes, confirm; the answer."""
+        """Create an upload, send its bytes and confirm it; return the response document."""
         upload = await self.create()
         if "uploadId" not in upload:
             return upload
@@ -133,7 +133,7 @@ class Client:
         return await self.ask("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self.headers)
 
     async def confirm_joined(self) -> None:
-        """The same with a file that comes in one part."""
+        """Do the same with a multipart upload of one part."""
         upload = await self.ask("begin", "POST", "/uploads", self.headers, json={**declared(), "multipart": True})
         path = f"/uploads/{upload.get('uploadId')}"
         signed = await self.ask("parts", "POST", f"{path}/parts", self.headers, json={"partNumbers": [1]})
@@ -142,7 +142,7 @@ class Client:
             await self.ask("confirm", "POST", f"{path}/confirm", self.headers)
 
     async def ask(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
-        """One request, timed; its answer, empty when there was none."""
+        """Send one timed request; return its document, which is empty without a response."""
         said: dict[str, Any] = {}
         with self._load.timed(kind) as answered:
             async with self._session.request(method, self._api + path, headers=headers, **options) as answer:
@@ -151,7 +151,7 @@ class Client:
         return said
 
     async def put(self, upload: dict[str, Any]) -> None:
-        """Send the bytes straight to the store, under the address that was signed."""
+        """Send the bytes to the store itself, with the Host that was signed."""
         signed = URL(upload["url"], encoded=True)
         straight = signed.with_scheme(self._store.scheme).with_host("127.0.0.1").with_port(self._store.port)
         headers = {**upload["headers"], "Host": signed.authority}
@@ -161,13 +161,13 @@ class Client:
 
 
 def declared() -> dict[str, Any]:
-    """What is declared of the sample."""
+    """Return the declaration of the sample."""
     return {"filename": "a.mp3", "contentType": "audio/mpeg", "size": len(sample())}
 
 
 @cache
 def sample() -> bytes:
-    """A small MP3."""
+    """Return a small MP3."""
     return media.mp3(seconds=1, bit_rate=32_000)
 
 
@@ -175,7 +175,7 @@ def sample() -> bytes:
 async def steady(
     broker: str, store: str, signings: float = SIGNINGS, confirms: float = CONFIRMS
 ) -> AsyncIterator[Load]:
-    """The load, from a moment before this begins until it ends."""
+    """Run the load while the context is open."""
     load = Load()
     client = Client(broker, store, load)
     paces = [(client.download, signings / 2), (client.create, signings / 2), (client.confirm, confirms)]
@@ -190,7 +190,7 @@ Pace = tuple[Callable[[], Coroutine[Any, Any, Any]], float]
 
 @contextlib.asynccontextmanager
 async def paced(load: Load, *paces: Pace) -> AsyncIterator[None]:
-    """Begin each work so many times a second."""
+    """Start each work at its rate."""
     running: set[asyncio.Task[Any]] = set()
 
     def over(task: asyncio.Task[Any]) -> None:

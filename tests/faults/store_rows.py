@@ -82,7 +82,7 @@ SLOWER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What clients saw while one fault stood. Times are in seconds; ``recovered`` is ``None`` when it never did."""
+    """The measurements during one fault. Times are in seconds; ``recovered`` is ``None`` without recovery."""
 
     name: str
     signing: Signing
@@ -94,16 +94,16 @@ class Row:
 
     @property
     def longest_refusal(self) -> float:
-        """Of all confirms that were answered 503."""
+        """The longest confirm with status 503, in seconds."""
         return max((one.seconds for one in self.confirms if one.status == 503), default=0.0)
 
     @property
     def longest(self) -> float:
-        """Of all confirms."""
+        """The longest confirm, in seconds."""
         return max((one.seconds for one in self.confirms), default=0.0)
 
     def cells(self, baseline: Signing) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         return [
             self.name,
             f"{self.signing.available:.2%} of {self.signing.count}",
@@ -117,7 +117,7 @@ class Row:
         ]
 
     def broken(self) -> list[str]:
-        """The rules it breaks, whatever the fault is."""
+        """Return the broken rules, whatever the fault is."""
         rules = {
             "creates and downloads were not all answered well": self.signing.available == 1,
             f"a 503 took more than {ANSWERED_WITHIN} s": self.longest_refusal <= ANSWERED_WITHIN,
@@ -128,12 +128,12 @@ class Row:
 
 
 def is_slow(row: Row, baseline: Signing) -> bool:
-    """Whether signing had to wait for the store by more than may be."""
+    """Return whether signing had to wait for the store."""
     return row.signing.p99 > SLOWER * baseline.p99
 
 
 class Runner:
-    """Lets faults stand under one load."""
+    """Applies faults during one load."""
 
     def __init__(self, proxy: StandingProxy, journal: Journal, load: Load) -> None:
         self._proxy = proxy
@@ -141,9 +141,9 @@ class Runner:
         self._load = load
 
     async def row(self, name: str, fault: Fault, seconds: float, *beside: Pace) -> Row:
-        """Let ``fault`` stand so long, then wait until a confirm succeeds and nobody waits for an answer of then.
+        """Apply ``fault`` for ``seconds``, then wait until a confirm succeeds and all requests of that time ended.
 
-        ``beside`` is a load of this row alone.
+        ``beside`` is an additional load.
         """
         self._journal.news()
         began = time.monotonic()
@@ -165,7 +165,7 @@ class Runner:
         return Row(name, signing(signed), confirms, recovered, said(lines), wrong)
 
     async def _recovered(self, ended: float) -> float | None:
-        """Seconds until a confirm succeeded that was begun after the fault."""
+        """Return the seconds from the end of the fault to the first confirm that began later and succeeded."""
         while time.monotonic() < ended + 2 * RECOVERS_WITHIN:
             good = [one.ended for one in self._load.of("confirm", since=ended) if one.status == 200]
             if good:
@@ -175,13 +175,13 @@ class Runner:
 
 
 def spread(lines: list[dict[str, Any]], reason: str | None) -> list[str]:
-    """How a fault of single objects met others, too: refusals for another ``reason``, or an open circuit."""
+    """Return the effects on other objects: refusals for another ``reason``, and an open circuit."""
     others = [why for line in lines for why in refusals(line) if reason is None or reason not in why]
     return [f"refused because {why}" for why in sorted(set(others))] + ["the circuit opened"] * bool(opened(lines))
 
 
 def unexpected(seen: Sequence[Seen]) -> list[str]:
-    """Answers that are neither what was asked for nor, to a confirm, that the store is away."""
+    """Return the statuses that are neither success nor, for a confirm, 503."""
     good = {"create": (201,), "download": (200,), "confirm": (200, 503), "begin": (201,), "parts": (200,)}
     bad = [one for one in seen if one.status not in good[one.kind]]
     return [f"unexpected answers to {kind}: {statuses(found)}" for kind in good if (found := _of(kind, bad))]
@@ -192,7 +192,7 @@ def _of(kind: str, seen: Sequence[Seen]) -> list[Seen]:
 
 
 def settings(store: Place, endpoint: str) -> dict[str, str]:
-    """Those of a broker that reaches this store at ``endpoint``."""
+    """Return the settings of a broker with this store at ``endpoint``."""
     return {
         "R2_ENDPOINT": endpoint,
         "R2_ACCESS_KEY_ID": store.credentials.access_key_id,

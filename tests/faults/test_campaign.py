@@ -1,4 +1,4 @@
-"""A short slice of the long runs: statuses and availability, but no times, because tests run beside each other."""
+"""A short run of the campaign without rules on time, because tests run in parallel."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from .table import percentile, signing, statuses
 
 @pytest.fixture
 def proxy(seaweedfs: Place) -> Iterator[StandingProxy]:
-    """A proxy before a real store."""
+    """Start a proxy to a real store."""
     address = urlsplit(seaweedfs.endpoint)
     with StandingProxy(address.hostname or "", address.port or 0) as running:
         yield running

@@ -5,7 +5,7 @@ from .table import Signing
 
 
 def row(name: str, *, available: float = 1.0, p99: float = 2.0, dropped: int = 0) -> Row:
-    """What clients saw in one state of the reader."""
+    """Return a row for one state of the reader."""
     return Row(name, Signing(1000, available, 1.0, p99), dropped)
 
 

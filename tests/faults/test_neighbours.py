@@ -1,4 +1,4 @@
-"""How a victim beside one user's misuse is judged, and a moment of it without times: tests run beside each other."""
+"""Rules on a victim of misuse, and a short run without rules on time, because tests run in parallel."""
 
 from urllib.parse import urlsplit
 
@@ -16,12 +16,12 @@ from .store_rows import settings
 
 
 def seen(took: float = 0.01, **statuses: int) -> list[Seen]:
-    """A request of each kind, answered as expected unless ``statuses`` has another."""
+    """Return one result of each kind, with the expected status or that of ``statuses``."""
     return [Seen(kind, 0, took, statuses.get(kind, status)) for kind, status in EXPECTED.items()]
 
 
 def row(beside: list[Seen], wrong: list[str] | None = None) -> Row:
-    """A row of which the victim alone took 10 ms for everything."""
+    """Return a row whose victim alone needs 10 ms for everything."""
     return Row("misuses", 0, seconds(seen()), seconds(beside), {"204": 3, "429": 5}, "nothing", wrong or [])
 
 

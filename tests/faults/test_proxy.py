@@ -20,7 +20,7 @@ BODY = bytes(range(256)) * 1024
 
 @pytest.fixture
 def proxy(seaweedfs: Place) -> Iterator[FaultProxy]:
-    """A proxy before a real store."""
+    """Start a proxy to a real store."""
     address = urlsplit(seaweedfs.endpoint)
     assert address.hostname
     assert address.port
@@ -29,13 +29,13 @@ def proxy(seaweedfs: Place) -> Iterator[FaultProxy]:
 
 
 def url(proxy: FaultProxy, method: str, ref: ObjectRef) -> str:
-    """A URL that is signed for the proxy."""
+    """Return a URL that is signed for the proxy."""
     place = Place("proxy", proxy.endpoint)
     return place.presigner().presign(method, ref, now=int(time.time()), expires_in=60)
 
 
 def exchange(connection: http.client.HTTPConnection, method: str, address: str, body: bytes | None = None) -> Reply:
-    """One request on a connection that stays."""
+    """Send one request on a kept connection."""
     parts = urlsplit(address)
     connection.request(method, f"{parts.path}?{parts.query}", body)
     answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The faults that meet only some requests."""
+"""Faults of some requests only."""
 
 import pytest
 
@@ -9,26 +9,26 @@ ID = "0b9c6ef8-2e0c-4b52-9f0e-6c1f0b9e7a11"
 
 
 def request(method: str = "GET", key: str = f"media/{ID}.mp3") -> bytes:
-    """The first bytes of a request for ``key``."""
+    """Return the first bytes of a request for ``key``."""
     return f"{method} /songs/{key}?X-Amz-Expires=300 HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
 class Written:
-    """What a fault passed on to the client."""
+    """A stream that keeps the bytes that a fault passes on."""
 
     def __init__(self) -> None:
         self.data = b""
 
     def write(self, data: bytes) -> None:
-        """As a stream's."""
+        """Keep the bytes."""
         self.data += data
 
     async def drain(self) -> None:
-        """As a stream's."""
+        """Return at once."""
 
 
 async def passed_back(fault: Fault, data: bytes) -> bytes:
-    """What is left of an answer of the store."""
+    """Return the bytes that are left of a store's response."""
     written = Written()
     await fault.pass_back(data, written)  # type: ignore[arg-type]  # as much of a stream as a fault uses
     return written.data

@@ -1,4 +1,4 @@
-"""How a soak judges: what grows, and what no fault explains."""
+"""Rules of the soak: growth of resources, and refusals without a fault."""
 
 import os
 
@@ -10,7 +10,7 @@ from .steady import Load, Seen
 
 
 def samples(grows: float = 0.0, fds: int = 0) -> list[Sample]:
-    """Of ten minutes: memory that grows by so many MiB a minute, so many file descriptors more at the end."""
+    """Return samples of ten minutes: memory grows by ``grows`` MiB a minute, ``fds`` are added at the end."""
     return [Sample(at, 60 + grows * at / 60, 40 + fds * (at > 400), 5, quiet=at % 10 == 0) for at in range(0, 600, 5)]
 
 

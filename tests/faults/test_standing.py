@@ -1,4 +1,4 @@
-"""The proxy whose fault lasts: what a client sees of each, on new connections and on those it kept."""
+"""The proxy with a lasting fault, as a client sees it on new and on kept connections."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ A_MOMENT = 0.2
 
 @asynccontextmanager
 async def proxy() -> AsyncIterator[StandingProxy]:
-    """One before a server that always answers the same."""
+    """Start a proxy to a server with a constant response."""
     async with wire(keeps(WHOLE)) as there:
         with StandingProxy("127.0.0.1", there.port) as running:
             yield running
@@ -33,7 +33,7 @@ class Client:
         self._reader, self._writer = reader, writer
 
     async def ask(self, method: str = "GET", within: float = PATIENCE, enough: int = len(WHOLE)) -> bytes:
-        """What is said within so many seconds, until it is enough or the connection ends."""
+        """Send a request; return the bytes that arrive within ``within`` seconds, at most ``enough``."""
         self._writer.write(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         said = bytearray()
         try:
@@ -47,7 +47,7 @@ class Client:
 
 @asynccontextmanager
 async def connected(proxy: StandingProxy) -> AsyncIterator[Client]:
-    """A client's connection."""
+    """Open a client's connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     try:
         yield Client(reader, writer)
@@ -56,7 +56,7 @@ async def connected(proxy: StandingProxy) -> AsyncIterator[Client]:
 
 
 async def asked(proxy: StandingProxy) -> bytes:
-    """What is said on a connection of its own."""
+    """Send one request on a new connection; return its response."""
     async with connected(proxy) as client:
         return await client.ask()
 

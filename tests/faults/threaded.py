@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ThreadedServer:
-    """Serves each connection by ``_serve``, which others define."""
+    """A server in a thread; subclasses define ``_serve`` for one connection."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -25,7 +25,7 @@ class ThreadedServer:
 
     @property
     def endpoint(self) -> str:
-        """The URL under which it is reached."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -55,7 +55,7 @@ class ThreadedServer:
             self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, reuse_address=True)
 
     async def _close(self) -> None:
-        """Listen no more, and end all connections."""
+        """Stop listening, and end all connections."""
         if self._server:
             self._server.close()
             self._server = None

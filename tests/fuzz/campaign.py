@@ -34,7 +34,7 @@ AWAY = {"paths": 150, "questions": 100, "bodies": 200}
 
 
 def main() -> int:
-    """Send so many requests, and say how many were answered how; 1 with the first finding."""
+    """Send the requests and print the number of each status; return 1 with the first finding."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--requests", type=int, default=100_000)
     arguments.add_argument("--seed", type=int, default=int(time.time()))
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def with_store(folder: Path, wanted: int, seed: int) -> Counter[str]:
-    """Schemathesis, then rounds of all properties until there were as many requests as wanted."""
+    """Run Schemathesis, then rounds of all properties until ``wanted`` requests were sent."""
     (folder / "store").mkdir()
     with seaweedfs.running(folder / "store") as store, served(folder, environment(store)) as broker:
         tally = schemathesis_run.tally(broker, folder, seed)
@@ -61,7 +61,7 @@ def with_store(folder: Path, wanted: int, seed: int) -> Counter[str]:
 
 
 def without_store(folder: Path, seed: int) -> Counter[str]:
-    """One small round with nobody at the store's address."""
+    """Run one small round without a store."""
     nowhere = {
         "R2_ENDPOINT": f"http://127.0.0.1:{free_port()}",
         "R2_ACCESS_KEY_ID": "AKNOWHERE",
@@ -77,14 +77,14 @@ def without_store(folder: Path, seed: int) -> Counter[str]:
 
 @contextmanager
 def served(folder: Path, settings: dict[str, str]) -> Iterator[Broker]:
-    """A broker whose log is in order at the end."""
+    """Start a broker, and check its log at the end."""
     with Broker(folder, settings) as broker:
         yield broker
         assert findings(broker) == []
 
 
 def one_round(broker: Broker, known: Known, examples: dict[str, int], seed: int, *, away: bool = False) -> Counter[str]:
-    """Every property with so many examples."""
+    """Run every property with its number of examples."""
     with Wire(broker.port) as wire:
         target = Target(wire, Verdict(away=away), known)
         for name in PROPERTIES.keys() & examples.keys():
@@ -93,7 +93,7 @@ def one_round(broker: Broker, known: Known, examples: dict[str, int], seed: int,
 
 
 def report(title: str, tally: Counter[str]) -> None:
-    """How many requests were sent so far, by the status of the answer."""
+    """Print the number of requests by status."""
     counts = ", ".join(f"{status}: {count}" for status, count in sorted(tally.items()))
     print(f"{title}: {tally.total()} requests ({counts})", flush=True)
 

@@ -21,7 +21,7 @@ COVERAGE = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)")
 
 
 def main() -> int:
-    """Fuzz the named parsers, all by default; 1 when one of them has a finding."""
+    """Fuzz the named parsers, or all; return 1 if one has a finding."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("parsers", nargs="*", metavar="parser", help=f"of {', '.join(PARSERS)}")
     arguments.add_argument("--seconds", type=int, default=600, help="for each parser")
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def run(name: str, parser: Parser, seconds: int) -> int:
-    """Fuzz one parser in a child process and print what came of it."""
+    """Fuzz one parser in a child process, and print the result."""
     command = [sys.executable, "-m", "tests.fuzz.libfuzzer", name, *options(name, parser, seconds)]
     with (FOLDER / name / "log").open("w+", encoding="utf-8", errors="replace") as log:
         child = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -52,7 +52,7 @@ def run(name: str, parser: Parser, seconds: int) -> int:
 
 
 def options(name: str, parser: Parser, seconds: int) -> list[str]:
-    """The options of libFuzzer; the parser's seeds and words are written where they say."""
+    """Return the options of libFuzzer; write the parser's seeds and words to its folders."""
     corpus, findings, words = FOLDER / name / "corpus", FOLDER / name / "findings", FOLDER / name / "words"
     for folder in (corpus, findings):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def options(name: str, parser: Parser, seconds: int) -> list[str]:
 
 
 def escaped(word: bytes) -> str:
-    """As libFuzzer's dictionaries write bytes."""
+    """Return bytes in the notation of libFuzzer's dictionaries."""
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 

@@ -11,7 +11,7 @@ SECRETS = ("eyJ", "X-Amz", "://")
 
 
 def findings(broker: Broker) -> list[str]:
-    """The lines that should not be there."""
+    """Return the log lines that must not exist."""
     lines = [line for line in broker.lines() if line["event"] != "log"]  # the server's own, which names its address
     return [text for line in lines if _is_wrong(text := json.dumps(line))]
 
@@ -21,7 +21,7 @@ def _is_wrong(line: str) -> bool:
 
 
 def memory(broker: Broker) -> str:
-    """What the broker's process holds, where the system tells."""
+    """Return the resident memory of the broker's process, where /proc has it."""
     status = Path(f"/proc/{broker.process.pid}/status")
     text = status.read_text(encoding="ascii") if status.exists() else ""
     found = re.search(r"VmRSS:\s+(\d+) kB", text)

@@ -13,7 +13,7 @@ LEANED_ON: tuple[Callable[..., object], ...] = (urllib.parse.urlsplit, urllib.pa
 
 
 def main() -> None:
-    """Instrument the broker while it is imported, then fuzz the parser that the first argument names."""
+    """Instrument the broker during its import, then fuzz the parser that the first argument names."""
     for function in LEANED_ON:
         atheris.instrument_func(inspect.unwrap(function))
     with atheris.instrument_imports(include=["broker"]):

@@ -23,7 +23,7 @@ PUBLIC = ("/healthz", "/readyz", "/openapi.yaml", "/.well-known/jwks.json", "/ap
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A broker under fuzzing."""
+    """A broker to fuzz."""
 
     wire: Wire
     verdict: Verdict
@@ -31,14 +31,14 @@ class Target:
     principals: tuple[str, ...] = field(default_factory=principals)
 
     def judged(self, sent: Sent) -> Answer:
-        """The answer to a request, once it was found to keep the rules."""
+        """Send a request, check its response, and return it."""
         hypothesis.note(repr(sent)[:2000])
         answer = self.wire.ask(sent)
         self.verdict.of(sent, answer)
         return answer
 
     def for_all(self, sent: Sent) -> None:
-        """The request in every principal's name."""
+        """Send the request as each principal."""
         for good in self.principals:
             self.judged(sent.with_fields(("Authorization", good)))
 
@@ -47,7 +47,7 @@ Property = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
 
 
 def strangers(target: Target) -> Property:
-    """Who has no good token learns nothing but which resources and methods there are."""
+    """Check that invalid tokens reveal only which resources and methods exist."""
 
     def check(drawn: tuple[Sent, tuple[str, ...]]) -> None:
         sent, wrong = drawn
@@ -60,12 +60,12 @@ def strangers(target: Target) -> Property:
 
 
 def paths(target: Target) -> Property:
-    """Any method on any path with any query."""
+    """Send any method with any path and query."""
     return requests(target.known), target.for_all
 
 
 def questions(target: Target) -> Property:
-    """What is mostly there, asked for with hostile queries: a link is to what was asked for."""
+    """Read existing resources with hostile queries; a link must be to the requested key."""
 
     def check(sent: Sent) -> None:
         for good in target.principals:
@@ -78,7 +78,7 @@ def questions(target: Target) -> Property:
 
 
 def check_link(sent: Sent, link: dict[str, Any]) -> None:
-    """The URL is of the key in the path, and signs no disposition but a good one."""
+    """Check that the URL is for the key in the path, and signs only a valid disposition."""
     url = urlsplit(link["url"])
     assert link["key"] == sent.target.partition("?")[0].removeprefix("/api/v1/downloads/")
     assert url.path.endswith(f"/{link['key']}")
@@ -87,12 +87,12 @@ def check_link(sent: Sent, link: dict[str, Any]) -> None:
 
 
 def bodies(target: Target) -> Property:
-    """Any body where one is taken."""
+    """Send any body to the routes that read one."""
     return hostile.posts(target.known), target.for_all
 
 
 def creates(target: Target) -> Property:
-    """A good create among any header fields."""
+    """Send a valid create with any header fields."""
 
     def check(fields: tuple[tuple[str, str], ...]) -> None:
         kind = [] if "Content-Type" in dict(fields) else [("Content-Type", "application/json")]
@@ -102,7 +102,7 @@ def creates(target: Target) -> Property:
 
 
 def raw(target: Target) -> Property:
-    """Bytes that may be no request at all."""
+    """Send bytes that may not be a request."""
 
     def check(burst: bytes) -> None:
         hypothesis.note(repr(burst)[:2000])
@@ -124,13 +124,13 @@ PROPERTIES: Mapping[str, Callable[[Target], Property]] = {
 
 
 def requests(known: Known) -> st.SearchStrategy[Sent]:
-    """Requests without a body, or with one where none is wanted."""
+    """Draw requests without a body, or with one where none is expected."""
     some_body = st.none() | st.none() | st.sampled_from([b"", b"{}", b"\xff" * 99])
     return st.builds(Sent, hostile.methods, hostile.targets(known), hostile.fields(), some_body)
 
 
 def run(name: str, target: Target, examples: int, seed: int | None = None) -> None:
-    """Try one property; raises what its first failing example raises, made as small as it gets."""
+    """Run one property; raise the error of its first failing example, after shrinking it."""
     strategy, check = PROPERTIES[name](target)
 
     @hypothesis.settings(

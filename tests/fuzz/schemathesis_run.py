@@ -15,7 +15,7 @@ EXAMPLES = 300
 
 
 def tally(broker: Broker, folder: Path, seed: int) -> Counter[str]:
-    """How many requests were answered how, by the broker's own log; raises when a check finds something."""
+    """Run Schemathesis; return the number of each status, from the broker's log. Raises if a check fails."""
     before = _answered(broker)
     for number, bearer in enumerate(principals()):
         known = made(broker)

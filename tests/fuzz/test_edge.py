@@ -1,4 +1,4 @@
-"""A short run of the fuzzing over HTTP; ``make fuzz`` is the long one."""
+"""A short run of the fuzzing over HTTP; ``make fuzz`` runs longer."""
 
 import pytest
 

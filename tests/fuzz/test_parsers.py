@@ -1,4 +1,4 @@
-"""What the coverage-guided fuzzer runs for hours holds for a few hundred inputs each time, with nothing installed."""
+"""A few hundred inputs for the rules of the coverage-guided fuzzer, without atheris."""
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from .parsers import PARSERS, Parser
 
 
 def mutated(parser: Parser) -> st.SearchStrategy[bytes]:
-    """A seed with something put in the place of a piece of it."""
+    """Draw a seed with a piece of it replaced."""
 
     def splice(seed: bytes, word: bytes, start: int, length: int) -> bytes:
         at = start % (len(seed) + 1)

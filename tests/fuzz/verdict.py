@@ -49,7 +49,7 @@ UNAUTHENTICATED = {
 
 
 class Verdict:
-    """Judges answers; ``away`` is whether the store may be."""
+    """The rules on responses; with ``away`` the store is not there, and 503 is allowed."""
 
     def __init__(self, *, away: bool = False) -> None:
         self._codes = {**CODES, **AWAY} if away else CODES
@@ -57,7 +57,7 @@ class Verdict:
         self._unauthenticated: dict[str, str] | None = None
 
     def of(self, sent: Sent, answer: Answer) -> None:
-        """Raise ``AssertionError`` when the answer breaks a rule."""
+        """Raise ``AssertionError`` if the response breaks a rule."""
         identity = answer.fields["x-request-id"]
         assert REQUEST_ID.fullmatch(identity)
         if sent.method == "HEAD":
@@ -69,7 +69,7 @@ class Verdict:
             _success(answer)
 
     def of_raw(self, answer: Answer) -> None:
-        """The same, for what may be no HTTP."""
+        """Check the response to bytes that may not be HTTP."""
         if answer.status >= 400:
             self._refusal(answer, answer.fields["x-request-id"])
 

@@ -16,7 +16,7 @@ SILENCE = 0.3
 
 
 class Sent(NamedTuple):
-    """One request. All text is latin-1, as it goes over the wire."""
+    """One request. All text is latin-1, as on the wire."""
 
     method: str
     target: str
@@ -24,11 +24,11 @@ class Sent(NamedTuple):
     body: bytes | None = None
 
     def with_fields(self, *fields: tuple[str, str]) -> "Sent":
-        """The same with more fields."""
+        """Return the request with more header fields."""
         return self._replace(fields=(*self.fields, *fields))
 
     def raw(self) -> bytes:
-        """The request as it goes over the wire."""
+        """Return the bytes of the request."""
         length = [] if self.body is None else [("Content-Length", str(len(self.body)))]
         hosts = [] if any(name.lower() == "host" for name, _ in self.fields) else [("Host", "broker.example")]
         lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{n}: {v}" for n, v in [*hosts, *self.fields, *length])]
@@ -36,7 +36,7 @@ class Sent(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One answer; names of fields are lower case."""
+    """One response; field names are in lower case."""
 
     status: int
     fields: dict[str, str]
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """One connection at a time to a broker; ``tally`` counts every answer by status."""
+    """One connection at a time to a broker; ``tally`` counts all responses by status."""
 
     def __init__(self, port: int) -> None:
         self.tally: Counter[str] = Counter()
@@ -61,11 +61,11 @@ class Wire:
 
     @property
     def sent(self) -> int:
-        """How many requests were sent."""
+        """The number of requests so far."""
         return self.tally.total()
 
     def ask(self, request: Sent) -> Answer:
-        """The answer to a request. A connection that was idle may have been closed: then it is sent once more."""
+        """Send a request; repeat it once if the broker had closed an idle connection."""
         is_kept = self._socket is not None
         try:
             answer = self._exchange(request)
@@ -78,7 +78,7 @@ class Wire:
         return answer
 
     def shout(self, raw: bytes) -> list[Answer]:
-        """Whatever comes back for any bytes, until the broker closes the connection or is silent."""
+        """Send any bytes; return the responses until the broker closes the connection or is silent."""
         with self._connect(SILENCE) as connection:
             with contextlib.suppress(ConnectionError):
                 connection.sendall(raw)
@@ -115,13 +115,13 @@ def _heard(connection: socket.socket) -> bytes:
 
 
 class _Heard(io.BytesIO):
-    """Bytes in the place of a socket; one answer after the other is read from them."""
+    """Bytes in the place of a socket, from which responses are read one after the other."""
 
     def makefile(self, *_: Any) -> Self:
         return self
 
     def close(self) -> None:
-        """What an answer does at its end; the next one is still to be read."""
+        """Do nothing: a response closes its file, and the next response is still to be read."""
 
 
 def _split(heard: bytes) -> Iterator[Answer]:

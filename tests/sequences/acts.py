@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Acts:
-    """Calls with the outcomes that they may have."""
+    """API calls, with a check of their possible outcomes."""
 
     backend: ClassVar[Backend]
     tally: ClassVar[Counter[str]]
@@ -25,7 +25,7 @@ class Acts:
     promises: Promises
 
     def ask(self, who: str, name: str, *arguments: Any) -> Answer:
-        """The answer to a call, which is never a server error."""
+        """Perform a call, and check that the response is not a server error."""
         call = Call(who, name, arguments)
         answer = self.backend.ask(call)
         refuse_server_errors(call, answer)
@@ -33,12 +33,12 @@ class Acts:
         return answer
 
     def size_of(self, number: int) -> int:
-        """A small size, one of two parts, or one of so many that it is promoted in ranges where that is possible."""
+        """Return a small size, one of two parts, or one that is promoted in ranges where that is possible."""
         part = self.backend.part_size
         return (57, part + 9, 3 * part + 5 if self.backend.plays_store else part - 7)[number]
 
     def create_for(self, request: Request, then: str) -> None:
-        """Create, and then send bytes, or send and confirm them, if that is wanted."""
+        """Create uploads, and send or confirm them if ``then`` says so."""
         who, files, key = request
         began, may_be_deleted = self.backend.now(), self.book.may_be_deleted(request)
         answer = self.ask(who, "create", [file.declaration() for file in files], key)
@@ -54,7 +54,7 @@ class Acts:
                 self.confirm_by(grant, who)
 
     def send_to(self, grant: Grant, kind: str, numbers: Sequence[int]) -> None:
-        """PUT the bytes by the newest URL, or by new URLs of the parts with these numbers, or of all parts."""
+        """PUT the bytes by the newest URL, or by new URLs of the given parts, or of all parts."""
         upload = grant.upload
         body = content(upload.file.size, kind) if kind != "short" else upload.file.bytes[:-1]
         if grant.parts is None:
@@ -71,7 +71,7 @@ class Acts:
             self.put_to(upload, sent, body)
 
     def put_to(self, upload: Upload, sent: SentUrl, whole: bytes) -> None:
-        """PUT the whole, or the part that the URL is for."""
+        """PUT the whole, or the part of the URL."""
         body = sent.parts.piece(whole, sent.number) if sent.parts else whole
         if not body:
             return
@@ -89,12 +89,12 @@ class Acts:
             upload.staged = body
 
     def confirm_by(self, grant: Grant, who: str) -> None:
-        """Confirm, in the name of anybody."""
+        """Confirm as ``who``."""
         may = self.may_confirm(grant, who)
         self.confirmed(grant, self.ask(who, "confirm", grant.id), may)
 
     def may_confirm(self, grant: Grant, who: str) -> set[str]:
-        """The outcomes of a confirm that begins now."""
+        """Return the possible outcomes of a confirm that starts now."""
         if not may_act(who, grant.upload):
             return {"not_found"}
         in_ranges = 2 * self.backend.part_size if self.backend.plays_store else grant.upload.file.size
@@ -107,7 +107,7 @@ class Acts:
         }
 
     def confirmed(self, grant: Grant, answer: Answer, may: set[str]) -> None:
-        """Write down the answer to a confirm."""
+        """Check and record the response to a confirm."""
         assert answer.outcome in may, (answer, may)
         upload = grant.upload
         if answer.outcome in ("not_found", "upload_expired", "upload_deleted"):
@@ -118,18 +118,18 @@ class Acts:
             self.promises.receipt(upload, answer.document)
 
     def may_look(self, grant: Grant) -> set[str]:
-        """The statuses that an upload may be shown with now."""
+        """Return the possible statuses of an upload now."""
         now = self.backend.now()
         return {may_look(grant, now - SLACK), may_look(grant, now)}
 
 
 def may_act(who: str, upload: Upload) -> bool:
-    """Whether the upload is there for this caller."""
+    """Return whether the upload exists for this caller."""
     return who in (upload.owner, SERVICE)
 
 
 def of_batch(result: dict[str, Any]) -> Answer:
-    """One result of a batch as the answer that it stands for."""
+    """Return one result of a batch as a single response."""
     problem = result.get("problem")
     if problem:
         return Answer(problem["status"], problem)
@@ -137,5 +137,5 @@ def of_batch(result: dict[str, Any]) -> Answer:
 
 
 def picked(choices: Sequence[T], pick: int) -> T:
-    """One of the choices; 0 is the newest."""
+    """Return one of the choices; 0 is the newest."""
     return choices[-1 - pick % len(choices)]

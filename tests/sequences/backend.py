@@ -14,7 +14,7 @@ EVERYBODY = (*USERS, SERVICE)
 
 
 class Call(NamedTuple):
-    """One call of the API in somebody's name, or a client's PUT, which is in nobody's name."""
+    """One API call of a caller, or a client's PUT, which has no caller."""
 
     who: str
     name: str
@@ -22,7 +22,7 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A status and a document; a refusal's document is its problem without the request id."""
+    """A status and a document; that of a refusal is its problem document without the request id."""
 
     status: int
     document: dict[str, Any]
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Served(NamedTuple):
-    """What a GET of a signed link brings."""
+    """The response to a GET of a signed link."""
 
     status: int
     body: bytes = b""
@@ -48,16 +48,17 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What the bucket's lifecycle removed: keys of objects, and the store's ids of multipart uploads."""
+    """The keys of objects and the S3 UploadIds that the lifecycle rules removed."""
 
     keys: frozenset[str] = frozenset()
     multiparts: frozenset[str] = frozenset()
 
 
 class Backend(Protocol):
-    """A broker over a store. ``plays_store``: the store is played too, so that its lifecycle and its order are ours.
+    """A broker with a store. With ``plays_store`` the store is simulated, with its lifecycle and its order of requests.
 
-    ``checks_digests``: the store refuses bytes with another checksum than the signed one; ``None`` where that is open.
+    ``checks_digests``: whether the store refuses bytes with another checksum than the signed one; ``None`` if
+    unknown.
     """
 
     plays_store: bool
@@ -66,43 +67,43 @@ class Backend(Protocol):
     links_for_all: bool
 
     def begin(self, variant: int) -> None:
-        """Begin a sequence: nobody owns anything, and the clock is at its start."""
+        """Start a sequence without uploads, with the clock at its start."""
         ...
 
     def subject(self, who: str) -> str:
-        """The subject in the token of ``who``."""
+        """Return the subject in the token of ``who``."""
         ...
 
     def jwks(self) -> dict[str, Any]:
-        """The keys that verify receipts."""
+        """Return the keys that verify receipts."""
         ...
 
     def now(self) -> int:
-        """The broker's clock."""
+        """Return the broker's time."""
         ...
 
     def wait(self, seconds: int) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         ...
 
     def clean(self) -> Removed:
-        """Let the bucket's lifecycle rules work."""
+        """Apply the bucket's lifecycle rules."""
         ...
 
     def ask(self, call: Call) -> Answer:
-        """The answer to one call."""
+        """Perform one call."""
         ...
 
     def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
-        """The answers to calls that run at once; ``order`` chooses whose request the store gets next."""
+        """Perform concurrent calls; ``order`` chooses whose request the store gets next."""
         ...
 
     def put(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The status of a client's PUT."""
+        """Perform a client's PUT; return its status."""
         ...
 
     def get(self, url: str) -> Served:
-        """What a client gets from a link."""
+        """GET a link."""
         ...
 
     def end(self) -> None:
@@ -112,9 +113,9 @@ class Backend(Protocol):
 
 @contextmanager
 def hurried(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
-    """Small parts and no long pauses in this process.
+    """Use small parts and no long pauses in this process.
 
-    With ``ranges`` an object of more than two parts is promoted in ranges of a part, one range in each confirm.
+    With ``ranges`` an object of more than two parts is promoted in ranges of one part, one in each confirm.
     """
 
     def plan(size: int, _preferred: int = 0) -> PartPlan:

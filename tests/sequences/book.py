@@ -18,7 +18,7 @@ Request = tuple[str, tuple[File, ...], str | None]
 
 
 class Book:
-    """What is known after each step."""
+    """The recorded state after each step."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -30,7 +30,7 @@ class Book:
         self._named: dict[tuple[object, ...], list[tuple[int, int, str]]] = {}
 
     def created(self, request: Request, made: Sequence[dict[str, Any]], began: int) -> list[Grant]:
-        """Write down the answer to a create that was sent at ``began``."""
+        """Record the response to a create that was sent at ``began``."""
         who, files, key = request
         assert len(made) == len(files)
         self.requests.append(request)
@@ -43,7 +43,7 @@ class Book:
         return grants
 
     def may_be_deleted(self, request: Request) -> bool:
-        """Whether a create may be refused since it names an upload in parts that was deleted."""
+        """Return whether a create may be refused because it names a deleted multipart upload."""
         who, files, key = request
         return key is not None and any(
             upload.has_tombstone and upload.owner == who and upload.file.promise == file.promise
@@ -53,7 +53,7 @@ class Book:
         )
 
     def cleaned(self, removed: Removed) -> None:
-        """Write down what the lifecycle removed."""
+        """Record the objects that the lifecycle rules removed."""
         for upload in self.uploads.values():
             if upload.key.replace("media/", "incoming/") in removed.keys:
                 upload.staged, upload.has_tombstone = None, False
@@ -61,12 +61,12 @@ class Book:
             self._parts[upload_id].is_gone = True
 
     def part_urls(self, who: str, ticket_id: str, parts: Sequence[int]) -> tuple[Answer, list[dict[str, Any]]]:
-        """The answer to a request for parts, and what is in it."""
+        """Request URLs of parts; return the response and its parts."""
         answer = self.backend.ask(Call(who, "parts", (ticket_id, parts)))
         return answer, list(answer.document.get("parts", ()))
 
     def sent_urls(self, grant: Grant, answer: Answer) -> list[SentUrl]:
-        """Write down the URLs of parts."""
+        """Record the URLs of parts."""
         assert grant.parts
         expires_at = _epoch(answer.document["expiresAt"])
         urls = [
@@ -104,7 +104,7 @@ class Book:
         return self._parts.setdefault(part[0], Parts(part[0], made["partSize"], made["partCount"]))
 
     def _name(self, name: tuple[object, ...], began: int, key: str) -> None:
-        """An Idempotency-Key names one upload for a day, and then another; a day begins only once in a day."""
+        """Check that an Idempotency-Key names one upload for a day, and starts at most one new upload a day."""
         earlier = self._named.setdefault(name, [])
         earlier.append((began, self.backend.now(), key))
         same = [each for each in earlier if each[2] == key]

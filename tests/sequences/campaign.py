@@ -40,7 +40,7 @@ SHARE = 40
 
 @contextmanager
 def in_memory() -> Iterator[InMemory]:
-    """The back end that plays the store."""
+    """Yield the back end with the simulated store."""
     backend = InMemory()
     with hurried(backend.part_size, 0, ranges=True), patch("tests.stores.memory.PART_MIN", 1):
         yield backend
@@ -49,7 +49,7 @@ def in_memory() -> Iterator[InMemory]:
 
 @contextmanager
 def over_seaweedfs(place: Place) -> Iterator[OverSeaweedFS]:
-    """The back end with a real store."""
+    """Yield the back end with a real store."""
     with hurried(OverSeaweedFS.part_size, 0.01, ranges=False):
         backend = OverSeaweedFS(place)
         try:
@@ -59,7 +59,7 @@ def over_seaweedfs(place: Place) -> Iterator[OverSeaweedFS]:
 
 
 def machine(over: Backend) -> type[Sequences]:
-    """The machine over a back end, with counts of its own."""
+    """Return the state machine of a back end, with counts of its own."""
 
     class Machine(Sequences):
         backend = over
@@ -70,7 +70,7 @@ def machine(over: Backend) -> type[Sequences]:
 
 
 def run(found: type[Sequences], sequences: int, steps: int, seed: int | None = None) -> None:
-    """Try so many sequences, the same ones without a seed; raises what the shortest one that fails raises."""
+    """Run some sequences, the same ones without a seed; raise the error of the shortest failing one."""
     settings = hypothesis.settings(
         max_examples=sequences,
         stateful_step_count=steps,
@@ -87,7 +87,7 @@ def run(found: type[Sequences], sequences: int, steps: int, seed: int | None = N
 
 
 def rounds(title: str, found: type[Sequences], wanted: int, seed: int, size: tuple[int, int]) -> None:
-    """Rounds until there were as many steps as wanted, and the counts of all of them."""
+    """Run rounds until ``wanted`` steps were made, and print their counts."""
     began, last = time.monotonic(), seed - 1
     try:
         while found.tally.total() < wanted:
@@ -100,7 +100,7 @@ def rounds(title: str, found: type[Sequences], wanted: int, seed: int, size: tup
 
 
 def main() -> int:
-    """Take so many steps in memory, and a share of them over a real store."""
+    """Make the steps in memory, and a share of them with a real store."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--steps", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=int(time.time()))

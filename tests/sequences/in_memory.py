@@ -45,7 +45,7 @@ class Ordered:
         self.waiting: list[asyncio.Future[None]] | None = None
 
     def place(self) -> AbstractAsyncContextManager[None]:
-        """Places are not bounded here."""
+        """Return a slot; their number is not limited here."""
         return self._store.place()
 
     def __getattr__(self, verb: str) -> Any:
@@ -56,7 +56,7 @@ class Ordered:
         return in_turn
 
     async def turn(self) -> None:
-        """Return when it is this request's turn."""
+        """Wait for the turn of this request."""
         if self.waiting is not None:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self.waiting.append(turn)
@@ -64,7 +64,7 @@ class Ordered:
 
 
 class InMemory:
-    """Two processes over one store. Every change at the store takes a second."""
+    """Two processes with one store. Every change of the store takes a second."""
 
     plays_store = True
     part_size = 64
@@ -74,7 +74,7 @@ class InMemory:
         self._loop = asyncio.new_event_loop()
 
     def begin(self, variant: int) -> None:
-        """Begin with an empty store of one of three kinds."""
+        """Start with an empty store of one of three kinds."""
         changes = VARIANTS[variant % len(VARIANTS)]
         self.checks_digests = "R2_ENDPOINT" not in changes
         self.links_for_all = "DOWNLOAD_ACCESS" not in changes
@@ -103,7 +103,7 @@ class InMemory:
             process.now = self._now
 
     def clean(self) -> Removed:
-        """Remove what was staged, and abort what was begun, as many days ago as the policy has them kept."""
+        """Remove staged objects and abort multipart uploads that are older than the retention of the policy."""
         before = self._now - UploadPolicy().retention_days * DAY
         old = [
             ref
@@ -121,7 +121,7 @@ class InMemory:
         return self._loop.run_until_complete(self._answer(call, self._processes[0]))
 
     def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
-        """Each call in another process if the first number is even, else all in one."""
+        """Perform each call in another process if the first number is even, otherwise all in one."""
         processes = self._processes if order[0] % 2 == 0 else self._processes[:1]
         return self._loop.run_until_complete(self._race(calls, order[1:], processes))
 
@@ -154,10 +154,10 @@ class InMemory:
         return Served(200, there[1], there[0].etag) if there else Served(404)
 
     def end(self) -> None:
-        """Nothing is left."""
+        """Do nothing: the next sequence starts with an empty store."""
 
     def close(self) -> None:
-        """The last sequence is over."""
+        """Close the event loop."""
         self._loop.close()
 
     def _tick(self) -> float:
@@ -192,7 +192,7 @@ class InMemory:
 
 
 def _problem(error: BrokerError) -> dict[str, Any]:
-    """The problem document without its request id."""
+    """Return the problem document without its request id."""
     document = schemas.problem(error, "")
     del document["requestId"]
     return document
@@ -211,7 +211,7 @@ Result = tuple[int, dict[str, Any]]
 
 
 class UseCases:
-    """The calls of the API, as statuses and documents, without HTTP."""
+    """The API calls as statuses and documents, without HTTP."""
 
     def __init__(self, process: Deployment) -> None:
         self._uploads = process.services.uploads

@@ -23,22 +23,22 @@ PAUSES = (30, 901, 3700, 43_200, 86_400, 2 * 86_400, 4 * 86_400)
 
 
 class Sequences(Races, RuleBasedStateMachine):
-    """The machine; a subclass has its back end."""
+    """The state machine; a subclass has its back end."""
 
     @initialize(variant=st.integers(0, 2))
     def begin(self, variant: int) -> None:
-        """Nothing is there."""
+        """Start without uploads."""
         self.backend.begin(variant)
         self.book = Book(self.backend)
         self.promises = Promises(self.backend, self.book)
 
     def teardown(self) -> None:
-        """The sequence is over."""
+        """End the sequence."""
         self.backend.end()
 
     @invariant()
     def every_promise_holds(self) -> None:
-        """All that was handed out is as promised."""
+        """Check every promise."""
         self.promises.check()
 
     @step(
@@ -56,7 +56,7 @@ class Sequences(Races, RuleBasedStateMachine):
         key: str | None,
         then: str,
     ) -> None:
-        """New uploads, perhaps sent or confirmed at once."""
+        """Create uploads, and perhaps send or confirm them at once."""
         files = tuple(
             File(name, self.size_of(size), () if in_parts else checksums, in_parts)
             for size, checksums, in_parts in shapes
@@ -65,7 +65,7 @@ class Sequences(Races, RuleBasedStateMachine):
 
     @step(who=PEOPLE, size=st.integers(0, 2), key=st.sampled_from(("k1", "k2")), kind=st.sampled_from(KINDS))
     def create_both_ways(self, who: str, size: int, key: str, kind: str) -> None:
-        """One file by one Idempotency-Key, as a PUT that is not sent and in parts that are."""
+        """Create one file by one Idempotency-Key as a PUT that is not sent, and as a multipart upload that is."""
         for in_parts in (False, True):
             self.create_for((who, (File("d.mp3", self.size_of(size), (), in_parts),), key), "")
         self.send_to(self.book.grants[-1], kind, [])
@@ -73,7 +73,7 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.requests)
     @step(pick=PICKS, other=st.sampled_from(("", "name", "parts", "person")), then=THEN)
     def create_again(self, pick: int, other: str, then: str) -> None:
-        """An earlier create once more, or another one with its Idempotency-Key."""
+        """Repeat an earlier create, or send another one with its Idempotency-Key."""
         who, files, key = picked(self.book.requests, pick)
         if other == "person":
             who = EVERYBODY[EVERYBODY.index(who) - 1]
@@ -88,13 +88,13 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, kind=st.sampled_from((*KINDS, "short")), numbers=st.lists(st.integers(1, 4), max_size=6))
     def send(self, pick: int, kind: str, numbers: list[int]) -> None:
-        """A PUT of an upload, or PUTs of some parts by fresh URLs: all of them when no numbers are drawn."""
+        """PUT an upload, or some parts by new URLs; without numbers all parts."""
         self.send_to(picked(self.book.grants, pick), kind, numbers)
 
     @precondition(lambda self: self.book.uploads)
     @step(kind=st.sampled_from(KINDS))
     def replay(self, kind: str) -> None:
-        """Every old URL once more; over HTTP the last three of each upload."""
+        """Use every old URL again; over HTTP the last three of each upload."""
         last = 0 if self.backend.plays_store else -3
         for upload in self.book.uploads.values():
             for sent in upload.urls[last:]:
@@ -103,13 +103,13 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, who=PEOPLE)
     def confirm(self, pick: int, who: str) -> None:
-        """A confirm by anybody."""
+        """Confirm as any caller."""
         self.confirm_by(picked(self.book.grants, pick), who)
 
     @precondition(lambda self: self.book.grants)
     @step(picks=st.lists(PICKS, min_size=1, max_size=5), who=PEOPLE, unknown=st.booleans())
     def confirm_many(self, picks: list[int], who: str, *, unknown: bool) -> None:
-        """A batch with ids that repeat, that are another's and that are unknown."""
+        """Confirm a batch with repeated, foreign and unknown ids."""
         grants = [picked(self.book.grants, pick) for pick in picks]
         grants = [*{grant.upload: grant for grant in grants}.values()]
         grants.append(grants[0])
@@ -124,7 +124,7 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, who=PEOPLE)
     def look(self, pick: int, who: str) -> None:
-        """A look at an upload by anybody."""
+        """Read the status of an upload as any caller."""
         grant = picked(self.book.grants, pick)
         answer = self.ask(who, "look", grant.id)
         if may_act(who, grant.upload):
@@ -135,7 +135,7 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.grants)
     @step(pick=PICKS, who=PEOPLE)
     def abort(self, pick: int, who: str) -> None:
-        """An abort by anybody."""
+        """Abort as any caller."""
         grant = picked(self.book.grants, pick)
         may = may_abort(grant.upload) if may_act(who, grant.upload) else "not_found"
         answer = self.ask(who, "abort", grant.id)
@@ -146,7 +146,7 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.uploads)
     @step(pick=PICKS, who=PEOPLE)
     def delete(self, pick: int, who: str) -> None:
-        """The deletion of an object by anybody."""
+        """Delete an object as any caller."""
         upload = picked([*self.book.uploads.values()], pick)
         may = may_delete(upload) if may_act(who, upload) else "not_found"
         answer = self.ask(who, "delete", upload.key)
@@ -157,7 +157,7 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.uploads)
     @step(picks=st.lists(PICKS, max_size=3), unknown=st.integers(0, 2), who=st.sampled_from((SERVICE, *EVERYBODY)))
     def delete_many(self, picks: list[int], unknown: int, who: str) -> None:
-        """A bulk delete, with keys that are unknown and that repeat."""
+        """Delete in bulk, with unknown and repeated keys."""
         uploads = [picked([*self.book.uploads.values()], pick) for pick in picks]
         keys = [*(upload.key for upload in uploads), *UNKNOWN_KEYS[:unknown], UNKNOWN_KEYS[0]]
         answer = self.ask(who, "delete_many", keys)
@@ -171,18 +171,18 @@ class Sequences(Races, RuleBasedStateMachine):
     @precondition(lambda self: self.book.uploads)
     @step(pick=PICKS)
     def download(self, pick: int) -> None:
-        """A link, and what is behind it."""
+        """Follow a link."""
         self.promises.served(picked([*self.book.uploads.values()], pick))
 
     @precondition(lambda self: self.book.grants)
     @step(seconds=st.sampled_from(PAUSES))
     def wait(self, seconds: int) -> None:
-        """Time passes."""
+        """Advance the clock."""
         self.backend.wait(seconds)
 
     @precondition(lambda self: self.backend.plays_store and self.book.grants)
     @step(first=st.sampled_from((0, *PAUSES)))
     def clean(self, first: int) -> None:
-        """The bucket's lifecycle rules work, perhaps some time later."""
+        """Apply the lifecycle rules, perhaps some time later."""
         self.backend.wait(first)
         self.book.cleaned(self.backend.clean())

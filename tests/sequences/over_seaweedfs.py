@@ -21,9 +21,9 @@ JWT_SECRET = "a secret of the sequences' tests, long enough for HS256"
 
 
 class OverSeaweedFS:
-    """One application, whose clock runs ahead of the store's once a sequence has waited.
+    """One application, whose clock is ahead of the store's after the first wait of a sequence.
 
-    Then a URL that is good by the application's clock is signed again for the store's. Until then it is sent as it is.
+    From then on a URL that is valid by the application's clock is signed again for the store's clock.
     """
 
     plays_store = False
@@ -50,11 +50,11 @@ class OverSeaweedFS:
         self._client.__enter__()
 
     def close(self) -> None:
-        """The last sequence is over."""
+        """Close the application."""
         self._client.__exit__()
 
     def begin(self, variant: int) -> None:  # noqa: ARG002  this store is of one kind
-        """Begin with users who own nothing yet."""
+        """Start with users who own nothing yet."""
         self._sequence += 1
         self._ahead = 0
         self._tokens.clear()
@@ -72,11 +72,11 @@ class OverSeaweedFS:
         self._ahead += seconds
 
     def clean(self) -> Removed:
-        """The store's lifecycle goes by its own clock."""
+        """Remove nothing: the store's lifecycle has its own clock."""
         return Removed()
 
     def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
-        """The order of requests is the store's own."""
+        """Raise ``NotImplementedError``: the store orders its requests itself."""
         raise NotImplementedError
 
     def ask(self, call: Call) -> Answer:
@@ -101,10 +101,10 @@ class OverSeaweedFS:
         return Served(reply.status, reply.body, reply.headers.get("etag", "").strip('"'))
 
     def end(self) -> None:
-        """What is left lies under keys that no other sequence has."""
+        """Do nothing: no other sequence uses the same keys."""
 
     def _for_the_store(self, method: str, url: str, headers: Mapping[str, str]) -> str:
-        """The URL as the store's clock has to see it; empty if it is not good by the application's."""
+        """Return the URL for the store's clock; empty if it is not valid by the application's clock."""
         if not self._ahead:
             return url
         found = signed_urls.read(url)
@@ -122,7 +122,7 @@ class OverSeaweedFS:
 
 
 def _request(call: Call) -> tuple[str, str, Any, dict[str, str]]:
-    """Method, path, document and header fields of a call."""
+    """Return method, path, document and header fields of a call."""
     first, *more = call.arguments
     match call.name:
         case "create":

@@ -15,7 +15,7 @@ BY_KEY = ("object", "head", "delete")
 
 
 def refuse_server_errors(call: Call, answer: Answer) -> None:
-    """The store is well, so nothing is answered with 5xx."""
+    """Check that the status is below 500, because the store works."""
     assert answer.status < 500, (call, answer)
 
 
@@ -48,14 +48,14 @@ class Promises:
                     self._stays_deleted(grant)
 
     def _in_turn(self) -> list[Upload]:
-        """All uploads; over HTTP one after the other, so that a step takes no longer the later it is."""
+        """Return all uploads; over HTTP one after the other, so that a step has a constant cost."""
         uploads = [*self._book.uploads.values()]
         if self._backend.plays_store or not uploads:
             return uploads
         return [uploads[self._checks % len(uploads)]]
 
     def receipt(self, upload: Upload, document: dict[str, Any]) -> None:
-        """A receipt verifies, is the only one of its upload, and says of what is served what the answer says."""
+        """Check that a receipt verifies, is the only one of its upload, and agrees with the response."""
         text = document["receipt"]
         assert self._book.receipts.setdefault(upload.id, text) == text, "two receipts of one upload"
         claims = self._claims(text)
@@ -75,7 +75,7 @@ class Promises:
             assert "sha256" not in upload.file.checksums, "a checksum that was compared is not certified"
 
     def served(self, upload: Upload) -> None:
-        """A link serves exactly the first bytes, or nothing once they were deleted."""
+        """Check that a link serves exactly the first bytes, or 404 after a deletion."""
         link = self._ask(SERVICE, "link", upload.key)
         found = self._backend.get(link.document["url"])
         if not upload.is_ready:
@@ -108,7 +108,7 @@ class Promises:
         assert self._ask(owner, "look", grant.id).document["status"] == may_look(grant, now)
 
     def _is_private(self, upload: Upload) -> None:
-        """To another user it is as if it had never been."""
+        """Check that for another user the upload does not exist."""
         for other in USERS:
             if other == upload.owner:
                 continue
@@ -130,7 +130,7 @@ class Promises:
                 assert answer == self._to_unknown(who, name, UNKNOWN_KEYS[-1]), name
 
     def _to_unknown(self, who: str, name: str, *arguments: Any) -> Answer:
-        """The answer to what is unknown, requested once in each step."""
+        """Return the response for an unknown resource, requested once in each step."""
         call = Call(who, name, arguments)
         if call not in self._unknown:
             self._unknown[call] = self._ask(*call[:2], *arguments)

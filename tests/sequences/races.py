@@ -25,7 +25,7 @@ class Races(Acts):
         order=ORDER,
     )
     def race(self, pick: int, racers: list[str], order: list[int]) -> None:
-        """Several calls at once, of which each may come first at every request to the store."""
+        """Perform concurrent calls for one upload, in any order of their requests to the store."""
         self._race(picked(self.book.grants, pick), racers, order)
 
     @precondition(lambda self: self.backend.plays_store)
@@ -35,7 +35,7 @@ class Races(Acts):
         order=ORDER,
     )
     def race_to_confirm(self, shape: tuple[int, bool], racers: list[str], order: list[int]) -> None:
-        """The first confirm of a new upload, with other calls at once."""
+        """Confirm a new upload for the first time, with concurrent calls."""
         number, in_parts = shape
         file = File("e.mp3", self.size_of(number), (), in_parts)
         self.create_for((USERS[0], (file,), None), "first")
@@ -66,7 +66,7 @@ class Races(Acts):
         return [Call(upload.owner, racer, (upload.key if racer == "delete" else grant.id,))]
 
     def _settle(self, grant: Grant, calls: Sequence[Call], answers: Sequence[Answer]) -> None:
-        """Write down what came of a race: what is there now must follow from the answers."""
+        """Record the result of a race: the new state must follow from the responses."""
         upload = grant.upload
         confirms = [answer for call, answer in zip(calls, answers, strict=True) if call.name == "confirm"]
         outcomes = {(call.name, answer.status) for call, answer in zip(calls, answers, strict=True)}

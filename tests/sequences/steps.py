@@ -17,13 +17,13 @@ PEOPLE = st.sampled_from(EVERYBODY)
 
 
 class Counted(Protocol):
-    """A machine that counts its steps."""
+    """A state machine that counts its steps."""
 
     tally: ClassVar[Counter[str]]
 
 
 def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that is counted."""
+    """Return a decorator for a rule that is counted."""
 
     def as_rule(function: Callable[..., None]) -> Any:
         @wraps(function)

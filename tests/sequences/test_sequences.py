@@ -16,41 +16,41 @@ from .signed_urls import read
 
 @pytest.fixture
 def memory() -> Iterator[InMemory]:
-    """The back end that plays the store."""
+    """Yield the back end with the simulated store."""
     with in_memory() as backend:
         yield backend
 
 
 @pytest.fixture
 def real(seaweedfs: Place) -> Iterator[OverSeaweedFS]:
-    """The back end with a real store."""
+    """Yield the back end with a real store."""
     with over_seaweedfs(seaweedfs) as backend:
         yield backend
 
 
 def test_sequences_in_memory_keep_the_promises(memory: InMemory) -> None:
-    """Some hundred steps, the same ones in every run."""
+    """Some hundred steps, the same in each run, break no promise."""
     found = machine(memory)
     run(found, sequences=12, steps=40)
     assert found.tally.total() > 200
 
 
 def test_sequences_over_a_real_store_keep_the_promises(real: OverSeaweedFS) -> None:
-    """Some dozen steps over HTTP, with signatures that the store verifies."""
+    """Some dozen steps over HTTP, whose signatures the store verifies, break no promise."""
     found = machine(real)
     run(found, sequences=6, steps=10)
     assert found.tally.total() > 30
 
 
 def test_both_back_ends_give_the_same_documents(memory: InMemory, real: OverSeaweedFS) -> None:
-    """The answers of one upload's life have the same statuses and the same members in memory and over HTTP."""
+    """The responses in the life of one upload have equal statuses and members in memory and over HTTP."""
     backends: tuple[Backend, ...] = (memory, real)
     one, other = (_life(backend) for backend in backends)
     assert one == other
 
 
 def _life(backend: Backend) -> list[tuple[str, list[str]]]:
-    """Outcome and members of each answer, of the creation and of all calls before the PUT, after it and at the end."""
+    """Return outcome and members of each response in the life of one upload, before and after its PUT, and at the end."""
     backend.begin(0)
     file = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 57, "sha256": None}
     created = backend.ask(Call("user-1", "create", ([file], None)))

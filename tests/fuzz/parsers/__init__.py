@@ -12,7 +12,7 @@ from . import body, disposition, key, token
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """One parser under fuzzing."""
+    """One parser to fuzz."""
 
     check: Callable[[bytes], None]
     seeds: Sequence[bytes]

@@ -45,7 +45,7 @@ WORDS = [
 
 
 def check(data: bytes) -> None:
-    """What must hold of any name."""
+    """Check the rules for any file name."""
     kind = KINDS[data[0] % 2] if data else "inline"
     name = data[1:].decode("utf-8", "surrogateescape")
     try:
@@ -81,7 +81,7 @@ def _check_header(header: str, kind: Disposition, name: str) -> None:
 
 
 def _read(header: str) -> Message:
-    """The header in the standard library's hands, which takes one spelling of the name at once."""
+    """Parse the header with the standard library, which needs one spelling of the name at a time."""
     message = Message()
     message["Content-Disposition"] = header
     return message

@@ -54,7 +54,7 @@ WORDS = [
 
 
 def check(data: bytes) -> None:
-    """What must hold of any text."""
+    """Check the rules for any text."""
     text = data[1:].decode("utf-8", "surrogateescape")
     match data[:1]:
         case b"\x00":
@@ -66,7 +66,7 @@ def check(data: bytes) -> None:
 
 
 def key_in(url: str) -> str | None:
-    """The key in a URL of one deployment."""
+    """Return the key in a URL of one deployment."""
     return object_keys.key_from_url(url, endpoint=ENDPOINT, bucket=BUCKET, public_base=PUBLIC)
 
 
@@ -83,7 +83,7 @@ def _check_key(text: str) -> None:
 
 
 def _read_again(text: str) -> bool:
-    """The key grammar without our regular expression."""
+    """Parse the key grammar without the regular expression."""
     folder, number, dot, extension = text[:6], text[6:42], text[42:43], text[43:]
     try:
         plain = str(uuid.UUID(number)) == number
@@ -107,7 +107,7 @@ def _check_url(url: str) -> None:
 
 
 def _check_tail(tail: str) -> None:
-    """A query or a fragment changes nothing, another path makes it no key; a URL that is too long has none."""
+    """Check that a query or a fragment changes nothing, and that another path or a too long URL has no key."""
     url = f"{BASES[0]}/{KEY}{tail}"
     found = key_in(url)
     if tail[:1] in ("?", "#", ""):
