@@ -11,7 +11,21 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "broker"
 
-LAYERS = ("errors", "core", "crypto", "http_client", "settings", "auth", "store", "service", "web", "server", "cli")
+LAYERS = (
+    "error_codes",
+    "error_texts",
+    "errors",
+    "core",
+    "crypto",
+    "http_client",
+    "settings",
+    "auth",
+    "store",
+    "service",
+    "web",
+    "server",
+    "cli",
+)
 SAME_LAYER = {"store": "auth", "metrics": "server"}
 """Packages in the layer of another package. Neither imports the other."""
 

@@ -13,16 +13,19 @@ from .processes import Broker
 BUCKET = "media-bucket"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """Start a SeaweedFS for this package: some of its tests stop it."""
+    """Start a SeaweedFS for the tests of this package: some of them stop it.
+
+    It is started once a session: xdist runs tests of several packages in turns, and a start takes five seconds.
+    """
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), "AKEND2END", "a secret access key of the tests") as server:
         credentials = Credentials(server.access_key_id, server.secret_access_key)
         admin.ensure_bucket(admin.connect(server.endpoint, credentials), BUCKET)
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def environment(store: SeaweedFS) -> dict[str, str]:
     """Return the settings of a broker that uses this store."""
     return {
@@ -35,7 +38,7 @@ def environment(store: SeaweedFS) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Broker]:
     """Start one broker that most tests share."""
     with Broker(tmp_path_factory.mktemp("broker"), environment) as running:

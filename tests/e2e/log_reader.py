@@ -17,6 +17,8 @@ class Reader:
         fcntl.fcntl(self._source, fcntl.F_SETPIPE_SZ, 4096)
         self._goes_on = threading.Event()
         self._found = bytearray()
+        self._lines: list[dict[str, Any]] = []
+        self._parsed = 0
         threading.Thread(target=self._read, daemon=True).start()
 
     def read(self) -> None:
@@ -29,8 +31,10 @@ class Reader:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return all whole lines so far."""
-        whole, _, _ = self._found.rpartition(b"\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        end = self._found.rfind(b"\n") + 1
+        self._lines += [json.loads(line) for line in self._found[self._parsed : end].splitlines()]
+        self._parsed = end
+        return self._lines
 
     def accounted(self) -> int:
         """Return the number of requests that have a line or are in a count of dropped lines."""

@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 
 from tests.patience import PATIENCE
+from tests.plain_http import NO_TLS
 
 from .steps import create, mp3
 
@@ -33,7 +34,9 @@ def signed(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> list
 
 def put_part(part: dict[str, Any], content: bytes) -> httpx2.Response:
     """Send one part to the store."""
-    return httpx2.put(part["url"], content=content, headers=part["headers"], timeout=PATIENCE, trust_env=False)
+    return httpx2.put(
+        part["url"], content=content, headers=part["headers"], timeout=PATIENCE, trust_env=False, verify=NO_TLS
+    )
 
 
 def send(client: httpx2.Client, upload: dict[str, Any], *numbers: int) -> None:

@@ -16,6 +16,7 @@ import httpx2
 import jwt
 
 from tests.patience import A_DAY, PATIENCE
+from tests.plain_http import NO_TLS
 from tests.ports import free_port
 
 JWT_SECRET = "an end-to-end secret of the tests, long enough"
@@ -26,12 +27,33 @@ def token(subject: str = "user-1", **claims: Any) -> str:
     return jwt.encode({"sub": subject, "exp": int(time.time()) + A_DAY, **claims}, JWT_SECRET, algorithm="HS256")
 
 
+def responds(port: int) -> bool:
+    """Return whether a broker at the port responds."""
+    url = f"http://127.0.0.1:{port}/healthz"
+    try:
+        return httpx2.get(url, timeout=1, trust_env=False, verify=NO_TLS).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
 def inherited() -> dict[str, str]:
     """Return the variables that a child process needs: PATH, and those of coverage."""
     return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
 
 
 BROKER = (sys.executable, "-m", "broker")
+
+_IMPATIENT = """
+import runpy
+from broker.server import supervisor
+supervisor.{constant} = {seconds}
+runpy.run_module("broker", run_name="__main__", alter_sys=True)
+"""
+
+
+def impatient(constant: str, seconds: float) -> list[str]:
+    """Return the command of a broker whose supervisor has a shorter waiting time."""
+    return [sys.executable, "-c", _IMPATIENT.format(constant=constant, seconds=seconds)]
 
 
 class Broker:
@@ -96,7 +118,9 @@ class Broker:
     def client(self, subject: str = "user-1", **claims: Any) -> httpx2.Client:
         """Return an HTTP client with a token of ``subject``."""
         headers = {"Authorization": f"Bearer {token(subject, **claims)}"}
-        return httpx2.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE, trust_env=False)
+        return httpx2.Client(
+            base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE, trust_env=False, verify=NO_TLS
+        )
 
     def written(self) -> str:
         """Return everything that the process wrote."""
@@ -112,13 +136,14 @@ class Broker:
         deadline = time.monotonic() + PATIENCE
         while len(found := [line for line in self.lines() if line.get("requestId") == request_id]) < count:
             assert time.monotonic() < deadline, found
+            time.sleep(0.02)
         return found
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not responds(self.port):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)  # asking without a pause would take its processor
+                self.process.wait(0.05)  # the broker needs the CPU
             assert self.process.returncode is None, self.written()
             assert time.monotonic() < deadline, self.written()
 
@@ -126,9 +151,3 @@ class Broker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            return httpx2.get(f"{self.url}/healthz", timeout=1, trust_env=False).status_code == 200
-        except httpx2.TransportError:
-            return False

@@ -7,6 +7,7 @@ import httpx2
 
 from tests.media import SAMPLES
 from tests.patience import PATIENCE
+from tests.plain_http import NO_TLS
 
 MP3 = "audio/mpeg"
 
@@ -23,7 +24,7 @@ def create(client: httpx2.Client, content: bytes, content_type: str = MP3, **fie
 def put(upload: dict[str, Any], content: bytes, **changes: str) -> httpx2.Response:
     """Send the bytes to the store with the signed headers and some ``changes``."""
     headers = {**upload["headers"], **changes}
-    return httpx2.put(upload["url"], content=content, headers=headers, timeout=PATIENCE, trust_env=False)
+    return httpx2.put(upload["url"], content=content, headers=headers, timeout=PATIENCE, trust_env=False, verify=NO_TLS)
 
 
 def confirm(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Response:
@@ -55,7 +56,7 @@ def served(client: httpx2.Client, key: str) -> bytes:
 
 def fetch(url: str) -> httpx2.Response:
     """GET a URL without any credentials."""
-    return httpx2.get(url, timeout=PATIENCE, trust_env=False)
+    return httpx2.get(url, timeout=PATIENCE, trust_env=False, verify=NO_TLS)
 
 
 def digest(content: bytes) -> str:

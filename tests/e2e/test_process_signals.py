@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from broker.server.exits import Exit
+from broker.server.supervisor import STOP_WITHIN
 from broker.server.uvicorn_server import GRACEFUL_STOP
 from tests.patience import PATIENCE, SLACK, becomes, until
 from tests.ports import free_port
@@ -20,7 +21,7 @@ from tests.store.wire import silence, wire
 from tests.web.application import KEY
 
 from .load import load
-from .processes import Broker
+from .processes import Broker, impatient
 from .test_process import NOWHERE, OBJECT, connections, request, serving_workers, workers
 from .test_process_start import started
 
@@ -142,7 +143,8 @@ async def test_crashing_workers_are_replaced_slowly(tmp_path: Path) -> None:
 
 async def test_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     """A worker that does not stop is killed in time; the exit status is that of a stop."""
-    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+    assert STOP_WITHIN > GRACEFUL_STOP
+    with Broker(tmp_path, NOWHERE, "--workers", "2", command=impatient("STOP_WITHIN", 2.0)) as broker:
         now = await serving_workers(broker)
         os.kill(min(now), signal.SIGSTOP)
         broker.process.send_signal(signal.SIGTERM)

@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from broker.server.exits import Exit
 from tests.patience import PATIENCE, becomes, until
 from tests.ports import free_port
 
-from .processes import BROKER, JWT_SECRET, Broker, inherited
+from .processes import BROKER, JWT_SECRET, Broker, impatient, inherited, responds
 from .test_process import NOWHERE, serving_workers, workers
+
+PAUSE = 0.4
+"""Seconds from a first failed start to the next one, instead of the usual one."""
 
 COUNTS = pytest.mark.parametrize("count", ["1", "2"])
 
@@ -57,14 +59,6 @@ def refused(process: "subprocess.Popen[str]", port: int) -> None:
     assert line.startswith(f"broker: cannot listen on 127.0.0.1:{port}: address already in use. ")
 
 
-def answers(port: int) -> bool:
-    """Return whether a broker responds at the port."""
-    try:
-        return httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=1, trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
 @pytest.mark.parametrize("attempt", range(10))
 def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
     """Of two starts on one port, one serves and the other ends with one line."""
@@ -73,7 +67,7 @@ def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
         until(lambda: first.poll() is not None or second.poll() is not None)
         loser, winner = (first, second) if first.poll() is not None else (second, first)
         refused(loser, port)
-        until(lambda: answers(port))
+        until(lambda: responds(port))
         assert winner.poll() is None
         winner.terminate()
         assert winner.wait(PATIENCE) == Exit.STOPPED
@@ -142,7 +136,8 @@ async def test_failed_replacements_end_the_service(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(JWT_SECRET, encoding="ascii")
     environment = {name: value for name, value in NOWHERE.items() if name != "JWT_SECRET"}
-    with Broker(tmp_path, {**environment, "JWT_SECRET_FILE": str(secret)}, "--workers", "2") as broker:
+    environment["JWT_SECRET_FILE"] = str(secret)
+    with Broker(tmp_path, environment, "--workers", "2", command=impatient("START_PAUSE", PAUSE)) as broker:
         now = await serving_workers(broker)
         secret.write_text("short", encoding="ascii")
         broker.process.send_signal(signal.SIGHUP)
@@ -151,7 +146,7 @@ async def test_failed_replacements_end_the_service(tmp_path: Path) -> None:
         os.kill(min(now), signal.SIGKILL)
         began = time.monotonic()
         await becomes(lambda: broker.process.poll() is not None)
-        assert time.monotonic() - began >= 1 + 2 + 4 + 8
+        assert time.monotonic() - began >= (1 + 2 + 4 + 8) * PAUSE
         assert broker.process.returncode == Exit.CANNOT_SERVE
         exits = [line for line in events(broker) if line["event"] == "broker.worker_exited"]
         assert [line["served"] for line in exits] == [False, True, *[False] * 5]

@@ -16,6 +16,9 @@ from tests.web.test_openapi import DOCUMENT, PARAMETERS, closed, operations, res
 from .processes import Broker, token
 from .steps import confirm, mp3, uploaded
 
+EXAMPLES = "5"
+"""Generated requests of each operation, beside those of the coverage phase. ``make fuzz`` sends 300 of each."""
+
 # Every check is on unless it is turned off here; said on the command line, "all" would outdo this file.
 CONFIG = """
 [checks]
@@ -109,7 +112,7 @@ def test_no_check_fails(tmp_path: Path, broker: Broker, subject: str, scope: str
         str(Path(sys.executable).with_name("schemathesis")),
         *("--config-file", "schemathesis.toml", "run", "openapi.json", "--url", broker.url, "--no-color"),
         *("--phases", "examples,coverage,fuzzing,stateful", "--suppress-health-check", "all"),
-        *("--max-examples", "20", "--seed", "1", "-H", f"Authorization: Bearer {token(subject, scope=scope)}"),
+        *("--max-examples", EXAMPLES, "--seed", "1", "-H", f"Authorization: Bearer {token(subject, scope=scope)}"),
     ]
     environment = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(

@@ -17,6 +17,7 @@ from broker.cli.seaweedfs import SeaweedFS
 from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.faults.proxy import Fault, FaultProxy, RequestCycle
+from tests.plain_http import NO_TLS
 
 from .conftest import BUCKET
 from .processes import Broker
@@ -79,7 +80,7 @@ def test_seq01_deletion_is_final(
         assert owner.get(f"/uploads/{upload['uploadId']}").json()["status"] == "deleted"
         assert owner.get(f"/objects/{key}").status_code == 404
         link = owner.get(f"/downloads/{key}").json()["url"]
-    assert httpx2.get(link, trust_env=False).status_code == 404
+    assert httpx2.get(link, trust_env=False, verify=NO_TLS).status_code == 404
 
 
 def test_seq01_abort_is_final(broker: Broker) -> None:

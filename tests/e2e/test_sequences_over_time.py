@@ -18,6 +18,7 @@ from broker.service import promotion
 from broker.service.assembly import assemble
 from broker.store import admin
 from broker.web.app import create_app
+from tests.plain_http import NO_TLS
 
 from .conftest import BUCKET
 from .parts import put_part
@@ -167,7 +168,7 @@ def test_seq04_promotion_has_one_version(environment: dict[str, str], s3: "S3Cli
         answer = until_ready(client, upload)
         assert answer.status_code == 200
         link = client.get(f"downloads/{answer.json()['key']}").json()["url"]
-    assert httpx2.get(link, timeout=20, trust_env=False).content == content(2)
+    assert httpx2.get(link, timeout=20, trust_env=False, verify=NO_TLS).content == content(2)
 
 
 @pytest.mark.usefixtures("in_ranges")
@@ -191,4 +192,4 @@ def test_next_confirm_continues_the_promotion(environment: dict[str, str]) -> No
         assert second["promotedBytes"] == 2 * 5 * MIB
         answer = until_ready(client, upload)
         link = client.get(f"downloads/{answer.json()['key']}").json()["url"]
-    assert httpx2.get(link, timeout=20, trust_env=False).content == content(4)
+    assert httpx2.get(link, timeout=20, trust_env=False, verify=NO_TLS).content == content(4)

@@ -24,14 +24,14 @@ def environment(store: Place) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory, seaweedfs: Place) -> Iterator[Broker]:
-    """Start a broker for this module, so that its log has no other requests."""
+    """Start a broker for the fuzzing alone, so that its log has no other requests."""
     with Broker(tmp_path_factory.mktemp("fuzz"), environment(seaweedfs)) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def target(broker: Broker) -> Iterator[Target]:
     """Yield the broker with uploads and objects of two users, and a connection to it."""
     with Wire(broker.port) as wire:

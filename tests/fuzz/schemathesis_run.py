@@ -12,6 +12,7 @@ from tests.web.test_openapi import PARAMETERS
 from .known import made, principals
 
 EXAMPLES = 300
+"""Generated requests of each operation."""
 
 
 def tally(broker: Broker, folder: Path, seed: int) -> Counter[str]:

@@ -50,7 +50,7 @@ def test_both_back_ends_give_the_same_documents(memory: InMemory, real: OverSeaw
 
 
 def _life(backend: Backend) -> list[tuple[str, list[str]]]:
-    """Return outcome and members of each response in the life of one upload, before and after its PUT, and at the end."""
+    """Return outcome and members of each response of an upload, before and after its PUT, and at the end."""
     backend.begin(0)
     file = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 57, "sha256": None}
     created = backend.ask(Call("user-1", "create", ([file], None)))
