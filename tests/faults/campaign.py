@@ -33,14 +33,16 @@ from .table import Signing, markdown
 WARM_UP = 3.0
 BASELINE = 10.0
 FAULT = 8.0
-SWITCH = 0.0005
-"""Seconds after which the proxy's thread yields to the load's: the default, 5 ms, would be measured as the broker's."""
+"""Seconds of each phase."""
 
-JOINED = 5
-"""Files a second whose parts are joined, where the fault concerns these alone."""
+SWITCH = 0.0005
+"""Seconds after which the proxy's thread yields. The default of 5 ms would be measured as time of the broker."""
+
+MULTIPART_RATE = 5
+"""Multipart uploads a second, where the fault concerns these alone."""
 
 TRIES = 3
-"""How often the time of signing is taken while the store says nothing, until it is good: the machine has other work."""
+"""Measurements of signing during the black hole until one is fast enough: the machine may be busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +70,18 @@ def bench(folder: Path) -> Iterator[Bench]:
 def main() -> int:
     """Print the tables; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=FAULT, help="for which each fault of the store stands")
+    arguments.add_argument("--seconds", type=float, default=FAULT, help="duration of each fault of the store")
     arguments.add_argument(
-        "--only", default="", help="the store's faults and the misuses that have this in their names"
+        "--only", default="", help="only faults of the store and misuses with this text in their names"
     )
     given = arguments.parse_args()
     sys.setswitchinterval(SWITCH)
     print(versions(), flush=True)
-    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as there:
+    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as setup:
         broken: list[str] = []
         if any(given.only in name for name in FAULTS):
-            broken += asyncio.run(store_table(there, given.seconds, given.only))
-        broken += neighbour_table(Path(folder), there.store, there.proxy, given.only)
+            broken += asyncio.run(store_table(setup, given.seconds, given.only))
+        broken += neighbour_table(Path(folder), setup.store, setup.proxy, given.only)
         if not given.only:
             broken += identity_table(Path(folder))
             broken += log_table(Path(folder))
@@ -93,11 +95,11 @@ def versions() -> str:
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)])
 
 
-async def store_table(there: Bench, seconds: float, only: str) -> list[str]:
+async def store_table(setup: Bench, seconds: float, only: str) -> list[str]:
     """Print one line for each fault of the store; return the broken rules."""
-    async with steady(there.broker.url, there.store.endpoint) as load:
-        runner = Runner(there.proxy, Journal(there.broker), load)
-        client = Client(there.broker.url, there.store.endpoint, load)
+    async with steady(setup.broker.url, setup.store.endpoint) as load:
+        runner = Runner(setup.proxy, Journal(setup.broker), load)
+        client = Client(setup.broker.url, setup.store.endpoint, load)
         await asyncio.sleep(WARM_UP)
         rows = [await runner.row("(no fault)", NONE, BASELINE)]
         baseline = rows[0].signing
@@ -112,7 +114,7 @@ async def store_table(there: Bench, seconds: float, only: str) -> list[str]:
 
 def beside(client: Client, name: str) -> list[Pace]:
     """Return the additional load of one row: multipart uploads, for the fault of their completion."""
-    return [(client.confirm_joined, JOINED)] if name == NO_TAG else []
+    return [(client.confirm_multipart, MULTIPART_RATE)] if name == NO_TAG else []
 
 
 async def still_slow(runner: Runner, rows: list[Row], baseline: Signing, seconds: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a broker wrote into its log since one looked last."""
+"""The log of a broker, and its summary for the tables."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tests.e2e.processes import Broker
 
 OPENED = "broker.store_circuit_opened"
 EVENTS = MappingProxyType({OPENED: "circuit opened", "broker.store_circuit_closed": "circuit closed", "jwks": "jwks"})
-"""Those that are shown, by what they are called in the tables."""
+"""The events that the tables show, with their words there."""
 
 
 class Journal:
@@ -21,7 +21,7 @@ class Journal:
         self._path: Path = broker._log
         self._at = 0
 
-    def news(self) -> list[dict[str, Any]]:
+    def new_lines(self) -> list[dict[str, Any]]:
         """Return the lines since the last call."""
         with self._path.open("rb") as log:
             log.seek(self._at)
@@ -30,17 +30,17 @@ class Journal:
         return [json.loads(line) for line in whole.splitlines() if line]
 
 
-def accidents(lines: list[dict[str, Any]]) -> list[str]:
+def unexpected_lines(lines: list[dict[str, Any]]) -> list[str]:
     """Return the lines that must not exist: unhandled exceptions and errors of the server."""
     return [json.dumps(line) for line in lines if line["event"] == "accident" or line.get("level") == "error"]
 
 
-def said(lines: list[dict[str, Any]]) -> str:
+def summary(lines: list[dict[str, Any]]) -> str:
     """Return the events about the store and the identity service, and the reasons of refusals by frequency."""
-    told = Counter(_words(line) for line in lines if line["event"] in EVENTS)
+    events = Counter(_words(line) for line in lines if line["event"] in EVENTS)
     reasons = Counter(f"503 because {reason}" for line in lines for reason in refusals(line))
     items = Counter(f"items refused because {reason}" for line in lines for reason in refused_items(line))
-    counted = (*told.items(), *reasons.most_common(2), *items.most_common(2))
+    counted = (*events.items(), *reasons.most_common(2), *items.most_common(2))
     return "; ".join(words + _times(count) for words, count in counted) or "nothing"
 
 

@@ -1,6 +1,6 @@
 """A table of a log reader that stops under load: ``python -m tests.faults.log_table``.
 
-Prints what clients saw meanwhile; 1 when a rule is broken.
+It has the requests of clients in each state of the reader. Exits with 1 if a rule is broken.
 """
 
 import argparse
@@ -20,23 +20,23 @@ from tests.ports import free_ports
 from tests.web.application import ENVIRONMENT
 from tests.web.reading import NOTICE
 
-from .steady import Client, Load, Seen, paced
+from .steady import Client, Load, Result, paced
 from .table import Signing, markdown, signing
 
 STOPS = 60.0
-"""Seconds for which nobody reads."""
+"""Seconds for which the log is not read."""
 
 READS = 15.0
 """Seconds for which the log is read, before and after."""
 
 RATE = 400
-"""Creates and downloads a second, as many of each."""
+"""Creates and downloads a second, half of each."""
 
 USER = "user-" + "x" * 195
-"""With so long a name the lines of a minute are twice what may wait."""
+"""A long subject, with which the lines of a minute are twice as many as memory holds."""
 
 SLOWER = 2.0
-"""How much larger the 99th percentile may be than the larger one of those while the log is read."""
+"""Limit of the 99th percentile, relative to the larger of those while the log is read."""
 
 DROPPED = named("broker_log_lines_dropped_total")
 HEAD = ("the reader of the log", "creates and downloads that succeed", "p50", "p99", "lines dropped")
@@ -83,22 +83,22 @@ async def measured(broker: Broker, reader: Reader, port: int, stops: float) -> t
         before, began = dropped(port), time.monotonic()
         await asyncio.sleep(seconds)
         ended = time.monotonic()
-        await load.all_answered(ended)
+        await load.wait_for_all(ended)
         rows.append(Row(name, signing(seen(load, began, ended)), dropped(port) - before))
         print(" ", *rows[-1].cells(), sep=" | ", flush=True)
 
     async with paced(load, (client.download, RATE / 2), (client.create, RATE / 2)):
-        await asyncio.sleep(3)  # warm
+        await asyncio.sleep(3)  # warm-up
         await row("reads", READS)
         reader.stop()
         await row(f"stops for {stops:.0f} s", stops)
         reader.read()
         await row("reads again", READS)
     await client.close()
-    return rows, load.accidents + await miscounted(reader, port)
+    return rows, load.errors + await miscounted(reader, port)
 
 
-def seen(load: Load, began: float, ended: float) -> list[Seen]:
+def seen(load: Load, began: float, ended: float) -> list[Result]:
     """Return the results that began in that time."""
     return load.of("create", "download", since=began, until=ended)
 
@@ -120,7 +120,7 @@ def broken(rows: Sequence[Row]) -> list[str]:
     first, stopped, again = rows
     rules = {
         "a request did not succeed": all(row.signing.available == 1 for row in rows),
-        "no line was dropped: nothing was tried": stopped.dropped > 0,
+        "no line was dropped, so the run proves nothing": stopped.dropped > 0,
         "signing is slow": stopped.signing.p99 <= SLOWER * max(first.signing.p99, again.signing.p99),
     }
     return [f"the reader of the log {stopped.name}: {rule}" for rule, kept in rules.items() if not kept]
@@ -129,7 +129,7 @@ def broken(rows: Sequence[Row]) -> list[str]:
 def main() -> int:
     """Print the table; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=STOPS, help="for which nobody reads")
+    arguments.add_argument("--seconds", type=float, default=STOPS, help="seconds for which the log is not read")
     with tempfile.TemporaryDirectory() as folder:
         wrong = log_table(Path(folder), arguments.parse_args().seconds)
     print("\n".join(wrong or ["no rule is broken"]))

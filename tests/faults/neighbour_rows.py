@@ -1,7 +1,7 @@
-"""One user misbehaves: what another user sees, who does nothing out of the ordinary.
+"""The effect of one user's misuse on another user, the victim.
 
-The other user, here the victim, creates, requests links and confirms what it has just uploaded, at a steady rate. How
-it fares alone is measured first, before the same store with the same delay.
+The victim creates uploads, requests links, and confirms its new uploads, at a constant rate. It is measured alone
+first, with the same store and the same delay.
 """
 
 import asyncio
@@ -16,27 +16,27 @@ from itertools import count
 
 from tests.e2e.processes import Broker
 
-from .journal import Journal, accidents, opened, said
+from .journal import Journal, opened, summary, unexpected_lines
 from .selective import THROTTLED, Only, of_object
 from .standing import Latency, StandingProxy
-from .steady import Client, Load, Seen, paced
+from .steady import Client, Load, Result, paced
 from .table import Signing, signing, statuses
 
 DELAY = Latency(0.04)
-"""Of the store."""
+"""The delay of the store."""
 
 EXPECTED: Mapping[str, int] = {"create": 201, "download": 200, "confirm": 200}
 RATES: Mapping[str, float] = {"create": 20, "download": 20, "confirm": 10}
-"""A second. It is more than the rate limit lets one user do for ever, and less than it lets one do at first."""
+"""Requests a second: above the sustained rate limit of a user, and within its burst."""
 
 SLOWER = 2.0
-"""How much the victim's 99th percentile may grow."""
+"""Limit of the victim's 99th percentile, relative to the victim alone."""
 
 UNNOTICED = 10.0
-"""Milliseconds below which it may grow by more: what needs no store takes 2, of which a busy machine makes 6."""
+"""Milliseconds below which it may grow by more: signing takes 2, and on a busy machine 6."""
 
 SETTLES = 1.0
-"""Seconds of misuse, and of the victim's load, before it counts."""
+"""Seconds of misuse and of load before the measurement."""
 
 HEAD = (
     "what one user does",
@@ -46,7 +46,7 @@ HEAD = (
     "p99 of downloads",
     "p99 of confirms",
     "p99 of all",
-    "answers to the one user",
+    "responses to this user",
     "the broker's log",
 )
 
@@ -57,7 +57,7 @@ class Seconds:
 
     kinds: Mapping[str, Signing]
     wrong: Sequence[str]
-    """Answers other than those that were to be expected."""
+    """Unexpected responses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Row:
         return f"{alone:.1f} → {beside:.1f} ms ({self._slower(kind):.2f})"
 
 
-def seconds(seen: Sequence[Seen]) -> Seconds:
+def seconds(seen: Sequence[Result]) -> Seconds:
     """Return the measurements of these requests."""
     kinds = {kind: [one for one in seen if one.kind == kind] for kind in EXPECTED}
     wrong = [
-        f"the victim's {kind} was answered {statuses(bad)}"
+        f"the victim's {kind} returned {statuses(bad)}"
         for kind, status in EXPECTED.items()
         if (bad := [one for one in kinds[kind] if one.status != status])
     ]
@@ -138,24 +138,26 @@ class Runner:
 
     async def alone(self, length: float) -> Seconds:
         """Measure a victim without misuse."""
-        self.proxy.stand(DELAY)
+        self.proxy.apply(DELAY)
         return await self._victim(length)
 
     async def row(self, name: str, alone: Seconds, length: float) -> Row:
         """Measure a victim during the misuse ``name``."""
         journal = Journal(self.broker)
-        journal.news()
-        self.proxy.stand(DELAY)
+        journal.new_lines()
+        self.proxy.apply(DELAY)
         async with misusing(name, self.broker.url, self.store, f"misuser-{next(self._numbers)}") as user:
             if user.object:
-                self.proxy.stand(Only(of_object(user.object), THROTTLED, DELAY))
+                self.proxy.apply(Only(of_object(user.object), THROTTLED, DELAY))
             user.start()
             beside = await self._victim(length)
-        lines = journal.news()
+        lines = journal.new_lines()
         wrong = (
-            accidents(lines) + ["the circuit opened"] * bool(opened(lines)) + ([] if user.answers else ["no misuse"])
+            unexpected_lines(lines)
+            + ["the circuit opened"] * bool(opened(lines))
+            + ([] if user.outcomes else ["no misuse"])
         )
-        return Row(name, self.limit, alone, beside, user.answers, said(lines), wrong)
+        return Row(name, self.limit, alone, beside, user.outcomes, summary(lines), wrong)
 
     async def _victim(self, length: float) -> Seconds:
         """Measure a new user, whose rate limit is unused."""
@@ -168,10 +170,10 @@ class Runner:
             began = time.monotonic()
             await asyncio.sleep(length)
             ended = time.monotonic()
-            await load.all_answered(ended)
+            await load.wait_for_all(ended)
         await client.close()
         found = seconds(load.of(*EXPECTED, since=began, until=ended))
-        return Seconds(found.kinds, [*found.wrong, *load.accidents])
+        return Seconds(found.kinds, [*found.wrong, *load.errors])
 
 
 @dataclass
@@ -180,7 +182,7 @@ class User:
 
     process: asyncio.subprocess.Process
     object: str = ""
-    answers: Mapping[str, int] = field(default_factory=dict)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
         """Start the misuse."""
@@ -202,5 +204,5 @@ async def misusing(name: str, broker: str, store: str, subject: str) -> AsyncIte
         user.object = (await process.stdout.readline()).decode().strip()
         yield user
     finally:
-        said, _ = await process.communicate(b"")  # its standard input ends
-    user.answers = json.loads(said or b"{}")
+        output, _ = await process.communicate(b"")  # closes its standard input
+    user.outcomes = json.loads(output or b"{}")

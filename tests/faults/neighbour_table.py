@@ -13,13 +13,13 @@ from .store_rows import settings
 from .table import markdown
 
 LIMITS = (3000, 0)
-"""The default, and none: the rate limit alone must not be what protects."""
+"""The default rate limit, and none: it must not be the only protection."""
 
 MEASURED = 10.0
-"""Seconds for which a victim is watched."""
+"""Seconds for which a victim is measured."""
 
 TRIES = 3
-"""How often a row is measured, until no kind of request is slow: the machine has other work."""
+"""Measurements of a row until no kind of request is slow: the machine may be busy."""
 
 
 def neighbour_table(folder: Path, store: Place, proxy: StandingProxy, only: str = "") -> list[str]:

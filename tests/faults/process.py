@@ -20,7 +20,7 @@ class Sample:
     fds: int
     threads: int
     quiet: bool
-    """Whether no fault stood, nor had a moment ago."""
+    """Whether there is no fault, and was none shortly before."""
 
 
 def sample(pid: int, *, quiet: bool) -> Sample:

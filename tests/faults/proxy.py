@@ -40,16 +40,16 @@ class Fault:
 
     fits: Callable[[RequestCycle], bool]
     cut_after: int | None = None
-    """Bytes of the body after which the connection is gone."""
+    """Bytes of the body after which the connection ends."""
     loses_answer: bool = False
-    """The store does it all, and of its answer only a beginning gets through.
+    """The store performs the request, and only the start of its response arrives.
 
-    Had nothing got through, Chromium would send the request again by itself, and no page would know.
+    Without any byte of a response, Chromium would repeat the request without the page.
     """
     held: threading.Event | None = None
-    """Nothing is passed on until this is set."""
+    """The request is passed on when this is set."""
     answer_held: threading.Event | None = None
-    """The store has done it, and its answer is not passed on until this is set."""
+    """The store performs the request, and its response is passed on when this is set."""
     happened: threading.Event = field(default_factory=threading.Event)
 
 
@@ -91,7 +91,7 @@ class FaultProxy(ThreadedServer):
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
+        responses: asyncio.StreamReader,
         store: asyncio.StreamWriter,
     ) -> bool:
         """Pass one request and its response; return whether another one may follow."""
@@ -105,9 +105,10 @@ class FaultProxy(ThreadedServer):
         store.write(head)
         end = int(exchange.headers.get("content-length", "0"))
         limit = end if fault is None or fault.cut_after is None else min(end, fault.cut_after)
-        answered = asyncio.ensure_future(answers.readuntil(b"\r\n\r\n"))  # a store may refuse before it has read all
+        # A store may refuse a request before it has read the body.
+        response = asyncio.ensure_future(responses.readuntil(b"\r\n\r\n"))
         try:
-            while exchange.received < limit and not answered.done():
+            while exchange.received < limit and not response.done():
                 chunk = await reader.read(min(CHUNK, limit - exchange.received))
                 if not chunk:
                     return False
@@ -118,10 +119,10 @@ class FaultProxy(ThreadedServer):
             if fault and fault.cut_after is not None:
                 fault.happened.set()
                 return False
-            said = await answered
+            response_head = await response
         finally:
-            answered.cancel()
-        exchange.status = int(said.split(b" ", 2)[1])
+            response.cancel()
+        exchange.status = int(response_head.split(b" ", 2)[1])
         if fault and fault.answer_held:
             fault.happened.set()
             await asyncio.to_thread(fault.answer_held.wait)
@@ -130,8 +131,8 @@ class FaultProxy(ThreadedServer):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
             await writer.drain()
             return False
-        writer.write(said)
-        await _pass_body(exchange, said, answers, writer)
+        writer.write(response_head)
+        await _pass_body(exchange, response_head, responses, writer)
         await writer.drain()
         return exchange.received == end
 
@@ -156,23 +157,23 @@ def _parsed(head: bytes) -> RequestCycle:
 
 
 async def _pass_body(
-    exchange: RequestCycle, said: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
+    exchange: RequestCycle, response_head: bytes, responses: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Pass a response body, by length or by chunks (RFC 9112, section 6.3)."""
-    fields = _fields(said)
+    fields = _fields(response_head)
     if exchange.method == "HEAD" or exchange.status in (204, 304):
         return
     if "chunked" in fields.get("transfer-encoding", ""):
         size = -1
         while size:
-            line = await answers.readuntil(b"\r\n")
+            line = await responses.readuntil(b"\r\n")
             size = int(line, 16)
-            writer.write(line + await answers.readexactly(size + 2))
+            writer.write(line + await responses.readexactly(size + 2))
             await writer.drain()
         return
     left = int(fields.get("content-length", "0"))
     while left:
-        chunk = await answers.read(min(CHUNK, left))
+        chunk = await responses.read(min(CHUNK, left))
         if not chunk:
             raise ConnectionResetError
         left -= len(chunk)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .threaded import ThreadedServer
 
 CHUNK = 64 * 1024
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Fault:
@@ -23,18 +23,18 @@ class Fault:
     listens = True
     """Whether connections are accepted at all."""
     resets = False
-    """Whether those that are accepted are torn down at once."""
+    """Whether accepted connections are reset at once."""
 
     @property
-    def keeps(self) -> bool:
+    def keeps_connection(self) -> bool:
         """Whether a connection continues after a response of the proxy."""
         return False
 
-    def instead(self, request: bytes) -> bytes | None:  # noqa: ARG002  # a kind's may look at it
+    def replacement(self, request: bytes) -> bytes | None:  # noqa: ARG002  # subclasses read it
         """Return the proxy's own response; ``None`` lets the request pass, and empty bytes are silence."""
         return None
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         """Pass on bytes of the store; return whether the connection continues."""
         writer.write(data)
         await writer.drain()
@@ -47,9 +47,9 @@ class Latency(Fault):
 
     seconds: float
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(self.seconds)
-        return await Fault.pass_back(self, data, writer)
+        return await Fault.forward(self, data, writer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class Drip(Fault):
 
     pause: float
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         for byte in data:
-            await Fault.pass_back(self, bytes([byte]), writer)
+            await Fault.forward(self, bytes([byte]), writer)
             await asyncio.sleep(self.pause)
         return True
 
@@ -71,8 +71,8 @@ class Cut(Fault):
 
     after: int
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        await Fault.pass_back(self, data[: self.after], writer)
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        await Fault.forward(self, data[: self.after], writer)
         return False
 
 
@@ -85,10 +85,10 @@ class Reset(Fault):
 class BlackHole(Fault):
     """Connections are accepted, and no response is sent."""
 
-    def instead(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever is asked
+    def replacement(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever the request is
         return b""
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:  # noqa: ARG002  # it is lost
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:  # noqa: ARG002  # the bytes are lost
         return True
 
 
@@ -98,19 +98,19 @@ class Mute(Fault):
 
     method: str
 
-    def instead(self, request: bytes) -> bytes | None:
+    def replacement(self, request: bytes) -> bytes | None:
         return b"" if request.startswith(f"{self.method} ".encode()) else None
 
 
 class Garbage(Fault):
     """Random bytes instead of an HTTP response."""
 
-    def instead(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever is asked
+    def replacement(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever the request is
         return os.urandom(512)
 
 
 @dataclass(frozen=True, slots=True)
-class Says(Fault):
+class FixedResponse(Fault):
     """A fixed response with this ``status``, ``body`` and ``fields``; no request reaches the store."""
 
     status: int
@@ -118,10 +118,10 @@ class Says(Fault):
     fields: tuple[str, ...] = ("Connection: close",)
 
     @property
-    def keeps(self) -> bool:
+    def keeps_connection(self) -> bool:
         return "Connection: close" not in self.fields
 
-    def instead(self, request: bytes) -> bytes:
+    def replacement(self, request: bytes) -> bytes:
         lines = (f"HTTP/1.1 {self.status} Said", f"Content-Length: {len(self.body)}", *self.fields)
         head = "".join(f"{line}\r\n" for line in (*lines, ""))
         return head.encode() + (b"" if request.startswith(b"HEAD ") else self.body)
@@ -138,9 +138,9 @@ NONE = Fault()
 
 def s3_error(
     status: int, code: str, message: str = "sent by the proxy", fields: tuple[str, ...] = ("Connection: close",)
-) -> Says:
+) -> FixedResponse:
     """Return an S3 error response."""
-    return Says(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), fields)
+    return FixedResponse(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), fields)
 
 
 class StandingProxy(ThreadedServer):
@@ -150,14 +150,14 @@ class StandingProxy(ThreadedServer):
         super().__init__()
         self._upstream = (host, port)
         self._fault = fault
-        self.asked = 0
-        """Requests that came so far, answered or not."""
+        self.request_count = 0
+        """Requests so far, with and without a response."""
 
-    def stand(self, fault: Fault) -> None:
+    def apply(self, fault: Fault) -> None:
         """Apply ``fault`` to all connections from now on; ``NONE`` ends it."""
-        self._run(self._stand(fault))
+        self._run(self._apply(fault))
 
-    async def _stand(self, fault: Fault) -> None:
+    async def _apply(self, fault: Fault) -> None:
         self._fault = fault
         if fault.listens:
             await self._listen()
@@ -176,19 +176,19 @@ class StandingProxy(ThreadedServer):
                 if self._fault.resets:
                     _reset(writer)
                 while data := await reader.read(CHUNK):
-                    self.asked += 1
+                    self.request_count += 1
                     fault = self._fault
-                    instead = fault.instead(data)
+                    instead = fault.replacement(data)
                     if instead is None:
                         if store is None:
                             answers, store = await asyncio.open_connection(*self._upstream)
-                            back = asyncio.create_task(self._pass_back(answers, writer))
+                            back = asyncio.create_task(self._forward(answers, writer))
                         store.write(data)
                         await store.drain()
                     elif instead:
                         writer.write(instead)
                         await writer.drain()
-                        if not fault.keeps:
+                        if not fault.keeps_connection:
                             writer.close()
         finally:
             if back:
@@ -197,16 +197,16 @@ class StandingProxy(ThreadedServer):
                 store.transport.abort()
             writer.transport.abort()
 
-    async def _pass_back(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass on the store's bytes through the current fault."""
         with contextlib.suppress(OSError):
             while data := await answers.read(CHUNK):
-                if not await self._fault.pass_back(data, writer):
+                if not await self._fault.forward(data, writer):
                     break
         writer.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """End a connection with a RST."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     writer.transport.abort()

@@ -1,6 +1,6 @@
-"""A steady load on a broker: so many requests a second, whether or not those before them were answered.
+"""A constant load on a broker: requests start at a fixed rate, whether or not earlier ones have ended.
 
-That is what hides no wait: had a request to wait for the one before it, a slow broker would be asked less often.
+So no delay is hidden: with a closed loop a slow broker would get fewer requests.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ from tests.e2e.processes import token
 from tests.web.application import KEY
 
 SIGNINGS = 100
-"""Creates and downloads a second, as many of each."""
+"""Creates and downloads a second, half of each."""
 
 CONFIRMS = 10
-"""Confirms a second, each of a file that was uploaded a moment ago."""
+"""Confirms a second, each of a new upload."""
 
 LOST = 0
-"""The status of what was not answered."""
+"""The status of a request without a response."""
 
-_ANSWERED_WITHIN = aiohttp.ClientTimeout(total=90)
-_KEPT = 2.0  # seconds; less than a server keeps one, so that none ends just when it is used
+_TIMEOUT = aiohttp.ClientTimeout(total=90)
+_KEPT = 2.0  # seconds; shorter than the server's keep-alive, so that no connection ends while it is used
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Result:
     """One request: its ``kind``, its start and duration in seconds, and its status."""
 
     kind: str
@@ -59,16 +59,16 @@ class Waiting:
 class Load:
     """The results so far, and the requests in flight."""
 
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Result] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
-    accidents: list[str] = field(default_factory=list)
-    """What failed of the load itself: such a run says nothing of the broker."""
+    errors: list[str] = field(default_factory=list)
+    """Errors of the load itself, which make a run invalid."""
 
-    def of(self, *kinds: str, since: float = 0.0, until: float = float("inf")) -> list[Seen]:
+    def of(self, *kinds: str, since: float = 0.0, until: float = float("inf")) -> list[Result]:
         """Return the results that began in that time."""
         return [one for one in self.seen if one.kind in kinds and since <= one.began < until]
 
-    async def all_answered(self, before: float) -> None:
+    async def wait_for_all(self, before: float) -> None:
         """Wait for the requests that began before an instant."""
         for one in list(self.waiting):
             if one.began < before:
@@ -88,7 +88,7 @@ class Load:
         try:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 yield answered
-            self.seen.append(Seen(kind, waits.began, time.monotonic() - waits.began, status))
+            self.seen.append(Result(kind, waits.began, time.monotonic() - waits.began, status))
         finally:
             self.waiting.remove(waits)
             waits.over.set()
@@ -105,7 +105,7 @@ class Client:
         self._store = URL(store)
         self._load = load
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT), timeout=_ANSWERED_WITHIN
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT), timeout=_TIMEOUT
         )
         self._session._retry_connection = False  # a request that is lost is to be seen
         self.headers = {"Authorization": f"Bearer {_token_of(user)}"}
@@ -118,11 +118,11 @@ class Client:
 
     async def download(self) -> None:
         """Request a link."""
-        await self.ask("download", "GET", f"/downloads/{self.key}", self.headers)
+        await self.send("download", "GET", f"/downloads/{self.key}", self.headers)
 
     async def create(self) -> dict[str, Any]:
         """Create an upload."""
-        return await self.ask("create", "POST", "/uploads", self.headers, json=declared())
+        return await self.send("create", "POST", "/uploads", self.headers, json=declared())
 
     async def confirm(self) -> dict[str, Any]:
         """Create an upload, send its bytes and confirm it; return the response document."""
@@ -130,34 +130,34 @@ class Client:
         if "uploadId" not in upload:
             return upload
         await self.put(upload)
-        return await self.ask("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self.headers)
+        return await self.send("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self.headers)
 
-    async def confirm_joined(self) -> None:
+    async def confirm_multipart(self) -> None:
         """Do the same with a multipart upload of one part."""
-        upload = await self.ask("begin", "POST", "/uploads", self.headers, json={**declared(), "multipart": True})
+        upload = await self.send("begin", "POST", "/uploads", self.headers, json={**declared(), "multipart": True})
         path = f"/uploads/{upload.get('uploadId')}"
-        signed = await self.ask("parts", "POST", f"{path}/parts", self.headers, json={"partNumbers": [1]})
+        signed = await self.send("parts", "POST", f"{path}/parts", self.headers, json={"partNumbers": [1]})
         for part in signed.get("parts", ()):
             await self.put(part)
-            await self.ask("confirm", "POST", f"{path}/confirm", self.headers)
+            await self.send("confirm", "POST", f"{path}/confirm", self.headers)
 
-    async def ask(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
+    async def send(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
         """Send one timed request; return its document, which is empty without a response."""
-        said: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         with self._load.timed(kind) as answered:
-            async with self._session.request(method, self._api + path, headers=headers, **options) as answer:
-                said = await answer.json(content_type=None) or {}
-                answered(answer.status)
-        return said
+            async with self._session.request(method, self._api + path, headers=headers, **options) as response:
+                document = await response.json(content_type=None) or {}
+                answered(response.status)
+        return document
 
     async def put(self, upload: dict[str, Any]) -> None:
         """Send the bytes to the store itself, with the Host that was signed."""
         signed = URL(upload["url"], encoded=True)
         straight = signed.with_scheme(self._store.scheme).with_host("127.0.0.1").with_port(self._store.port)
         headers = {**upload["headers"], "Host": signed.authority}
-        async with self._session.put(straight, data=sample(), headers=headers) as answer:
-            if answer.status != 200:
-                self._load.accidents.append(f"the store answered an upload with {answer.status}")
+        async with self._session.put(straight, data=sample(), headers=headers) as response:
+            if response.status != 200:
+                self._load.errors.append(f"the store answered an upload with {response.status}")
 
 
 def declared() -> dict[str, Any]:
@@ -196,7 +196,7 @@ async def paced(load: Load, *paces: Pace) -> AsyncIterator[None]:
     def over(task: asyncio.Task[Any]) -> None:
         running.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            load.accidents.append(f"the load failed: {type(error).__name__}")
+            load.errors.append(f"the load failed: {type(error).__name__}")
 
     async def pace(work: Callable[[], Coroutine[Any, Any, Any]], rate: float) -> None:
         due = time.monotonic()

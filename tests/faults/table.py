@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .steady import Seen
+from .steady import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Signing:
     p99: float
 
 
-def signing(seen: Sequence[Seen]) -> Signing:
+def signing(seen: Sequence[Result]) -> Signing:
     """Return the measurements of these requests."""
     good = sum(one.status in (200, 201) for one in seen)
     times = [one.seconds * 1000 for one in seen]
@@ -30,7 +30,7 @@ def percentile(values: Iterable[float], per_cent: float) -> float:
     return ordered[max(0, -(-len(ordered) * int(per_cent) // 100) - 1)]
 
 
-def statuses(seen: Iterable[Seen]) -> str:
+def statuses(seen: Iterable[Result]) -> str:
     """Return the number of each status, the most frequent first."""
     counts = Counter(str(one.status or "none") for one in seen).most_common()
     return ", ".join(f"{status}: {count}" for status, count in counts) or "-"

@@ -14,7 +14,7 @@ from .campaign import beside
 from .identity_rows import ONE_KEY, watched
 from .journal import OPENED, Journal
 from .standing import StandingProxy
-from .steady import Client, Load, Seen, steady
+from .steady import Client, Load, Result, steady
 from .store_rows import BLACK_HOLE, FAULTS, NO_TAG, ONCE, ONE_OBJECT, REFUSES_ONLY, Runner, settings, spread
 from .table import percentile, signing, statuses
 
@@ -27,7 +27,7 @@ def proxy(seaweedfs: Place) -> Iterator[StandingProxy]:
         yield running
 
 
-@pytest.mark.parametrize("name", [BLACK_HOLE, "only copies are never answered"])
+@pytest.mark.parametrize("name", [BLACK_HOLE, "never responds to copies"])
 async def test_silent_store_does_not_stop_signing(
     name: str, tmp_path_factory: pytest.TempPathFactory, seaweedfs: Place, proxy: StandingProxy
 ) -> None:
@@ -81,7 +81,7 @@ async def test_multipart_load_belongs_to_one_row(seaweedfs: Place) -> None:
 
 def test_requests_are_counted() -> None:
     """Requests are counted by status, with availability and percentiles."""
-    seen = [Seen("create", 0, 0.001 * number, 201) for number in range(1, 100)] + [Seen("create", 0, 9, 0)]
+    seen = [Result("create", 0, 0.001 * number, 201) for number in range(1, 100)] + [Result("create", 0, 9, 0)]
     found = signing(seen)
     assert (found.count, found.available) == (100, 0.99)
     assert (found.p50, found.p99) == pytest.approx((50, 99))

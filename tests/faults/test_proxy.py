@@ -38,8 +38,8 @@ def exchange(connection: http.client.HTTPConnection, method: str, address: str, 
     """Send one request on a kept connection."""
     parts = urlsplit(address)
     connection.request(method, f"{parts.path}?{parts.query}", body)
-    answer = connection.getresponse()
-    return Reply(answer.status, dict(answer.getheaders()), answer.read())
+    response = connection.getresponse()
+    return Reply(response.status, dict(response.getheaders()), response.read())
 
 
 def test_proxy_passes_signed_requests(proxy: FaultProxy) -> None:
@@ -66,7 +66,7 @@ def test_proxy_passes_signed_requests(proxy: FaultProxy) -> None:
         (Fault(lambda one: one.method == "PUT", cut_after=1000), False),
         (Fault(lambda one: one.method == "PUT", loses_answer=True), True),
     ],
-    ids=["cut", "lost answer"],
+    ids=["cut", "lost response"],
 )
 def test_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
     """A fault happens to one request, and the next request passes."""

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from .process import Sample, quarters, sample, slope
-from .soak import AFTER, Faults, Stood, of_answers, of_process
-from .steady import Load, Seen
+from .soak import AFTER, Faults, Period, of_answers, of_process
+from .steady import Load, Result
 
 
 def samples(grows: float = 0.0, fds: int = 0) -> list[Sample]:
@@ -43,14 +43,14 @@ def test_process_is_measured() -> None:
 
 def test_recent_fault_explains_a_refusal() -> None:
     """A 503 is explained by a fault during the request or shortly before it."""
-    faults = Faults([Stood("a fault", 100, 105)])
-    confirms = [Seen("confirm", began, 1, 503) for began in (98.5, 99.5, 104, 105 + AFTER - 1, 105 + AFTER)]
+    faults = Faults([Period("a fault", 100, 105)])
+    confirms = [Result("confirm", began, 1, 503) for began in (98.5, 99.5, 104, 105 + AFTER - 1, 105 + AFTER)]
     assert of_answers(Load(confirms), faults, until=200) == ["2 refusals without a fault"]
     assert of_answers(Load(confirms[1:-1]), faults, until=200) == []
 
 
 def test_other_statuses_are_never_explained() -> None:
     """No fault explains a 500 or a lost request."""
-    seen = [Seen("create", 101, 1, 500), Seen("confirm", 101, 1, 0)]
-    wrong = of_answers(Load(seen), Faults([Stood("a fault", 100, 105)]), until=200)
-    assert wrong == ["unexpected answers to create: 500: 1", "unexpected answers to confirm: none: 1"]
+    seen = [Result("create", 101, 1, 500), Result("confirm", 101, 1, 0)]
+    wrong = of_answers(Load(seen), Faults([Period("a fault", 100, 105)]), until=200)
+    assert wrong == ["unexpected responses to create: 500: 1", "unexpected responses to confirm: none: 1"]

@@ -1,4 +1,4 @@
-"""A server of connections on loopback, in a thread of its own, on a port that stays its own."""
+"""A loopback server in a thread, whose port stays reserved while it does not listen."""
 
 import asyncio
 import socket
@@ -29,7 +29,7 @@ class ThreadedServer:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        # A bound socket that never listens keeps the port ours while nobody listens there: connections are refused.
+        # A bound socket that does not listen reserves the port: connections are refused meanwhile.
         self._claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._claim.bind(("127.0.0.1", 0))
         self.port = self._claim.getsockname()[1]
