@@ -1,4 +1,4 @@
-"""Strategies: bytes that are nearly a request, with everything that decides where one ends."""
+"""Strategies: bytes that are nearly a request, with all fields that decide where a request ends."""
 
 from hypothesis import strategies as st
 

@@ -1,6 +1,6 @@
-"""The long fuzzing over HTTP: a broker, a real store behind it, and many requests: ``python -m tests.fuzz.campaign``.
+"""The long fuzzing over HTTP of a broker with a real store: ``python -m tests.fuzz.campaign``.
 
-It goes in rounds, each with a seed of its own, which is printed with what was found: ``--seed`` begins there again.
+Each round has a seed, which is printed with its results. ``--seed`` starts with that round.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from tests.stores import seaweedfs
 from . import properties, schemathesis_run
 from .conftest import environment
 from .journal import findings, memory
-from .known import Known, made, promised
+from .known import Known, created, created_without_store
 from .properties import PROPERTIES, Target
 from .verdict import Verdict
 from .wire import Wire
 
-ROUND = {"strangers": 2000, "paths": 1000, "questions": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
-"""Examples of a round. Most are sent in the name of a user and of a service."""
+ROUND = {"invalid_tokens": 2000, "paths": 1000, "reads": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
+"""Examples of a round. Most are sent twice, as a user and as a service."""
 
-AWAY = {"paths": 150, "questions": 100, "bodies": 200}
-"""Examples while the store is away, where many wait for a second attempt."""
+WITHOUT_STORE = {"paths": 150, "reads": 100, "bodies": 200}
+"""Examples without a store, where many requests wait for a second attempt."""
 
 
 def main() -> int:
@@ -54,7 +54,7 @@ def with_store(folder: Path, wanted: int, seed: int) -> Counter[str]:
         tally = schemathesis_run.tally(broker, folder, seed)
         report("schemathesis", tally)
         while tally.total() < wanted:
-            tally += one_round(broker, made(broker), ROUND, seed)
+            tally += one_round(broker, created(broker), ROUND, seed)
             report(f"with the store, round of seed {seed}, {memory(broker)}", tally)
             seed += 1
     return tally
@@ -70,7 +70,7 @@ def without_store(folder: Path, seed: int) -> Counter[str]:
         "BROKER_RATE_LIMIT": "0",
     }
     with served(folder, nowhere) as broker:
-        tally = one_round(broker, promised(broker), AWAY, seed, away=True)
+        tally = one_round(broker, created_without_store(broker), WITHOUT_STORE, seed, without_store=True)
     report("without the store", tally)
     return tally
 
@@ -83,10 +83,12 @@ def served(folder: Path, settings: dict[str, str]) -> Iterator[Broker]:
         assert findings(broker) == []
 
 
-def one_round(broker: Broker, known: Known, examples: dict[str, int], seed: int, *, away: bool = False) -> Counter[str]:
+def one_round(
+    broker: Broker, known: Known, examples: dict[str, int], seed: int, *, without_store: bool = False
+) -> Counter[str]:
     """Run every property with its number of examples."""
     with Wire(broker.port) as wire:
-        target = Target(wire, Verdict(away=away), known)
+        target = Target(wire, Verdict(without_store=without_store), known)
         for name in PROPERTIES.keys() & examples.keys():
             properties.run(name, target, examples[name], seed)
         return wire.tally

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.processes import Broker
 from tests.stores.place import Place
 
-from .known import made
+from .known import created
 from .properties import Target
 from .verdict import Verdict
 from .wire import Wire
@@ -35,4 +35,4 @@ def broker(tmp_path_factory: pytest.TempPathFactory, seaweedfs: Place) -> Iterat
 def target(broker: Broker) -> Iterator[Target]:
     """Yield the broker with uploads and objects of two users, and a connection to it."""
     with Wire(broker.port) as wire:
-        yield Target(wire, Verdict(), made(broker))
+        yield Target(wire, Verdict(), created(broker))

@@ -1,6 +1,6 @@
-"""Coverage-guided fuzzing of the parsers, one after the other, each for some seconds: ``python -m tests.fuzz.guided``.
+"""Coverage-guided fuzzing of the parsers, one after the other: ``python -m tests.fuzz.guided [--seconds N]``.
 
-Every parser runs in a process of its own: libFuzzer ends its process, and the first finding with it.
+Each parser runs in a process of its own, because libFuzzer ends its process, also with the first finding.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from .parsers import PARSERS, Parser
 
 FOLDER = Path(".fuzz")
-"""Corpora and findings; no part of the repository."""
+"""Corpora and findings. It is not part of the repository."""
 
 STATISTIC = re.compile(r"^stat::(\w+):\s+(\d+)$", re.MULTILINE)
 COVERAGE = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)")

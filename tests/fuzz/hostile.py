@@ -1,4 +1,4 @@
-"""Strategies: requests that are nearly right, in every place where one can be wrong."""
+"""Strategies: requests that are nearly valid, with an error in any place."""
 
 import json
 import time
@@ -106,7 +106,7 @@ def targets(known: Known) -> st.SearchStrategy[str]:
     return st.builds(lambda path, query: path + (f"?{query}" if query else ""), paths, st.just("") | queries())
 
 
-def questions(known: Known) -> st.SearchStrategy[str]:
+def reads(known: Known) -> st.SearchStrategy[str]:
     """Draw a readable target with a hostile query."""
     paths = [*("/downloads/{key}",) * 3, "/objects/{key}", "/uploads/{id}"]
     asked = st.builds(

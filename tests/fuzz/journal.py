@@ -1,4 +1,4 @@
-"""What a broker that was fuzzed wrote into its log: a line for each request, no accident and nothing secret."""
+"""The log of a broker under fuzzing: it has no unhandled exception and no secret."""
 
 import json
 import re
@@ -7,12 +7,14 @@ from pathlib import Path
 from tests.e2e.processes import Broker
 
 SECRETS = ("eyJ", "X-Amz", "://")
-"""How tokens begin, and what signed URLs hold."""
+"""The start of tokens, and parts of signed URLs."""
 
 
 def findings(broker: Broker) -> list[str]:
     """Return the log lines that must not exist."""
-    lines = [line for line in broker.lines() if line["event"] != "log"]  # the server's own, which names its address
+    lines = [
+        line for line in broker.lines() if line["event"] != "log"
+    ]  # lines of the server itself, which name its address
     return [text for line in lines if _is_wrong(text := json.dumps(line))]
 
 

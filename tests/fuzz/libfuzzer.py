@@ -1,4 +1,4 @@
-"""One parser under libFuzzer, in this process, until its options end it. Started by ``guided``."""
+"""Fuzz one parser with libFuzzer in this process, until its options end the run. ``guided`` starts it."""
 
 import importlib
 import inspect
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import atheris
 
-# The parts of the standard library that the parsers lean on and that are written in Python.
+# Functions of the standard library that the parsers call and that are written in Python.
 LEANED_ON: tuple[Callable[..., object], ...] = (urllib.parse.urlsplit, urllib.parse.unquote, urllib.parse.quote)
 
 

@@ -1,4 +1,4 @@
-"""What is asked of a running broker, and how often: every property is a strategy and what must hold of its examples."""
+"""The properties of a running broker: each is a strategy, and a check of its examples."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from .known import Known, principals
 from .parsers.body import FILE
 from .parsers.disposition import HEADER, KINDS
 from .verdict import Verdict
-from .wire import Answer, Sent, Wire
+from .wire import Response, Sent, Wire
 
 PUBLIC = ("/healthz", "/readyz", "/openapi.yaml", "/.well-known/jwks.json", "/api/v1/uploads/status", "/static/")
 
@@ -30,30 +30,30 @@ class Target:
     known: Known
     principals: tuple[str, ...] = field(default_factory=principals)
 
-    def judged(self, sent: Sent) -> Answer:
+    def checked(self, sent: Sent) -> Response:
         """Send a request, check its response, and return it."""
         hypothesis.note(repr(sent)[:2000])
-        answer = self.wire.ask(sent)
-        self.verdict.of(sent, answer)
-        return answer
+        response = self.wire.send(sent)
+        self.verdict.check(sent, response)
+        return response
 
-    def for_all(self, sent: Sent) -> None:
+    def as_all(self, sent: Sent) -> None:
         """Send the request as each principal."""
         for good in self.principals:
-            self.judged(sent.with_fields(("Authorization", good)))
+            self.checked(sent.with_fields(("Authorization", good)))
 
 
 Property = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
 
 
-def strangers(target: Target) -> Property:
+def invalid_tokens(target: Target) -> Property:
     """Check that invalid tokens reveal only which resources and methods exist."""
 
     def check(drawn: tuple[Sent, tuple[str, ...]]) -> None:
         sent, wrong = drawn
-        answer = target.judged(sent.with_fields(*(("Authorization", value) for value in wrong)))
+        response = target.checked(sent.with_fields(*(("Authorization", value) for value in wrong)))
         if not unquote(sent.target).startswith(PUBLIC):
-            assert answer.status in (400, 401, 404, 405, 411, 414, 431), answer
+            assert response.status in (400, 401, 404, 405, 411, 414, 431), response
 
     asked = requests(target.known) | hostile.posts(target.known)
     return st.tuples(asked, hostile.wrong_fields()), check
@@ -61,20 +61,20 @@ def strangers(target: Target) -> Property:
 
 def paths(target: Target) -> Property:
     """Send any method with any path and query."""
-    return requests(target.known), target.for_all
+    return requests(target.known), target.as_all
 
 
-def questions(target: Target) -> Property:
+def reads(target: Target) -> Property:
     """Read existing resources with hostile queries; a link must be to the requested key."""
 
     def check(sent: Sent) -> None:
         for good in target.principals:
-            answer = target.judged(sent.with_fields(("Authorization", good)))
-            if (sent.method, answer.status) == ("GET", 200) and sent.target.startswith("/api/v1/downloads/"):
-                check_link(sent, json.loads(answer.body))
+            response = target.checked(sent.with_fields(("Authorization", good)))
+            if (sent.method, response.status) == ("GET", 200) and sent.target.startswith("/api/v1/downloads/"):
+                check_link(sent, json.loads(response.body))
 
     methods = st.sampled_from(["GET", "GET", "HEAD"])
-    return st.builds(Sent, methods, hostile.questions(target.known), st.just(()), st.none()), check
+    return st.builds(Sent, methods, hostile.reads(target.known), st.just(()), st.none()), check
 
 
 def check_link(sent: Sent, link: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ def check_link(sent: Sent, link: dict[str, Any]) -> None:
 
 def bodies(target: Target) -> Property:
     """Send any body to the routes that read one."""
-    return hostile.posts(target.known), target.for_all
+    return hostile.posts(target.known), target.as_all
 
 
 def creates(target: Target) -> Property:
@@ -96,7 +96,7 @@ def creates(target: Target) -> Property:
 
     def check(fields: tuple[tuple[str, str], ...]) -> None:
         kind = [] if "Content-Type" in dict(fields) else [("Content-Type", "application/json")]
-        target.for_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD))
+        target.as_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD))
 
     return hostile.fields(), check
 
@@ -106,17 +106,17 @@ def raw(target: Target) -> Property:
 
     def check(burst: bytes) -> None:
         hypothesis.note(repr(burst)[:2000])
-        for answer in target.wire.shout(burst):
-            target.verdict.of_raw(answer)
+        for response in target.wire.send_raw(burst):
+            target.verdict.check_raw(response)
 
     return bursts(), check
 
 
 GOOD = json.dumps(FILE).encode()
 PROPERTIES: Mapping[str, Callable[[Target], Property]] = {
-    "strangers": strangers,
+    "invalid_tokens": invalid_tokens,
     "paths": paths,
-    "questions": questions,
+    "reads": reads,
     "bodies": bodies,
     "creates": creates,
     "raw": raw,

@@ -8,7 +8,7 @@ from . import properties
 from .journal import findings
 from .properties import PROPERTIES, Target
 
-EXAMPLES = {"strangers": 600, "paths": 400, "questions": 300, "bodies": 400, "creates": 200, "raw": 200}
+EXAMPLES = {"invalid_tokens": 600, "paths": 400, "reads": 300, "bodies": 400, "creates": 200, "raw": 200}
 
 
 @pytest.mark.parametrize("name", PROPERTIES)

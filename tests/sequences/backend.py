@@ -1,4 +1,4 @@
-"""What a sequence is played against: the broker and its store, with a clock that the sequence turns."""
+"""The interface of a back end: a broker and its store, with a clock that the sequence advances."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,18 +10,18 @@ from broker.core.parts import PartPlan
 
 USERS = ("user-1", "user-2")
 SERVICE = "service"
-EVERYBODY = (*USERS, SERVICE)
+CALLERS = (*USERS, SERVICE)
 
 
 class Call(NamedTuple):
     """One API call of a caller, or a client's PUT, which has no caller."""
 
-    who: str
+    caller: str
     name: str
     arguments: tuple[Any, ...] = ()
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A status and a document; that of a refusal is its problem document without the request id."""
 
     status: int
@@ -55,14 +55,14 @@ class Removed:
 
 
 class Backend(Protocol):
-    """A broker with a store. With ``plays_store`` the store is simulated, with its lifecycle and its order of requests.
+    """A broker with a store. With ``simulates_store`` the store is simulated, with its lifecycle and order of requests.
 
-    ``checks_digests``: whether the store refuses bytes with another checksum than the signed one; ``None`` if
+    ``checks_checksums``: whether the store refuses bytes with another checksum than the signed one; ``None`` if
     unknown.
     """
 
-    plays_store: bool
-    checks_digests: bool | None
+    simulates_store: bool
+    checks_checksums: bool | None
     part_size: int
     links_for_all: bool
 
@@ -70,8 +70,8 @@ class Backend(Protocol):
         """Start a sequence without uploads, with the clock at its start."""
         ...
 
-    def subject(self, who: str) -> str:
-        """Return the subject in the token of ``who``."""
+    def subject(self, caller: str) -> str:
+        """Return the subject in the token of ``caller``."""
         ...
 
     def jwks(self) -> dict[str, Any]:
@@ -90,11 +90,11 @@ class Backend(Protocol):
         """Apply the bucket's lifecycle rules."""
         ...
 
-    def ask(self, call: Call) -> Answer:
+    def call(self, call: Call) -> Response:
         """Perform one call."""
         ...
 
-    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
+    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Response]:
         """Perform concurrent calls; ``order`` chooses whose request the store gets next."""
         ...
 
@@ -112,7 +112,7 @@ class Backend(Protocol):
 
 
 @contextmanager
-def hurried(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
+def small_and_fast(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
     """Use small parts and no long pauses in this process.
 
     With ``ranges`` an object of more than two parts is promoted in ranges of one part, one in each confirm.

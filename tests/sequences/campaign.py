@@ -23,26 +23,26 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.stores import seaweedfs
 from tests.stores.place import Place
 
-from .backend import Backend, hurried
+from .backend import Backend, small_and_fast
 from .in_memory import InMemory
 from .machine import Sequences
 from .over_seaweedfs import OverSeaweedFS
 
 MEMORY_ROUND = (60, 50)
-"""Sequences of one round in memory, and steps of each."""
+"""Sequences of one round in memory, and steps of each sequence."""
 
 REAL_ROUND = (8, 25)
-"""The same over the real store."""
+"""The same for the real store."""
 
 SHARE = 40
-"""Of so many steps one is taken over the real store."""
+"""Steps in memory for each step with the real store."""
 
 
 @contextmanager
 def in_memory() -> Iterator[InMemory]:
     """Yield the back end with the simulated store."""
     backend = InMemory()
-    with hurried(backend.part_size, 0, ranges=True), patch("tests.stores.memory.PART_MIN", 1):
+    with small_and_fast(backend.part_size, 0, ranges=True), patch("tests.stores.memory.PART_MIN", 1):
         yield backend
     backend.close()
 
@@ -50,7 +50,7 @@ def in_memory() -> Iterator[InMemory]:
 @contextmanager
 def over_seaweedfs(place: Place) -> Iterator[OverSeaweedFS]:
     """Yield the back end with a real store."""
-    with hurried(OverSeaweedFS.part_size, 0.01, ranges=False):
+    with small_and_fast(OverSeaweedFS.part_size, 0.01, ranges=False):
         backend = OverSeaweedFS(place)
         try:
             yield backend
@@ -105,7 +105,7 @@ def main() -> int:
     arguments.add_argument("--steps", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
-    logging.getLogger("broker").setLevel(logging.ERROR)  # a store without checksums is noted once in each sequence
+    logging.getLogger("broker").setLevel(logging.ERROR)  # each sequence warns once of a store without checksums
     with in_memory() as memory:
         rounds("in memory", machine(memory), given.steps, given.seed, MEMORY_ROUND)
     with (

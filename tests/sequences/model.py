@@ -1,4 +1,4 @@
-"""What a sequence has done so far, and which outcomes of the next call keep the promises."""
+"""The state of a sequence, and the outcomes of the next call that keep the promises."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from typing import Any
 
 DAY = 86_400
 KINDS = ("first", "second", "html")
-"""Bytes of an MP3, other bytes of an MP3, bytes of something else; all of one size."""
+"""The bytes of an MP3, of another MP3, and of an HTML page, all of one size."""
 
 
 def content(size: int, kind: str) -> bytes:
@@ -108,7 +108,7 @@ class Upload:
         """Yield its multipart uploads."""
         return (grant.parts for grant in self.grants if grant.parts)
 
-    def bury(self) -> None:
+    def mark_deleted(self) -> None:
         """Record its deletion."""
         self.is_deleted = self.has_tombstone = True
         self.staged = None
@@ -186,7 +186,7 @@ def may_look(grant: Grant, now: int) -> str:
 
 
 def may_put(upload: Upload, sent: SentUrl, body: bytes, now: int, *, checks: bool | None) -> set[int]:
-    """Return the possible statuses of a PUT; ``checks`` as ``Backend.checks_digests``."""
+    """Return the possible statuses of a PUT; ``checks`` as ``Backend.checks_checksums``."""
     whole = upload.file.bytes
     size = len(sent.parts.piece(whole, sent.number)) if sent.parts else len(whole)
     if now > sent.expires_at or len(body) != size:

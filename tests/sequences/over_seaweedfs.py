@@ -1,4 +1,4 @@
-"""The HTTP application over a real SeaweedFS, which verifies every signature by a clock of its own."""
+"""The HTTP application with a real SeaweedFS, which verifies every signature with its own clock."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from broker.web.app import create_app
 from tests.stores.place import Place, send
 
 from . import signed_urls
-from .backend import SERVICE, Answer, Call, Removed, Served
+from .backend import SERVICE, Call, Removed, Response, Served
 
 JWT_SECRET = "a secret of the sequences' tests, long enough for HS256"
 
@@ -26,8 +26,8 @@ class OverSeaweedFS:
     From then on a URL that is valid by the application's clock is signed again for the store's clock.
     """
 
-    plays_store = False
-    checks_digests: bool | None = None
+    simulates_store = False
+    checks_checksums: bool | None = None
     part_size = PART_MIN
     links_for_all = True
 
@@ -54,13 +54,13 @@ class OverSeaweedFS:
         self._client.__exit__()
 
     def begin(self, variant: int) -> None:  # noqa: ARG002  this store is of one kind
-        """Start with users who own nothing yet."""
+        """Start with users caller own nothing yet."""
         self._sequence += 1
         self._ahead = 0
         self._tokens.clear()
 
-    def subject(self, who: str) -> str:
-        return f"{who}-{self._sequence}"
+    def subject(self, caller: str) -> str:
+        return f"{caller}-{self._sequence}"
 
     def jwks(self) -> dict[str, Any]:
         return dict(self._client.get("/.well-known/jwks.json").json())
@@ -75,19 +75,19 @@ class OverSeaweedFS:
         """Remove nothing: the store's lifecycle has its own clock."""
         return Removed()
 
-    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
+    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Response]:
         """Raise ``NotImplementedError``: the store orders its requests itself."""
         raise NotImplementedError
 
-    def ask(self, call: Call) -> Answer:
+    def call(self, call: Call) -> Response:
         method, path, document, headers = _request(call)
-        headers["Authorization"] = f"Bearer {self._token(call.who)}"
+        headers["Authorization"] = f"Bearer {self._token(call.caller)}"
         response = self._client.request(method, f"/api/v1{path}", json=document, headers=headers)
         found = response.json() if response.content else {}
         found.pop("requestId", None)
         for result in found.get("results", ()):
             result.get("problem", {}).pop("requestId", None)
-        return Answer(response.status_code, found)
+        return Response(response.status_code, found)
 
     def put(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         signed = self._for_the_store("PUT", url, signed_urls.with_length(headers, body))
@@ -112,11 +112,11 @@ class OverSeaweedFS:
             return ""
         return found.signed_again(self._presigner, method, headers, int(time.time()))
 
-    def _token(self, who: str) -> str:
-        key = (who, self.now() // 300)
+    def _token(self, caller: str) -> str:
+        key = (caller, self.now() // 300)
         if key not in self._tokens:
-            scope = {"scope": "broker:service"} if who == SERVICE else {}
-            claims = {"sub": self.subject(who), "exp": self.now() + 600, **scope}
+            scope = {"scope": "broker:service"} if caller == SERVICE else {}
+            claims = {"sub": self.subject(caller), "exp": self.now() + 600, **scope}
             self._tokens[key] = jwt.encode(claims, JWT_SECRET, algorithm="HS256")
         return self._tokens[key]
 

@@ -1,4 +1,4 @@
-"""Signed URLs as a store reads them: whose key and what for, whether the signature is good, and until when."""
+"""Signed URLs as a store reads them: bucket, key, operation, signature and expiry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

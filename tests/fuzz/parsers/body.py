@@ -1,6 +1,6 @@
-"""``strict_json.parse``, ``convert`` and what judges a create: one meaning or none, and a fault points at its field.
+"""``strict_json.parse``, ``convert`` and the rules of a create: a body has one meaning or is refused at its field.
 
-The first byte of an input chooses the kind of request, the rest is its body.
+The first byte of an input selects the kind of request; the rest is the body.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""``broker.core.disposition``: a name that is kept is clean, and its header is one that every reader reads alike.
+"""``broker.core.disposition``: an accepted name is clean, and every reader reads the same name from its header.
 
-The first byte of an input chooses the disposition, the rest is the name in UTF-8, what is none as lone surrogates.
+The first byte of an input selects the disposition; the rest is the name in UTF-8, with invalid bytes as lone
+surrogates.
 """
 
 import re
@@ -10,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from broker.core.disposition import NAME_MAX, Disposition, clean_name, content_disposition
 
-# RFC 6266 section 4.1 and RFC 8187 section 3.2.1, narrowed to what we write
+# RFC 6266 section 4.1 and RFC 8187 section 3.2.1, narrowed to the forms that the broker writes
 HEADER = re.compile(
     r'(inline|attachment); filename="([^"\\%]*)"; filename\*=UTF-8\'\'((?:[\w!#$&+.^`|~-]|%[0-9A-F]{2})*)'
 )

@@ -1,6 +1,6 @@
-"""``broker.core.object_keys``: what is a key is one by another reading too, and no foreign URL gives one.
+"""``broker.core.object_keys``: a second reading agrees about every key, and no foreign URL contains one.
 
-The first byte of an input chooses what its rest is: a key, a URL, or what follows a good key in a good URL.
+The first byte of an input selects the meaning of the rest: a key, a URL, or the end of a URL after a valid key.
 """
 
 import re
@@ -99,7 +99,7 @@ def _check_url(url: str) -> None:
         return
     assert _read_again(key)
     assert len(url) <= URL_MAX
-    # WHATWG's reading of a URL: blanks around and line breaks inside of it are nothing
+    # The WHATWG URL standard removes spaces around a URL and line breaks inside it.
     plain = re.sub(r"[\t\r\n]", "", url).lstrip("".join(map(chr, range(0x21))))
     scheme, _, rest = re.split(r"[?#]", plain, maxsplit=1)[0].partition("://")
     host, _, path = rest.partition("/")

@@ -1,7 +1,7 @@
-"""``TokenVerifier.authenticate``: one refusal for every cause, and a principal only of a good signature and claims.
+"""``TokenVerifier.authenticate``: one refusal for every cause, and a principal only for valid signatures and claims.
 
-The first byte of an input chooses the verifier and what is fuzzed: the whole field; the header and the claims, which
-are then signed; or the signature under a public key. The header and the claims stand with a NUL byte between them.
+The first byte of an input selects the verifier and the fuzzed piece: the whole field; the header and the claims,
+which are then signed; or the signature for a public key. A NUL byte separates the header and the claims.
 """
 
 import json
