@@ -314,8 +314,8 @@ def test_key_is_found_in_own_urls(broker: Broker) -> None:
         assert client.get("/keys", params={"url": f"https://evil.example/{key}"}).status_code == 404
 
 
-def test_receipt_verifies_with_readme_snippet(broker: Broker) -> None:
-    """README's snippet verifies a receipt and rejects a changed one."""
+def test_receipt_verifies_with_documented_snippet(broker: Broker) -> None:
+    """The documented snippet verifies a receipt and rejects a changed one."""
     snippet = README.split("<!-- receipt -->\n```python\n")[1].split("```")[0]
     with broker.client() as client:
         answer = ready(client, mp3())

@@ -38,7 +38,7 @@ def test_sequences_in_memory(memory: InMemory) -> None:
 def test_sequences_with_a_real_store(real: OverSeaweedFS) -> None:
     """Some dozen steps over HTTP, whose signatures the store verifies, break no promise."""
     found = machine(real)
-    run(found, sequences=8, steps=10)
+    run(found, sequences=7, steps=10)
     assert found.tally.total() > 30
 
 
