@@ -1,1 +1,1 @@
-"""What the service costs, beside others that do the same, in one run: ``python -m bench``."""
+"""The cost of the service beside other services, in one run: ``python -m bench``."""

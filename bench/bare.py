@@ -1,7 +1,7 @@
-"""The least a Starlette service can be: a route that reads JSON and answers JSON, both as long as the broker's.
+"""A minimal Starlette service: one route reads and one writes JSON, with bodies as long as the broker's.
 
-It verifies nothing, signs nothing and logs nothing. It runs as its documents say is fastest: one process of uvicorn
-with uvloop and httptools, without an access log. ``python -m bench.bare PORT``.
+It verifies no token, signs nothing and logs nothing. It runs in the configuration that its documentation calls the
+fastest: one process of uvicorn with uvloop and httptools, without an access log. ``python -m bench.bare PORT``.
 """
 
 import sys
@@ -24,13 +24,13 @@ LINK = {"key": "k" * 46, "url": "https://" + "x" * 420, "expiresAt": "2026-01-01
 
 
 async def create(request: Request) -> JSONResponse:
-    """Read the document, and answer with one that is always the same."""
+    """Read the JSON document, and return a constant one."""
     await request.json()
     return JSONResponse(CREATED, 201)
 
 
 async def link(_request: Request) -> JSONResponse:
-    """Answer with a document that is always the same."""
+    """Return a constant document."""
     return JSONResponse(LINK)
 
 

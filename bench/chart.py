@@ -1,8 +1,9 @@
-"""The figures and the series of a run as one SVG: values in, text out, and nothing else is read.
+"""The figures and series of a run as one SVG document. Its functions are pure.
 
-Above: by what factor each figure is better than its target, on a logarithmic scale that ends at ten. A bar to the right
-of the line is a target that is met; of a target that smaller values meet, the inverse is drawn. The thin line is the
-quartiles of the rounds. Below: a chart for each series, from zero up, so that what looks flat is flat.
+The upper part shows by what factor each figure is better than its target, on a logarithmic scale that ends at ten.
+A bar to the right of the line is a target that is met; for an upper limit the inverse factor is drawn. The thin
+line shows the quartiles of the rounds. The lower part has a chart for each series. Its vertical axis starts at
+zero, so that a constant cost looks constant.
 """
 
 import math
@@ -13,8 +14,8 @@ from html import escape
 from .figures import Figure, Series
 
 WIDTH, MARGIN = 1000, 32
-HEAD, ROW = 92, 30  # the height above the first figure, and of each
-BARS = (500, 770)  # from where to where they are drawn
+HEAD, ROW = 92, 30  # the height above the first figure, and of each figure
+BARS = (500, 770)  # the left and right end of the scale
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 COLUMNS, GAP, TALL = 3, 30, 210
 WIDE = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
@@ -29,7 +30,7 @@ STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values from ``low`` to ``high``, drawn from ``start`` to ``end``."""
+    """A mapping of values from ``low`` to ``high`` to coordinates from ``start`` to ``end``."""
 
     low: float
     high: float
@@ -38,14 +39,15 @@ class Scale:
     is_logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        """Where ``value`` is drawn: in the middle, when there is but one."""
+        """Return the coordinate of ``value``: the middle if all values are equal."""
         low, high, here = (math.log(each) if self.is_logarithmic else each for each in (self.low, self.high, value))
         return self.start + (self.end - self.start) * ((here - low) / (high - low) if high > low else 0.5)
 
 
 def chart(figures: Sequence[Figure], series: Sequence[Series], note: str = "") -> str:
-    """A whole document. ``note`` says where and when it was measured."""
-    below = HEAD + ROW * len(figures) + 40
+    """Return the SVG document of the figures that have a target. ``note`` contains date and version."""
+    drawn = [figure for figure in figures if figure.target]
+    below = HEAD + ROW * len(drawn) + 40
     height = below + math.ceil(len(series) / COLUMNS) * (TALL + GAP)
     head = [text(MARGIN, 42, "Measured against the targets", "title"), text(WIDTH - MARGIN, 42, note, "quiet", "end")]
     grids = [
@@ -56,11 +58,11 @@ def chart(figures: Sequence[Figure], series: Sequence[Series], note: str = "") -
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>'
     paper = f'<rect width="{WIDTH}" height="{height}" rx="8" fill="{PAPER}"/>'
-    return "\n".join([opening, f"<style>{STYLE}</style>", paper, *head, *bars(figures), *grids, "</svg>\n"])
+    return "\n".join([opening, f"<style>{STYLE}</style>", paper, *head, *bars(drawn), *grids, "</svg>\n"])
 
 
 def bars(figures: Sequence[Figure]) -> Iterator[str]:
-    """The upper part."""
+    """Yield the elements of the upper part."""
     steps = ticks([better(figure, value) for figure in figures for value in ends(figure)])
     scale = Scale(steps[0], steps[-1], *BARS, is_logarithmic=True)
     bottom = HEAD + ROW * len(figures)
@@ -75,7 +77,7 @@ def bars(figures: Sequence[Figure]) -> Iterator[str]:
 
 
 def row(figure: Figure, top: float, scale: Scale) -> Iterator[str]:
-    """One figure: its bar, and its words on both sides."""
+    """Yield the elements of one figure: its bar, and the text on both sides."""
     low, middle, high = (scale.at(better(figure, value)) for value in ends(figure))
     left, width, base = min(scale.at(1), middle), abs(middle - scale.at(1)), top + 19
     verdict = "met" if figure.is_met else "missed"
@@ -89,25 +91,27 @@ def row(figure: Figure, top: float, scale: Scale) -> Iterator[str]:
 
 
 def ends(figure: Figure) -> tuple[float, float, float]:
+    """Return the lower quartile, the median and the upper quartile."""
     return figure.value.low, figure.value.median, figure.value.high
 
 
 def better(figure: Figure, value: float) -> float:
-    """The factor between ``value`` and the target, within what is drawn."""
+    """Return the factor by which ``value`` is better than the target, cut to the range of the scale."""
+    assert figure.target
     bound = figure.target.bound
     more, less = (value, bound) if figure.target.at_least else (bound, value)
     return min(max(more / less if less > 0 else STEPS[-1], STEPS[0]), STEPS[-1])
 
 
 def ticks(factors: Sequence[float]) -> list[float]:
-    """Those steps between which all factors are, and one on each side of the target at the least."""
+    """Return the steps that enclose all factors, and at least one on each side of the target."""
     low = max(step for step in STEPS if step <= min([0.5, *factors]))
     high = min(step for step in STEPS if step >= max([2, *factors]))
     return [step for step in STEPS if low <= step <= high]
 
 
 def growth(series: Series, left: float, top: float) -> Iterator[str]:
-    """The chart of one series."""
+    """Yield the elements of one series."""
     xs, ys = zip(*series.points, strict=True)
     along = Scale(min(xs), max(xs), left + 50, left + WIDE - 6, is_logarithmic=0 < min(xs) * 20 < max(xs))
     upward = Scale(0, max(*ys, 0) or 1, top + TALL - 44, top + 52)
@@ -125,7 +129,7 @@ def growth(series: Series, left: float, top: float) -> Iterator[str]:
 
 
 def rules(ys: Sequence[float], upward: Scale, along: Scale) -> Iterator[str]:
-    """Zero, the largest value, and the smallest where there is room between."""
+    """Yield horizontal lines at zero, at the largest value, and at the smallest if there is room between them."""
     room = 14 / (upward.start - upward.end) * upward.high
     for y in (0, *(y for y in (min(ys),) if room < y < upward.high - room), upward.high):
         yield line(along.start, upward.at(y), along.end, upward.at(y), RULE if y else QUIET)
@@ -133,13 +137,15 @@ def rules(ys: Sequence[float], upward: Scale, along: Scale) -> Iterator[str]:
 
 
 def number(value: float) -> str:
-    """Three digits, or all that stand before the point, by thousands."""
+    """Format a number with three digits, or with thousands separators from 100 up."""
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(value) >= 100 else f"{value:.3g}"
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
+    """Return a text element."""
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, color: str = RULE) -> str:
+    """Return a line element."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{color}"/>'

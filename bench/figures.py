@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is done for a figure: so many rounds, each of so many seconds, or of so many operations by ``scale``."""
+    """The duration of a measurement: rounds, seconds of each, and ``scale``, a factor for numbers of operations."""
 
     rounds: int
     seconds: float
@@ -28,7 +28,7 @@ class Spread:
 
     @classmethod
     def of(cls, rounds: Sequence[float]) -> "Spread":
-        """Of one round all three are the same."""
+        """Return the spread of some rounds; the three values of a single round are equal."""
         return cls(*statistics.quantiles([*rounds, *rounds[:1]][: max(len(rounds), 2)], n=4, method="inclusive"))
 
     def __str__(self) -> str:
@@ -37,13 +37,13 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A bound of a ratio, or of a number that has none beside it."""
+    """A limit for a ratio, or for a single value."""
 
     bound: float
     at_least: bool
 
     def is_met_by(self, value: float) -> bool:
-        """Whether ``value`` keeps the bound."""
+        """Return whether ``value`` meets the limit."""
         return value >= self.bound if self.at_least else value <= self.bound
 
     def __str__(self) -> str:
@@ -51,22 +51,25 @@ class Target:
 
 
 def at_least(bound: float) -> Target:
-    """A target that larger values meet."""
+    """Return a target that larger values meet."""
     return Target(bound, at_least=True)
 
 
 def at_most(bound: float) -> Target:
-    """A target that smaller values meet."""
+    """Return a target that smaller values meet."""
     return Target(bound, at_least=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row of the table. ``value`` is what the target bounds: most often the ratio of ours and the peer's."""
+    """One row of the table. ``value`` has the target: usually it is the ratio of ours and the peer's.
+
+    A row without a target is for information.
+    """
 
     id: str
     measure: str
-    target: Target
+    target: Target | None
     value: Spread
     unit: str
     ours: Spread
@@ -74,14 +77,14 @@ class Figure:
     peer_name: str = ""
 
     @property
-    def is_met(self) -> bool:
-        """Whether the median meets the target."""
-        return self.target.is_met_by(self.value.median)
+    def is_met(self) -> bool | None:
+        """Whether the median meets the target; ``None`` without a target."""
+        return self.target.is_met_by(self.value.median) if self.target else None
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """How a cost grows: a line of a chart."""
+    """The growth of a cost: one line of a chart."""
 
     id: str
     title: str
@@ -93,17 +96,17 @@ class Series:
 def compared(
     row: str,
     measure: str,
-    target: Target,
+    target: Target | None,
     unit: str,
     pairs: Sequence[tuple[float, float]],
     peer_name: str,
     *,
     ours_above: bool,
 ) -> Figure:
-    """The figure of pairs (ours, peer's) that were measured one after the other.
+    """Return the figure of pairs (ours, the peer's), the two of which were measured one after the other.
 
-    The ratio is taken of each pair, so that a machine that is slower for a while is so for both; ``ours_above`` says
-    that ours is its numerator.
+    The ratio is computed for each pair, because other work of the machine slows down both. With ``ours_above`` ours
+    is the numerator.
     """
     ratios = [ours / peer if ours_above else peer / ours for ours, peer in pairs]
     ours, peers = zip(*pairs, strict=True)

@@ -1,11 +1,11 @@
-"""Whether a create costs more after very many (F12), and how cost grows with what is asked for, as series for a chart.
+"""Whether the cost of a create grows with the number of creates (F12), and series of costs for a chart.
 
-F12 sets a broker that served a million creates by a thousand users beside one that has just started: CPU time of a
-create, in turns, so that a machine that is slower for a while is so for both. What the first one's memory grew by is
-counted from after its first creates, which fill what is bounded. The short form makes fewer creates, and says so.
+F12 compares a broker that served a million creates of a thousand users with one that has just started: the CPU time
+of a create, in turns, because other work of the machine slows down both. The growth of memory is measured from the
+end of the first creates, which fill the bounded caches. A quick run makes fewer creates, and its table says so.
 
-The series are CPU time of the server's process: of a create as the users and the connections grow, of each file
-and link as more are asked for in one call.
+The series are CPU time of the server's process: of a create by the number of users and of connections, and of one
+file and one link by the number in one call.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ from .processes import Server
 from .wrk import Request, load
 
 CREATES = 1_000_000
-CHUNK = 10.0  # seconds of load between two looks
+CHUNK = 10.0  # seconds of load between two measurements
 USERS = 1_000
 MB = 1_000_000
 
 
 def figures(effort: Effort) -> Iterator[Figure | Series]:
-    """F12 and the series."""
+    """Measure F12 and the series."""
     creates = [ours.create(ours.token(f"user-{number}")) for number in range(USERS)]
     with ours.broker() as aged, ours.broker() as fresh:
         yield from after_many(effort, aged, fresh, creates)
@@ -31,6 +31,7 @@ def figures(effort: Effort) -> Iterator[Figure | Series]:
 
 
 def after_many(effort: Effort, aged: Server, fresh: Server, creates: Sequence[Request]) -> Iterator[Figure | Series]:
+    """Measure F12: the cost of a create after many creates, and the growth of memory."""
     for server in (aged, fresh):
         load(server.url, creates, 3)
     wanted, start = round(CREATES * effort.scale), aged.resident()
@@ -51,6 +52,7 @@ def after_many(effort: Effort, aged: Server, fresh: Server, creates: Sequence[Re
 
 
 def series(effort: Effort, server: Server) -> Iterator[Series]:
+    """Measure the CPU time of calls by their number of items."""
     bearer = ours.token()
 
     def points(sizes: Sequence[int], requests: Sequence[Sequence[Request]]) -> list[tuple[float, float]]:
@@ -69,4 +71,5 @@ def series(effort: Effort, server: Server) -> Iterator[Series]:
 
 
 def links(bearer: str, count: int) -> Request:
+    """Return the request for ``count`` download links."""
     return ours.post("/api/v1/downloads", bearer, {"keys": [ours.KEY] * count})

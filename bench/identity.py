@@ -1,4 +1,4 @@
-"""An identity service: a published key, and tokens by it."""
+"""An identity service: a JWKS file, and tokens of its key."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from jwt.algorithms import ECAlgorithm
 
 
 class Identity:
-    """One ES256 key, whose public half stands in a file of ``folder``."""
+    """An identity service with one ES256 key, whose JWKS is a file in ``folder``."""
 
     name = "jwks.json"
 
@@ -20,7 +20,7 @@ class Identity:
         (folder / self.name).write_text(json.dumps({"keys": [{**public, "kid": "1", "alg": "ES256", "use": "sig"}]}))
 
     def tokens(self, count: int) -> list[str]:
-        """One for each of so many users, good for a day."""
+        """Return one token for each of ``count`` users, valid for a day."""
         until = int(time.time()) + 86_400
         return [
             jwt.encode({"sub": f"user-{number}", "exp": until}, self._key, algorithm="ES256", headers={"kid": "1"})

@@ -1,6 +1,6 @@
-"""The broker as ``broker serve`` runs it, with all that it does: token, rules, metrics, request id, log line, guard.
+"""The broker as ``broker serve`` runs it: with token verification, limits, metrics, request id, log and HTTP checks.
 
-The log goes to a file. One user's rate_limit is as high as the load needs: its rule is asked, and never refuses.
+The log goes to a file. The rate limit is checked, and higher than the load.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def broker(
     *,
     started: Callable[[int], Sequence[str]] | None = None,
 ) -> Iterator[Server]:
-    """One, that answers. ``started`` is another command that starts one at a port."""
+    """Start a broker. ``started`` returns another command that starts one at a port."""
     port = free_port()
     scraped = {"BROKER_METRICS_PORT": metrics_ports()}
     started_by = started(port) if started else command(port, options)
@@ -38,38 +38,38 @@ def broker(
 
 
 def metrics_ports() -> str:
-    """Two, for there may be two workers: free a moment ago, as far as one look can tell."""
+    """Return a range of two ports, for up to two workers."""
     first = free_port()
     return f"{first}-{first + 1}"
 
 
 def command(port: int, options: Sequence[str] = ()) -> list[str]:
-    """How it is started."""
+    """Return the command that starts the broker."""
     return module("broker", "serve", "--port", str(port), *options)
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """How a module runs by itself."""
+    """Return the command that runs a module."""
     return [sys.executable, "-m", name, *arguments]
 
 
 def token(subject: str = "user-1") -> str:
-    """A token that is good for the whole benchmark."""
+    """Return a token that is valid for a day."""
     return jwt.encode({"sub": subject, "exp": int(time.time()) + 86_400}, JWT_SECRET, algorithm="HS256")
 
 
 def create(bearer: str, *, files: int = 0) -> Request:
-    """One upload, or a batch of ``files``."""
+    """Return the request that creates one upload, or a batch of ``files``."""
     file = {"filename": FILENAME, "contentType": TYPE, "size": SIZE}
     return post("/api/v1/uploads", bearer, {"files": [file] * files} if files else file)
 
 
 def post(path: str, bearer: str, document: object) -> Request:
-    """A call with a document."""
+    """Return a POST request with a JSON document."""
     headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
     return Request(path, "POST", headers, json.dumps(document))
 
 
 def link(bearer: str) -> Request:
-    """One download link."""
+    """Return the request for one download link."""
     return Request(f"/api/v1/downloads/{KEY}", headers={"Authorization": f"Bearer {bearer}"})

@@ -1,4 +1,4 @@
-"""Servers as child processes, and what they used of the machine. Linux alone: it is read from ``/proc``."""
+"""Servers as child processes, and their use of the machine, read from ``/proc`` (Linux)."""
 
 import contextlib
 import os
@@ -18,26 +18,26 @@ _ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A process, with those that it started, that answers at ``port``."""
+    """A process that serves ``port``, with its child processes."""
 
     pid: int
     port: int
 
     @property
     def url(self) -> str:
-        """Its root."""
+        """The root URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def cpu(self) -> float:
-        """Seconds of CPU that it used so far, in user mode and in the kernel."""
+        """Return the CPU time so far, in seconds, in user mode and in the kernel."""
         return sum(sum(map(int, _stat(pid)[11:13])) for pid in self._all()) / _TICK
 
     def resident(self) -> int:
-        """Bytes of memory that are resident."""
+        """Return the resident memory, in bytes."""
         return sum(int(_stat(pid)[21]) for pid in self._all()) * os.sysconf("SC_PAGE_SIZE")
 
     def _all(self) -> list[int]:
-        """The process and all below it."""
+        """Return the ids of the process and of all its descendants."""
         found = [self.pid]
         for pid in found:
             for task in Path(f"/proc/{pid}/task").iterdir():
@@ -46,12 +46,12 @@ class Server:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of proc(5) from the third on: the second holds the name, which may hold anything."""
+    """Return the fields of /proc/PID/stat from the third on. The second one may contain spaces (proc(5))."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -61,7 +61,7 @@ def free_port() -> int:
 def serving(
     command: Sequence[str], port: int, environment: Mapping[str, str], *, output: int | None = None
 ) -> Iterator[Server]:
-    """The server that ``command`` starts, once it answers; it writes to ``output``, by default a file."""
+    """Start ``command``, wait until it responds, and stop it at the end. ``output`` defaults to a file."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command,
@@ -82,7 +82,7 @@ def serving(
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait for an answer, whatever it says: a server may take connections long before it has loaded."""
+    """Wait for any response: some servers accept connections long before they are ready."""
     deadline = time.monotonic() + _START_WITHIN
     while True:
         with (
@@ -93,5 +93,5 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
             if probe.recv(1):
                 return
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{process.args!r} does not answer")
+            raise RuntimeError(f"{process.args!r} does not respond")
         time.sleep(0.002)

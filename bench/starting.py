@@ -1,12 +1,11 @@
-"""How long the service takes to start, and how much memory it holds while it serves (F11), beside a bare Starlette app.
+"""The time to start, and the memory of the serving process, beside a bare Starlette application (F11).
 
-Counted: the time from the start of the process, with the interpreter and all imports, until its first answer of 200
-was read: ours to ``/healthz``, the other's on a route that does nothing. Whether it takes connections is tried every
-two milliseconds, which is how exact one round is. Each is started once before, so that what Python compiles is there.
+The time runs from the start of the process, with the interpreter and all imports, to its first response of 200: of
+``/healthz`` for the broker, of a route without work for the peer. The client tries to connect every two
+milliseconds, which is the resolution of one round. Each is started once before, so that the compiled modules exist.
 
-Memory is the resident set of the process after it answered a load of creates, in MB of 1 000 000 bytes, with the pages
-of shared libraries that others have too. Not counted: what it holds when uploads pass through it (F13), or much later
-(F12).
+Memory is the resident set after a load of creates, in MB of 1,000,000 bytes, including pages that are shared with
+other processes. Memory during proxied uploads (F13) and after a long time (F12) is not measured here.
 """
 
 import http.client
@@ -21,16 +20,16 @@ from .processes import Server, free_port, serving
 from .wrk import Request, load
 
 MB = 1_000_000
-STARTS = 3  # of each, for the memory
+STARTS = 3  # of each side, to measure memory
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """Both halves of F11."""
+    """Measure F11: the time to start, and the memory."""
     for _ in range(2):
         of_ours(), of_other()
     pairs = [(of_ours(), of_other()) for _ in range(effort.rounds)]
     name = "bare Starlette app"
-    yield compared("F11", f"start to first answer: ours / {name}", at_most(1.6), "ms", pairs, name, ours_above=True)
+    yield compared("F11", f"start to first response: ours / {name}", at_most(1.6), "ms", pairs, name, ours_above=True)
     create = ours.create(ours.token())
     mine = Spread.of([resident(ours.broker(), create, effort) for _ in range(STARTS)])
     others = Spread.of([resident(bare(), of_bare(create), effort) for _ in range(STARTS)])
@@ -38,18 +37,20 @@ def figures(effort: Effort) -> Iterator[Figure]:
 
 
 def of_ours() -> float:
+    """Return the start time of the broker, in milliseconds."""
     port = free_port()
     environment = {**ours.ENVIRONMENT, "BROKER_METRICS_PORT": ours.metrics_ports()}
     return started(ours.command(port), port, environment, "/healthz")
 
 
 def of_other() -> float:
+    """Return the start time of the bare application, in milliseconds."""
     port = free_port()
     return started(ours.module("bench.bare", str(port)), port, ours.HERE, of_bare(ours.link("")).path)
 
 
 def started(command: Sequence[str], port: int, environment: Mapping[str, str], path: str) -> float:
-    """Milliseconds until the first answer."""
+    """Return the milliseconds from the start of ``command`` to its first response."""
     start = time.perf_counter()
     with serving(command, port, environment):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -58,12 +59,12 @@ def started(command: Sequence[str], port: int, environment: Mapping[str, str], p
         end = time.perf_counter()
         connection.close()
     if status != 200:
-        raise RuntimeError(f"{path} was answered {status}")
+        raise RuntimeError(f"{path} returned {status}")
     return (end - start) * 1e3
 
 
 def resident(starting: AbstractContextManager[Server], request: Request, effort: Effort) -> float:
-    """MB after a load."""
+    """Return the resident memory after a load, in MB."""
     with starting as server:
         load(server.url, [request], effort.seconds)
         return server.resident() / MB

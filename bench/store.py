@@ -1,8 +1,8 @@
-"""A store that answers at once, or so many milliseconds later: ``python -m bench.store PORT DELAY_MS``.
+"""A store that responds at once, or after a delay: ``python -m bench.store PORT DELAY_MS``.
 
-It speaks as much S3 as a confirm needs, by answers that were made before the first request. Every staged object is
-there, and every ready one is not; it stores nothing, and looks at no signature, date or condition. Who is measured
-against it is measured alone: it takes few microseconds, in a process of its own, and they count for nobody.
+It implements the part of S3 that a confirm needs, with responses that are prepared at its start. Every staged
+object exists, and no ready one does. It stores nothing, and checks no signature, date or condition. It runs in a
+process of its own, whose CPU time is not counted.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from .peers.servers import SIZE, TYPE
 CHANGED = datetime.now(UTC).replace(microsecond=0)
 DATE = f"{CHANGED:%a, %d %b %Y %H:%M:%S GMT}"
 ETAG = '"9b2cf535f27731c974343645a3985328"'
-FIRST_BYTES = b"ID3".ljust(512, b"\0")  # as many as the broker asks for
+FIRST_BYTES = b"ID3".ljust(512, b"\0")  # the range that the broker requests
 XML = {"Content-Type": "application/xml"}
 MISSING = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 COPIED = (
@@ -26,8 +26,8 @@ COPIED = (
 )
 
 
-def answer(status: str, headers: dict[str, str], body: bytes = b"", length: int | None = None) -> bytes:
-    """The bytes of an answer; ``length`` is declared instead of that of ``body``."""
+def response(status: str, headers: dict[str, str], body: bytes = b"", length: int | None = None) -> bytes:
+    """Return the bytes of a response; ``length`` replaces the length of ``body`` in Content-Length."""
     declared = len(body) if length is None else length
     fields = {"Date": DATE, "Content-Length": str(declared), **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -36,17 +36,17 @@ def answer(status: str, headers: dict[str, str], body: bytes = b"", length: int 
 
 OBJECT = {"Content-Type": TYPE, "ETag": ETAG, "Last-Modified": DATE, "Accept-Ranges": "bytes"}
 RANGE = {"Content-Range": f"bytes 0-{len(FIRST_BYTES) - 1}/{SIZE}"}
-NO_SUCH_KEY = answer("404 Not Found", XML, MISSING)
-ANSWERS = {
-    (b"HEAD", b"incoming"): answer("200 OK", OBJECT, length=SIZE),
-    (b"GET", b"incoming"): answer("206 Partial Content", {**OBJECT, **RANGE}, FIRST_BYTES),
-    (b"HEAD", b"media"): answer("404 Not Found", XML),
-    (b"PUT", b"media"): answer("200 OK", XML, COPIED.encode()),
+NO_SUCH_KEY = response("404 Not Found", XML, MISSING)
+RESPONSES = {
+    (b"HEAD", b"incoming"): response("200 OK", OBJECT, length=SIZE),
+    (b"GET", b"incoming"): response("206 Partial Content", {**OBJECT, **RANGE}, FIRST_BYTES),
+    (b"HEAD", b"media"): response("404 Not Found", XML),
+    (b"PUT", b"media"): response("200 OK", XML, COPIED.encode()),
 }
 
 
 class Store(asyncio.Protocol):
-    """One connection; requests on it may follow each other without waiting. httptools calls ``on_...``."""
+    """One connection, with pipelining. httptools calls the ``on_...`` methods."""
 
     def __init__(self, delay: float) -> None:
         self._delay = delay
@@ -67,7 +67,7 @@ class Store(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         _, _, key = self._path.removeprefix(b"/").partition(b"/")
-        found = ANSWERS.get((self._parser.get_method(), key.partition(b"/")[0]), NO_SUCH_KEY)
+        found = RESPONSES.get((self._parser.get_method(), key.partition(b"/")[0]), NO_SUCH_KEY)
         if self._delay:
             asyncio.get_running_loop().call_later(self._delay, self._transport.write, found)
         else:
@@ -75,7 +75,7 @@ class Store(asyncio.Protocol):
 
 
 async def serve(port: int, delay: float) -> None:
-    """Until the process ends."""
+    """Serve until the process ends."""
     server = await asyncio.get_running_loop().create_server(lambda: Store(delay), "127.0.0.1", port)
     await server.serve_forever()
 

@@ -1,6 +1,6 @@
-"""Load by wrk (github.com/wg/wrk): one thread of it, and so many connections that each send their next request at once.
+"""Load by wrk (github.com/wg/wrk): one thread, with connections that each send their next request at once.
 
-A request that is answered with an error, or not at all, ends the whole benchmark: what refuses is quick.
+A request that fails ends the whole benchmark, because error responses are quick.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 CONNECTIONS = 64
 
-# wrk's own report has no percentile in plain numbers. ``delay`` is in milliseconds, and is called before each request.
+# wrk's own report has no percentiles as plain numbers. wrk calls ``delay`` before each request; it is in milliseconds.
 _SCRIPT = """
 local requests, at = {%(requests)s}, 0
 init = function(args)
@@ -35,7 +35,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, all of whose header fields but Host are here."""
+    """One request with its header fields, except Host."""
 
     path: str
     method: str = "GET"
@@ -43,7 +43,7 @@ class Request:
     body: str = ""
 
     def lua(self) -> str:
-        """The same as a table of Lua."""
+        """Return the request as a Lua table."""
         headers = ", ".join(f"[{_quoted(name)}] = {_quoted(value)}" for name, value in self.headers.items())
         return (
             f"{{method = {_quoted(self.method)}, path = {_quoted(self.path)}, headers = {{{headers}}}, "
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What wrk saw. Latencies are in milliseconds."""
+    """The result of one run of wrk. Latencies are in milliseconds."""
 
     requests: int
     seconds: float
@@ -69,9 +69,10 @@ class Load:
 def load(
     url: str, requests: Sequence[Request], seconds: float, *, connections: int = CONNECTIONS, pause: float = 0
 ) -> Load:
-    """Send ``requests`` in turn, again and again, for whole ``seconds``.
+    """Send ``requests`` in turn, again and again, for a whole number of ``seconds``.
 
-    Each connection rests before a request: for any time from none to twice ``pause`` milliseconds.
+    Each connection waits before a request for a random time of 0 to 2 ``pause`` milliseconds. Raises
+    ``RuntimeError`` when a request fails.
     """
     delay = f"delay = function() return math.random(0, {round(2 * pause)}) end" if pause else ""
     script = _SCRIPT % {"requests": ",\n".join(request.lua() for request in requests), "delay": delay}
@@ -82,7 +83,7 @@ def load(
         done = subprocess.run(["wrk", *arguments], capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout.rpartition("\n{")[2].join(("{", "")))
     if seen.pop("errors"):
-        raise RuntimeError(f"{url} refused or did not answer:\n{done.stdout}")
+        raise RuntimeError(f"{url} failed to serve a request:\n{done.stdout}")
     return Load(**seen)
 
 

@@ -1,6 +1,6 @@
-"""Real stores, each started once for the whole session by the first test that wants it.
+"""Real stores, each started once a session by the first test that uses it.
 
-A store that cannot start is an error, never a reason to skip.
+A store that cannot start is an error, never a reason to skip a test.
 """
 
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A SeaweedFS with an empty bucket."""
+    """Start a SeaweedFS with an empty bucket."""
     with seaweedfs_server.running(tmp_path_factory.mktemp("seaweedfs")) as place:
         yield place
 
 
 @pytest.fixture(scope="session")
 def local_r2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Cloudflare's local R2 with an empty bucket."""
+    """Start Cloudflare's local R2 with an empty bucket."""
     with local_r2_server.running(tmp_path_factory.mktemp("local_r2")) as place:
         yield place
 
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Place]:
-    """A moto server with an empty bucket."""
+    """Start a moto server with an empty bucket."""
     with moto_server.running() as place:
         yield place

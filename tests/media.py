@@ -1,6 +1,6 @@
-"""Real media, made by real encoders when a test asks for them: what a track is, not what looks like one.
+"""Real media files, encoded on request by real encoders.
 
-The sound is a chord whose period is one second, so a long track costs its encoder time and nothing else.
+The sound is a chord with a period of one second, so a long track costs only the time of the encoder.
 """
 
 import io
@@ -37,12 +37,12 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def wav(*, seconds: int = 1) -> bytes:
-    """RIFF with 16 bit PCM."""
+    """Encode RIFF with 16-bit PCM."""
     return _audio("wav", "pcm_s16le", seconds)
 
 
 def mp3(*, seconds: int = 1, bit_rate: int = 128_000, tagged: bool = True) -> bytes:
-    """MPEG-1 layer III at a constant bit rate; without its ID3v2 tag the first frame comes first."""
+    """Encode MPEG-1 layer III at a constant bit rate. Without its ID3v2 tag the file starts with the first frame."""
     untagged = {"id3v2_version": "0", "write_xing": "0"}
     return _audio(
         "mp3",
@@ -55,67 +55,67 @@ def mp3(*, seconds: int = 1, bit_rate: int = 128_000, tagged: bool = True) -> by
 
 
 def flac(*, seconds: int = 1) -> bytes:
-    """Native FLAC."""
+    """Encode native FLAC."""
     return _audio("flac", "flac", seconds)
 
 
 def ogg_opus(*, seconds: int = 1) -> bytes:
-    """Opus in Ogg."""
+    """Encode Opus in Ogg."""
     return _audio("ogg", "libopus", seconds, bit_rate=96_000)
 
 
 def ogg_vorbis(*, seconds: int = 1) -> bytes:
-    """Vorbis in Ogg."""
+    """Encode Vorbis in Ogg."""
     return _audio("ogg", "vorbis", seconds, codec_options={"strict": "experimental"})
 
 
 def m4a(*, seconds: int = 1) -> bytes:
-    """AAC-LC in ISO media, as iTunes writes it."""
+    """Encode AAC-LC in ISO media, as iTunes does."""
     return _audio("ipod", "aac", seconds, bit_rate=128_000)
 
 
 def aac(*, seconds: int = 1) -> bytes:
-    """AAC-LC in ADTS frames."""
+    """Encode AAC-LC in ADTS frames."""
     return _audio("adts", "aac", seconds, bit_rate=128_000)
 
 
 def aiff(*, seconds: int = 1) -> bytes:
-    """IFF with 16 bit big-endian PCM."""
+    """Encode IFF with 16-bit big-endian PCM."""
     return _audio("aiff", "pcm_s16be", seconds)
 
 
 def webm_audio(*, seconds: int = 1) -> bytes:
-    """Opus in WebM, as MediaRecorder makes it."""
+    """Encode Opus in WebM, as MediaRecorder does."""
     return _audio("webm", "libopus", seconds, bit_rate=96_000)
 
 
 def mp4_video(*, seconds: int = 1) -> bytes:
-    """H.264 and AAC in ISO media."""
+    """Encode H.264 and AAC in ISO media."""
     return _video("mp4", "libx264", "aac", seconds)
 
 
 def webm_video(*, seconds: int = 1) -> bytes:
-    """VP8 and Opus in WebM."""
+    """Encode VP8 and Opus in WebM."""
     return _video("webm", "libvpx", "libopus", seconds)
 
 
 def png(*, width: int = 320, height: int = 320) -> bytes:
-    """A cover in PNG."""
+    """Encode a cover as PNG."""
     return _image("PNG", width, height)
 
 
 def jpeg(*, width: int = 320, height: int = 320) -> bytes:
-    """A cover in JPEG."""
+    """Encode a cover as JPEG."""
     return _image("JPEG", width, height)
 
 
 def gif(*, width: int = 320, height: int = 320) -> bytes:
-    """A cover in GIF."""
+    """Encode a cover as GIF."""
     return _image("GIF", width, height)
 
 
 def webp(*, width: int = 320, height: int = 320) -> bytes:
-    """A cover in WebP."""
+    """Encode a cover as WebP."""
     return _image("WEBP", width, height)
 
 
@@ -170,7 +170,7 @@ def _muxed(
     packets: Callable[[OutputContainer], Iterable[AnyPacket]],
     options: Mapping[str, str] = NONE,
 ) -> bytes:
-    """The file, without the muxer's random serial numbers and version."""
+    """Mux a file without the random serial numbers and the version of the muxer."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container, container_options={"fflags": "+bitexact", **options}) as output:
         for packet in packets(output):
@@ -222,7 +222,7 @@ def _cover(width: int, height: int) -> Image.Image:
 
 @cache
 def _chord() -> bytes:
-    """One second of the chord: 16 bit, left and right in turn, the right one octave higher."""
+    """Return one second of the chord: 16 bit, left and right interleaved, the right one an octave higher."""
     step, loudness = 2 * math.pi / RATE, 32_767 / (len(CHORD) + 1)
     return array(
         "h",

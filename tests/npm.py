@@ -1,4 +1,4 @@
-"""Packages of npm that some tests need, as a folder's lock file has them."""
+"""npm packages that some tests need, as the lock file of a folder lists them."""
 
 import fcntl
 import hashlib
@@ -11,7 +11,7 @@ NODE = Path(ROOT_DIR) / "bin" / "node"
 
 
 def install(folder: Path) -> None:
-    """Once for each state of the lock file; processes that need it at the same time wait for each other."""
+    """Install the packages once for each state of the lock file. Concurrent processes wait for each other."""
     stamp = folder / "node_modules" / ".installed"
     with (folder / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

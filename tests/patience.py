@@ -1,4 +1,4 @@
-"""How long tests wait. A machine with other work is slow, and that is not a fault of what is tested."""
+"""The waiting times of tests. They are long, because a busy machine is not a fault of the tested code."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ _PAUSE: Final = 0.02
 
 
 def until(holds: Callable[[], object]) -> None:
-    """Wait for what must come to hold."""
+    """Wait until a condition holds; fail after ``PATIENCE``."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
@@ -26,7 +26,7 @@ def until(holds: Callable[[], object]) -> None:
 
 
 async def becomes(true: Callable[[], object]) -> None:
-    """Wait for it on the event loop."""
+    """Wait on the event loop until a condition holds; fail after ``PATIENCE``."""
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline

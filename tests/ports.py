@@ -1,4 +1,4 @@
-"""Ports for servers that a test starts."""
+"""Ports for the servers that tests start."""
 
 import contextlib
 import secrets
@@ -11,7 +11,7 @@ COUNT: Final = 12_000
 
 
 def free_ports(count: int) -> int:
-    """The first of so many ports in a row that were free a moment ago."""
+    """Return the first of ``count`` consecutive ports that were free a moment ago."""
     while True:
         first = FIRST + secrets.randbelow(COUNT)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
@@ -21,5 +21,5 @@ def free_ports(count: int) -> int:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     return free_ports(1)

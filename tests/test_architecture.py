@@ -1,4 +1,4 @@
-"""The house's order: an import points only downwards, and each library is known in its own room alone."""
+"""The layers of ``broker/``: imports point downwards, and each library is used by few packages."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "broker"
 
-FLOORS = (
+LAYERS = (
     "error_codes",
     "error_texts",
     "errors",
@@ -26,10 +26,10 @@ FLOORS = (
     "server",
     "cli",
 )
-BESIDE = {"store": "auth", "metrics": "server"}
-"""Packages on the floor of another, neither of which imports the other."""
+SAME_LAYER = {"store": "auth", "metrics": "server"}
+"""Packages in the layer of another package. Neither imports the other."""
 
-ROOMS = {
+USERS = {
     "starlette": ("web", "metrics", "server/metrics_listener", "cli/application"),
     "uvicorn": ("server",),
     "httptools": ("server/protocol", "http_client/message"),
@@ -40,80 +40,89 @@ ROOMS = {
     "botocore": ("store/admin", "cli"),
     "dotenv": ("cli",),
 }
+"""The packages and modules that may import a library."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
-    """The module's path below the package, without its suffix."""
+    """Return the path of a module below the package, without its suffix."""
     return path.relative_to(PACKAGE).with_suffix("").as_posix()
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that ``path`` imports, by its full name, wherever in the file."""
-    here = ("broker", *path.relative_to(PACKAGE).parts[:-1])
+    """Yield the full name of every module or member that ``path`` imports, wherever in the file."""
+    package = ("broker", *path.relative_to(PACKAGE).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(here[: len(here) - node.level + 1]) + "." if node.level else ""
+            base = ".".join(package[: len(package) - node.level + 1]) + "." if node.level else ""
             yield from (f"{base}{node.module or ''}.{alias.name}".replace("..", ".") for alias in node.names)
 
 
-def level(package: str) -> int:
-    """The height of a package's floor."""
-    return FLOORS.index(BESIDE.get(package, package))
+def layer(package: str) -> int:
+    """Return the index of a package's layer; 0 is the lowest."""
+    return LAYERS.index(SAME_LAYER.get(package, package))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_an_import_points_only_downwards(path: Path) -> None:
-    floor = name_of(path).split("/")[0]
-    if floor in ("__init__", "__main__"):
+def test_imports_point_downwards(path: Path) -> None:
+    """A package imports only packages below it."""
+    package = name_of(path).split("/")[0]
+    if package in ("__init__", "__main__"):
         return
     for imported in imports(path):
         if imported.startswith("broker."):
             other = imported.split(".")[1]
-            assert floor == other or level(other) < level(floor), f"{name_of(path)} imports {imported}"
+            assert package == other or layer(other) < layer(package), f"{name_of(path)} imports {imported}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_library_is_imported_only_in_its_room(path: Path) -> None:
+def test_libraries_stay_in_their_packages(path: Path) -> None:
+    """Each library is imported only by the packages that are listed for it."""
     for imported in imports(path):
-        for library, rooms in ROOMS.items():
+        for library, users in USERS.items():
             if imported.split(".")[0] == library:
-                assert name_of(path).startswith(rooms), f"{name_of(path)} imports {library}"
+                assert name_of(path).startswith(users), f"{name_of(path)} imports {library}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_the_environment_is_read_only_by_settings_and_commands(path: Path) -> None:
+def test_environment_is_read_by_settings(path: Path) -> None:
+    """Only settings and commands read ``os.environ``."""
     reads = "os.environ" in path.read_text(encoding="utf-8")
     assert not reads or name_of(path).startswith(("settings", "cli"))
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith("core")], ids=name_of)
-def test_the_core_knows_no_clock_environment_or_socket(path: Path) -> None:
+def test_core_is_pure(path: Path) -> None:
+    """The core imports no clock, environment, socket or file system."""
     forbidden = {"os", "time", "socket", "asyncio", "random", "pathlib", "logging", "threading"}
     assert not {imported.split(".")[0] for imported in imports(path)} & forbidden
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if name_of(p).startswith("http_client")], ids=name_of)
-def test_the_client_knows_nothing_of_the_broker(path: Path) -> None:
+def test_http_client_is_independent(path: Path) -> None:
+    """The HTTP client imports no other package of the broker."""
     assert {i.split(".")[1] for i in imports(path) if i.startswith("broker.")} <= {"http_client"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_pyjwt_is_used_for_signatures_alone_and_in_one_place(path: Path) -> None:
+def test_pyjwt_is_used_in_one_module(path: Path) -> None:
+    """Only ``auth/signatures`` uses PyJWT to verify tokens."""
     text = path.read_text(encoding="utf-8")
     assert ("jwt.decode" in text or "PyJWS" in text) is (name_of(path) == "auth/signatures")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_file_is_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
-
-
-@pytest.mark.parametrize("module", ["broker.web.app", "broker.cli.main"])
-def test_a_serving_process_loads_neither_aiohttp_nor_boto3(module: str) -> None:
-    program = f"import sys, {module}; print({{'aiohttp', 'boto3', 'botocore'}} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("broker.web.app", {"aiohttp", "boto3", "botocore", "prometheus_client"}),
+        ("broker.cli.main", {"aiohttp", "boto3", "botocore"}),
+    ],
+)
+def test_serving_loads_no_boto3(module: str, absent: set[str]) -> None:
+    """A serving process loads neither aiohttp nor boto3, and the application no Prometheus client."""
+    program = f"import sys, {module}; print({absent!r} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert loaded.strip() == "set()"

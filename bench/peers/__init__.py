@@ -1,1 +1,1 @@
-"""Others that hand out presigned uploads, each as its own documents show it, so that ours is measured beside them."""
+"""Other services that presign uploads, as their own documentation shows them, to compare the broker with."""

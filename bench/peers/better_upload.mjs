@@ -1,12 +1,12 @@
-// Better Upload on Hono, as their documents show them, with a bearer token that jose verifies before each upload.
+// Better Upload on Hono, as their documentation shows them, with a bearer token that jose verifies for each upload.
 // `node better_upload.mjs PORT`, with NODE_ENV=production.
 //
-// Counted: the token (HS256, its key imported once), the check of the request, and a signature over content-type and
-// content-length. Not counted, for it has none: a log of requests, metrics, a request id.
+// It verifies the token (HS256, with a key that is imported once), validates the request, and signs content-type and
+// content-length. It has no request log, metrics or request id.
 //
-// What its client (@better-upload/client 3.0.19) sends: POST /api/upload, Content-Type: application/json, and
+// Its client (@better-upload/client 3.0.19) sends: POST /api/upload, Content-Type: application/json, and
 //   {"route": "songs", "files": [{"name": "song.mp3", "size": 8123456, "type": "audio/mpeg"}]}
-// with `metadata` beside them if the page has some. The answer has the URL at `files[0].signedUrl`.
+// with `metadata` beside them if the page has some. The response has the URL at `files[0].signedUrl`.
 
 import { handleRequest, RejectUpload, route } from '@better-upload/server'
 import { cloudflare } from '@better-upload/server/clients'

@@ -1,8 +1,7 @@
 // Uppy Companion, plugged into Express as its README shows. `node companion.mjs PORT`, with NODE_ENV=production.
 //
-// Counted: the routing, body parser and session that the README asks for, CORS, and the signature of a form for a POST.
-// Not counted: a token, for Companion looks at none here; its metrics, which are off; and a log of requests, which only
-// its standalone server writes.
+// It has the routing, body parser and session that the README requires, CORS, and signs a form for a POST. It verifies no
+// token here, its metrics are off, and only its standalone server writes a request log.
 
 import { tmpdir } from 'node:os'
 import * as companion from '@uppy/companion'

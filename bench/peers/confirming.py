@@ -1,11 +1,10 @@
-"""A confirm as one would write it with Starlette and boto3: two calls to the store, each in a thread.
+"""A confirm as a usual application has it, with Starlette and boto3: two calls to the store, each in a thread.
 
-Counted: the token, by PyJWT; a HEAD of what was uploaded, and whether its size and type are allowed; a conditional
-COPY to where it is kept; the JSON of the answer. One boto3 client serves all. It asks the store half as often as the
-broker, which also looks whether the object is there already and how its bytes begin. Not counted, for it has none: an
-access log, metrics, a request id, a receipt.
+It verifies the token with PyJWT, reads the HEAD of the staged object, checks its size and type, and copies it with
+a condition. One boto3 client serves all requests. The broker sends one request more: it also checks whether the
+ready object exists, and reads the first bytes. This peer has no access log, metrics, request id or receipt.
 
-It runs alone, in the peers' environment: ``uvicorn confirming:app --no-access-log``.
+It needs only the environment of the peers: ``uvicorn confirming:app --no-access-log``.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""obstore's signer (Rust): CPU µs for one PUT URL. For each number on standard input so many URLs, and a line.
+"""obstore's signer (Rust): CPU µs of one PUT URL. Each number on standard input starts one run of so many URLs.
 
-It signs the host alone, where ours signs type, length, condition and checksum, too. A key is new for each URL. It runs
-in the peers' environment: ``python obstore_signing.py``.
+It signs the host alone; the broker also signs type, length, condition and checksum. Each URL has a new key. It runs
+in the environment of the peers: ``python obstore_signing.py``.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""The servers that are measured beside ours: how each is installed and started, and the request that it wants.
+"""The servers that the broker is compared with: their installation, their start commands, and the measured requests.
 
-Each runs as one process, as its own documents say for production, on ``127.0.0.1``. All sign for the same account and
-bucket, which do not exist: signing needs no network. The token is the one that ours is sent; Companion is sent none.
-None logs or counts its requests, which ours does.
+Each runs as one process on ``127.0.0.1``, in the configuration that its documentation gives for production. All
+sign for the same account and bucket, which do not exist: signing needs no network. They get the same token as the
+broker, except Companion, which gets none. None of them logs or counts its requests, as the broker does.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from tests import npm
 
 HERE = Path(__file__).parent
 VENV = HERE.parents[1] / ".bench" / "venv"
-PYTHON = VENV / "bin" / "python"  # it has obstore too
+PYTHON = VENV / "bin" / "python"  # obstore is installed there, too
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 STORE: Mapping[str, str] = {
@@ -35,7 +35,7 @@ FILENAME, TYPE, SIZE = "song.mp3", "audio/mpeg", 8_123_456
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server, the arguments that start it at a port, and the request that it is measured by."""
+    """A server: its start command by port, its environment, and the measured request."""
 
     name: str
     command: Callable[[int], list[str]]
@@ -44,7 +44,7 @@ class Peer:
 
 
 def tutorial(secret: str, token: str) -> Peer:
-    """FastAPI, pydantic, PyJWT and boto3. The token must have ``sub``, and no ``aud``, which PyJWT would refuse."""
+    """Return the tutorial: FastAPI, pydantic, PyJWT and boto3. PyJWT refuses a token with ``aud``."""
     return Peer(
         "FastAPI + boto3 tutorial",
         lambda port: uvicorn("tutorial:app", port),
@@ -54,13 +54,13 @@ def tutorial(secret: str, token: str) -> Peer:
 
 
 def companion() -> Peer:
-    """Uppy Companion, which answers with the fields of a form: it asks for no token, and signs no PUT of a file."""
+    """Return Uppy Companion. It checks no token, and signs a form instead of a PUT."""
     path = f"/s3/params?filename={FILENAME}&type={TYPE}"
     return Peer("Uppy Companion", _node("companion.mjs"), PRODUCTION, Request(path))
 
 
 def better_upload(secret: str, token: str) -> Peer:
-    """Better Upload on Hono, with jose."""
+    """Return Better Upload on Hono, with jose."""
     files = [{"name": FILENAME, "size": SIZE, "type": TYPE}]
     return Peer(
         "better-upload on Hono, with jose",
@@ -71,14 +71,14 @@ def better_upload(secret: str, token: str) -> Peer:
 
 
 def uvicorn(app: str, port: int) -> list[str]:
-    """How an application of this folder is started."""
+    """Return the command that serves an application of this folder."""
     options = ["--app-dir", str(HERE), "--loop", "uvloop", "--http", "httptools"]
     quiet = ["--no-access-log", "--log-level", "error"]
     return [str(PYTHON), "-m", "uvicorn", app, "--port", str(port), *options, *quiet]
 
 
 def set_up() -> None:
-    """Install all of them, once for each state of their locks."""
+    """Install all peers, once for each state of their lock files."""
     _install(HERE / "requirements.lock")
     npm.install(HERE)
 
@@ -93,7 +93,7 @@ def _post(path: str, token: str, document: Mapping[str, object]) -> Request:
 
 
 def _install(requirements: Path) -> None:
-    """A virtual environment with what the lock has; processes that need it at the same time wait for each other."""
+    """Install the lock into a virtual environment. Concurrent processes wait for each other."""
     stamp = VENV / ".installed"
     with requirements.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

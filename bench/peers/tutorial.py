@@ -1,9 +1,9 @@
-"""The usual tutorial: FastAPI checks the request by pydantic and the token by PyJWT, and boto3 signs the URL.
+"""The usual tutorial: FastAPI validates the request with pydantic and the token with PyJWT, and boto3 signs the URL.
 
-Counted: the token, the request, the signature, and the thread in which FastAPI runs a plain ``def``. One boto3 client
-serves all. Not counted, for it has none: an access log, metrics, a request id, a limit on what a user asks for.
+The cost includes the thread in which FastAPI runs a plain ``def``. One boto3 client serves all requests. This peer
+has no access log, metrics, request id or rate limit.
 
-It runs alone, in a virtual environment of its own: ``uvicorn tutorial:app --no-access-log``.
+It needs only a virtual environment of its own: ``uvicorn tutorial:app --no-access-log``.
 """
 
 import os
@@ -34,6 +34,8 @@ bearer = HTTPBearer()
 
 
 class UploadRequest(BaseModel):
+    """The request body."""
+
     model_config = ConfigDict(populate_by_name=True)
 
     filename: str = Field(min_length=1, max_length=255)
@@ -42,12 +44,15 @@ class UploadRequest(BaseModel):
 
 
 class UploadResponse(BaseModel):
+    """The response body."""
+
     s3_upload_id: uuid.UUID = Field(serialization_alias="uploadId")
     url: str
     key: str
 
 
 async def current_user(credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> str:
+    """Return the subject of the token."""
     try:
         claims = jwt.decode(credentials.credentials, JWT_SECRET, algorithms=["HS256"])
     except jwt.InvalidTokenError as error:
@@ -57,6 +62,7 @@ async def current_user(credentials: Annotated[HTTPAuthorizationCredentials, Depe
 
 @app.post("/uploads", status_code=201)
 def create_upload(upload: UploadRequest, user: Annotated[str, Depends(current_user)]) -> UploadResponse:
+    """Presign the PUT of one upload."""
     s3_upload_id = uuid.uuid4()
     key = f"uploads/{user}/{s3_upload_id}/{upload.filename}"
     url = s3.generate_presigned_url(

@@ -23,7 +23,7 @@ from bench.processes import Server, free_port, serving
 from .changed import timed
 from .client import TIMEOUT, Client, closed_loop
 from .objects import KINDS
-from .uploads import broker, confirm, create, created, look, run, store, users
+from .uploads import broker, confirm, create, created, run, status, store, users
 
 TARGET = at_most(10)  # milliseconds
 CROWD = 200
@@ -44,12 +44,12 @@ def figures(effort: Effort) -> Iterator[Figure]:
                 yield Figure("F25", f"longest event: {words}", TARGET, rounds, "ms", rounds)
     with store() as behind, unread(behind) as server:
         lost = Spread.of([run(unanswered(server))])
-    measure = "creates without an answer while the log is not read"
+    measure = "creates without a response while the log is not read"
     yield Figure("F25", measure, at_most(0), lost, "", lost, Spread.of([LINES]), "of")
 
 
 def once(server: Server, path: Path, work: Work) -> float:
-    """The longest event during ``work``, in milliseconds."""
+    """Return the longest event during ``work``, in milliseconds."""
 
     async def busy() -> None:
         client = Client(server.port, timeout=60)
@@ -80,18 +80,18 @@ def longest(server: Server, path: Path) -> tuple[float, str]:
 async def confirmed(client: Client, _server: Server) -> None:
     """Confirm an upload of 10,000 parts until it is ready."""
     upload_id = await created(client, users()[0], "wav")
-    while (answered := await client.ask(confirm(upload_id, users()[0]))).status == 202:
+    while (response := await client.send(confirm(upload_id, users()[0]))).status == 202:
         pass
-    if answered.status != 200:
-        raise RuntimeError(f"The confirm was answered {answered.status}: {answered.body.decode(errors='replace')}")
+    if response.status != 200:
+        raise RuntimeError(f"The confirm returned {response.status}: {response.body.decode(errors='replace')}")
 
 
-async def looked_at(client: Client, _server: Server) -> None:
+async def status_of_many_parts(client: Client, _server: Server) -> None:
     """Request the status of an upload of 10,000 parts."""
     upload_id = await created(client, users()[0], "wav")
-    answered = await client.ask(look(upload_id, users()[0]))
-    if answered.status != 200:
-        raise RuntimeError(f"The status request was answered {answered.status}")
+    response = await client.send(status(upload_id, users()[0]))
+    if response.status != 200:
+        raise RuntimeError(f"The status request returned {response.status}")
 
 
 async def crowded(client: Client, server: Server) -> None:
@@ -113,15 +113,15 @@ async def batched(client: Client, _server: Server) -> None:
         ours.post("/api/v1/downloads", bearer, {"keys": [ours.KEY] * 1_000}),
         ours.post(f"/api/v1/uploads/{upload_id}/parts", bearer, {"from": 1, "to": 1_000}),
     ):
-        answered = await client.ask(request)
-        if answered.status >= 300:
-            raise RuntimeError(f"{request.path} was answered {answered.status}")
+        response = await client.send(request)
+        if response.status >= 300:
+            raise RuntimeError(f"{request.path} returned {response.status}")
 
 
 PARTS = f"{KINDS['wav'].size // KINDS['flac'].size * 8:,}"
 WORK: dict[str, Work] = {
     f"confirm of {PARTS} parts": confirmed,
-    f"status of {PARTS} parts": looked_at,
+    f"status of {PARTS} parts": status_of_many_parts,
     f"{CROWD} new connections with a create each": crowded,
     "100 files, 1,000 links, 1,000 part URLs in a call": batched,
 }
@@ -142,12 +142,12 @@ def unread(behind: Server) -> Iterator[Server]:
 
 
 async def unanswered(server: Server) -> int:
-    """The number of ``LINES`` creates without an answer. After eight of them the rest is not sent, and counts too."""
+    """Return the number of ``LINES`` creates without a response. After eight failures the others count as failed."""
     client, found = Client(server.port, timeout=TIMEOUT / 5), list[bool]()
 
     async def one(number: int) -> None:
         if found.count(False) < 8:
-            found.append((await client.ask(create(users()[number]))).status == 201)
+            found.append((await client.send(create(users()[number]))).status == 201)
 
     await closed_loop(8, [lambda number=number: one(number) for number in range(LINES)])  # type: ignore[misc]
     client.close()

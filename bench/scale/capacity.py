@@ -56,7 +56,7 @@ def report(effort: Effort) -> str:
 
 
 def knee_of(server: Server, effort: Effort) -> Round:
-    """The last step at which the broker kept up with the load."""
+    """Return the last step at which the broker kept up with the load."""
     best = at(server, STEP, effort.seconds)
     for rate in range(2 * STEP, LAST, STEP):
         try:
@@ -78,15 +78,15 @@ def at(server: Server, rate: float, seconds: float) -> Round:
 
 
 async def offered(server: Server, rate: float, seconds: float) -> list[Outcome]:
-    """Uploads with their links, in an open loop."""
+    """Return the outcomes of uploads with their links, in an open loop."""
     client = Client(server.port)
 
     async def one(number: int) -> Outcome:
         bearer = users()[number % len(users())]
-        answered = await uploaded(client, bearer)
+        confirmed = await uploaded(client, bearer)
         for _ in range(LINKS):
-            await client.ask(ours.link(bearer))
-        return answered
+            await client.send(ours.link(bearer))
+        return confirmed
 
     outcomes = await open_loop(rate, seconds, one)
     client.close()
@@ -94,7 +94,7 @@ async def offered(server: Server, rate: float, seconds: float) -> list[Outcome]:
 
 
 def worker_table(calm: Round, knee: Round | None, slots: float) -> str:
-    """The table of one worker."""
+    """Return the table of one worker."""
     lines = [
         "| one worker | |",
         "|---|---|",
@@ -104,13 +104,13 @@ def worker_table(calm: Round, knee: Round | None, slots: float) -> str:
         lines.append(
             f"| most uploads a second, store latency {LATENCY} ms | {knee.rate:g}, with {knee.cores:.2f} cores |"
         )
-    answers, copies = LIKE_R2.latency, LIKE_R2.latency_of["CopyObject"]
-    lines.append(f"| most uploads a second, store latency {answers:g} ms, of copies {copies:g} ms | {slots:.0f} |")
+    latency, copies = LIKE_R2.latency, LIKE_R2.latency_of["CopyObject"]
+    lines.append(f"| most uploads a second, store latency {latency:g} ms, of copies {copies:g} ms | {slots:.0f} |")
     return "\n".join(lines)
 
 
 def scaling_table(cpu: float, slots: float) -> str:
-    """The table of cores and workers by uploads a day."""
+    """Return the table of cores and workers by uploads a day."""
     lines = [
         f"| uploads a day | uploads a second at peak ({PEAK} times the mean) | cores | workers |",
         "|---|---|---|---|",

@@ -52,7 +52,7 @@ class Longest:
         gc.callbacks.append(self._note_collection)
 
     def start(self) -> int:
-        """Begin an event; returns the instant for ``end``."""
+        """Begin an event, and return its instant for ``end``."""
         self._collected = False
         return self._now()
 
@@ -92,7 +92,7 @@ def timed(path: str) -> None:
 
 
 def slow_names(seconds: str) -> None:
-    """Delay each look-up of ``localhost`` by ``seconds``, both by the standard library and by uvloop."""
+    """Delay each lookup of ``localhost`` by ``seconds``, both by the standard library and by uvloop."""
     look_up = socket.getaddrinfo
     threads = ThreadPoolExecutor(_LOOK_UPS_AT_ONCE)
 

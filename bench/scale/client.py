@@ -15,10 +15,10 @@ import httptools
 from bench.wrk import Request
 
 LOST = 0
-"""The status of a request without an answer: the connection failed or was closed."""
+"""The status of a request without a response: the connection failed or was closed."""
 
 TIMED_OUT = -1
-"""The status of a request without an answer within the client's timeout."""
+"""The status of a request without a response within the client's timeout."""
 
 TIMEOUT = 10.0  # seconds
 
@@ -48,8 +48,8 @@ class Client:
         self._timeout = timeout
         self._idle: list[_Connection] = []
 
-    async def ask(self, request: Request) -> Outcome:
-        """Send a request and wait for the answer."""
+    async def send(self, request: Request) -> Outcome:
+        """Send a request, and return its outcome."""
         sent = time.monotonic()
         status, body = TIMED_OUT, b""
         try:
@@ -70,7 +70,7 @@ class Client:
     async def _answered(self, request: Request) -> tuple[int, bytes]:
         connection = self._kept() or await self._connected()
         try:
-            found = await connection.ask(encoded(request))
+            found = await connection.send(encoded(request))
         except BaseException:
             connection.abort()
             raise
@@ -96,7 +96,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._response: asyncio.Future[tuple[int, bytes]] | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
         self._is_last = False
@@ -105,10 +105,10 @@ class _Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         return not (self._is_last or self._transport.is_closing())
 
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        self._answer = self._loop.create_future()
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        self._response = self._loop.create_future()
         self._transport.write(request)
-        return await self._answer
+        return await self._response
 
     def abort(self) -> None:
         self._transport.abort()
@@ -120,8 +120,8 @@ class _Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError())
+        if self._response and not self._response.done():
+            self._response.set_exception(ConnectionResetError())
 
     def on_message_begin(self) -> None:
         self._body = []
@@ -131,12 +131,12 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._is_last = not self._parser.should_keep_alive()
-        if self._answer and not self._answer.done():
-            self._answer.set_result((self._parser.get_status_code(), b"".join(self._body)))
+        if self._response and not self._response.done():
+            self._response.set_result((self._parser.get_status_code(), b"".join(self._body)))
 
 
 def encoded(request: Request) -> bytes:
-    """The request as bytes."""
+    """Return the bytes of a request."""
     body = request.body.encode()
     fields = {"Host": "127.0.0.1", **request.headers, "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -144,7 +144,7 @@ def encoded(request: Request) -> bytes:
 
 
 async def open_loop(rate: float, seconds: float, work: Callable[[int], Awaitable[T]]) -> list[T]:
-    """Start ``work`` at ``rate`` times a second, whether or not earlier ones have ended; returns all results.
+    """Start ``work`` at ``rate`` times a second, whether or not earlier ones have ended, and return all results.
 
     Raises ``RuntimeError`` when this process is too slow for the rate.
     """

@@ -1,7 +1,7 @@
 """F27: failed confirms when the store closes a share of its kept connections at the moment a request arrives.
 
 A server does this when its keep-alive timeout expires or when a load balancer restarts: it reads the request and sends
-no answer. Every call of the broker to the store may be repeated, so clients should not see a failure.
+no response. Every call of the broker to the store may be repeated, so clients should not see a failure.
 """
 
 import functools

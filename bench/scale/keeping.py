@@ -1,6 +1,6 @@
 """F28: lost requests on kept connections: with pauses close to the keep-alive timeout, and at a SIGTERM under load.
 
-A request is lost when it was sent and the connection ended without an answer. As HTTP clients do, each client checks
+A request is lost when it was sent and the connection ended without a response. As HTTP clients do, each client checks
 immediately before it sends that the server has not closed the connection. It never retries. For the first row the
 broker closes connections that are idle for two seconds, and the pauses differ from that by up to 50 ms. For the second
 row each client uses one connection until the broker closes it.
@@ -44,7 +44,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
 
 
 def lost(measure: str, outcomes: list[bool]) -> Figure:
-    """One row; each outcome is whether a request was answered."""
+    """Return one row; each outcome is whether a request succeeded."""
     count = Spread.of([outcomes.count(False)])
     return Figure("F28", measure, at_most(0), count, "", count, Spread.of([len(outcomes)]), "of")
 
@@ -66,8 +66,8 @@ class Kept:
         except OSError:
             return False
 
-    async def ask(self, request: bytes) -> bool:
-        """Send a request; returns whether it was answered."""
+    async def send(self, request: bytes) -> bool:
+        """Send a request, and return whether a whole response came."""
         loop = asyncio.get_running_loop()
         received = b""
         with contextlib.suppress(OSError):
@@ -92,18 +92,18 @@ def _is_whole(received: bytes) -> bool:
 
 
 async def paused(server: Server, rounds: int) -> list[bool]:
-    """Send a request after each pause; returns whether each was answered."""
+    """Send a request after each pause, and return whether each succeeded."""
 
     async def client() -> list[bool]:
         await asyncio.sleep(random.uniform(0, KEPT))  # spread the clients
         connection, found = Kept(server.port), list[bool]()
-        await connection.ask(HEALTH)
+        await connection.send(HEALTH)
         for _ in range(rounds):
             await asyncio.sleep(KEPT + random.uniform(-AROUND, AROUND))
             if not connection.is_open():
                 connection.close()
                 connection = Kept(server.port)
-            found.append(await connection.ask(HEALTH))
+            found.append(await connection.send(HEALTH))
         connection.close()
         return found
 
@@ -111,7 +111,7 @@ async def paused(server: Server, rounds: int) -> list[bool]:
 
 
 async def stopped(server: Server) -> list[bool]:
-    """Send requests before, during and after a SIGTERM; returns whether each was answered."""
+    """Send requests before, during and after a SIGTERM, and return whether each succeeded."""
     client, bearers = Client(server.port), users()[:STOPPED]
     confirms = [encoded(confirm(await created(client, bearer), bearer)) for bearer in bearers]
 
@@ -119,7 +119,7 @@ async def stopped(server: Server) -> list[bool]:
         connection, found = Kept(server.port), list[bool]()
         request = confirms[number] if number % 2 else encoded(create(bearers[number]))
         while connection.is_open():
-            found.append(await connection.ask(request))
+            found.append(await connection.send(request))
         connection.close()
         return found
 
@@ -130,5 +130,5 @@ async def stopped(server: Server) -> list[bool]:
 
 
 async def gathered(clients: Iterable[Awaitable[list[bool]]]) -> list[bool]:
-    """The outcomes of all clients in one list."""
+    """Return the outcomes of all clients in one list."""
     return [outcome for found in await asyncio.gather(*clients) for outcome in found]

@@ -1,4 +1,4 @@
-"""The objects of the benchmark's store, and its answers: the part of the S3 API that the broker uses.
+"""The objects of the benchmark's store, and its responses: the part of the S3 API that the broker uses.
 
 The store keeps no bytes. The extension of a key defines the object (``KINDS``): size, type, first bytes, and whether it
 was uploaded in parts. All parts of such an upload exist. A staged object exists unless its parts must be joined first.
@@ -16,11 +16,11 @@ from functools import cache
 from typing import ClassVar, NamedTuple
 from urllib.parse import parse_qs
 
-from bench.store import ETAG, XML, answer
+from bench.store import ETAG, XML, response
 
 MIB = 2**20
 PART = 16 * MIB
-PAGE = 1_000  # parts in one answer of ListParts, unless the request has a smaller max-parts
+PAGE = 1_000  # parts in one response of ListParts, unless the request has a smaller max-parts
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
@@ -61,7 +61,7 @@ class S3Request(NamedTuple):
         return KINDS.get(self.key.rpartition(".")[2], KINDS["mp3"])
 
     def operation(self) -> str:
-        """The S3 name of the operation."""
+        """Return the S3 name of the operation."""
         names = _NAMES[self.method]
         found = next((name for parameter, name in names.items() if parameter in self.query), names[""])
         return _COPIES[found] if "x-amz-copy-source" in self.fields else found
@@ -95,15 +95,15 @@ class Objects:
         self._joined: set[str] = set()
         self._numbers = itertools.count(1)
 
-    def answer(self, request: S3Request, operation: str) -> bytes:
-        """Return the answer as bytes."""
+    def response(self, request: S3Request, operation: str) -> bytes:
+        """Return the response as bytes."""
         self.counts[operation] += 1
         return self._BY_OPERATION[operation](self, request)
 
     def _head(self, request: S3Request) -> bytes:
         if not self._is_there(request):
-            return answer("404 Not Found", XML)
-        return answer("200 OK", _object(request.kind.content_type), length=request.kind.size)
+            return response("404 Not Found", XML)
+        return response("200 OK", _object(request.kind.content_type), length=request.kind.size)
 
     def _get(self, request: S3Request) -> bytes:
         if not self._is_there(request):
@@ -111,14 +111,14 @@ class Objects:
         match = _RANGE.fullmatch(request.fields.get("range", "bytes=0-511"))
         count = int(match[2]) + 1 if match else 1
         ranged = {"Content-Range": f"bytes 0-{count - 1}/{request.kind.size}"}
-        return answer(
+        return response(
             "206 Partial Content",
             {**_object(request.kind.content_type), **ranged},
             request.kind.begins.ljust(count, b"\0"),
         )
 
     def _put(self, _request: S3Request) -> bytes:
-        return answer("200 OK", {"ETag": ETAG})
+        return response("200 OK", {"ETag": ETAG})
 
     def _copy(self, _request: S3Request) -> bytes:
         return _document("CopyObjectResult", f"<ETag>{ETAG}</ETag><LastModified>{_now()}</LastModified>")
@@ -161,11 +161,11 @@ class Objects:
 
     def _abort(self, request: S3Request) -> bytes:
         self._open.pop(request.key, None)
-        return answer("204 No Content", {})
+        return response("204 No Content", {})
 
     def _delete(self, request: S3Request) -> bytes:
         self._joined.discard(request.key)
-        return answer("204 No Content", {})
+        return response("204 No Content", {})
 
     def _is_there(self, request: S3Request) -> bool:
         return request.key in self._joined or (request.key.startswith("incoming/") and not request.kind.in_parts)
@@ -199,16 +199,16 @@ def _now() -> str:
 
 
 def _document(name: str, inner: str) -> bytes:
-    return answer("200 OK", XML, f"<{name}>{inner}</{name}>".encode())
+    return response("200 OK", XML, f"<{name}>{inner}</{name}>".encode())
 
 
 def _error(code: str) -> bytes:
-    return answer("404 Not Found", XML, f"<Error><Code>{code}</Code><Message>None.</Message></Error>".encode())
+    return response("404 Not Found", XML, f"<Error><Code>{code}</Code><Message>None.</Message></Error>".encode())
 
 
 @cache
 def _page_of_parts(count: int, marker: int, page: int) -> bytes:
-    """One page of an upload whose ``count`` parts all exist."""
+    """Return one page of an upload whose ``count`` parts all exist."""
     return _page_of_sizes(dict.fromkeys(range(1, count + 1), PART), marker, page)
 
 

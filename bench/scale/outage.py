@@ -1,7 +1,7 @@
 """F24: failed confirms after an outage of the store of half a second, at 150 confirms a second.
 
 The uploads are created in advance. The 75 confirms during the outage cannot succeed. Each kind of outage is measured
-with a new broker: the store answers 503, closes connections without an answer, or resets all connections and refuses
+with a new broker: the store returns 503, closes connections without a response, or resets all connections and refuses
 new ones. The short form leaves out the second kind.
 """
 
@@ -17,7 +17,7 @@ from .uploads import broker, confirm, created, run, store, users
 RATE = 150
 LATENCY = 20  # milliseconds
 BEFORE, OUTAGE, AFTER = 1.0, 0.5, 6.0  # seconds
-KINDS = {"503": "answers 503", "close": "closes connections", "refuse": "refuses connections"}
+KINDS = {"503": "returns 503", "close": "closes connections", "refuse": "refuses connections"}
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
@@ -30,7 +30,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
 
 
 def once(kind: str) -> int:
-    """The number of failed confirms of one outage."""
+    """Return the number of failed confirms of one outage."""
     with store(Behaviour(latency=LATENCY)) as failing, broker(failing) as server:
         found = run(confirmed(server, failing, kind))
     return sum(each.status != 200 for each in found)
@@ -44,7 +44,7 @@ async def confirmed(server: Server, failing: Server, kind: str) -> list[Outcome]
     async def one(number: int) -> Outcome:
         if number == RATE * BEFORE:
             configure(failing, Behaviour(latency=LATENCY, outage=kind, outage_seconds=OUTAGE))
-        return await client.ask(confirm(upload_ids[number], bearers[number]))
+        return await client.send(confirm(upload_ids[number], bearers[number]))
 
     found = await open_loop(RATE, seconds, one)
     client.close()

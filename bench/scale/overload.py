@@ -1,11 +1,11 @@
 """F22: goodput when more uploads are offered than the slots for calls to the store allow.
 
-The store answers after 100 ms. If its slots then allow more than 200 uploads a second, the latency is raised until they
-do not, so that one machine can offer three times as many.
+The store responds after 100 ms. If its slots then allow more than 200 uploads a second, the latency is raised until
+they do not, so that one machine can offer three times as many.
 
 Capacity is the highest throughput of a closed loop; the number of clients is doubled until throughput stops growing.
 The overload itself is an open loop: each arrival creates an upload and then confirms it, and no client retries. Goodput
-counts the confirms that are answered 200 within 10 seconds. It is measured after the queues have filled, and until the
+counts the confirms that return 200 within 10 seconds. It is measured after the queues have filled, and until the
 last arrival. The short form measures one load with one kind of caller.
 """
 
@@ -45,7 +45,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
 
 
 def bounded_capacity(effort: Effort, server: Server, slow: Server, bearers: Sequence[str]) -> float:
-    """Raise the latency until the capacity is at most ``MOST``; returns the capacity."""
+    """Raise the latency until the capacity is at most ``MOST``, and return the capacity."""
     most, milliseconds = math.inf, float(LATENCY)
     while most > MOST:
         configure(slow, Behaviour(latency=milliseconds))
@@ -55,7 +55,7 @@ def bounded_capacity(effort: Effort, server: Server, slow: Server, bearers: Sequ
 
 
 def capacity(effort: Effort, server: Server, bearers: Sequence[str]) -> float:
-    """The capacity in uploads a second."""
+    """Return the capacity in uploads a second."""
     rates, clients = [0.0], FIRST_CLIENTS
     while clients <= MOST_CLIENTS:
         rates.append(run(saturated(server, bearers, clients, 2 * effort.seconds)))
@@ -66,7 +66,7 @@ def capacity(effort: Effort, server: Server, bearers: Sequence[str]) -> float:
 
 
 async def saturated(server: Server, bearers: Sequence[str], clients: int, seconds: float) -> float:
-    """Confirmed uploads a second in a closed loop with ``clients``."""
+    """Return the confirmed uploads a second of a closed loop with ``clients``."""
     client, until = Client(server.port), time.monotonic() + seconds + 1
 
     async def keep_on(number: int) -> list[Outcome]:
@@ -82,13 +82,13 @@ async def saturated(server: Server, bearers: Sequence[str], clients: int, second
 
 
 def goodput(effort: Effort, server: Server, bearers: Sequence[str], times: float, most: float) -> float:
-    """Confirmed uploads a second at ``times`` the capacity ``most``."""
+    """Return the confirmed uploads a second at ``times`` the capacity ``most``."""
     settled = WAIT / (1 - 1 / times) + 1  # a first-in, first-out queue serves at ``t`` the arrival of ``t / times``
     return run(offered(server, bearers, times * most, settled, 2 * effort.seconds))
 
 
 async def offered(server: Server, bearers: Sequence[str], rate: float, settled: float, seconds: float) -> float:
-    """Confirmed uploads a second in an open loop, in the ``seconds`` after the first ``settled`` ones."""
+    """Return the confirmed uploads a second of an open loop, in the ``seconds`` after the first ``settled``."""
     client, start = Client(server.port), time.monotonic()
     found = await open_loop(rate, settled + seconds, lambda number: uploaded(client, bearers[number % len(bearers)]))
     client.close()
@@ -96,5 +96,5 @@ async def offered(server: Server, bearers: Sequence[str], rate: float, settled: 
 
 
 def confirmed(found: Sequence[Outcome], since: float, until: float) -> float:
-    """The rate of confirms that were answered 200 between two instants."""
+    """Return the rate of confirms with status 200 between two instants."""
     return sum(each.status == 200 and since <= each.ended < until for each in found) / (until - since)

@@ -17,7 +17,7 @@ from bench.wrk import Request
 
 from .client import Client
 from .store import Behaviour, configure
-from .uploads import broker, confirm, create, look, run, service, store, users
+from .uploads import broker, confirm, create, run, service, status, store, users
 
 AS_OF = "2026-11-27"
 USD = {"A": 4.50, "B": 0.36, "free": 0.0}
@@ -51,7 +51,7 @@ class Operation(NamedTuple):
     calls: Mapping[str, int]
 
     def of_class(self, name: str) -> int:
-        """The number of calls of a class."""
+        """Return the number of calls of a class."""
         return sum(count for call, count in self.calls.items() if CLASSES[call] == name)
 
     @property
@@ -67,7 +67,7 @@ def report(_effort: Effort) -> str:
 
 
 def table(operations: Sequence[Operation]) -> str:
-    """One line for each operation, and one for an upload of the mix."""
+    """Return one line for each operation, and one for an upload of the mix."""
     lines = [
         f"| operation | calls to the store | class A | class B | USD per million, {AS_OF} |",
         "|---|---|---|---|---|",
@@ -109,22 +109,22 @@ class Session:
         self._key = ""
 
     def operations(self) -> dict[str, Callable[[], Awaitable[object]]]:
-        """The operations by name."""
+        """Return the operations by name."""
         return {
             "create": lambda: self._create("mp3"),
             "PUT by the client": lambda: self._send("PUT", self._made["url"]),
-            "status": self._look,
+            "status": self._status,
             "confirm": self._confirm,
             "create, with a SHA-256": lambda: self._create("mp3", sha256="0" * 64),
             "confirm, with a SHA-256": self._confirm,
             "create, 8 parts": lambda: self._create("flac"),
             "8 PUTs of parts by the client": self._send_parts,
-            "status, 8 parts": self._look,
+            "status, 8 parts": self._status,
             "confirm, 8 parts": self._confirm,
-            "abort": lambda: self._ask(Request(self._upload(), "DELETE", _headers(self._bearer))),
+            "abort": lambda: self._request(Request(self._upload(), "DELETE", _headers(self._bearer))),
             "create, 5.5 GiB": lambda: self._create("mp4"),
             "confirm of 5.5 GiB, after its parts were joined": self._confirm,
-            "look at an object": lambda: self._object("GET"),
+            "read an object": lambda: self._object("GET"),
             "download link": self._link,
             "GET by the client": lambda: self._send("GET", self._made["url"]),
             "delete an object": lambda: self._object("DELETE"),
@@ -138,42 +138,42 @@ class Session:
     def _upload(self) -> str:
         return f"/api/v1/uploads/{self._made['uploadId']}"
 
-    async def _ask(self, request: Request) -> Any:
-        """Send a request to the broker; returns the document, or raises ``RuntimeError`` for an error."""
-        answered = await self._api.ask(request)
-        if not 200 <= answered.status < 300:
-            raise RuntimeError(f"{request.path} was answered {answered.status}: {answered.body.decode()}")
-        return json.loads(answered.body or b"null")
+    async def _request(self, request: Request) -> Any:
+        """Send a request to the broker, and return the document. Raises ``RuntimeError`` for an error."""
+        response = await self._api.send(request)
+        if not 200 <= response.status < 300:
+            raise RuntimeError(f"{request.path} returned {response.status}: {response.body.decode()}")
+        return json.loads(response.body or b"null")
 
     async def _create(self, extension: str, **more: str) -> None:
         request = create(self._bearer, extension)
-        self._made = await self._ask(ours.post(request.path, self._bearer, {**json.loads(request.body), **more}))
+        self._made = await self._request(ours.post(request.path, self._bearer, {**json.loads(request.body), **more}))
 
-    async def _look(self) -> None:
-        await self._ask(look(self._made["uploadId"], self._bearer))
+    async def _status(self) -> None:
+        await self._request(status(self._made["uploadId"], self._bearer))
 
     async def _send(self, method: str, url: str) -> None:
         parts = urlsplit(url)
-        answered = await self._storage.ask(Request(f"{parts.path}?{parts.query}", method))
-        if not 200 <= answered.status < 300:
-            raise RuntimeError(f"The store answered {answered.status}.")
+        response = await self._storage.send(Request(f"{parts.path}?{parts.query}", method))
+        if not 200 <= response.status < 300:
+            raise RuntimeError(f"The store returned {response.status}.")
 
     async def _send_parts(self) -> None:
         wanted = {"from": 1, "to": self._made["partCount"]}
-        for part in (await self._ask(ours.post(f"{self._upload()}/parts", self._bearer, wanted)))["parts"]:
+        for part in (await self._request(ours.post(f"{self._upload()}/parts", self._bearer, wanted)))["parts"]:
             await self._send("PUT", part["url"])
 
     async def _confirm(self) -> None:
         document: dict[str, Any] = {}
         while document.get("status") != "ready":
-            document = await self._ask(confirm(self._made["uploadId"], self._bearer))
+            document = await self._request(confirm(self._made["uploadId"], self._bearer))
         self._key = document["key"]
 
     async def _object(self, method: str) -> None:
-        await self._ask(Request(f"/api/v1/objects/{self._key}", method, _headers(self._service)))
+        await self._request(Request(f"/api/v1/objects/{self._key}", method, _headers(self._service)))
 
     async def _link(self) -> None:
-        self._made = await self._ask(Request(f"/api/v1/downloads/{self._key}", headers=_headers(self._bearer)))
+        self._made = await self._request(Request(f"/api/v1/downloads/{self._key}", headers=_headers(self._bearer)))
 
 
 def _headers(bearer: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """F23: confirms of small files while thirty objects of more than 5 GiB are promoted; each range takes 4 seconds.
 
 Four users confirm small uploads in a closed loop: first alone, then while thirty other users confirm large uploads and
-repeat each confirm that is answered 202. Both are measured on the same broker.
+repeat each confirm that returns 202. Both are measured on the same broker.
 """
 
 import asyncio
@@ -70,7 +70,7 @@ async def measured(server: Server, seconds: float) -> Seen:
 
 
 async def small(client: Client, seconds: float) -> list[Outcome]:
-    """Small uploads by ``AT_ONCE`` clients for ``seconds``."""
+    """Send small uploads by ``AT_ONCE`` clients for ``seconds``, and return their outcomes."""
     loop = asyncio.get_running_loop()
     until, found = loop.time() + seconds, list[Outcome]()
 
@@ -90,5 +90,5 @@ async def promoted(client: Client, bearer: str, stop: asyncio.Event) -> None:
         upload_id = await created(client, bearer, "mp4")
         is_ready = False
         while not is_ready:
-            is_ready = (await client.ask(confirm(upload_id, bearer))).status == 200
+            is_ready = (await client.send(confirm(upload_id, bearer))).status == 200
             await asyncio.sleep(1)

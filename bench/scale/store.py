@@ -1,6 +1,6 @@
 """Serve a store with configurable latency and faults: ``python -m bench.scale.store PORT``.
 
-``objects`` makes the answers. Latency and faults are configured at run time: ``POST /-/`` with a JSON ``Behaviour``
+``objects`` makes the responses. Latency and faults are configured at run time: ``POST /-/`` with a JSON ``Behaviour``
 returns the number of requests of each operation since the previous such request.
 """
 
@@ -17,12 +17,12 @@ import httptools
 import uvloop
 
 from bench.processes import Server
-from bench.store import answer
+from bench.store import response
 
 from .objects import Objects, S3Request
 
 CONTROL = "/-/"
-UNAVAILABLE = answer("503 Service Unavailable", {}, b"<Error><Code>ServiceUnavailable</Code></Error>")
+UNAVAILABLE = response("503 Service Unavailable", {}, b"<Error><Code>ServiceUnavailable</Code></Error>")
 
 
 @dataclass(slots=True)
@@ -30,8 +30,8 @@ class Behaviour:
     """Latency and faults; each configuration replaces the previous one.
 
     ``latency`` is in milliseconds; ``latency_of`` overrides it for single operations. ``closed_share`` is the share of
-    requests on kept connections that the store reads and then closes the connection without an answer. ``outage``
-    starts one outage of ``outage_seconds``: ``503`` answers 503, ``close`` closes each connection without an answer,
+    requests on kept connections that the store reads and then closes the connection without a response. ``outage``
+    starts one outage of ``outage_seconds``: ``503`` returns 503, ``close`` closes each connection without a response,
     ``refuse`` resets all connections and refuses new ones.
     """
 
@@ -59,12 +59,12 @@ class Store:
         await asyncio.Event().wait()
 
     def configure(self, document: bytes) -> bytes:
-        """Apply a new ``Behaviour``; returns the answer with the counts."""
+        """Apply a new ``Behaviour``, and return the response with the counts."""
         self.behaviour = Behaviour(**json.loads(document))
         if self.behaviour.outage:
             self._task = asyncio.create_task(self._fail(self.behaviour))
         counted, self.objects.counts = self.objects.counts, Counter()
-        return answer("200 OK", {"Content-Type": "application/json"}, json.dumps(counted).encode())
+        return response("200 OK", {"Content-Type": "application/json"}, json.dumps(counted).encode())
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -127,15 +127,15 @@ class Connection(asyncio.Protocol):
         elif self._store.failing == "503":
             self._transport.write(UNAVAILABLE)
         else:
-            self._answer(S3Request.of(self._parser.get_method().decode(), target, self._fields))
+            self._respond(S3Request.of(self._parser.get_method().decode(), target, self._fields))
 
     def _shall_close(self) -> bool:
         self._served += 1
         return self._served > 1 and random.random() < self._store.behaviour.closed_share
 
-    def _answer(self, request: S3Request) -> None:
+    def _respond(self, request: S3Request) -> None:
         behaviour, operation = self._store.behaviour, request.operation()
-        found = self._store.objects.answer(request, operation)
+        found = self._store.objects.response(request, operation)
         if latency := behaviour.latency_of.get(operation, behaviour.latency):
             asyncio.get_running_loop().call_later(latency / 1_000, self._transport.write, found)
         else:
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
 
 
 def configure(store: Server, behaviour: Behaviour) -> dict[str, int]:
-    """Configure the store; returns the number of requests of each operation since the previous configuration."""
+    """Configure the store, and return the requests of each operation since the previous configuration."""
     document = {name: getattr(behaviour, name) for name in Behaviour.__slots__}
     request = urllib.request.Request(store.url + CONTROL, json.dumps(document).encode(), method="POST")
     with urllib.request.urlopen(request, timeout=10) as response:

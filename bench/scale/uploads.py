@@ -52,46 +52,46 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @cache
 def users() -> Sequence[str]:
-    """The tokens of ``USERS`` users."""
+    """Return the tokens of ``USERS`` users."""
     return [ours.token(f"user-{number}") for number in range(USERS)]
 
 
 @cache
 def service() -> Sequence[str]:
-    """The token of one service, as a list."""
+    """Return the token of one service, as a list."""
     claims = jwt.decode(ours.token("backend"), options={"verify_signature": False})
     return [jwt.encode({**claims, "scope": "broker:service"}, ours.JWT_SECRET, algorithm="HS256")]
 
 
 def create(bearer: str, extension: str = "mp3") -> Request:
-    """The request that creates one upload."""
+    """Return the request that creates one upload."""
     kind = KINDS[extension]
     file = {"filename": f"song.{extension}", "contentType": kind.content_type, "size": kind.size}
     return ours.post("/api/v1/uploads", bearer, file)
 
 
 def confirm(upload_id: str, bearer: str) -> Request:
-    """The request that confirms an upload."""
+    """Return the request that confirms an upload."""
     return Request(f"/api/v1/uploads/{upload_id}/confirm", "POST", {"Authorization": f"Bearer {bearer}"})
 
 
-def look(upload_id: str, bearer: str) -> Request:
-    """The request for the status of an upload."""
+def status(upload_id: str, bearer: str) -> Request:
+    """Return the request for the status of an upload."""
     return Request(f"/api/v1/uploads/{upload_id}", headers={"Authorization": f"Bearer {bearer}"})
 
 
 async def created(client: Client, bearer: str, extension: str = "mp3") -> str:
-    """Create an upload; returns its id, or raises ``RuntimeError`` for any other answer than 201."""
-    answered = await client.ask(create(bearer, extension))
-    if answered.status != 201:
-        raise RuntimeError(f"The create was answered {answered.status}: {answered.body.decode(errors='replace')}")
-    return str(json.loads(answered.body)["uploadId"])
+    """Create an upload, and return its id. Raises ``RuntimeError`` for a status other than 201."""
+    response = await client.send(create(bearer, extension))
+    if response.status != 201:
+        raise RuntimeError(f"The create returned {response.status}: {response.body.decode(errors='replace')}")
+    return str(json.loads(response.body)["uploadId"])
 
 
 async def uploaded(client: Client, bearer: str) -> Outcome:
-    """Create an upload and confirm it; returns the outcome of the confirm, or of a create that failed."""
-    made = await client.ask(create(bearer))
+    """Create and confirm an upload, and return the outcome of the confirm, or of a failed create."""
+    made = await client.send(create(bearer))
     if made.status != 201:
         return made
-    done = await client.ask(confirm(json.loads(made.body)["uploadId"], bearer))
+    done = await client.send(confirm(json.loads(made.body)["uploadId"], bearer))
     return Outcome(done.status, done.body, made.sent, done.ended)

@@ -1,4 +1,4 @@
-"""The scale benchmark: S3 operations are recognized, prices and capacities are computed from counts and rates."""
+"""The scale benchmark: S3 operations are recognized, and prices and capacities follow from counts and rates."""
 
 import pytest
 
@@ -9,10 +9,10 @@ from bench.scale.overload import confirmed
 from bench.scale.prices import MIX, Operation, Session, table
 
 
-def answer(objects: Objects, method: str, target: str, fields: dict[str, str] | None = None) -> bytes:
+def response(objects: Objects, method: str, target: str, fields: dict[str, str] | None = None) -> bytes:
     """The answer of the store to one request in the bucket ``songs``."""
     request = S3Request.of(method, f"/songs/{target}", fields or {})
-    return objects.answer(request, request.operation())
+    return objects.response(request, request.operation())
 
 
 @pytest.mark.parametrize(
@@ -38,26 +38,26 @@ def test_an_operation_has_its_s3_name(method: str, target: str, fields: dict[str
 def test_parts_are_listed_in_pages() -> None:
     """A page of ListParts has at most 1,000 parts, or ``max-parts`` of them."""
     objects = Objects()
-    answer(objects, "POST", "incoming/1.wav?uploads=")
-    first = answer(objects, "GET", "incoming/1.wav?uploadId=1&part-number-marker=0")
-    last = answer(objects, "GET", "incoming/1.wav?uploadId=1&part-number-marker=9990&max-parts=100")
+    response(objects, "POST", "incoming/1.wav?uploads=")
+    first = response(objects, "GET", "incoming/1.wav?uploadId=1&part-number-marker=0")
+    last = response(objects, "GET", "incoming/1.wav?uploadId=1&part-number-marker=9990&max-parts=100")
     assert first.count(b"<Part>") == 1_000
     assert last.count(f"<Size>{PART}</Size>".encode()) == 10
     assert [b"<IsTruncated>true" in page for page in (first, last)] == [True, False]
 
 
-def test_an_upload_in_parts_exists_once_it_is_joined() -> None:
+def test_completed_multipart_upload_exists() -> None:
     """HeadObject finds an upload in parts after CompleteMultipartUpload, with the size of its kind."""
     objects = Objects()
-    answer(objects, "POST", "incoming/1.flac?uploads=")
-    before = answer(objects, "HEAD", "incoming/1.flac")
-    answer(objects, "POST", "incoming/1.flac?uploadId=1")
-    after = answer(objects, "HEAD", "incoming/1.flac")
+    response(objects, "POST", "incoming/1.flac?uploads=")
+    before = response(objects, "HEAD", "incoming/1.flac")
+    response(objects, "POST", "incoming/1.flac?uploadId=1")
+    after = response(objects, "HEAD", "incoming/1.flac")
     assert before.startswith(b"HTTP/1.1 404")
     assert f"Content-Length: {KINDS['flac'].size}\r\n".encode() in after
 
 
-def test_the_price_of_the_mix_is_the_sum_of_its_operations() -> None:
+def test_price_is_the_sum_of_operations() -> None:
     """Each operation of the mix counts with its share, at the price of its classes; other operations do not count."""
     operations = [
         Operation("PUT by the client", {"PutObject": 1}),

@@ -1,4 +1,4 @@
-"""A real store and a real broker process over it."""
+"""A real store, and a real broker process that uses it."""
 
 from collections.abc import Iterator
 
@@ -13,18 +13,21 @@ from .processes import Broker
 BUCKET = "media-bucket"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """A SeaweedFS of these tests' own: some of them stop it."""
+    """Start a SeaweedFS for the tests of this package: some of them stop it.
+
+    It is started once a session: xdist runs tests of several packages in turns, and a start takes five seconds.
+    """
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), "AKEND2END", "a secret access key of the tests") as server:
         credentials = Credentials(server.access_key_id, server.secret_access_key)
         admin.ensure_bucket(admin.connect(server.endpoint, credentials), BUCKET)
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def environment(store: SeaweedFS) -> dict[str, str]:
-    """The settings of a broker over that store."""
+    """Return the settings of a broker that uses this store."""
     return {
         "R2_ENDPOINT": store.endpoint,
         "R2_ACCESS_KEY_ID": store.access_key_id,
@@ -35,8 +38,8 @@ def environment(store: SeaweedFS) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[Broker]:
-    """One broker that most tests share."""
+    """Start one broker that most tests share."""
     with Broker(tmp_path_factory.mktemp("broker"), environment) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Steady load on a broker: as many requests as some clients can make, and what became of each."""
+"""Constant load on a broker: each client sends its next request at once."""
 
 import asyncio
 import contextlib
@@ -15,20 +15,20 @@ from .processes import token
 
 @dataclass
 class Load:
-    """Statuses of all answers, and the moments at which there was none."""
+    """The statuses of all responses, and the instants of the lost requests."""
 
     statuses: list[int] = field(default_factory=list)
     lost: list[float] = field(default_factory=list)
 
     @property
     def lost_for(self) -> float:
-        """Seconds from the first request that was lost to the last."""
+        """Seconds from the first lost request to the last."""
         return self.lost[-1] - self.lost[0] if self.lost else 0.0
 
 
 @contextlib.asynccontextmanager
 async def load(url: str, clients: int = 16) -> AsyncIterator[Load]:
-    """Each client asks for links on a kept connection, and opens a new one when that ended."""
+    """Request links by some clients on kept connections; a client reconnects when its connection ends."""
     found = Load()
     headers = {"Authorization": f"Bearer {token(scope='broker:service')}"}
     async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -1,4 +1,4 @@
-"""A reader of a broker's log that can stop, as a log shipper does whose server is away."""
+"""A reader of a broker's log that can stop, as a log shipper does when its server is down."""
 
 import fcntl
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Reader:
-    """Reads a named pipe, stops, and reads on."""
+    """A reader of a named pipe that can stop and continue."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
@@ -17,23 +17,27 @@ class Reader:
         fcntl.fcntl(self._source, fcntl.F_SETPIPE_SZ, 4096)
         self._goes_on = threading.Event()
         self._found = bytearray()
+        self._lines: list[dict[str, Any]] = []
+        self._parsed = 0
         threading.Thread(target=self._read, daemon=True).start()
 
     def read(self) -> None:
-        """From now on."""
+        """Start reading, or continue."""
         self._goes_on.set()
 
     def stop(self) -> None:
-        """Take no more from the pipe."""
+        """Stop reading from the pipe."""
         self._goes_on.clear()
 
     def lines(self) -> list[dict[str, Any]]:
-        """All whole lines so far."""
-        whole, _, _ = self._found.rpartition(b"\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        """Return all whole lines so far."""
+        end = self._found.rfind(b"\n") + 1
+        self._lines += [json.loads(line) for line in self._found[self._parsed : end].splitlines()]
+        self._parsed = end
+        return self._lines
 
     def accounted(self) -> int:
-        """The requests that have a line, or are in a count of dropped lines."""
+        """Return the number of requests that have a line or are in a count of dropped lines."""
         return sum(line.get("count", line["event"] == "broker.request_completed") for line in self.lines())
 
     def _read(self) -> None:

@@ -16,31 +16,51 @@ import httpx2
 import jwt
 
 from tests.patience import A_DAY, PATIENCE
+from tests.plain_http import NO_TLS
 from tests.ports import free_port
 
 JWT_SECRET = "an end-to-end secret of the tests, long enough"
 
 
 def token(subject: str = "user-1", **claims: Any) -> str:
-    """A bearer token of the product's identity service."""
+    """Return a bearer token that the broker accepts."""
     return jwt.encode({"sub": subject, "exp": int(time.time()) + A_DAY, **claims}, JWT_SECRET, algorithm="HS256")
 
 
+def responds(port: int) -> bool:
+    """Return whether a broker at the port responds."""
+    url = f"http://127.0.0.1:{port}/healthz"
+    try:
+        return httpx2.get(url, timeout=1, trust_env=False, verify=NO_TLS).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
 def inherited() -> dict[str, str]:
-    """What a child must have of our environment: where programs are, and whether its lines are counted."""
+    """Return the variables that a child process needs: PATH, and those of coverage."""
     return {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
 
 
 BROKER = (sys.executable, "-m", "broker")
 
+_IMPATIENT = """
+import runpy
+from broker.server import supervisor
+supervisor.{constant} = {seconds}
+runpy.run_module("broker", run_name="__main__", alter_sys=True)
+"""
+
+
+def impatient(constant: str, seconds: float) -> list[str]:
+    """Return the command of a broker whose supervisor has a shorter waiting time."""
+    return [sys.executable, "-c", _IMPATIENT.format(constant=constant, seconds=seconds)]
+
 
 class Broker:
-    """``broker serve`` with exactly the given environment and our secret, ready when entered.
+    """``broker serve`` with exactly the given environment and a secret for tokens; it is ready when entered.
 
-    Without the secret when the environment says where keys are published, or where the secret is.
-
-    ``command`` runs the package otherwise, ``log`` is where its output goes; without ``counted`` its lines do not
-    count as covered.
+    The secret is left out if the environment names a JWKS or a file with the secret. ``command`` runs the package
+    in another way, ``log`` is the file for its output, and without ``counted`` its lines do not count as covered.
     """
 
     def __init__(
@@ -91,36 +111,39 @@ class Broker:
             raise
 
     def kill(self) -> None:
-        """As by ``kill -9``."""
+        """Kill the process, as ``kill -9`` does."""
         self.process.kill()
         self.process.wait(PATIENCE)
 
     def client(self, subject: str = "user-1", **claims: Any) -> httpx2.Client:
-        """An HTTP client of this broker with ``subject``'s token."""
+        """Return an HTTP client with a token of ``subject``."""
         headers = {"Authorization": f"Bearer {token(subject, **claims)}"}
-        return httpx2.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE, trust_env=False)
+        return httpx2.Client(
+            base_url=f"{self.url}/api/v1", headers=headers, timeout=PATIENCE, trust_env=False, verify=NO_TLS
+        )
 
     def written(self) -> str:
-        """All that it wrote."""
+        """Return everything that the process wrote."""
         return self._log.read_text(encoding="utf-8") if self._log.is_file() else ""  # a device may have no end
 
     def lines(self, *, is_mixed: bool = False) -> list[dict[str, Any]]:
-        """What it logged; every line is JSON, unless it is mixed with what the command itself reports."""
+        """Return the log. Every line is JSON, unless it is mixed with messages of the command itself."""
         whole, _, _ = self.written().rpartition("\n")  # what follows is still being written
         return [json.loads(line) for line in whole.splitlines() if not (is_mixed and line.startswith("broker: "))]
 
     def requests(self, request_id: str, count: int) -> list[dict[str, Any]]:
-        """Its lines of the ``count`` requests with this id. A line is written once its answer is out: wait for them."""
+        """Wait for ``count`` log lines with this request id. A line is written after its response."""
         deadline = time.monotonic() + PATIENCE
         while len(found := [line for line in self.lines() if line.get("requestId") == request_id]) < count:
             assert time.monotonic() < deadline, found
+            time.sleep(0.02)
         return found
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not responds(self.port):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)  # asking without a pause would take its processor
+                self.process.wait(0.05)  # the broker needs the CPU
             assert self.process.returncode is None, self.written()
             assert time.monotonic() < deadline, self.written()
 
@@ -128,9 +151,3 @@ class Broker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-    def _answers(self) -> bool:
-        try:
-            return httpx2.get(f"{self.url}/healthz", timeout=1, trust_env=False).status_code == 200
-        except httpx2.TransportError:
-            return False

@@ -1,4 +1,4 @@
-"""The steps of the main job, as a client does them."""
+"""The steps of an upload, as a client performs them."""
 
 import hashlib
 from typing import Any
@@ -7,12 +7,13 @@ import httpx2
 
 from tests.media import SAMPLES
 from tests.patience import PATIENCE
+from tests.plain_http import NO_TLS
 
 MP3 = "audio/mpeg"
 
 
 def create(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
-    """Ask for an upload of ``content``."""
+    """Create an upload of ``content``."""
     headers = fields.pop("headers", {})
     declared = {"filename": "My söng.mp3", "contentType": content_type, "size": len(content), **fields}
     answer = client.post("/uploads", json=declared, headers=headers)
@@ -21,9 +22,9 @@ def create(client: httpx2.Client, content: bytes, content_type: str = MP3, **fie
 
 
 def put(upload: dict[str, Any], content: bytes, **changes: str) -> httpx2.Response:
-    """Send the bytes to the store as the broker said, ``changes`` to the headers apart."""
+    """Send the bytes to the store with the signed headers and some ``changes``."""
     headers = {**upload["headers"], **changes}
-    return httpx2.put(upload["url"], content=content, headers=headers, timeout=PATIENCE, trust_env=False)
+    return httpx2.put(upload["url"], content=content, headers=headers, timeout=PATIENCE, trust_env=False, verify=NO_TLS)
 
 
 def confirm(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Response:
@@ -32,21 +33,21 @@ def confirm(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Response:
 
 
 def uploaded(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
-    """An upload whose bytes are in the store."""
+    """Create an upload and send its bytes."""
     upload = create(client, content, content_type, **fields)
     assert put(upload, content).status_code == 200
     return upload
 
 
 def ready(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
-    """A confirmed upload's answer."""
+    """Create, send and confirm an upload; return the document of the object."""
     answer = confirm(client, uploaded(client, content, content_type, **fields))
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
 def served(client: httpx2.Client, key: str) -> bytes:
-    """What a download link to ``key`` serves."""
+    """Return the bytes that a download link to ``key`` serves."""
     link = client.get(f"/downloads/{key}").json()["url"]
     answer = fetch(link)
     assert answer.status_code == 200, answer.text
@@ -54,15 +55,15 @@ def served(client: httpx2.Client, key: str) -> bytes:
 
 
 def fetch(url: str) -> httpx2.Response:
-    """What is there for whoever has no more than the URL."""
-    return httpx2.get(url, timeout=PATIENCE, trust_env=False)
+    """GET a URL without any credentials."""
+    return httpx2.get(url, timeout=PATIENCE, trust_env=False, verify=NO_TLS)
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
 def mp3() -> bytes:
-    """A real MP3."""
+    """Return a real MP3."""
     return SAMPLES[MP3]()

@@ -1,4 +1,4 @@
-"""A canary in every secret: none is in anything that a broker writes, with every logger of the process at DEBUG."""
+"""A canary in every secret: a broker writes none of them, with every logger at DEBUG."""
 
 import re
 import sys
@@ -27,21 +27,20 @@ FORGED = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnktc3ViamVjdCJ9.Y2FuYXJ5LXNpZ25h
 
 @pytest.fixture
 def loud(tmp_path: Path, environment: dict[str, str]) -> Iterator[Broker]:
-    """A broker whose every logger says all it knows, asyncio's own debugging included."""
+    """Start a broker with every logger at DEBUG, including asyncio's debug mode."""
     command = (sys.executable, "-X", "dev", "-c", AT_DEBUG)
     with Broker(tmp_path, environment, command=command) as running:
         yield running
 
 
 def secrets_of(url: str) -> set[str]:
-    """What makes a signed URL a capability."""
+    """Return the parts of a signed URL that make it a capability."""
     query = parse_qs(urlsplit(url).query)
     return {query["X-Amz-Signature"][0], query["X-Amz-Credential"][0]}
 
 
-def test_l01_no_secret_is_written_while_all_goes_well_and_while_all_goes_wrong(
-    loud: Broker, tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_l01_no_secret_is_logged(loud: Broker, tmp_path: Path, environment: dict[str, str]) -> None:
+    """L01: Neither successful nor failed requests write a secret to the log."""
     bearer = token()
     headers = {"Authorization": f"Bearer {bearer}"}
     with loud.client() as client:
@@ -70,7 +69,8 @@ def test_l01_no_secret_is_written_while_all_goes_well_and_while_all_goes_wrong(
     assert not re.search(r"X-Amz-(Signature|Credential)=|Bearer |eyJ", written)
 
 
-def test_l06_a_store_that_is_away_is_described_to_nobody(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_l06_error_response_hides_the_store(tmp_path: Path, environment: dict[str, str]) -> None:
+    """L06: The 503 for an unreachable store contains neither the store's address nor its settings."""
     away = {**environment, "R2_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
     with Broker(tmp_path, away) as broker, broker.client() as client:
         answer = confirm(client, create(client, mp3()))
@@ -88,8 +88,8 @@ UNSIGNED = {
 }
 
 
-def test_e09_an_object_stored_with_a_content_encoding_is_a_mismatch(broker: Broker) -> None:
-    """P15: waiting helps nobody, so it is not a 503."""
+def test_e09_content_encoding_is_a_mismatch(broker: Broker) -> None:
+    """E09, P15: A staged object with a Content-Encoding is a 409, because a retry cannot succeed."""
     with broker.client() as client:
         upload = create(client, mp3())
         assert put(upload, mp3(), **{"Content-Encoding": "gzip"}).status_code == 200
@@ -97,7 +97,8 @@ def test_e09_an_object_stored_with_a_content_encoding_is_a_mismatch(broker: Brok
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "encoding_mismatch")] * 2
 
 
-def test_p15_what_a_client_adds_to_its_put_does_not_reach_the_ready_object(broker: Broker) -> None:
+def test_p15_unsigned_headers_do_not_reach_the_object(broker: Broker) -> None:
+    """P15: Unsigned header fields of a PUT do not reach the ready object."""
     with broker.client() as client:
         upload = create(client, mp3())
         sent = put(upload, mp3(), **UNSIGNED)

@@ -1,4 +1,4 @@
-"""A broker whose log is not taken: requests go on, a stop ends in time, and what was dropped is counted."""
+"""A broker whose log is not read: requests continue, a stop ends in time, and dropped lines are counted."""
 
 import asyncio
 import contextlib
@@ -29,8 +29,8 @@ from .test_process import NOWHERE, WITHOUT_OUTPUT
 DROPPED = named("broker_log_lines_dropped_total")
 
 
-async def test_a_reader_that_stops_loses_no_request(tmp_path: Path) -> None:
-    """Lines that are read, and those of which a line says that they were dropped, are as many as the requests."""
+async def test_stopped_reader_loses_no_request(tmp_path: Path) -> None:
+    """Each request has a log line, or is in the count of dropped lines."""
     port = free_ports(1)
     reader = Reader(path := tmp_path / "log")
     reader.read()
@@ -54,15 +54,15 @@ async def test_a_reader_that_stops_loses_no_request(tmp_path: Path) -> None:
 
 
 def long_lines(broker: Broker) -> None:
-    """Requests whose lines have each item that failed: some 3 kB each."""
+    """Send requests whose log lines list each failed item, about 3 kB each."""
     with broker.client() as client:
         for _ in range(50):
             assert client.post("/uploads/confirm", json={"uploadIds": ["unknown"] * 100}).status_code == 200
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_a_stop_ends_in_time_although_nobody_reads(tmp_path: Path, workers: str) -> None:
-    """The pipe is full, and lines wait."""
+async def test_stop_ends_in_time_with_full_pipe(tmp_path: Path, workers: str) -> None:
+    """A stop ends in time while the log pipe is full and lines wait."""
     Reader(path := tmp_path / "log")
     with Broker(tmp_path, NOWHERE, "--workers", workers, log=path) as broker:
         async with load(broker.url) as found:
@@ -74,13 +74,13 @@ async def test_a_stop_ends_in_time_although_nobody_reads(tmp_path: Path, workers
 
 
 def at_terminal(name: str) -> Sequence[str]:
-    """The command of a broker whose output, errors too, is at this terminal."""
+    """Return the command of a broker whose output goes to this terminal."""
     return ("sh", "-c", 'exec "$@" >$TERMINAL 2>&1'.replace("$TERMINAL", name), "sh", *BROKER)
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
-async def test_a_terminal_that_shows_nothing_stops_no_request(tmp_path: Path, is_stopped: bool) -> None:
-    """Nobody takes what it is to show, or it was stopped as by Ctrl-S; a stop of the broker ends in time."""
+async def test_stopped_terminal_blocks_no_request(tmp_path: Path, is_stopped: bool) -> None:
+    """A terminal that is not read, or is stopped by Ctrl-S, blocks neither requests nor the stop."""
     master, slave = pty.openpty()
     if is_stopped:
         termios.tcflow(slave, termios.TCOOFF)
@@ -98,7 +98,7 @@ async def test_a_terminal_that_shows_nothing_stops_no_request(tmp_path: Path, is
 
 @contextlib.contextmanager
 def filled(folder: Path) -> Iterator[Callable[[], None]]:
-    """A small disk in ``folder``, with little space left; what makes more."""
+    """Mount a small, nearly full disk at ``folder``; yield a function that frees space."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
     try:
         (folder / "other").write_bytes(b"x" * (1_000 * 1024))
@@ -108,8 +108,8 @@ def filled(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-async def test_a_full_disk_stops_no_request(tmp_path: Path) -> None:
-    """When it has space again the log goes on in the middle of the line at which it stopped."""
+async def test_full_disk_blocks_no_request(tmp_path: Path) -> None:
+    """When a full disk has space again, the log continues within the line at which it stopped."""
     disk = tmp_path / "disk"
     disk.mkdir()
     with filled(disk) as make_space, Broker(tmp_path, NOWHERE, log=disk / "log") as broker:
@@ -118,8 +118,8 @@ async def test_a_full_disk_stops_no_request(tmp_path: Path) -> None:
         await becomes(lambda: sum(line["event"] == "broker.request_completed" for line in broker.lines()) >= answered)
 
 
-async def test_a_file_at_its_largest_size_stops_no_request(tmp_path: Path) -> None:
-    """The same where a limit of the process (RLIMIT_FSIZE) stands for the size of the disk."""
+async def test_file_size_limit_blocks_no_request(tmp_path: Path) -> None:
+    """A log file at the limit RLIMIT_FSIZE blocks no request, and continues when the limit is raised."""
     with Broker(tmp_path, NOWHERE) as broker:
         resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
         answered = await until_cut_off(broker)
@@ -128,7 +128,7 @@ async def test_a_file_at_its_largest_size_stops_no_request(tmp_path: Path) -> No
 
 
 async def until_cut_off(broker: Broker) -> int:
-    """Send requests until the log ends within a line, and some more; their number."""
+    """Send requests until the log ends within a line; return their number."""
     async with load(broker.url) as found:
         await becomes(lambda: len(found.statuses) >= 500)
     assert (set(found.statuses), found.lost) == ({200}, [])
@@ -136,8 +136,8 @@ async def until_cut_off(broker: Broker) -> int:
     return len(found.statuses)
 
 
-def test_the_last_words_of_a_process_are_in_its_log(tmp_path: Path) -> None:
-    """Those of the server too, which ends by the signal that it received."""
+def test_last_lines_are_in_the_log(tmp_path: Path) -> None:
+    """The log ends with the server's last lines, although the process ends by a signal."""
     with Broker(tmp_path, NOWHERE) as broker, broker.client() as client:
         assert client.get(f"/downloads/{KEY}").status_code == 200
     *_, closing, last = [line.get("message", "") for line in broker.lines()]
@@ -145,7 +145,7 @@ def test_the_last_words_of_a_process_are_in_its_log(tmp_path: Path) -> None:
     assert last.startswith("Finished server process")
 
 
-def test_a_closed_standard_output_is_never_a_connection(tmp_path: Path) -> None:
-    """Its descriptor is taken, so that no client receives what another library writes there."""
+def test_closed_standard_output_is_replaced(tmp_path: Path) -> None:
+    """File descriptor 1 is never a connection, so no client receives output of another library."""
     with Broker(tmp_path, NOWHERE, command=WITHOUT_OUTPUT) as broker:
         assert Path(f"/proc/{broker.process.pid}/fd/1").readlink() == Path(os.devnull)

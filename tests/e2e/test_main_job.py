@@ -1,4 +1,4 @@
-"""Create, PUT straight to the store, confirm, download: with real processes and a store that verifies signatures."""
+"""Create, PUT to the store, confirm and download, with real processes and a store that verifies signatures."""
 
 import hashlib
 import re
@@ -17,6 +17,7 @@ from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.media import SAMPLES
 from tests.patience import PATIENCE
+from tests.plain_http import NO_TLS
 
 from .conftest import BUCKET
 from .processes import Broker
@@ -26,13 +27,14 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def without_request_id(answer: httpx2.Response) -> tuple[int, dict[str, str], str]:
-    """An answer as the caller sees it, what is different in every answer left out."""
+    """Return a response as the caller sees it, without the values that differ in each response."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "date")}
     return answer.status_code, headers, answer.text.replace(answer.headers["x-request-id"], "ID")
 
 
 @pytest.mark.parametrize("content_type", [media.name for media in MEDIA_TYPES])
-def test_a_real_file_of_every_type_becomes_ready_and_is_served_bit_by_bit(broker: Broker, content_type: str) -> None:
+def test_every_type_is_served_unchanged(broker: Broker, content_type: str) -> None:
+    """A real file of every accepted type becomes ready and is served byte for byte."""
     content = SAMPLES[content_type]()
     with broker.client() as client:
         track = ready(client, content, content_type)
@@ -42,7 +44,8 @@ def test_a_real_file_of_every_type_becomes_ready_and_is_served_bit_by_bit(broker
     assert track["size"] == len(content)
 
 
-def test_no_byte_of_media_passes_through_the_broker(broker: Broker, store: SeaweedFS) -> None:
+def test_media_does_not_pass_through_broker(broker: Broker, store: SeaweedFS) -> None:
+    """The bytes of a file go to the store alone; the broker receives small JSON documents."""
     with broker.client() as client:
         client.headers["X-Request-Id"] = "no-media"
         upload = uploaded(client, mp3())
@@ -53,7 +56,8 @@ def test_no_byte_of_media_passes_through_the_broker(broker: Broker, store: Seawe
     assert sum(line.get("requestBytes", 0) for line in requests) < 200
 
 
-def test_the_ready_object_carries_type_caching_owner_and_name(broker: Broker, store: SeaweedFS) -> None:
+def test_ready_object_has_its_metadata(broker: Broker, store: SeaweedFS) -> None:
+    """The ready object has the content type, Cache-Control, owner and file name."""
     with broker.client() as client:
         track = ready(client, mp3())
         link = client.get(f"/downloads/{track['key']}").json()["url"]
@@ -77,7 +81,8 @@ def test_the_ready_object_carries_type_caching_owner_and_name(broker: Broker, st
         ("unsigned metadata", {"x-amz-meta-owner": "user-2"}),
     ],
 )
-def test_the_store_refuses_other_headers_than_were_signed(broker: Broker, what: str, changes: dict[str, str]) -> None:
+def test_store_refuses_changed_headers(broker: Broker, what: str, changes: dict[str, str]) -> None:
+    """The store refuses a PUT whose header fields differ from the signed ones."""
     content = mp3()
     with broker.client() as client:
         upload = create(client, content, sha256=digest(content), md5=hashlib.md5(content).hexdigest())
@@ -86,15 +91,16 @@ def test_the_store_refuses_other_headers_than_were_signed(broker: Broker, what: 
 
 
 @pytest.mark.parametrize("change", [lambda b: b + b"x", lambda b: b[:-1]], ids=["larger", "smaller"])
-def test_the_store_refuses_another_size(broker: Broker, change: Any) -> None:
-    """P13."""
+def test_store_refuses_another_size(broker: Broker, change: Any) -> None:
+    """P13: The store refuses a body that is larger or smaller than declared."""
     with broker.client() as client:
         upload = create(client, mp3())
         assert put(upload, change(mp3())).status_code == 403
         assert confirm(client, upload).json()["code"] == "not_uploaded"
 
 
-def test_the_store_refuses_other_bytes_than_the_checksum_promises(broker: Broker) -> None:
+def test_store_refuses_wrong_checksum(broker: Broker) -> None:
+    """The store refuses bytes that do not match the signed SHA-256, and accepts the right ones afterwards."""
     content = mp3()
     other = content[:-1] + bytes([content[-1] ^ 1])
     with broker.client() as client:
@@ -105,8 +111,8 @@ def test_the_store_refuses_other_bytes_than_the_checksum_promises(broker: Broker
         assert confirm(client, upload).json()["sha256"] is not None
 
 
-def test_the_store_refuses_another_key_method_or_expiry(broker: Broker) -> None:
-    """P07, P08."""
+def test_store_refuses_changed_url(broker: Broker) -> None:
+    """P07, P08: The store refuses a URL with another key, method or expiry."""
     with broker.client() as client:
         upload = create(client, mp3())
         other = create(client, mp3())
@@ -115,12 +121,14 @@ def test_the_store_refuses_another_key_method_or_expiry(broker: Broker) -> None:
     stretched = re.sub(r"X-Amz-Expires=\d+", "X-Amz-Expires=86400", upload["url"])
     assert put({**upload, "url": stretched}, mp3()).status_code == 403
     for method in ("GET", "DELETE", "HEAD", "POST"):
-        answer = httpx2.request(method, upload["url"], headers=upload["headers"], timeout=PATIENCE, trust_env=False)
+        answer = httpx2.request(
+            method, upload["url"], headers=upload["headers"], timeout=PATIENCE, trust_env=False, verify=NO_TLS
+        )
         assert answer.status_code in (403, 405), method
 
 
-def test_a_second_put_with_the_same_url_is_refused_and_changes_nothing(broker: Broker) -> None:
-    """P11."""
+def test_second_put_is_refused(broker: Broker) -> None:
+    """P11: A second PUT with the same URL returns 412 and changes nothing, before and after the confirm."""
     first, second = SAMPLES["image/png"](), SAMPLES["image/png"]()[:-1] + b"x"
     with broker.client() as client:
         upload = uploaded(client, first, "image/png")
@@ -130,8 +138,8 @@ def test_a_second_put_with_the_same_url_is_refused_and_changes_nothing(broker: B
         assert served(client, track["key"]) == first
 
 
-def test_a_put_url_used_again_changes_nothing_that_is_served(broker: Broker) -> None:
-    """P11, P12, P25: an abort after the confirm is refused and leaves the staged object where it is."""
+def test_put_url_does_not_change_ready_object(broker: Broker) -> None:
+    """P11, P12, P25: After a confirm, neither an abort nor a second PUT changes the object."""
     first, second = SAMPLES["image/png"](), SAMPLES["image/png"]()[:-1] + b"x"
     with broker.client() as client:
         upload = uploaded(client, first, "image/png")
@@ -143,7 +151,8 @@ def test_a_put_url_used_again_changes_nothing_that_is_served(broker: Broker) -> 
         assert served(client, track["key"]) == first
 
 
-def test_confirming_nothing_says_so(broker: Broker) -> None:
+def test_confirm_without_put_is_409(broker: Broker) -> None:
+    """Confirming an upload before its PUT returns 409 not_uploaded."""
     with broker.client() as client:
         answer = confirm(client, create(client, mp3()))
     assert (answer.status_code, answer.json()["code"]) == (409, "not_uploaded")
@@ -157,10 +166,10 @@ def test_confirming_nothing_says_so(broker: Broker) -> None:
         ("audio/mpeg", lambda b: b[::-1], "content_mismatch", 422),
     ],
 )
-def test_confirming_what_was_not_promised_says_what_differs(
+def test_confirm_reports_the_mismatch(
     broker: Broker, store: SeaweedFS, content_type: str, change: Any, code: str, status: int
 ) -> None:
-    """Somebody with the store's own credentials puts something else there."""
+    """An object that was written with the store's own credentials and differs from the declaration is refused."""
     client_of_store = admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
     with broker.client() as client:
         upload = create(client, mp3())
@@ -171,7 +180,8 @@ def test_confirming_what_was_not_promised_says_what_differs(
         assert client.get(f"/objects/{key.replace('incoming', 'media')}").status_code == 404
 
 
-def test_an_object_with_another_md5_than_promised_is_not_confirmed(broker: Broker, store: SeaweedFS) -> None:
+def test_confirm_refuses_wrong_md5(broker: Broker, store: SeaweedFS) -> None:
+    """An object whose MD5 differs from the declared one is not confirmed."""
     client_of_store = admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
     with broker.client() as client:
         upload = create(client, mp3(), md5="00" * 16)
@@ -181,8 +191,8 @@ def test_an_object_with_another_md5_than_promised_is_not_confirmed(broker: Broke
 
 
 @pytest.mark.parametrize("method_and_path", ["GET ", "DELETE ", "POST /confirm"])
-def test_anothers_upload_answers_exactly_as_an_unknown_one(broker: Broker, method_and_path: str) -> None:
-    """P01."""
+def test_foreign_upload_looks_unknown(broker: Broker, method_and_path: str) -> None:
+    """P01: Another user's upload and an unknown upload return the same 404."""
     method, path = method_and_path.split(" ")
     with broker.client("user-1") as owner, broker.client("user-2") as other:
         mine = uploaded(owner, mp3())["uploadId"]
@@ -193,7 +203,8 @@ def test_anothers_upload_answers_exactly_as_an_unknown_one(broker: Broker, metho
         assert owner.get(f"/uploads/{mine}").json()["status"] == "uploaded"
 
 
-def test_a_service_confirms_and_deletes_for_everybody(broker: Broker) -> None:
+def test_service_confirms_and_deletes_for_users(broker: Broker) -> None:
+    """A service confirms and deletes uploads of any user."""
     with broker.client("user-1") as user, broker.client("backend", scope="broker:service") as service:
         upload = uploaded(user, mp3())
         track = confirm(service, upload).json()
@@ -206,7 +217,8 @@ def test_a_service_confirms_and_deletes_for_everybody(broker: Broker) -> None:
         assert confirm(user, upload).json()["code"] == "upload_deleted"
 
 
-def test_an_owner_deletes_an_object_and_no_confirm_brings_it_back(broker: Broker) -> None:
+def test_deleted_object_stays_deleted(broker: Broker) -> None:
+    """Only the owner can delete its object, and no confirm restores it."""
     with broker.client("user-1") as owner, broker.client("user-2") as other:
         upload = uploaded(owner, mp3())
         key = confirm(owner, upload).json()["key"]
@@ -217,7 +229,8 @@ def test_an_owner_deletes_an_object_and_no_confirm_brings_it_back(broker: Broker
         assert confirm(owner, upload).json()["code"] == "upload_deleted"
 
 
-def test_the_status_follows_the_upload(broker: Broker) -> None:
+def test_status_follows_the_upload(broker: Broker) -> None:
+    """The status of an upload is pending, uploaded and then ready."""
     with broker.client() as client:
         upload = create(client, mp3())
         path = f"/uploads/{upload['uploadId']}"
@@ -231,7 +244,8 @@ def test_the_status_follows_the_upload(broker: Broker) -> None:
     assert seen[2]["key"] == key
 
 
-def test_fifty_confirms_at_once_give_one_answer(broker: Broker) -> None:
+def test_concurrent_confirms_agree(broker: Broker) -> None:
+    """Fifty concurrent confirms return the same response."""
     with broker.client() as client:
         upload = uploaded(client, mp3())
         with ThreadPoolExecutor(50) as pool:
@@ -240,7 +254,8 @@ def test_fifty_confirms_at_once_give_one_answer(broker: Broker) -> None:
     assert len({answer.text for answer in answers}) == 1
 
 
-def test_a_create_retried_with_one_idempotency_key_names_one_object(broker: Broker) -> None:
+def test_idempotency_key_names_one_object(broker: Broker) -> None:
+    """A create that is retried with its Idempotency-Key names the same object."""
     headers = {"Idempotency-Key": "retry-1"}
     with broker.client() as client:
         first, second = (create(client, mp3(), headers=headers) for _ in range(2))
@@ -251,7 +266,8 @@ def test_a_create_retried_with_one_idempotency_key_names_one_object(broker: Brok
         assert create(client, mp3() + b"x", headers=headers)["url"] != first["url"]
 
 
-def test_a_batch_is_created_confirmed_and_linked_in_order(broker: Broker) -> None:
+def test_batch_keeps_its_order(broker: Broker) -> None:
+    """Batches of creates, confirms and downloads return their results in the order of the request."""
     kinds = ["audio/wav", "image/webp", "audio/flac"]
     with broker.client() as client:
         files = [{"filename": k, "contentType": k, "size": len(SAMPLES[k]())} for k in kinds]
@@ -269,7 +285,8 @@ def test_a_batch_is_created_confirmed_and_linked_in_order(broker: Broker) -> Non
             assert fetch(link["url"]).content == SAMPLES[kind]()
 
 
-def test_a_download_may_be_saved_under_a_name_or_followed_at_once(broker: Broker) -> None:
+def test_download_has_filename_or_redirect(broker: Broker) -> None:
+    """A download link sets Content-Disposition on request, or is a redirect."""
     with broker.client() as client:
         key = ready(client, mp3())["key"]
         named = client.get(f"/downloads/{key}", params={"filename": 'sö"ng.mp3'}).json()["url"]
@@ -280,14 +297,16 @@ def test_a_download_may_be_saved_under_a_name_or_followed_at_once(broker: Broker
         assert digest(fetch(redirect.headers["location"]).content) == digest(mp3())
 
 
-def test_links_asked_for_in_one_window_are_the_same(broker: Broker) -> None:
+def test_links_of_one_window_are_equal(broker: Broker) -> None:
+    """Links to one object within DOWNLOAD_URL_WINDOW are equal for all users."""
     with broker.client("user-1") as one, broker.client("user-2") as two:
         key = ready(one, mp3())["key"]
         links = {client.get(f"/downloads/{key}").text for client in (one, two, one)}
     assert len(links) <= 2  # two, should the window turn just now
 
 
-def test_a_key_is_found_in_the_urls_of_this_deployment_alone(broker: Broker) -> None:
+def test_key_is_found_in_own_urls(broker: Broker) -> None:
+    """A key is found in the URLs of this deployment, and in no other URL."""
     with broker.client() as client:
         key = ready(client, mp3())["key"]
         link = client.get(f"/downloads/{key}").json()["url"]
@@ -295,7 +314,8 @@ def test_a_key_is_found_in_the_urls_of_this_deployment_alone(broker: Broker) -> 
         assert client.get("/keys", params={"url": f"https://evil.example/{key}"}).status_code == 404
 
 
-def test_the_receipt_verifies_as_the_readme_says(broker: Broker) -> None:
+def test_receipt_verifies_with_documented_snippet(broker: Broker) -> None:
+    """The documented snippet verifies a receipt and rejects a changed one."""
     snippet = README.split("<!-- receipt -->\n```python\n")[1].split("```")[0]
     with broker.client() as client:
         answer = ready(client, mp3())

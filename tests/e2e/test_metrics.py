@@ -1,4 +1,4 @@
-"""``broker serve`` as Prometheus sees it: a target for each worker, at the same ports whatever becomes of them."""
+"""``broker serve`` as Prometheus sees it: one target for each worker, at ports that do not change."""
 
 import asyncio
 import os
@@ -18,11 +18,12 @@ STARTED = named("process_start_time_seconds")
 
 
 def target(port: int) -> Samples:
-    """What the worker at ``port`` tells."""
+    """Scrape the worker at ``port``."""
     return samples(scrape(port, within=PATIENCE))
 
 
-def test_the_only_process_counts_and_stays_silent_about_scrapes(tmp_path: Path) -> None:
+def test_one_process_counts_requests(tmp_path: Path) -> None:
+    """A single process counts requests, logs its metrics port and does not log scrapes."""
     port = free_ports(1)
     with Broker(tmp_path, {**NOWHERE, "BROKER_METRICS_PORT": str(port)}) as broker, broker.client() as client:
         for _ in range(5):
@@ -33,7 +34,8 @@ def test_the_only_process_counts_and_stays_silent_about_scrapes(tmp_path: Path) 
     assert not [line for line in lines if line["event"] == "broker.request_completed"]
 
 
-async def test_two_workers_are_two_targets_and_so_are_those_that_take_their_places(tmp_path: Path) -> None:
+async def test_each_worker_is_a_target(tmp_path: Path) -> None:
+    """Each worker is a scrape target, and its replacement takes over its port."""
     first = free_ports(2)
     ports = (first, first + 1)
     environment = {**NOWHERE, "BROKER_METRICS_PORT": f"{first}-{first + 1}"}

@@ -1,4 +1,4 @@
-"""Uploads in parts over a real store and a real broker process: mended, resumed, given up, confirmed."""
+"""Multipart uploads with a real store and a real broker process: repaired, resumed, aborted and confirmed."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,50 +24,51 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def client(broker: Broker) -> Iterator[httpx2.Client]:
-    """A user's."""
+    """Return the client of a user."""
     with broker.client() as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def s3(store: SeaweedFS) -> "S3Client":
-    """The operator's view of the store."""
+    """Return the operator's client of the store."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def url_of(client: httpx2.Client, upload: dict[str, Any]) -> SplitResult:
-    """The URL of its first part."""
+    """Return the URL of the first part."""
     return urlsplit(str(signed(client, upload, 1)[0]["url"]))
 
 
 def key_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """Where the upload is staged."""
+    """Return the staged key."""
     return url_of(client, upload).path.removeprefix(f"/{BUCKET}/")
 
 
 def store_id_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """What the store calls the upload."""
+    """Return the S3 UploadId."""
     return parse_qs(url_of(client, upload).query)["uploadId"][0]
 
 
 def put_unsigned_part(s3: "S3Client", client: httpx2.Client, upload: dict[str, Any], number: int) -> None:
-    """A part of 35 bytes that only somebody with the store's own key can send."""
+    """Send a part of 35 bytes with the store's own credentials."""
     key, upload_id = key_of(client, upload), store_id_of(client, upload)
     s3.upload_part(Bucket=BUCKET, Key=key, UploadId=upload_id, PartNumber=number, Body=bytes(35))
 
 
 def open_uploads(s3: "S3Client") -> list[str]:
-    """The keys that have a multipart upload under way at the store."""
+    """Return the keys with an unfinished multipart upload."""
     return [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 
 def problem(answer: httpx2.Response) -> tuple[int, str, list[str]]:
-    """Status, code and the pointers of a refusal."""
+    """Return status, code and pointers of a refusal."""
     document = answer.json()
     return answer.status_code, document["code"], [error["pointer"] for error in document.get("errors", [])]
 
 
-def test_an_upload_in_parts_is_described_by_its_plan(client: httpx2.Client) -> None:
+def test_create_returns_the_part_plan(client: httpx2.Client) -> None:
+    """Creating a multipart upload returns part size, number of parts and concurrency."""
     upload = begin(client)
 
     assert {name: value for name, value in upload.items() if name not in ("uploadId", "expiresAt")} == {
@@ -79,7 +80,8 @@ def test_an_upload_in_parts_is_described_by_its_plan(client: httpx2.Client) -> N
     }
 
 
-def test_parts_sent_in_any_order_become_one_confirmed_object(client: httpx2.Client) -> None:
+def test_parts_in_any_order_become_one_object(client: httpx2.Client) -> None:
+    """Parts in any order become one object; the status reports the parts until then."""
     upload = begin(client)
     assert look(client, upload)["status"] == "pending"
 
@@ -100,7 +102,8 @@ def test_parts_sent_in_any_order_become_one_confirmed_object(client: httpx2.Clie
     assert "parts" not in done
 
 
-def test_a_file_over_the_threshold_comes_in_parts_by_itself(client: httpx2.Client) -> None:
+def test_large_file_is_multipart_by_default(client: httpx2.Client) -> None:
+    """A file over the threshold is a multipart upload, unless the request asks for one PUT or has a checksum."""
     declared = {"filename": "a.wav", "contentType": "audio/wav", "size": 64 * 2**20 + 1}
 
     assert client.post("/uploads", json={**declared, "size": 64 * 2**20}).json()["method"] == "PUT"
@@ -109,7 +112,8 @@ def test_a_file_over_the_threshold_comes_in_parts_by_itself(client: httpx2.Clien
     assert client.post("/uploads", json={**declared, "sha256": "00" * 32}).json()["method"] == "PUT"
 
 
-def test_all_parts_of_a_range_are_signed_with_their_exact_sizes(client: httpx2.Client) -> None:
+def test_range_of_parts_is_signed(client: httpx2.Client) -> None:
+    """A request for a range of parts returns a URL for each with its exact size."""
     upload = begin(client)
 
     answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"from": 1, "to": 3})
@@ -140,7 +144,8 @@ def test_all_parts_of_a_range_are_signed_with_their_exact_sizes(client: httpx2.C
         {"partNumbers": [1], "from": 1, "to": 1},
     ],
 )
-def test_parts_that_the_upload_does_not_have_are_refused(client: httpx2.Client, asked: dict[str, Any]) -> None:
+def test_invalid_part_numbers_are_refused(client: httpx2.Client, asked: dict[str, Any]) -> None:
+    """Part numbers outside of the plan, and contradicting or empty requests, are refused."""
     upload = begin(client)
 
     answer = client.post(f"/uploads/{upload['uploadId']}/parts", json=asked)
@@ -149,7 +154,8 @@ def test_parts_that_the_upload_does_not_have_are_refused(client: httpx2.Client, 
     assert "url" not in answer.text
 
 
-def test_an_upload_in_one_put_has_no_parts(client: httpx2.Client) -> None:
+def test_single_put_has_no_parts(client: httpx2.Client) -> None:
+    """A request for parts of an upload by one PUT is refused."""
     upload = create(client, CONTENT, multipart=False)
 
     assert problem(client.post(f"/uploads/{upload['uploadId']}/parts", json={"partNumbers": [1]}))[:2] == (
@@ -158,7 +164,8 @@ def test_an_upload_in_one_put_has_no_parts(client: httpx2.Client) -> None:
     )
 
 
-def test_missing_parts_are_named_and_can_be_sent_until_the_upload_is_whole(client: httpx2.Client) -> None:
+def test_confirm_names_missing_parts(client: httpx2.Client) -> None:
+    """A confirm names the missing parts, which the client can then send."""
     upload = begin(client)
 
     assert problem(confirm(client, upload)) == (409, "parts_missing", ["/parts/1", "/parts/2", "/parts/3"])
@@ -170,7 +177,8 @@ def test_missing_parts_are_named_and_can_be_sent_until_the_upload_is_whole(clien
     assert confirm(client, upload).status_code == 200
 
 
-def test_a_part_of_another_size_is_refused_by_the_store_and_by_confirm(client: httpx2.Client, s3: "S3Client") -> None:
+def test_part_of_wrong_size_is_refused(client: httpx2.Client, s3: "S3Client") -> None:
+    """The store refuses a part of another size, and so does the confirm if the store contains one."""
     upload = begin(client)
     (part,) = signed(client, upload, 2)
     assert put_part(part, part_of(upload, 2) + b"x").status_code == 403
@@ -185,7 +193,8 @@ def test_a_part_of_another_size_is_refused_by_the_store_and_by_confirm(client: h
     assert confirm(client, upload).status_code == 200
 
 
-def test_a_part_beyond_the_plan_is_named(client: httpx2.Client, s3: "S3Client") -> None:
+def test_confirm_names_unplanned_part(client: httpx2.Client, s3: "S3Client") -> None:
+    """A confirm names a part with a number outside of the plan."""
     upload = begin(client)
     send(client, upload, 1, 2, 3)
     put_unsigned_part(s3, client, upload, 4)
@@ -193,8 +202,8 @@ def test_a_part_beyond_the_plan_is_named(client: httpx2.Client, s3: "S3Client") 
     assert problem(confirm(client, upload)) == (409, "size_mismatch", ["/parts/4"])
 
 
-def test_a_part_may_be_sent_again_until_the_upload_is_confirmed_and_never_after(client: httpx2.Client) -> None:
-    """Of two versions sent within one second SeaweedFS does not tell which is the later one."""
+def test_part_can_be_repeated_until_confirm(client: httpx2.Client) -> None:
+    """A part can be sent again until the confirm, and not afterwards."""
     upload = begin(client)
     send(client, upload, 1, 2, 3)
     (part,) = signed(client, upload, 2)
@@ -209,7 +218,8 @@ def test_a_part_may_be_sent_again_until_the_upload_is_confirmed_and_never_after(
     assert served(client, key) == found
 
 
-def test_bytes_of_another_type_are_refused_once_they_are_whole(client: httpx2.Client) -> None:
+def test_content_of_wrong_type_is_refused(client: httpx2.Client) -> None:
+    """A complete upload whose first bytes are not of its type is refused."""
     upload = begin(client)
     send(client, upload, 2, 3)
     (part,) = signed(client, upload, 1)
@@ -218,7 +228,8 @@ def test_bytes_of_another_type_are_refused_once_they_are_whole(client: httpx2.Cl
     assert problem(confirm(client, upload))[:2] == (422, "content_mismatch")
 
 
-def test_a_cancelled_upload_leaves_a_tombstone_and_no_parts(client: httpx2.Client, s3: "S3Client") -> None:
+def test_abort_leaves_only_a_tombstone(client: httpx2.Client, s3: "S3Client") -> None:
+    """An aborted upload leaves a tombstone and no parts."""
     upload = begin(client)
     send(client, upload, 1)
     key = key_of(client, upload)
@@ -233,7 +244,8 @@ def test_a_cancelled_upload_leaves_a_tombstone_and_no_parts(client: httpx2.Clien
     assert problem(confirm(client, upload))[:2] == (410, "upload_deleted")
 
 
-def test_a_retried_create_takes_the_begun_upload_up(client: httpx2.Client, s3: "S3Client") -> None:
+def test_retried_create_continues_the_upload(client: httpx2.Client, s3: "S3Client") -> None:
+    """A create that is retried with its Idempotency-Key continues the multipart upload."""
     retried = {"headers": {"Idempotency-Key": "the-same-upload"}}
     first = begin(client, **retried)
     send(client, first, 1, 2)
@@ -245,8 +257,8 @@ def test_a_retried_create_takes_the_begun_upload_up(client: httpx2.Client, s3: "
     assert confirm(client, again).json()["key"] == confirm(client, first).json()["key"]
 
 
-def test_nobody_touches_anothers_upload(broker: Broker, client: httpx2.Client) -> None:
-    """P25."""
+def test_foreign_upload_is_not_found(broker: Broker, client: httpx2.Client) -> None:
+    """P25: Another user's upload is not found by any call, and stays unchanged."""
     upload = begin(client)
     path = f"/uploads/{upload['uploadId']}"
     with broker.client("user-2") as other:
@@ -260,7 +272,8 @@ def test_nobody_touches_anothers_upload(broker: Broker, client: httpx2.Client) -
     assert look(client, upload)["status"] == "pending"
 
 
-def test_many_confirms_at_once_agree(client: httpx2.Client) -> None:
+def test_concurrent_confirms_agree(client: httpx2.Client) -> None:
+    """Sixteen concurrent confirms of a multipart upload return the same response."""
     upload = begin(client)
     send(client, upload, 1, 2, 3)
 
@@ -271,9 +284,8 @@ def test_many_confirms_at_once_agree(client: httpx2.Client) -> None:
     assert answers[0].status_code == 200
 
 
-def test_a_broker_killed_between_parts_is_followed_by_another_that_goes_on(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_another_broker_continues_after_a_kill(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A multipart upload continues with another broker process after the first is killed."""
     with Broker(tmp_path, environment) as first, first.client() as client:
         upload = begin(client)
         send(client, upload, 1)
@@ -284,7 +296,8 @@ def test_a_broker_killed_between_parts_is_followed_by_another_that_goes_on(
         assert confirm(client, upload).status_code == 200
 
 
-def test_a_single_put_over_the_threshold_still_goes_through(client: httpx2.Client) -> None:
+def test_large_single_put_is_accepted(client: httpx2.Client) -> None:
+    """A file that is larger than a part can be sent by one PUT."""
     upload = create(client, CONTENT, multipart=False)
     assert put(upload, CONTENT).status_code == 200
     assert confirm(client, upload).status_code == 200

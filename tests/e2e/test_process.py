@@ -1,4 +1,4 @@
-"""What happens to requests when ``broker serve`` is stopped, killed, restarted or starved."""
+"""Requests while ``broker serve`` is stopped, killed, restarted or short of resources."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ OBJECT = f"/api/v1/objects/{KEY}"
 
 
 def workers(broker: Broker) -> set[int]:
-    """The processes that serve."""
+    """Return the process ids of the workers."""
     children = Path(f"/proc/{broker.process.pid}/task/{broker.process.pid}/children").read_text(encoding="ascii")
     return {int(child) for child in children.split() if b"spawn_main" in _command(child)}
 
@@ -43,44 +43,44 @@ def _command(process: str) -> bytes:
 
 
 async def all_workers(broker: Broker) -> set[int]:
-    """Both workers."""
+    """Wait for two workers."""
     await becomes(lambda: len(workers(broker)) == 2)
     return workers(broker)
 
 
 async def serving_workers(broker: Broker) -> set[int]:
-    """Both workers, when each of them answers."""
+    """Wait until two workers serve."""
     await becomes(lambda: broker.written().count("Application startup complete") == 2)
     return workers(broker)
 
 
 async def restarted(broker: Broker, old: Collection[int]) -> set[int]:
-    """Both workers after a SIGHUP, when neither of them is of ``old``."""
+    """Send SIGHUP, and wait for two workers that are not in ``old``."""
     broker.process.send_signal(signal.SIGHUP)
     await becomes(lambda: len(workers(broker).difference(old)) == 2)
     return workers(broker).difference(old)
 
 
 def rss(pid: int) -> int:
-    """Bytes that a process has in memory."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
 def request(method: str, path: str, *fields: str, body: bytes = b"", **claims: str) -> bytes:
-    """A request with a token of these brokers."""
+    """Return the bytes of a request with a valid token."""
     lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Authorization: Bearer {token(**claims)}", *fields, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 @contextlib.contextmanager
 def connections(port: int, count: int) -> Iterator[list[Connection]]:
-    """Open connections."""
+    """Open ``count`` connections."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(Connection(port)) for _ in range(count)]
 
 
-async def test_x01_sigterm_loses_none_of_the_requests_in_flight(tmp_path: Path) -> None:
-    """20 requests that wait for the store are all answered, and new connections are refused."""
+async def test_x01_sigterm_completes_requests_in_flight(tmp_path: Path) -> None:
+    """X01: 20 requests that wait for the store are completed, and new connections are refused."""
     async with wire(silence_then(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as store:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment) as broker, connections(broker.port, 20) as clients:
@@ -97,8 +97,8 @@ async def test_x01_sigterm_loses_none_of_the_requests_in_flight(tmp_path: Path) 
                 Connection(broker.port)
 
 
-async def test_x01_sigterm_under_load_loses_nothing_that_was_sent(tmp_path: Path) -> None:
-    """A client whose connection is kept has its next answer with ``Connection: close``, not a closed connection."""
+async def test_x01_sigterm_under_load_loses_no_request(tmp_path: Path) -> None:
+    """X01: On a kept connection the last response has ``Connection: close``; no request is lost."""
     with Broker(tmp_path, NOWHERE) as broker, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Connection(broker.port)) for _ in range(20)]
         answered = [0] * len(clients)
@@ -123,7 +123,8 @@ async def test_x01_sigterm_under_load_loses_nothing_that_was_sent(tmp_path: Path
         assert sum(answered) > 20
 
 
-async def test_x02_what_is_stuck_ends_with_the_time_that_a_stop_may_take(tmp_path: Path) -> None:
+async def test_x02_stuck_requests_end_with_the_stop(tmp_path: Path) -> None:
+    """X02: A stop ends in time while requests wait for the store or for their own body."""
     async with wire(silence) as store:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment) as broker, connections(broker.port, 2) as (stuck, stalled):
@@ -141,8 +142,8 @@ async def test_x02_what_is_stuck_ends_with_the_time_that_a_stop_may_take(tmp_pat
     "signals", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT], [signal.SIGINT, signal.SIGTERM]]
 )
 @pytest.mark.parametrize("count", ["1", "2"])
-def test_x03_a_signal_ends_it_once_and_cleanly(tmp_path: Path, signals: list[signal.Signals], count: str) -> None:
-    """SIGTERM and SIGINT stop it with exit status 0, with one worker as with several."""
+def test_x03_signals_stop_it_cleanly(tmp_path: Path, signals: list[signal.Signals], count: str) -> None:
+    """X03: SIGTERM and SIGINT, once or twice, stop one worker or two with exit status 0."""
     with Broker(tmp_path, NOWHERE, "--workers", count) as broker:
         for number in signals:
             broker.process.send_signal(number)
@@ -150,7 +151,8 @@ def test_x03_a_signal_ends_it_once_and_cleanly(tmp_path: Path, signals: list[sig
         assert not [line for line in broker.lines() if line.get("level") == "error"]
 
 
-async def test_x04_kill_9_of_one_of_two_workers_is_hardly_seen(tmp_path: Path) -> None:
+async def test_x04_killed_worker_is_replaced(tmp_path: Path) -> None:
+    """X04: After SIGKILL of one of two workers, under 1 % of the requests are lost, for at most a second."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         before = await all_workers(broker)
         async with load(broker.url) as found:
@@ -164,14 +166,16 @@ async def test_x04_kill_9_of_one_of_two_workers_is_hardly_seen(tmp_path: Path) -
         assert found.lost_for <= 1
 
 
-def test_x05_after_kill_9_a_new_process_is_ready_soon(tmp_path: Path) -> None:
+def test_x05_new_process_starts_after_a_kill(tmp_path: Path) -> None:
+    """X05: After SIGKILL of the only process a new one serves."""
     with Broker(tmp_path, NOWHERE) as broker:
         broker.kill()
     with Broker(tmp_path, NOWHERE) as another, another.client() as client:
         assert client.get(f"/downloads/{KEY}").status_code == 200
 
 
-def test_x06_out_of_file_descriptors_it_recovers_and_its_log_stays_small(tmp_path: Path) -> None:
+def test_x06_recovers_from_exhausted_file_descriptors(tmp_path: Path) -> None:
+    """X06: The process recovers when file descriptors are free again, and its log stays small."""
     limited = [sys.executable, "-c", LIMITED]
     with Broker(tmp_path, NOWHERE, command=limited) as broker:
         with connections(broker.port, 150) as clients:
@@ -207,8 +211,8 @@ runpy.run_module("broker", run_name="__main__", alter_sys=True)
 """
 
 
-def test_x07_it_needs_no_home_and_writes_no_file(tmp_path: Path) -> None:
-    """So it runs below a read-only root, as any user."""
+def test_x07_writes_no_file(tmp_path: Path) -> None:
+    """X07: The process needs no home folder and writes no file, so it runs on a read-only root."""
     command = [sys.executable, "-c", WRITES_NOTHING]
     with Broker(tmp_path, NOWHERE, command=command, counted=False) as broker, broker.client() as client:
         created = client.post("/uploads", json={"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10})
@@ -221,14 +225,15 @@ WITHOUT_OUTPUT = ("sh", "-c", 'exec "$@" >&- 2>&-', "sh", *BROKER)
 
 
 @pytest.mark.parametrize(("command", "log"), [(BROKER, Path("/dev/full")), (WITHOUT_OUTPUT, None)])
-def test_x08_a_log_that_takes_nothing_stops_no_answer(tmp_path: Path, command: Sequence[str], log: Path | None) -> None:
+def test_x08_unwritable_log_blocks_no_request(tmp_path: Path, command: Sequence[str], log: Path | None) -> None:
+    """X08: A full or closed standard output blocks no request."""
     with Broker(tmp_path, NOWHERE, command=command, log=log) as broker, broker.client() as client:
         for _ in range(10):
             assert client.get(f"/downloads/{KEY}").status_code == 200
 
 
-def test_x09_the_largest_inputs_on_500_connections_fit_into_256_mib(tmp_path: Path) -> None:
-    """H17: and a good client is answered meanwhile."""
+def test_x09_largest_inputs_fit_into_256_mib(tmp_path: Path) -> None:
+    """X09, H17: 500 connections with the largest inputs fit into 256 MiB, and a client is still served."""
     head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-Large: " + b"a" * (15 * 1024)
     body = request("POST", "/api/v1/uploads", "Content-Type: application/json", f"Content-Length: {64 * 1024}")
     with Broker(tmp_path, NOWHERE) as broker, connections(broker.port, 500) as clients, broker.client() as good:
@@ -241,7 +246,8 @@ def test_x09_the_largest_inputs_on_500_connections_fit_into_256_mib(tmp_path: Pa
         assert time.monotonic() - began < HEAD_DEADLINE  # after which none of the others would be left
 
 
-async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
+async def test_x12_rolling_restart_loses_no_request(tmp_path: Path) -> None:
+    """X12: Three rolling restarts under load lose no request."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         now = await all_workers(broker)
         async with load(broker.url) as found:
@@ -251,7 +257,8 @@ async def test_x12_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
         assert (set(found.statuses), found.lost) == ({200}, [])
 
 
-def test_x14_what_is_installed_beside_us_changes_no_parser_and_no_loop() -> None:
+def test_x14_parser_and_loop_are_fixed() -> None:
+    """X14: HTTP parser, event loop and WebSocket support do not depend on other installed packages."""
     options = server_options()
     assert (options["http"], options["loop"], options["ws"]) == (
         "broker.server.protocol:HttpProtocol",

@@ -1,4 +1,4 @@
-"""File descriptors: the limit that a process gives itself, and what happens when there are none left."""
+"""File descriptors: the limit that a process sets for itself, and behaviour when none is left."""
 
 import contextlib
 import re
@@ -28,26 +28,26 @@ SHARE = 32
 
 
 def limited(soft: int, hard: int, *, without_uvloop: bool = False) -> list[str]:
-    """The command with these limits of file descriptors."""
+    """Return the command with these limits of file descriptors."""
     return [sys.executable, "-c", LIMITED.format(soft=soft, hard=hard, without_uvloop=without_uvloop)]
 
 
 def soft_limit(pid: int) -> int:
-    """The soft limit of file descriptors of a process."""
+    """Return the soft limit of file descriptors of a process."""
     found = re.search(r"Max open files +(\d+)", Path(f"/proc/{pid}/limits").read_text(encoding="ascii"))
     assert found
     return int(found[1])
 
 
 async def test_every_process_raises_its_limit(tmp_path: Path) -> None:
-    """The soft limit becomes the hard one, in the parent and in the workers."""
+    """The parent and each worker raise the soft limit of file descriptors to the hard limit."""
     with Broker(tmp_path, NOWHERE, "--workers", "2", command=limited(256, 2048)) as broker:
         processes = {broker.process.pid, *await serving_workers(broker)}
         assert {soft_limit(process) for process in processes} == {2048}
 
 
 async def test_clients_leave_descriptors_for_the_store(tmp_path: Path) -> None:
-    """With all places taken, calls of the store succeed, others are refused, and one line says so."""
+    """At the connection limit, new clients get 503, calls to the store succeed, and one line is logged."""
     async with wire(says(answer(404))) as store:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with (
@@ -69,8 +69,8 @@ async def test_clients_leave_descriptors_for_the_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("without_uvloop", [False, True], ids=["uvloop", "asyncio"])
-def test_a_failing_accept_is_one_line(tmp_path: Path, without_uvloop: bool) -> None:
-    """Where no descriptor is left at all, one line names the remedy; with descriptors the service goes on."""
+def test_failing_accept_is_one_line(tmp_path: Path, without_uvloop: bool) -> None:
+    """Without a free descriptor, one log line names the remedy; with free descriptors the service continues."""
     command = limited(256, 256, without_uvloop=without_uvloop)
     with Broker(tmp_path, NOWHERE, command=command) as broker, connections(broker.port, 1) as (kept,):
         kept.send(request("GET", f"/api/v1/downloads/{KEY}"))

@@ -1,4 +1,4 @@
-"""What signals do to the broker's process and to its workers."""
+"""The effect of signals on the broker's process and its workers."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from broker.server.exits import Exit
+from broker.server.supervisor import STOP_WITHIN
 from broker.server.uvicorn_server import GRACEFUL_STOP
 from tests.patience import PATIENCE, SLACK, becomes, until
 from tests.ports import free_port
@@ -20,7 +21,7 @@ from tests.store.wire import silence, wire
 from tests.web.application import KEY
 
 from .load import load
-from .processes import Broker
+from .processes import Broker, impatient
 from .test_process import NOWHERE, OBJECT, connections, request, serving_workers, workers
 from .test_process_start import started
 
@@ -29,31 +30,31 @@ GONE_WITHIN = 2.0
 
 
 def events(broker: Broker, name: str) -> list[dict[str, Any]]:
-    """The lines of one kind in its log."""
+    """Return the log lines of one event."""
     return [line for line in broker.lines() if line["event"] == name]
 
 
 def ignored(broker: Broker) -> list[str]:
-    """The signals that it says it has ignored, in alphabetical order."""
+    """Return the signals in its lines about ignored signals, in alphabetical order."""
     return sorted(line["signal"] for line in events(broker, "broker.signal_ignored"))
 
 
 def well(broker: Broker) -> bool:
-    """Whether it goes on, and answers."""
+    """Return whether the broker runs and serves a request."""
     with broker.client() as client:
         return broker.process.poll() is None and client.get(f"/downloads/{KEY}").status_code == 200
 
 
 def ignores_hangups(pid: int) -> bool:
-    """Whether the process ignores SIGHUP, as it does before it can write a line about it: proc(5)."""
+    """Return whether the process ignores SIGHUP, as it does before it can log (proc(5))."""
     found = re.search(r"SigIgn:\s+([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
     assert found
     return bool(int(found[1], 16) & 1 << (signal.SIGHUP - 1))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_before_it_serves(tmp_path: Path, number: signal.Signals) -> None:
-    """A process that is told to stop as soon as it can hear it ends with the exit status of a stop, in silence."""
+def test_stop_before_it_serves(tmp_path: Path, number: signal.Signals) -> None:
+    """A process that is stopped during its start ends with the exit status of a stop and no output."""
     with started(tmp_path, free_port(), "1") as process:
         until(lambda: ignores_hangups(process.pid))
         process.send_signal(signal.SIGHUP)
@@ -63,7 +64,7 @@ def test_a_stop_before_it_serves(tmp_path: Path, number: signal.Signals) -> None
 
 
 def test_one_worker_ignores_other_signals(tmp_path: Path) -> None:
-    """SIGHUP, SIGUSR1 and SIGUSR2 do not end a process that serves alone: each is a line with a remedy."""
+    """SIGHUP, SIGUSR1 and SIGUSR2 do not end a single process; each is logged with a remedy."""
     with Broker(tmp_path, NOWHERE) as broker:
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             broker.process.send_signal(number)
@@ -73,7 +74,7 @@ def test_one_worker_ignores_other_signals(tmp_path: Path) -> None:
 
 
 async def test_two_workers_ignore_other_signals(tmp_path: Path) -> None:
-    """SIGUSR1 and SIGUSR2 end neither the parent nor a worker, and SIGHUP ends no worker that gets it."""
+    """SIGUSR1 and SIGUSR2 end neither the parent nor a worker, and SIGHUP ends no worker."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         now = await serving_workers(broker)
         for number in (signal.SIGUSR1, signal.SIGUSR2):
@@ -87,7 +88,7 @@ async def test_two_workers_ignore_other_signals(tmp_path: Path) -> None:
         assert well(broker)
 
 
-async def test_workers_come_and_go(tmp_path: Path) -> None:
+async def test_signals_add_and_remove_workers(tmp_path: Path) -> None:
     """SIGTTIN adds a worker, SIGTTOU removes one, and the last one stays."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         await serving_workers(broker)
@@ -101,8 +102,8 @@ async def test_workers_come_and_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", ["1", "2"])
-async def test_a_second_interrupt_does_not_wait(tmp_path: Path, count: str) -> None:
-    """A request that would take longer is given up, and the exit status is that of a stop."""
+async def test_second_interrupt_does_not_wait(tmp_path: Path, count: str) -> None:
+    """A second SIGINT ends requests in flight, with the exit status of a stop."""
     async with wire(silence) as store:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment, "--workers", count) as broker, connections(broker.port, 1) as (stuck,):
@@ -117,8 +118,8 @@ async def test_a_second_interrupt_does_not_wait(tmp_path: Path, count: str) -> N
             assert time.monotonic() - began < GRACEFUL_STOP
 
 
-async def test_a_lost_worker_is_replaced(tmp_path: Path) -> None:
-    """The log has its process id and the signal that ended it."""
+async def test_lost_worker_is_replaced(tmp_path: Path) -> None:
+    """A killed worker is replaced; the log contains its process id and the signal."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         before = await serving_workers(broker)
         os.kill(min(before), signal.SIGKILL)
@@ -127,8 +128,8 @@ async def test_a_lost_worker_is_replaced(tmp_path: Path) -> None:
         assert (line["pid"], line["status"], line["served"]) == (min(before), -signal.SIGKILL, True)
 
 
-async def test_workers_that_crash_often_are_replaced_slowly(tmp_path: Path) -> None:
-    """One worker a second is replaced, so that the log stays small."""
+async def test_crashing_workers_are_replaced_slowly(tmp_path: Path) -> None:
+    """At most one worker a second is replaced, so that the log stays small."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         await serving_workers(broker)
         began = time.monotonic()
@@ -140,9 +141,10 @@ async def test_workers_that_crash_often_are_replaced_slowly(tmp_path: Path) -> N
         assert len(events(broker, "broker.worker_exited")) <= 2 + 1 + took
 
 
-async def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
-    """The stop ends in time, with the exit status of a stop."""
-    with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
+async def test_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    """A worker that does not stop is killed in time; the exit status is that of a stop."""
+    assert STOP_WITHIN > GRACEFUL_STOP
+    with Broker(tmp_path, NOWHERE, "--workers", "2", command=impatient("STOP_WITHIN", 2.0)) as broker:
         now = await serving_workers(broker)
         os.kill(min(now), signal.SIGSTOP)
         broker.process.send_signal(signal.SIGTERM)
@@ -151,7 +153,7 @@ async def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether the next broker could listen there."""
+    """Return whether another broker could listen at the port."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
@@ -160,7 +162,7 @@ def is_free(port: int) -> bool:
 
 
 async def test_workers_end_with_their_parent(tmp_path: Path) -> None:
-    """A parent that is killed leaves no worker, loaded or draining, and its port is free within two seconds."""
+    """A killed parent leaves no worker, loaded or draining, and its port is free within two seconds."""
     async with wire(silence) as store:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment, "--workers", "2") as broker, connections(broker.port, 8) as clients:

@@ -1,4 +1,4 @@
-"""What becomes of a start: of two at once, on a port that is taken, and of workers that cannot serve."""
+"""Starts that fail: two at once, a taken port, and workers that cannot serve."""
 
 import errno
 import os
@@ -12,22 +12,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from broker.server.exits import Exit
 from tests.patience import PATIENCE, becomes, until
 from tests.ports import free_port
 
-from .processes import BROKER, JWT_SECRET, Broker, inherited
+from .processes import BROKER, JWT_SECRET, Broker, impatient, inherited, responds
 from .test_process import NOWHERE, serving_workers, workers
+
+PAUSE = 0.4
+"""Seconds from a first failed start to the next one, instead of the usual one."""
 
 COUNTS = pytest.mark.parametrize("count", ["1", "2"])
 
 
 @contextmanager
 def started(folder: Path, port: int, count: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """A start of the broker that may fail, with its standard error."""
+    """Start a broker that may fail, with a pipe for its standard error."""
     variables = {**inherited(), **NOWHERE, "JWT_SECRET": JWT_SECRET, **environment}
     process = subprocess.Popen(
         [*BROKER, "serve", "--port", str(port), "--workers", count],
@@ -50,30 +52,22 @@ def started(folder: Path, port: int, count: str, **environment: str) -> Iterator
 
 
 def refused(process: "subprocess.Popen[str]", port: int) -> None:
-    """It ends with the one line and the status of a port that is taken."""
+    """Check that the process ends with the line and the exit status of a taken port."""
     _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == Exit.CANNOT_LISTEN
     (line,) = error.splitlines()
     assert line.startswith(f"broker: cannot listen on 127.0.0.1:{port}: address already in use. ")
 
 
-def answers(port: int) -> bool:
-    """Whether a broker answers there."""
-    try:
-        return httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=1, trust_env=False).status_code == 200
-    except httpx2.TransportError:
-        return False
-
-
 @pytest.mark.parametrize("attempt", range(10))
 def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
-    """One of them serves, and the other ends."""
+    """Of two starts on one port, one serves and the other ends with one line."""
     port, count = free_port(), str(1 + attempt % 2)
     with started(tmp_path, port, count) as first, started(tmp_path, port, count) as second:
         until(lambda: first.poll() is not None or second.poll() is not None)
         loser, winner = (first, second) if first.poll() is not None else (second, first)
         refused(loser, port)
-        until(lambda: answers(port))
+        until(lambda: responds(port))
         assert winner.poll() is None
         winner.terminate()
         assert winner.wait(PATIENCE) == Exit.STOPPED
@@ -81,8 +75,8 @@ def test_two_starts_at_once(tmp_path: Path, attempt: int) -> None:
 
 @COUNTS
 @pytest.mark.parametrize("is_listening", [True, False], ids=["listener", "bound"])
-def test_the_port_is_taken(tmp_path: Path, count: str, is_listening: bool) -> None:
-    """A start ends, whether the other socket listens or is only bound."""
+def test_taken_port_ends_the_start(tmp_path: Path, count: str, is_listening: bool) -> None:
+    """A start on a taken port ends, whether the other socket listens or is only bound."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         if is_listening:
@@ -94,7 +88,7 @@ def test_the_port_is_taken(tmp_path: Path, count: str, is_listening: bool) -> No
 
 @contextmanager
 def fed(pipe: Path, *contents: str) -> Iterator[None]:
-    """A named pipe whose readers get one content after the other, and the last one again and again."""
+    """Create a named pipe that returns one content after the other, and the last one again and again."""
     os.mkfifo(pipe)
     is_over = threading.Event()
 
@@ -120,8 +114,8 @@ def fed(pipe: Path, *contents: str) -> Iterator[None]:
 
 
 @COUNTS
-def test_a_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
-    """It names the reason, and the whole ends. The secret comes from a pipe that has another one when read again."""
+def test_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
+    """A worker that cannot serve names the reason, and the whole process ends."""
     pipe = tmp_path / "secret"
     with (
         fed(pipe, JWT_SECRET, "short"),
@@ -137,12 +131,13 @@ def test_a_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
         assert reason.startswith("broker: cannot serve: JWT_SECRET ")
 
 
-async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
-    """A restart that fails leaves the old workers; where lost ones cannot be replaced, the whole ends after a while."""
+async def test_failed_replacements_end_the_service(tmp_path: Path) -> None:
+    """A failed restart keeps the old workers; when lost ones cannot be replaced, the service ends after a while."""
     secret = tmp_path / "secret"
     secret.write_text(JWT_SECRET, encoding="ascii")
     environment = {name: value for name, value in NOWHERE.items() if name != "JWT_SECRET"}
-    with Broker(tmp_path, {**environment, "JWT_SECRET_FILE": str(secret)}, "--workers", "2") as broker:
+    environment["JWT_SECRET_FILE"] = str(secret)
+    with Broker(tmp_path, environment, "--workers", "2", command=impatient("START_PAUSE", PAUSE)) as broker:
         now = await serving_workers(broker)
         secret.write_text("short", encoding="ascii")
         broker.process.send_signal(signal.SIGHUP)
@@ -151,15 +146,15 @@ async def test_workers_that_cannot_serve_any_more(tmp_path: Path) -> None:
         os.kill(min(now), signal.SIGKILL)
         began = time.monotonic()
         await becomes(lambda: broker.process.poll() is not None)
-        assert time.monotonic() - began >= 1 + 2 + 4 + 8
+        assert time.monotonic() - began >= (1 + 2 + 4 + 8) * PAUSE
         assert broker.process.returncode == Exit.CANNOT_SERVE
         exits = [line for line in events(broker) if line["event"] == "broker.worker_exited"]
         assert [line["served"] for line in exits] == [False, True, *[False] * 5]
         assert (exits[1]["pid"], exits[1]["status"]) == (min(now), -signal.SIGKILL)
 
 
-async def test_a_worker_that_cannot_be_made(tmp_path: Path) -> None:
-    """Where the parent is out of file descriptors, a restart is given up, and a lost worker is replaced later."""
+async def test_worker_that_cannot_be_started(tmp_path: Path) -> None:
+    """Without file descriptors a restart is aborted, and a lost worker is replaced later."""
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         now = await serving_workers(broker)
         soft, hard = resource.prlimit(broker.process.pid, resource.RLIMIT_NOFILE)
@@ -175,5 +170,5 @@ async def test_a_worker_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def events(broker: Broker) -> list[dict[str, object]]:
-    """Its log; other lines are of its standard error."""
+    """Return the log. Other lines belong to standard error."""
     return broker.lines(is_mixed=True)

@@ -1,4 +1,4 @@
-"""The broker's process as the tests start it: none stays behind."""
+"""The broker's process as tests start it: no process is left behind."""
 
 import signal
 from pathlib import Path
@@ -12,8 +12,8 @@ from . import processes
 from .processes import Broker
 
 
-def test_one_that_never_answers_is_ended_with_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the test that fails by it nor those after it share the machine with what it left."""
+def test_silent_broker_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that never responds is killed together with its child processes."""
     monkeypatch.setattr(processes, "PATIENCE", 3)
     mute = Broker(tmp_path, {}, command=("sh", "-c", "sleep 600 & echo $!; wait"))
     with pytest.raises(AssertionError), mute:

@@ -1,4 +1,4 @@
-"""Sequences of calls that once broke a promise, over a real store: deletion is final, receipts are honest."""
+"""Sequences of calls that once broke a promise, with a real store: deletion is final, receipts are true."""
 
 import threading
 from base64 import b64decode
@@ -17,6 +17,7 @@ from broker.cli.seaweedfs import SeaweedFS
 from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.faults.proxy import Fault, FaultProxy, RequestCycle
+from tests.plain_http import NO_TLS
 
 from .conftest import BUCKET
 from .processes import Broker
@@ -32,43 +33,43 @@ GONE = (410, "upload_deleted")
 
 
 def said(answer: httpx2.Response) -> tuple[int, str]:
-    """Status and code of a refusal."""
+    """Return status and code of a refusal."""
     return answer.status_code, answer.json()["code"]
 
 
 def staged_key(upload: dict[str, Any]) -> str:
-    """Where the client writes."""
+    """Return the key of the staged object."""
     return urlsplit(str(upload["url"])).path.removeprefix(f"/{BUCKET}/")
 
 
 @pytest.fixture
 def s3(store: SeaweedFS) -> "S3Client":
-    """The operator's client, which may do what no client of the broker may."""
+    """Return the operator's client, which needs no signed URL."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def by_owner(owner: httpx2.Client, _service: httpx2.Client, key: str) -> None:
-    """The owner deletes its object."""
+    """Delete the object as its owner."""
     assert owner.delete(f"/objects/{key}").status_code == 204
 
 
 def by_service(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
-    """A service deletes the object of a user."""
+    """Delete the object of a user as a service."""
     assert service.delete(f"/objects/{key}").status_code == 204
 
 
 def in_bulk(_owner: httpx2.Client, service: httpx2.Client, key: str) -> None:
-    """A service deletes the object with others."""
+    """Delete the object in a bulk delete of a service."""
     results = service.post("/objects/delete", json={"keys": [key, key.replace(".mp3", ".flac")]}).json()["results"]
     assert [result["status"] for result in results] == ["deleted", "deleted"]
 
 
 @pytest.mark.parametrize("delete", [by_owner, by_service, in_bulk])
 @pytest.mark.parametrize("content", [OTHER, mp3()], ids=["other bytes", "the same bytes"])
-def test_seq01_nothing_comes_back_after_a_deletion(
+def test_seq01_deletion_is_final(
     broker: Broker, delete: Callable[[httpx2.Client, httpx2.Client, str], None], content: bytes
 ) -> None:
-    """SEQ01, SEQ02: the URL of the PUT is still alive and meets the tombstone."""
+    """SEQ01, SEQ02: After a deletion the PUT URL, which is still valid, meets the tombstone."""
     with broker.client() as owner, broker.client("backend", scope="broker:service") as service:
         upload = uploaded(owner, mp3())
         key = confirm(owner, upload).json()["key"]
@@ -79,11 +80,11 @@ def test_seq01_nothing_comes_back_after_a_deletion(
         assert owner.get(f"/uploads/{upload['uploadId']}").json()["status"] == "deleted"
         assert owner.get(f"/objects/{key}").status_code == 404
         link = owner.get(f"/downloads/{key}").json()["url"]
-    assert httpx2.get(link, trust_env=False).status_code == 404
+    assert httpx2.get(link, trust_env=False, verify=NO_TLS).status_code == 404
 
 
-def test_seq01_nothing_comes_back_after_an_abort(broker: Broker) -> None:
-    """SEQ01: neither before the PUT nor after it."""
+def test_seq01_abort_is_final(broker: Broker) -> None:
+    """SEQ01: An abort before or after the PUT is final."""
     with broker.client() as client:
         for upload in (create(client, mp3()), uploaded(client, mp3())):
             assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
@@ -91,8 +92,8 @@ def test_seq01_nothing_comes_back_after_an_abort(broker: Broker) -> None:
             assert said(confirm(client, upload)) == GONE
 
 
-def test_seq02_a_retried_create_brings_no_deleted_object_back(broker: Broker) -> None:
-    """SEQ02: the same Idempotency-Key names the deleted upload; other days are in test_sequences_over_time."""
+def test_seq02_retried_create_restores_nothing(broker: Broker) -> None:
+    """SEQ02: A create with the Idempotency-Key of a deleted upload names the deleted upload."""
     retried: dict[str, Any] = {"headers": {"Idempotency-Key": "take-down"}}
     with broker.client("user-seq02") as owner:
         upload = create(owner, mp3(), **retried)
@@ -106,12 +107,12 @@ def test_seq02_a_retried_create_brings_no_deleted_object_back(broker: Broker) ->
 
 
 def replace_staged(s3: "S3Client", upload: dict[str, Any], content: bytes, **options: Any) -> None:
-    """Other bytes in the place of the staged object, as a store might hold them that checks no signed header."""
+    """Replace the staged object, as with a store that checks no signed header."""
     s3.put_object(Bucket=BUCKET, Key=staged_key(upload), Body=content, ContentType="audio/mpeg", **options)
 
 
-def test_seq03_a_receipt_states_the_checksum_that_the_store_returned(broker: Broker, s3: "S3Client") -> None:
-    """SEQ03: evidence, no evidence, and evidence of the opposite."""
+def test_seq03_receipt_states_the_stored_checksum(broker: Broker, s3: "S3Client") -> None:
+    """SEQ03: A receipt has a SHA-256 only with evidence, and a different checksum is a mismatch."""
     with broker.client() as client:
         track = confirm(client, uploaded(client, mp3(), sha256=digest(mp3()))).json()
         assert (b64decode(track["sha256"]).hex(), track["sha256Evidence"]) == (digest(mp3()), "store")
@@ -129,7 +130,7 @@ def test_seq03_a_receipt_states_the_checksum_that_the_store_returned(broker: Bro
 
 @dataclass
 class Race:
-    """An upload whose confirm another process began, of which one request or answer is still on its way."""
+    """An upload with a confirm in flight at another process, one request or response of which is delayed."""
 
     upload: dict[str, Any]
     late: Future[httpx2.Response]
@@ -137,11 +138,11 @@ class Race:
 
     @property
     def key(self) -> str:
-        """Where the object is once it is confirmed."""
+        """The key of the ready object."""
         return staged_key(self.upload).replace("incoming/", "media/")
 
     def end(self) -> httpx2.Response:
-        """Let it arrive; the answer to the confirm."""
+        """Release the delayed message; return the response to the confirm."""
         self.go.set()
         return self.late.result()
 
@@ -151,7 +152,7 @@ Delayed = Callable[..., AbstractContextManager[Race]]
 
 @pytest.fixture
 def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: SeaweedFS) -> Delayed:
-    """Begins a confirm at a second process of the deployment, whose way to the store has a fault."""
+    """Return a function that starts a confirm at a second process with a delayed message to or from the store."""
 
     @contextmanager
     def begun(fits: Callable[[RequestCycle], bool], *, answer: bool = False) -> Iterator[Race]:
@@ -176,17 +177,17 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
 
 
 def look(exchange: RequestCycle) -> bool:
-    """A look at a staged object."""
+    """Return whether this is a read of a staged object."""
     return exchange.method == "GET" and "/incoming/" in exchange.path
 
 
 def copy(exchange: RequestCycle) -> bool:
-    """A CopyObject."""
+    """Return whether this is a CopyObject."""
     return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
 
 
-def test_seq07_a_delayed_look_copies_nothing_over_what_is_ready(delayed: Delayed, broker: Broker) -> None:
-    """SEQ07: meanwhile this process confirms, and the client aborts and puts again."""
+def test_seq07_delayed_read_replaces_nothing(delayed: Delayed, broker: Broker) -> None:
+    """SEQ07: A confirm whose first read was delayed does not replace the ready object."""
     with delayed(look) as race, broker.client() as client:
         track = confirm(client, race.upload).json()
         assert said(client.delete(f"/uploads/{race.upload['uploadId']}")) == (409, "upload_confirmed")
@@ -196,16 +197,16 @@ def test_seq07_a_delayed_look_copies_nothing_over_what_is_ready(delayed: Delayed
         assert served(client, track["key"]) == mp3()
 
 
-def test_seq07_a_delayed_look_meets_the_tombstone(delayed: Delayed, broker: Broker) -> None:
-    """SEQ07: meanwhile the client aborts and puts again."""
+def test_seq07_delayed_read_meets_the_tombstone(delayed: Delayed, broker: Broker) -> None:
+    """SEQ07: A confirm whose first read was delayed finds the tombstone of an abort."""
     with delayed(look) as race, broker.client() as client:
         assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
         assert put(race.upload, OTHER).status_code == 412
         assert said(race.end()) == GONE
 
 
-def test_seq08_a_delete_tells_nothing(broker: Broker) -> None:
-    """SEQ08: an unknown key, another user's and another user's deleted one, by every method."""
+def test_seq08_delete_does_not_reveal_keys(broker: Broker) -> None:
+    """SEQ08: Unknown keys, another user's keys and deleted keys return the same 404."""
     with broker.client("user-1") as owner, broker.client("user-2") as other:
         keys = [confirm(owner, uploaded(owner, mp3())).json()["key"] for _ in range(2)]
         assert owner.delete(f"/objects/{keys[1]}").status_code == 204
@@ -220,14 +221,14 @@ def test_seq08_a_delete_tells_nothing(broker: Broker) -> None:
 
 
 def seen(answer: httpx2.Response) -> tuple[int, str]:
-    """What a client can tell answers apart by: all but the request's own id."""
+    """Return the parts of a response that a client can compare: everything except the request's own id."""
     own = answer.headers["x-request-id"]
     fields = sorted((name, value) for name, value in answer.headers.items() if name not in ("x-request-id", "date"))
     return answer.status_code, f"{fields} {answer.text.replace(own, '')}"
 
 
-def test_seq09_of_a_confirm_and_an_abort_at_once_one_wins(broker: Broker) -> None:
-    """SEQ09: and the answers of both say which."""
+def test_seq09_confirm_or_abort_wins(broker: Broker) -> None:
+    """SEQ09: Of a concurrent confirm and abort one wins, and both responses agree."""
     with broker.client() as client, ThreadPoolExecutor(2) as pool:
         for number in range(20):
             upload = uploaded(client, mp3())
@@ -244,16 +245,16 @@ def test_seq09_of_a_confirm_and_an_abort_at_once_one_wins(broker: Broker) -> Non
                 assert (said(confirmed), aborted.status_code, status) == (GONE, 204, "deleted")
 
 
-def test_seq09_an_abort_beats_a_copy_that_has_not_begun(delayed: Delayed, broker: Broker) -> None:
-    """SEQ09: the copy of another process reaches the store after the tombstone."""
+def test_seq09_abort_precedes_a_later_copy(delayed: Delayed, broker: Broker) -> None:
+    """SEQ09: A copy that reaches the store after an abort finds the tombstone."""
     with delayed(copy) as race, broker.client() as client:
         assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
         assert said(race.end()) == GONE
         assert client.get(f"/objects/{race.key}").status_code == 404
 
 
-def test_seq09_a_confirm_that_ends_after_a_deletion_says_so(delayed: Delayed, broker: Broker) -> None:
-    """SEQ09: the copy was made and its answer is late; meanwhile another process deletes the object."""
+def test_seq09_late_confirm_reports_the_deletion(delayed: Delayed, broker: Broker) -> None:
+    """SEQ09: A confirm whose copy response arrives after a deletion returns 410."""
     with delayed(copy, answer=True) as race, broker.client() as client:
         assert client.delete(f"/objects/{race.key}").status_code == 204
         assert said(race.end()) == GONE

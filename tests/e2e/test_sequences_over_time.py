@@ -1,4 +1,4 @@
-"""Sequences that need another day, another secret or small limits: the application in this process, a real store."""
+"""Sequences that need another day, another secret or small limits: an application in this process, a real store."""
 
 import time
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from broker.service import promotion
 from broker.service.assembly import assemble
 from broker.store import admin
 from broker.web.app import create_app
+from tests.plain_http import NO_TLS
 
 from .conftest import BUCKET
 from .parts import put_part
@@ -34,7 +35,7 @@ RETRIED: dict[str, Any] = {"headers": {"Idempotency-Key": "over-time"}}
 
 
 class Clock:
-    """The broker's clock, which tests turn forward; the store's own is the real one."""
+    """The broker's clock, which tests can advance; the store has the real time."""
 
     shift = 0.0
 
@@ -44,7 +45,7 @@ class Clock:
 
 @contextmanager
 def application(environment: dict[str, str], clock: Clock, **changes: str) -> Iterator[httpx2.Client]:
-    """A client of a new application with these settings; its token is good for a month."""
+    """Start an application with these settings; yield a client whose token is valid for a month."""
     app = create_app(assemble(settings.parse({**environment, "JWT_SECRET": JWT_SECRET, **changes}), clock=clock))
     headers = {"Authorization": f"Bearer {token('user-time', exp=int(time.time()) + 30 * DAY)}"}
     with TestClient(app, base_url="http://broker/api/v1/", headers=headers) as client:
@@ -52,12 +53,12 @@ def application(environment: dict[str, str], clock: Clock, **changes: str) -> It
 
 
 def path_of(upload: dict[str, Any]) -> str:
-    """The staged key, in the URL."""
+    """Return the URL without its query."""
     return str(upload["url"]).split("?")[0]
 
 
-def test_seq02_an_idempotency_key_names_a_deleted_upload_for_a_day(environment: dict[str, str]) -> None:
-    """SEQ02: an hour later it is still the deleted one, or the day is over and it is another; a week later another."""
+def test_seq02_idempotency_key_expires_after_a_day(environment: dict[str, str]) -> None:
+    """SEQ02: An Idempotency-Key names a deleted upload for at most a day, then a new upload."""
     clock = Clock()
     with application(environment, clock) as client:
         first = create(client, mp3(), **RETRIED)
@@ -75,8 +76,8 @@ def test_seq02_an_idempotency_key_names_a_deleted_upload_for_a_day(environment: 
         assert confirm(client, first).json()["code"] == "upload_deleted"
 
 
-def test_seq10_a_rotation_ends_no_upload_receipt_or_retry(environment: dict[str, str]) -> None:
-    """SEQ10: BROKER_SECRET is old, then new,old."""
+def test_seq10_secret_rotation_ends_nothing(environment: dict[str, str]) -> None:
+    """SEQ10: Uploads, receipts and retries survive BROKER_SECRET=new,old."""
     clock = Clock()
     with application(environment, clock, BROKER_SECRET=OLD) as before:
         waiting = create(before, mp3(), **RETRIED)
@@ -95,8 +96,8 @@ def test_seq10_a_rotation_ends_no_upload_receipt_or_retry(environment: dict[str,
             assert (claims["key"], claims["etag"]) == (answer["key"], answer["etag"])
 
 
-def test_seq10_a_derived_secret_is_warned_of_and_rolling_the_token_ends_uploads(environment: dict[str, str]) -> None:
-    """SEQ10: what the warning at the start says is so."""
+def test_seq10_derived_secret_is_warned_of(environment: dict[str, str]) -> None:
+    """SEQ10: A derived secret causes a warning; a new R2 token then ends open uploads, as it says."""
     derived = {**environment, "BROKER_SECRET": ""}
     (warning,) = settings.parse({**derived, "JWT_SECRET": JWT_SECRET}).warnings
     assert "rolling the R2 token ends all open uploads" in warning
@@ -109,7 +110,7 @@ def test_seq10_a_derived_secret_is_warned_of_and_rolling_the_token_ends_uploads(
 
 @pytest.fixture
 def in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is larger than 6 MiB is promoted in ranges of 5 MiB, a few in each confirm."""
+    """Promote objects over 6 MiB in ranges of 5 MiB, a few in each confirm."""
     monkeypatch.setattr(promotion, "COPY_MAX", 6 * MIB)
     monkeypatch.setattr(promotion, "RANGE", 5 * MIB)
     monkeypatch.setattr(promotion, "CONCURRENCY", 1)
@@ -117,12 +118,12 @@ def in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def content(seed: int) -> bytes:
-    """An MP3 by its first bytes, of 22 MiB, different in each range."""
+    """Return 22 MiB that start as an MP3 does and depend on ``seed``."""
     return (mp3() + bytes([seed]) * (22 * MIB))[: 22 * MIB]
 
 
 def half_promoted(client: httpx2.Client, body: bytes) -> dict[str, Any]:
-    """An upload in parts whose promotion is under way."""
+    """Create a multipart upload, and start its promotion."""
     declared = {"filename": "set.mp3", "contentType": MP3, "size": len(body), "multipart": True}
     upload: dict[str, Any] = client.post("uploads", json=declared).json()
     numbers = {"from": 1, "to": upload["partCount"]}
@@ -137,12 +138,12 @@ def half_promoted(client: httpx2.Client, body: bytes) -> dict[str, Any]:
 
 @pytest.fixture
 def s3(store: SeaweedFS) -> "S3Client":
-    """The operator's client."""
+    """Return the operator's client."""
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
 def newest_staged(s3: "S3Client", size: int) -> str:
-    """The key of the staged object of this size that was made last."""
+    """Return the key of the newest staged object of this size."""
     listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="incoming/")["Contents"]
     found = [each for each in listed if each["Size"] == size]
     return str(max(found, key=lambda each: each["LastModified"])["Key"])
@@ -158,8 +159,8 @@ def until_ready(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Respons
 
 
 @pytest.mark.usefixtures("in_ranges")
-def test_seq04_a_promotion_never_mixes_two_versions(environment: dict[str, str], s3: "S3Client") -> None:
-    """SEQ04: confirm, 202, the staged object is replaced, confirm."""
+def test_seq04_promotion_has_one_version(environment: dict[str, str], s3: "S3Client") -> None:
+    """SEQ04: A staged object that is replaced during its promotion is served whole."""
     with application(environment, Clock()) as client:
         upload = half_promoted(client, content(1))
         key = newest_staged(s3, len(content(1)))
@@ -167,12 +168,12 @@ def test_seq04_a_promotion_never_mixes_two_versions(environment: dict[str, str],
         answer = until_ready(client, upload)
         assert answer.status_code == 200
         link = client.get(f"downloads/{answer.json()['key']}").json()["url"]
-    assert httpx2.get(link, timeout=20, trust_env=False).content == content(2)
+    assert httpx2.get(link, timeout=20, trust_env=False, verify=NO_TLS).content == content(2)
 
 
 @pytest.mark.usefixtures("in_ranges")
-def test_seq04_a_deletion_ends_a_promotion(environment: dict[str, str], s3: "S3Client") -> None:
-    """SEQ04, SEQ09: confirm, 202, abort, confirm; nothing of it is left."""
+def test_seq04_abort_ends_a_promotion(environment: dict[str, str], s3: "S3Client") -> None:
+    """SEQ04, SEQ09: An abort during a promotion is final and leaves no multipart upload."""
     with application(environment, Clock()) as client:
         upload = half_promoted(client, content(3))
         key = newest_staged(s3, len(content(3))).replace("incoming/", "media/")
@@ -183,12 +184,12 @@ def test_seq04_a_deletion_ends_a_promotion(environment: dict[str, str], s3: "S3C
 
 
 @pytest.mark.usefixtures("in_ranges")
-def test_a_promotion_in_ranges_is_continued_by_the_next_confirm(environment: dict[str, str]) -> None:
-    """What is copied is not copied again: each confirm gets further."""
+def test_next_confirm_continues_the_promotion(environment: dict[str, str]) -> None:
+    """A confirm continues a promotion and copies no range twice."""
     with application(environment, Clock()) as client:
         upload = half_promoted(client, content(4))
         second = client.post(f"uploads/{upload['uploadId']}/confirm").json()
         assert second["promotedBytes"] == 2 * 5 * MIB
         answer = until_ready(client, upload)
         link = client.get(f"downloads/{answer.json()['key']}").json()["url"]
-    assert httpx2.get(link, timeout=20, trust_env=False).content == content(4)
+    assert httpx2.get(link, timeout=20, trust_env=False, verify=NO_TLS).content == content(4)

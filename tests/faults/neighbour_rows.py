@@ -1,7 +1,7 @@
-"""One user misbehaves: what another user sees, who does nothing out of the ordinary.
+"""The effect of one user's misuse on another user, the victim.
 
-The other user, here the victim, creates, requests links and confirms what it has just uploaded, at a steady rate. How
-it fares alone is measured first, before the same store with the same delay.
+The victim creates uploads, requests links, and confirms its new uploads, at a constant rate. It is measured alone
+first, with the same store and the same delay.
 """
 
 import asyncio
@@ -16,27 +16,27 @@ from itertools import count
 
 from tests.e2e.processes import Broker
 
-from .journal import Journal, accidents, opened, said
+from .journal import Journal, opened, summary, unexpected_lines
 from .selective import THROTTLED, Only, of_object
 from .standing import Latency, StandingProxy
-from .steady import Client, Load, Seen, paced
+from .steady import Client, Load, Result, paced
 from .table import Signing, signing, statuses
 
 DELAY = Latency(0.04)
-"""Of the store."""
+"""The delay of the store."""
 
 EXPECTED: Mapping[str, int] = {"create": 201, "download": 200, "confirm": 200}
 RATES: Mapping[str, float] = {"create": 20, "download": 20, "confirm": 10}
-"""A second. It is more than the rate limit lets one user do for ever, and less than it lets one do at first."""
+"""Requests a second: above the sustained rate limit of a user, and within its burst."""
 
 SLOWER = 2.0
-"""How much the victim's 99th percentile may grow."""
+"""Limit of the victim's 99th percentile, relative to the victim alone."""
 
 UNNOTICED = 10.0
-"""Milliseconds below which it may grow by more: what needs no store takes 2, of which a busy machine makes 6."""
+"""Milliseconds below which it may grow by more: signing takes 2, and on a busy machine 6."""
 
 SETTLES = 1.0
-"""Seconds of misuse, and of the victim's load, before it counts."""
+"""Seconds of misuse and of load before the measurement."""
 
 HEAD = (
     "what one user does",
@@ -46,23 +46,23 @@ HEAD = (
     "p99 of downloads",
     "p99 of confirms",
     "p99 of all",
-    "answers to the one user",
+    "responses to this user",
     "the broker's log",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """How the victim fared: by kind of request, and all together."""
+    """The measurements of the victim, by kind of request and for all of them."""
 
     kinds: Mapping[str, Signing]
     wrong: Sequence[str]
-    """Answers other than those that were to be expected."""
+    """Unexpected responses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the victim saw beside one user's misuse."""
+    """The measurements of the victim during one user's misuse."""
 
     name: str
     limit: int
@@ -73,7 +73,7 @@ class Row:
     wrong: Sequence[str]
 
     def cells(self) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         whole = self.beside.kinds["all"]
         return [
             self.name,
@@ -85,12 +85,12 @@ class Row:
         ]
 
     def broken(self) -> list[str]:
-        """The rules it breaks, but for time."""
+        """Return the broken rules, except those on time."""
         wrong = [f"alone: {each}" for each in self.alone.wrong] + [*self.beside.wrong, *self.wrong]
         return [f"{self.name}, rate limit {self.limit or 'off'}: {each}" for each in wrong]
 
     def slow(self) -> list[str]:
-        """The kinds of requests that became slow."""
+        """Return the kinds of requests that became slow."""
         return [
             f"{self.name}, rate limit {self.limit or 'off'}: p99 of {kind} is {self._p99(kind)}"
             for kind in self.beside.kinds
@@ -105,11 +105,11 @@ class Row:
         return f"{alone:.1f} → {beside:.1f} ms ({self._slower(kind):.2f})"
 
 
-def seconds(seen: Sequence[Seen]) -> Seconds:
-    """How these requests went."""
+def seconds(seen: Sequence[Result]) -> Seconds:
+    """Return the measurements of these requests."""
     kinds = {kind: [one for one in seen if one.kind == kind] for kind in EXPECTED}
     wrong = [
-        f"the victim's {kind} was answered {statuses(bad)}"
+        f"the victim's {kind} returned {statuses(bad)}"
         for kind, status in EXPECTED.items()
         if (bad := [one for one in kinds[kind] if one.status != status])
     ]
@@ -117,7 +117,7 @@ def seconds(seen: Sequence[Seen]) -> Seconds:
 
 
 def best(before: Seconds | None, now: Seconds) -> Seconds:
-    """The lower 99th percentile of each kind, of two measurements of a victim alone."""
+    """Return the lower 99th percentile of each kind, of two measurements of a victim alone."""
     if before is None:
         return now
     kinds = {kind: min(before.kinds[kind], now.kinds[kind], key=lambda each: each.p99) for kind in now.kinds}
@@ -137,28 +137,30 @@ class Runner:
     _numbers: "count[int]" = field(default_factory=count)
 
     async def alone(self, length: float) -> Seconds:
-        """A victim beside whom nobody is."""
-        self.proxy.stand(DELAY)
+        """Measure a victim without misuse."""
+        self.proxy.apply(DELAY)
         return await self._victim(length)
 
     async def row(self, name: str, alone: Seconds, length: float) -> Row:
-        """A victim beside one user who does what ``name`` says."""
+        """Measure a victim during the misuse ``name``."""
         journal = Journal(self.broker)
-        journal.news()
-        self.proxy.stand(DELAY)
+        journal.new_lines()
+        self.proxy.apply(DELAY)
         async with misusing(name, self.broker.url, self.store, f"misuser-{next(self._numbers)}") as user:
             if user.object:
-                self.proxy.stand(Only(of_object(user.object), THROTTLED, DELAY))
+                self.proxy.apply(Only(of_object(user.object), THROTTLED, DELAY))
             user.start()
             beside = await self._victim(length)
-        lines = journal.news()
+        lines = journal.new_lines()
         wrong = (
-            accidents(lines) + ["the circuit opened"] * bool(opened(lines)) + ([] if user.answers else ["no misuse"])
+            unexpected_lines(lines)
+            + ["the circuit opened"] * bool(opened(lines))
+            + ([] if user.outcomes else ["no misuse"])
         )
-        return Row(name, self.limit, alone, beside, user.answers, said(lines), wrong)
+        return Row(name, self.limit, alone, beside, user.outcomes, summary(lines), wrong)
 
     async def _victim(self, length: float) -> Seconds:
-        """So many seconds of a new user: its rate limit has all that it can have."""
+        """Measure a new user, whose rate limit is unused."""
         load = Load()
         client = Client(self.broker.url, self.store, load, f"victim-{next(self._numbers)}")
         client.key = (await client.confirm())["key"]
@@ -168,29 +170,29 @@ class Runner:
             began = time.monotonic()
             await asyncio.sleep(length)
             ended = time.monotonic()
-            await load.all_answered(ended)
+            await load.wait_for_all(ended)
         await client.close()
         found = seconds(load.of(*EXPECTED, since=began, until=ended))
-        return Seconds(found.kinds, [*found.wrong, *load.accidents])
+        return Seconds(found.kinds, [*found.wrong, *load.errors])
 
 
 @dataclass
 class User:
-    """One who misbehaves once started: the object that is misused, if it is one, and what came of the requests."""
+    """A user's process that misbehaves once started: the misused object, if any, and the outcomes."""
 
     process: asyncio.subprocess.Process
     object: str = ""
-    answers: Mapping[str, int] = field(default_factory=dict)
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Let it begin."""
+        """Start the misuse."""
         assert self.process.stdin
         self.process.stdin.write(b"begin\n")
 
 
 @contextlib.asynccontextmanager
 async def misusing(name: str, broker: str, store: str, subject: str) -> AsyncIterator[User]:
-    """A process that misbehaves for as long as this lasts, by itself: its work is not to slow the victim's clock."""
+    """Run a misuse in a process of its own, so that it does not delay the victim's measurements."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.faults.misuse", name, broker, store, subject),
         stdin=asyncio.subprocess.PIPE,
@@ -202,5 +204,5 @@ async def misusing(name: str, broker: str, store: str, subject: str) -> AsyncIte
         user.object = (await process.stdout.readline()).decode().strip()
         yield user
     finally:
-        said, _ = await process.communicate(b"")  # its standard input ends
-    user.answers = json.loads(said or b"{}")
+        output, _ = await process.communicate(b"")  # closes its standard input
+    user.outcomes = json.loads(output or b"{}")

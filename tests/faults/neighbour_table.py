@@ -1,4 +1,4 @@
-"""A table of what one user's misuse does to another: with the rate limit, and without it."""
+"""A table of the effect of one user's misuse on another user, with and without the rate limit."""
 
 import asyncio
 from pathlib import Path
@@ -13,17 +13,17 @@ from .store_rows import settings
 from .table import markdown
 
 LIMITS = (3000, 0)
-"""The default, and none: the rate limit alone must not be what protects."""
+"""The default rate limit, and none: it must not be the only protection."""
 
 MEASURED = 10.0
-"""Seconds for which a victim is watched."""
+"""Seconds for which a victim is measured."""
 
 TRIES = 3
-"""How often a row is measured, until no kind of request is slow: the machine has other work."""
+"""Measurements of a row until no kind of request is slow: the machine may be busy."""
 
 
 def neighbour_table(folder: Path, store: Place, proxy: StandingProxy, only: str = "") -> list[str]:
-    """A line for each misuse that has ``only`` in its name; the rules that were broken."""
+    """Print one line for each misuse with ``only`` in its name; return the broken rules."""
     rows: list[Row] = []
     slow: list[str] = []
     for limit in LIMITS:
@@ -43,15 +43,15 @@ def neighbour_table(folder: Path, store: Place, proxy: StandingProxy, only: str 
 
 
 def access_of(name: str) -> str:
-    """The setting with which a misuse costs the most."""
+    """Return the setting with which a misuse costs the most."""
     return "owner" if KINDS[name] is UnknownKeys else "authenticated"
 
 
 async def measured(runner: Runner, names: list[str], rows: list[Row]) -> list[str]:
-    """Add a row for each name, the last that was measured; what was slow at the last try.
+    """Add one row for each name, the last measured one; return the kinds that were slow in the last try.
 
-    A victim alone is measured before each, and the best of these is what counts: other work of the machine makes the
-    rule no weaker.
+    A victim alone is measured before each row, and the best of these measurements counts: other work of the machine
+    does not weaken the rule.
     """
     slow: list[str] = []
     await runner.alone(SETTLES)  # warm

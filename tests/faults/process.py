@@ -1,4 +1,4 @@
-"""What a process holds, by Linux's /proc, and whether that grows."""
+"""The resources of a process, from Linux's /proc, and their growth."""
 
 import asyncio
 import time
@@ -13,18 +13,18 @@ MIB = 1024.0  # in the kB of /proc
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """At one moment, in seconds: MiB in memory, open file descriptors, threads."""
+    """One sample: the instant in seconds, memory in MiB, open file descriptors and threads."""
 
     at: float
     rss: float
     fds: int
     threads: int
     quiet: bool
-    """Whether no fault stood, nor had a moment ago."""
+    """Whether there is no fault, and was none shortly before."""
 
 
 def sample(pid: int, *, quiet: bool) -> Sample:
-    """Of the process ``pid``."""
+    """Sample the process ``pid``."""
     process = Path(f"/proc/{pid}")
     lines = (process / "status").read_text(encoding="ascii").splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
@@ -33,19 +33,19 @@ def sample(pid: int, *, quiet: bool) -> Sample:
 
 
 def slope(samples: Sequence[Sample]) -> float:
-    """MiB a minute by which memory grew, by least squares."""
+    """Return the growth of memory in MiB a minute, by least squares."""
     return linear_regression([one.at / 60 for one in samples], [one.rss for one in samples]).slope
 
 
 def quarters(samples: Sequence[Sample], what: str) -> list[float]:
-    """The median of each quarter of the samples."""
+    """Return the median of each quarter of the samples."""
     values = [float(getattr(one, what)) for one in samples]
     edges = [len(values) * number // 4 for number in range(5)]
     return [median(values[first:end]) for first, end in pairwise(edges)]
 
 
 async def watch(pid: int, pause: float, samples: list[Sample], is_quiet: "asyncio.Event") -> None:
-    """A sample every so many seconds, until this is cancelled."""
+    """Sample the process every ``pause`` seconds until cancelled."""
     while True:
         samples.append(sample(pid, quiet=is_quiet.is_set()))
         await asyncio.sleep(pause)

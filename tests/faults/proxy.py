@@ -1,7 +1,7 @@
-"""A proxy before a store that counts what reaches the store, and does to a connection what networks do.
+"""A proxy that records the requests to the store, and interrupts connections.
 
-Bytes pass unchanged, the Host header too, so that a URL that was signed for the proxy's address holds at the store. A
-fault is meant for one request: it is used up by the first that fits. Everything runs in a thread of its own.
+Bytes pass unchanged, with the Host header, so that a URL that is signed for the proxy's address is valid at the
+store. A fault applies to one request: the first that matches uses it up. Everything runs in a thread of its own.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _GONE = (asyncio.IncompleteReadError, ConnectionError, OSError)
 
 @dataclass
 class RequestCycle:
-    """A request that reached the store: what of its body did, and what the store said, if it said anything."""
+    """A request to the store: the body bytes that arrived, and the status of the response, if there was one."""
 
     method: str
     path: str
@@ -30,26 +30,26 @@ class RequestCycle:
 
     @property
     def part(self) -> int | None:
-        """The number of the part that it sends."""
+        """The part number, if the request sends a part."""
         return int(self.query["partNumber"]) if self.method == "PUT" and "partNumber" in self.query else None
 
 
 @dataclass
 class Fault:
-    """What happens to the first request that ``fits``, once."""
+    """A fault of the first request that ``fits``."""
 
     fits: Callable[[RequestCycle], bool]
     cut_after: int | None = None
-    """Bytes of the body after which the connection is gone."""
+    """Bytes of the body after which the connection ends."""
     loses_answer: bool = False
-    """The store does it all, and of its answer only a beginning gets through.
+    """The store performs the request, and only the start of its response arrives.
 
-    Had nothing got through, Chromium would send the request again by itself, and no page would know.
+    Without any byte of a response, Chromium would repeat the request without the page.
     """
     held: threading.Event | None = None
-    """Nothing is passed on until this is set."""
+    """The request is passed on when this is set."""
     answer_held: threading.Event | None = None
-    """The store has done it, and its answer is not passed on until this is set."""
+    """The store performs the request, and its response is passed on when this is set."""
     happened: threading.Event = field(default_factory=threading.Event)
 
 
@@ -65,17 +65,17 @@ class FaultProxy(ThreadedServer):
         """Seconds before each 64 KiB of a body."""
 
     def next(self, fault: Fault) -> Fault:
-        """Let ``fault`` happen to the next request that fits."""
+        """Apply ``fault`` to the next request that fits."""
         self._faults.append(fault)
         return fault
 
     def stored_parts(self) -> list[tuple[str, int]]:
-        """Upload id and number of each part that the store took, as often as it took it."""
+        """Return the S3 UploadId and number of each part that the store accepted, repeated ones included."""
         done = [exchange for exchange in self.exchanges if exchange.part and exchange.status == 200]
         return [(exchange.query["uploadId"], exchange.part or 0) for exchange in done]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client, with one to the store for as long as both last."""
+        """Serve one client connection, with one connection to the store."""
         try:
             with contextlib.suppress(*_GONE):
                 store = await asyncio.open_connection(*self._upstream)
@@ -91,10 +91,10 @@ class FaultProxy(ThreadedServer):
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
+        responses: asyncio.StreamReader,
         store: asyncio.StreamWriter,
     ) -> bool:
-        """One request and its answer; whether another may follow."""
+        """Pass one request and its response; return whether another one may follow."""
         head = await reader.readuntil(b"\r\n\r\n")
         exchange = _parsed(head)
         fault = self._fault_for(exchange)
@@ -105,9 +105,10 @@ class FaultProxy(ThreadedServer):
         store.write(head)
         end = int(exchange.headers.get("content-length", "0"))
         limit = end if fault is None or fault.cut_after is None else min(end, fault.cut_after)
-        answered = asyncio.ensure_future(answers.readuntil(b"\r\n\r\n"))  # a store may refuse before it has read all
+        # A store may refuse a request before it has read the body.
+        response = asyncio.ensure_future(responses.readuntil(b"\r\n\r\n"))
         try:
-            while exchange.received < limit and not answered.done():
+            while exchange.received < limit and not response.done():
                 chunk = await reader.read(min(CHUNK, limit - exchange.received))
                 if not chunk:
                     return False
@@ -118,10 +119,10 @@ class FaultProxy(ThreadedServer):
             if fault and fault.cut_after is not None:
                 fault.happened.set()
                 return False
-            said = await answered
+            response_head = await response
         finally:
-            answered.cancel()
-        exchange.status = int(said.split(b" ", 2)[1])
+            response.cancel()
+        exchange.status = int(response_head.split(b" ", 2)[1])
         if fault and fault.answer_held:
             fault.happened.set()
             await asyncio.to_thread(fault.answer_held.wait)
@@ -130,8 +131,8 @@ class FaultProxy(ThreadedServer):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nAccess-Control-Allow-Origin: *\r\n\r\n")
             await writer.drain()
             return False
-        writer.write(said)
-        await _pass_body(exchange, said, answers, writer)
+        writer.write(response_head)
+        await _pass_body(exchange, response_head, responses, writer)
         await writer.drain()
         return exchange.received == end
 
@@ -156,23 +157,23 @@ def _parsed(head: bytes) -> RequestCycle:
 
 
 async def _pass_body(
-    exchange: RequestCycle, said: bytes, answers: asyncio.StreamReader, writer: asyncio.StreamWriter
+    exchange: RequestCycle, response_head: bytes, responses: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """The body of an answer, by its length or chunk by chunk (RFC 9112, section 6.3)."""
-    fields = _fields(said)
+    """Pass a response body, by length or by chunks (RFC 9112, section 6.3)."""
+    fields = _fields(response_head)
     if exchange.method == "HEAD" or exchange.status in (204, 304):
         return
     if "chunked" in fields.get("transfer-encoding", ""):
         size = -1
         while size:
-            line = await answers.readuntil(b"\r\n")
+            line = await responses.readuntil(b"\r\n")
             size = int(line, 16)
-            writer.write(line + await answers.readexactly(size + 2))
+            writer.write(line + await responses.readexactly(size + 2))
             await writer.drain()
         return
     left = int(fields.get("content-length", "0"))
     while left:
-        chunk = await answers.read(min(CHUNK, left))
+        chunk = await responses.read(min(CHUNK, left))
         if not chunk:
             raise ConnectionResetError
         left -= len(chunk)

@@ -1,4 +1,4 @@
-"""Faults that meet only some requests: those of an object, of a method, or each of them once."""
+"""Faults of some requests only: of one object, of one method, or of each request once."""
 
 import re
 import zlib
@@ -16,34 +16,34 @@ _TAG = re.compile(rb"<ETag>([^<]*)</ETag>")
 THROTTLED = s3_error(
     429, "ServiceUnavailable", "Reduce your concurrent request rate for the same object.", ("Retry-After: 5",)
 )
-"""R2's answer to too many requests for one object."""
+"""R2's response to too many requests for one object."""
 
 
-class Asked(NamedTuple):
-    """A request: its method, and the path with bucket and key."""
+class Request(NamedTuple):
+    """A request: its method, and its path with bucket and key."""
 
     method: str
     path: str
 
 
-Fits = Callable[[Asked], bool]
+Fits = Callable[[Request], bool]
 
 
 def of_object(name: str) -> Fits:
-    """Requests for objects whose keys hold ``name``, staged or ready."""
-    return lambda asked: name in asked.path
+    """Match requests for objects whose keys contain ``name``, staged or ready."""
+    return lambda request: name in request.path
 
 
 def of_method(method: str) -> Fits:
-    """Requests of one method."""
-    return lambda asked: asked.method == method
+    """Match requests of one method."""
+    return lambda request: request.method == method
 
 
 def of_one_in(count: int) -> Fits:
-    """Requests for one object in so many, always the same ones; staged and ready object are one."""
+    """Match requests for one object in ``count``, always the same ones, staged and ready alike."""
 
-    def fits(asked: Asked) -> bool:
-        found = _ID.search(asked.path)
+    def fits(request: Request) -> bool:
+        found = _ID.search(request.path)
         return found is not None and zlib.crc32(found[0].encode()) % count == 0
 
     return fits
@@ -51,52 +51,52 @@ def of_one_in(count: int) -> Fits:
 
 @dataclass(frozen=True, slots=True)
 class Only(Fault):
-    """``fault`` answers the requests that fit; all others meet ``otherwise``."""
+    """``fault`` for the requests that fit, and ``otherwise`` for all others."""
 
     fits: Fits
     fault: Fault
     otherwise: Fault = NONE
 
     @property
-    def keeps(self) -> bool:
-        return self.fault.keeps
+    def keeps_connection(self) -> bool:
+        return self.fault.keeps_connection
 
-    def instead(self, request: bytes) -> bytes | None:
-        return (self.fault if fitting(request, self.fits) else self.otherwise).instead(request)
+    def replacement(self, request: bytes) -> bytes | None:
+        return (self.fault if fitting(request, self.fits) else self.otherwise).replacement(request)
 
-    async def pass_back(self, data: bytes, writer: StreamWriter) -> bool:
-        return await self.otherwise.pass_back(data, writer)
+    async def forward(self, data: bytes, writer: StreamWriter) -> bool:
+        return await self.otherwise.forward(data, writer)
 
 
 @dataclass(frozen=True, slots=True)
 class Once(Fault):
-    """``fault`` answers each request that fits once; the same method and path pass from then on."""
+    """``fault`` for each request that fits, once; the same method and path pass from then on."""
 
     fits: Fits
     fault: Fault
-    met: set[Asked] = field(default_factory=set)
+    met: set[Request] = field(default_factory=set)
 
-    def instead(self, request: bytes) -> bytes | None:
-        asked = fitting(request, self.fits)
-        if asked is None or asked in self.met:
+    def replacement(self, request: bytes) -> bytes | None:
+        found = fitting(request, self.fits)
+        if found is None or found in self.met:
             return None
-        self.met.add(asked)
-        return self.fault.instead(request)
+        self.met.add(found)
+        return self.fault.replacement(request)
 
 
 class EmptyTag(Fault):
-    """The answer to a CompleteMultipartUpload has an empty ETag. White space behind it keeps the length."""
+    """An empty ETag in the response to CompleteMultipartUpload. White space keeps the length."""
 
-    async def pass_back(self, data: bytes, writer: StreamWriter) -> bool:
+    async def forward(self, data: bytes, writer: StreamWriter) -> bool:
         if b"<CompleteMultipartUploadResult" in data:
             data = _TAG.sub(lambda found: b"<ETag></ETag>" + b" " * len(found[1]), data)
-        return await Fault.pass_back(self, data, writer)
+        return await Fault.forward(self, data, writer)
 
 
-def fitting(data: bytes, fits: Fits) -> Asked | None:
-    """The request that begins here, if it fits."""
+def fitting(data: bytes, fits: Fits) -> Request | None:
+    """Return the request that starts here, if it fits."""
     line = _LINE.match(data)
     if line is None:
         return None
-    asked = Asked(line[1].decode(), line[2].decode())
-    return asked if fits(asked) else None
+    request = Request(line[1].decode(), line[2].decode())
+    return request if fits(request) else None

@@ -1,7 +1,7 @@
-"""X11, minutes of load while the store's faults come and go by chance: ``python -m tests.faults.soak``.
+"""X11, minutes of load while faults of the store occur at random: ``python -m tests.faults.soak``.
 
-Prints what the broker's process held meanwhile, and 1 when it grew, or an answer or a line of the log was not to be
-expected. ``--seed`` brings the same faults in the same order.
+Prints the resources of the broker's process. Exits with 1 if they grew, or if a response or a log line was
+unexpected. ``--seed`` repeats the same faults in the same order.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .campaign import Bench, bench, versions
-from .journal import Journal, accidents
+from .journal import Journal, unexpected_lines
 from .process import Sample, quarters, slope, watch
 from .standing import NONE
 from .steady import Load, steady
@@ -24,21 +24,25 @@ from .store_rows import FAULTS, unexpected
 from .table import markdown, signing, statuses
 
 WARM_UP = 60.0
-"""Seconds before memory is judged: it grows once with the number of calls that wait at a time."""
+"""Seconds before memory is measured: it grows once with the number of concurrent calls."""
 EVERY = 5.0
+"""Seconds between two samples."""
+
 STANDS = (4.0, 8.0)
 PAUSES = (18.0, 26.0)
+"""Limits of the duration of a fault and of the pause after it, in seconds."""
+
 AFTER = 10.0
-"""Seconds after a fault in which the broker may still answer 503: 5 between two looks at the store, 3 for one look."""
+"""Seconds after a fault with possible 503s: 5 between two attempts of the broker, and 3 for one attempt."""
 
 GROWS_BY = 1.0  # MiB a minute
-LARGER = 1.05  # the last quarter's memory, by the first's
-MORE = 5  # file descriptors and threads of the last quarter, beyond the first's
+LARGER = 1.05  # memory of the last quarter, relative to the first
+MORE = 5  # more file descriptors or threads in the last quarter than in the first
 
 
 @dataclass
-class Stood:
-    """A fault, from when until when it stood."""
+class Period:
+    """A fault, with the instants of its start and end."""
 
     name: str
     began: float
@@ -47,72 +51,74 @@ class Stood:
 
 @dataclass
 class Faults:
-    """Those that stood, and whether all is quiet."""
+    """The faults so far, and whether there is none at the moment."""
 
-    stood: list[Stood] = field(default_factory=list)
+    stood: list[Period] = field(default_factory=list)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def come_and_go(self, there: Bench, chance: random.Random, warm_up: float) -> None:
-        """Each once, so that the process has met them all; then by chance, for ever."""
+    async def change(self, setup: Bench, chance: random.Random, warm_up: float) -> None:
+        """Apply each fault once during the warm-up, and then random ones without end."""
         for name in FAULTS:
-            await self._stand(there, name, warm_up / len(FAULTS))
+            await self._apply(setup, name, warm_up / len(FAULTS))
         while True:
             await asyncio.sleep(AFTER)
             self.quiet.set()
             await asyncio.sleep(chance.uniform(*PAUSES) - AFTER)
             self.quiet.clear()
-            await self._stand(there, chance.choice(sorted(FAULTS)), chance.uniform(*STANDS))
+            await self._apply(setup, chance.choice(sorted(FAULTS)), chance.uniform(*STANDS))
 
-    async def _stand(self, there: Bench, name: str, seconds: float) -> None:
-        now = Stood(name, time.monotonic())
+    async def _apply(self, setup: Bench, name: str, seconds: float) -> None:
+        now = Period(name, time.monotonic())
         self.stood.append(now)
-        there.proxy.stand(FAULTS[name])
+        setup.proxy.apply(FAULTS[name])
         await asyncio.sleep(seconds)
-        there.proxy.stand(NONE)
+        setup.proxy.apply(NONE)
         now.ended = time.monotonic()
 
     def explain(self, began: float, ended: float) -> bool:
-        """Whether a request of that time may have met one."""
+        """Return whether a request of that time may have met a fault."""
         return any(began < fault.ended + AFTER and ended > fault.began for fault in self.stood)
 
 
 def main() -> int:
-    """Print what was seen; 1 when a rule is broken."""
+    """Print the results; return 1 if a rule is broken."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=600, help="120 at the least")
+    arguments.add_argument("--seconds", type=float, default=600, help="at least 120")
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
     print(versions(), f"seed {given.seed}, {given.seconds:.0f} s", sep="\n", flush=True)
-    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as there:
-        broken = asyncio.run(soak(there, given.seconds, random.Random(given.seed)))
+    with tempfile.TemporaryDirectory() as folder, bench(Path(folder)) as setup:
+        broken = asyncio.run(soak(setup, given.seconds, random.Random(given.seed)))
     print("\n".join(broken or ["no rule is broken"]))
     return 1 if broken else 0
 
 
-async def soak(there: Bench, seconds: float, chance: random.Random) -> list[str]:
-    """Load and faults for so long; the rules that were broken."""
-    faults, samples, journal = Faults(), list[Sample](), Journal(there.broker)
+async def soak(setup: Bench, seconds: float, chance: random.Random) -> list[str]:
+    """Run load and faults for ``seconds``; return the broken rules."""
+    faults, samples, journal = Faults(), list[Sample](), Journal(setup.broker)
     warm_up = min(WARM_UP, seconds / 4)
-    async with steady(there.broker.url, there.store.endpoint) as load:
+    async with steady(setup.broker.url, setup.store.endpoint) as load:
         began = time.monotonic()
         tasks = [
-            asyncio.create_task(faults.come_and_go(there, chance, warm_up)),
-            asyncio.create_task(watch(there.broker.process.pid, EVERY, samples, faults.quiet)),
+            asyncio.create_task(faults.change(setup, chance, warm_up)),
+            asyncio.create_task(watch(setup.broker.process.pid, EVERY, samples, faults.quiet)),
         ]
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
         wrong = [f"the soak failed: {task.exception()!r}" for task in tasks if task.done()]
         for task in tasks:
             task.cancel()
-        there.proxy.stand(NONE)
-        await load.all_answered(time.monotonic())
+        setup.proxy.apply(NONE)
+        await load.wait_for_all(time.monotonic())
         ended = time.monotonic()
     warm = [one for one in samples if one.at >= began + warm_up]
     show(load, faults, warm)
-    return wrong + of_answers(load, faults, ended) + of_process(warm) + accidents(journal.news()) + load.accidents
+    return (
+        wrong + of_answers(load, faults, ended) + of_process(warm) + unexpected_lines(journal.new_lines()) + load.errors
+    )
 
 
 def show(load: Load, faults: Faults, samples: Sequence[Sample]) -> None:
-    """What was asked and answered, which faults stood, what the process held."""
+    """Print the requests, the faults and the resources of the process."""
     signed = signing(load.of("create", "download"))
     print(f"creates and downloads: {signed.available:.3%} of {signed.count}, p50 {signed.p50:.1f} ms, ", end="")
     print(f"p99 {signed.p99:.1f} ms; confirms: {statuses(load.of('confirm'))}")
@@ -127,19 +133,19 @@ HELD = {"memory, MiB": "rss", "open file descriptors, without a fault": "fds", "
 
 
 def _of(samples: Sequence[Sample], what: str) -> list[Sample]:
-    """Without a fault, what waits for the store is none of what stays."""
+    """Return the samples; those without a fault if ``what`` says so, because requests that wait are not a leak."""
     return [one for one in samples if one.quiet or "without" not in what]
 
 
 def of_answers(load: Load, faults: Faults, until: float) -> list[str]:
-    """Rules on answers: those that were to be expected, and 503 only because of a fault."""
+    """Return the broken rules on responses: only expected statuses, and 503 only because of a fault."""
     refused = [one for one in load.of("confirm", until=until) if one.status == 503]
     unexplained = sum(not faults.explain(one.began, one.ended) for one in refused)
     return unexpected(load.seen) + ([f"{unexplained} refusals without a fault"] if unexplained else [])
 
 
 def of_process(samples: Sequence[Sample]) -> list[str]:
-    """Rules on what the process holds."""
+    """Return the broken rules on resources."""
     memory = quarters(samples, "rss")
     rules = {f"memory grows by more than {GROWS_BY} MiB a minute": slope(samples) < GROWS_BY}
     rules["memory of the last quarter is larger than the first's"] = memory[-1] <= LARGER * memory[0]

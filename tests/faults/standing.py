@@ -1,7 +1,7 @@
-"""A proxy whose fault lasts: whatever passes while it stands is met by it, on kept connections too.
+"""A proxy with a lasting fault: it applies to all connections, kept ones included, until it ends.
 
-Of HTTP it knows as much as that a client says something and then waits. The Host header passes unchanged, so that a URL
-that was signed for the proxy's address holds at the store. The fault can be changed from any thread at any time.
+The proxy uses of HTTP only that a client sends a request and then waits. The Host header passes unchanged, so that
+a URL that is signed for the proxy's address is valid at the store. The fault can be changed from any thread.
 """
 
 import asyncio
@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from .threaded import ThreadedServer
 
 CHUNK = 64 * 1024
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Fault:
-    """None: all bytes pass as they are. Each kind says below what is different."""
+    """No fault: all bytes pass unchanged. Each subclass states its difference."""
 
     listens = True
     """Whether connections are accepted at all."""
     resets = False
-    """Whether those that are accepted are torn down at once."""
+    """Whether accepted connections are reset at once."""
 
     @property
-    def keeps(self) -> bool:
-        """Whether a connection goes on after an answer in the store's name."""
+    def keeps_connection(self) -> bool:
+        """Whether a connection continues after a response of the proxy."""
         return False
 
-    def instead(self, request: bytes) -> bytes | None:  # noqa: ARG002  # a kind's may look at it
-        """What is answered in the store's name; ``None`` lets the request pass, empty is silence."""
+    def replacement(self, request: bytes) -> bytes | None:  # noqa: ARG002  # subclasses read it
+        """Return the proxy's own response; ``None`` lets the request pass, and empty bytes are silence."""
         return None
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Pass on what the store said; whether the connection goes on."""
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Pass on bytes of the store; return whether the connection continues."""
         writer.write(data)
         await writer.drain()
         return True
@@ -43,92 +43,92 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Latency(Fault):
-    """The store answers so many ``seconds`` late."""
+    """The store responds ``seconds`` late."""
 
     seconds: float
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(self.seconds)
-        return await Fault.pass_back(self, data, writer)
+        return await Fault.forward(self, data, writer)
 
 
 @dataclass(frozen=True, slots=True)
 class Drip(Fault):
-    """The answer comes byte by byte, with a ``pause`` in seconds after each."""
+    """The response arrives byte by byte, with a ``pause`` in seconds after each."""
 
     pause: float
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         for byte in data:
-            await Fault.pass_back(self, bytes([byte]), writer)
+            await Fault.forward(self, bytes([byte]), writer)
             await asyncio.sleep(self.pause)
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Cut(Fault):
-    """The connection ends ``after`` so many bytes of an answer."""
+    """The connection ends ``after`` so many bytes of a response."""
 
     after: int
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        await Fault.pass_back(self, data[: self.after], writer)
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        await Fault.forward(self, data[: self.after], writer)
         return False
 
 
 class Reset(Fault):
-    """Connections are accepted and torn down."""
+    """Connections are accepted and reset."""
 
     resets = True
 
 
 class BlackHole(Fault):
-    """Connections are accepted, and nothing is ever said."""
+    """Connections are accepted, and no response is sent."""
 
-    def instead(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever is asked
+    def replacement(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever the request is
         return b""
 
-    async def pass_back(self, data: bytes, writer: asyncio.StreamWriter) -> bool:  # noqa: ARG002  # it is lost
+    async def forward(self, data: bytes, writer: asyncio.StreamWriter) -> bool:  # noqa: ARG002  # the bytes are lost
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Mute(Fault):
-    """Requests of one ``method`` are never answered; all others are."""
+    """Requests of one ``method`` get no response."""
 
     method: str
 
-    def instead(self, request: bytes) -> bytes | None:
+    def replacement(self, request: bytes) -> bytes | None:
         return b"" if request.startswith(f"{self.method} ".encode()) else None
 
 
 class Garbage(Fault):
-    """Noise is answered that is no HTTP."""
+    """Random bytes instead of an HTTP response."""
 
-    def instead(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever is asked
+    def replacement(self, request: bytes) -> bytes:  # noqa: ARG002  # whatever the request is
         return os.urandom(512)
 
 
 @dataclass(frozen=True, slots=True)
-class Says(Fault):
-    """Every request is answered with this ``status``, ``body`` and ``fields``, and reaches nobody."""
+class FixedResponse(Fault):
+    """A fixed response with this ``status``, ``body`` and ``fields``; no request reaches the store."""
 
     status: int
     body: bytes = b""
     fields: tuple[str, ...] = ("Connection: close",)
 
     @property
-    def keeps(self) -> bool:
+    def keeps_connection(self) -> bool:
         return "Connection: close" not in self.fields
 
-    def instead(self, request: bytes) -> bytes:
+    def replacement(self, request: bytes) -> bytes:
         lines = (f"HTTP/1.1 {self.status} Said", f"Content-Length: {len(self.body)}", *self.fields)
         head = "".join(f"{line}\r\n" for line in (*lines, ""))
         return head.encode() + (b"" if request.startswith(b"HEAD ") else self.body)
 
 
 class Refused(Fault):
-    """Nobody listens."""
+    """The proxy does not listen."""
 
     listens = False
 
@@ -138,26 +138,26 @@ NONE = Fault()
 
 def s3_error(
     status: int, code: str, message: str = "sent by the proxy", fields: tuple[str, ...] = ("Connection: close",)
-) -> Says:
-    """An error in the form of S3."""
-    return Says(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), fields)
+) -> FixedResponse:
+    """Return an S3 error response."""
+    return FixedResponse(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), fields)
 
 
 class StandingProxy(ThreadedServer):
-    """A proxy to ``host:port`` with one fault at a time; to nobody when there is no need to reach anybody."""
+    """A proxy to ``host:port`` with one fault at a time."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 9, fault: Fault = NONE) -> None:
         super().__init__()
         self._upstream = (host, port)
         self._fault = fault
-        self.asked = 0
-        """Requests that came so far, answered or not."""
+        self.request_count = 0
+        """Requests so far, with and without a response."""
 
-    def stand(self, fault: Fault) -> None:
-        """From now on ``fault`` meets every connection, old and new; ``NONE`` ends it."""
-        self._run(self._stand(fault))
+    def apply(self, fault: Fault) -> None:
+        """Apply ``fault`` to all connections from now on; ``NONE`` ends it."""
+        self._run(self._apply(fault))
 
-    async def _stand(self, fault: Fault) -> None:
+    async def _apply(self, fault: Fault) -> None:
         self._fault = fault
         if fault.listens:
             await self._listen()
@@ -168,7 +168,7 @@ class StandingProxy(ThreadedServer):
             await self._close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client; one to the store once something passes."""
+        """Serve one client connection; connect to the store with the first request that passes."""
         back: asyncio.Task[None] | None = None
         store: asyncio.StreamWriter | None = None
         try:
@@ -176,19 +176,19 @@ class StandingProxy(ThreadedServer):
                 if self._fault.resets:
                     _reset(writer)
                 while data := await reader.read(CHUNK):
-                    self.asked += 1
+                    self.request_count += 1
                     fault = self._fault
-                    instead = fault.instead(data)
+                    instead = fault.replacement(data)
                     if instead is None:
                         if store is None:
                             answers, store = await asyncio.open_connection(*self._upstream)
-                            back = asyncio.create_task(self._pass_back(answers, writer))
+                            back = asyncio.create_task(self._forward(answers, writer))
                         store.write(data)
                         await store.drain()
                     elif instead:
                         writer.write(instead)
                         await writer.drain()
-                        if not fault.keeps:
+                        if not fault.keeps_connection:
                             writer.close()
         finally:
             if back:
@@ -197,16 +197,16 @@ class StandingProxy(ThreadedServer):
                 store.transport.abort()
             writer.transport.abort()
 
-    async def _pass_back(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """What the store says, as the fault of that moment has it."""
+    async def _forward(self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on the store's bytes through the current fault."""
         with contextlib.suppress(OSError):
             while data := await answers.read(CHUNK):
-                if not await self._fault.pass_back(data, writer):
+                if not await self._fault.forward(data, writer):
                     break
         writer.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """End a connection with a RST."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     writer.transport.abort()

@@ -1,6 +1,6 @@
-"""A steady load on a broker: so many requests a second, whether or not those before them were answered.
+"""A constant load on a broker: requests start at a fixed rate, whether or not earlier ones have ended.
 
-That is what hides no wait: had a request to wait for the one before it, a slow broker would be asked less often.
+So no delay is hidden: with a closed loop a slow broker would get fewer requests.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ from tests.e2e.processes import token
 from tests.web.application import KEY
 
 SIGNINGS = 100
-"""Creates and downloads a second, as many of each."""
+"""Creates and downloads a second, half of each."""
 
 CONFIRMS = 10
-"""Confirms a second, each of a file that was uploaded a moment ago."""
+"""Confirms a second, each of a new upload."""
 
 LOST = 0
-"""The status of what was not answered."""
+"""The status of a request without a response."""
 
-_ANSWERED_WITHIN = aiohttp.ClientTimeout(total=90)
-_KEPT = 2.0  # seconds; less than a server keeps one, so that none ends just when it is used
+_TIMEOUT = aiohttp.ClientTimeout(total=90)
+_KEPT = 2.0  # seconds; shorter than the server's keep-alive, so that no connection ends while it is used
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request of a ``kind``, when it began and how long it took in seconds, and the status of its answer."""
+class Result:
+    """One request: its ``kind``, its start and duration in seconds, and its status."""
 
     kind: str
     began: float
@@ -42,13 +42,13 @@ class Seen:
 
     @property
     def ended(self) -> float:
-        """When it was answered."""
+        """The instant of the response."""
         return self.began + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request without an answer so far."""
+    """A request in flight."""
 
     kind: str
     began: float
@@ -57,26 +57,26 @@ class Waiting:
 
 @dataclass
 class Load:
-    """What was seen so far, and what waits."""
+    """The results so far, and the requests in flight."""
 
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[Result] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
-    accidents: list[str] = field(default_factory=list)
-    """What failed of the load itself: such a run says nothing of the broker."""
+    errors: list[str] = field(default_factory=list)
+    """Errors of the load itself, which make a run invalid."""
 
-    def of(self, *kinds: str, since: float = 0.0, until: float = float("inf")) -> list[Seen]:
-        """What began in that time."""
+    def of(self, *kinds: str, since: float = 0.0, until: float = float("inf")) -> list[Result]:
+        """Return the results that began in that time."""
         return [one for one in self.seen if one.kind in kinds and since <= one.began < until]
 
-    async def all_answered(self, before: float) -> None:
-        """Wait for the answers to what began before that time."""
+    async def wait_for_all(self, before: float) -> None:
+        """Wait for the requests that began before an instant."""
         for one in list(self.waiting):
             if one.began < before:
                 await one.over.wait()
 
     @contextlib.contextmanager
     def timed(self, kind: str) -> Iterator[Callable[[int], None]]:
-        """Time one request; what is given takes its status."""
+        """Time one request; the yielded function sets its status."""
         status = LOST
         waits = Waiting(kind, time.monotonic())
         self.waiting.append(waits)
@@ -88,16 +88,16 @@ class Load:
         try:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 yield answered
-            self.seen.append(Seen(kind, waits.began, time.monotonic() - waits.began, status))
+            self.seen.append(Result(kind, waits.began, time.monotonic() - waits.began, status))
         finally:
             self.waiting.remove(waits)
             waits.over.set()
 
 
 class Client:
-    """Creates, uploads, confirms and requests links; ``store`` is where bytes go, past the proxy.
+    """A client that creates, uploads, confirms and requests links. ``store`` is the address without the proxy.
 
-    As a service, or as the ``user`` of this name.
+    It has the token of ``user``, or that of a service.
     """
 
     def __init__(self, broker: str, store: str, load: Load, user: str | None = None) -> None:
@@ -105,7 +105,7 @@ class Client:
         self._store = URL(store)
         self._load = load
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT), timeout=_ANSWERED_WITHIN
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT), timeout=_TIMEOUT
         )
         self._session._retry_connection = False  # a request that is lost is to be seen
         self.headers = {"Authorization": f"Bearer {_token_of(user)}"}
@@ -113,61 +113,61 @@ class Client:
         """The object to which links are requested."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._session.close()
 
     async def download(self) -> None:
-        """Ask for a link."""
-        await self.ask("download", "GET", f"/downloads/{self.key}", self.headers)
+        """Request a link."""
+        await self.send("download", "GET", f"/downloads/{self.key}", self.headers)
 
     async def create(self) -> dict[str, Any]:
-        """Ask for an upload."""
-        return await self.ask("create", "POST", "/uploads", self.headers, json=declared())
+        """Create an upload."""
+        return await self.send("create", "POST", "/uploads", self.headers, json=declared())
 
     async def confirm(self) -> dict[str, Any]:
-        """Create, send the bytes, confirm; the answer."""
+        """Create an upload, send its bytes and confirm it; return the response document."""
         upload = await self.create()
         if "uploadId" not in upload:
             return upload
         await self.put(upload)
-        return await self.ask("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self.headers)
+        return await self.send("confirm", "POST", f"/uploads/{upload['uploadId']}/confirm", self.headers)
 
-    async def confirm_joined(self) -> None:
-        """The same with a file that comes in one part."""
-        upload = await self.ask("begin", "POST", "/uploads", self.headers, json={**declared(), "multipart": True})
+    async def confirm_multipart(self) -> None:
+        """Do the same with a multipart upload of one part."""
+        upload = await self.send("begin", "POST", "/uploads", self.headers, json={**declared(), "multipart": True})
         path = f"/uploads/{upload.get('uploadId')}"
-        signed = await self.ask("parts", "POST", f"{path}/parts", self.headers, json={"partNumbers": [1]})
+        signed = await self.send("parts", "POST", f"{path}/parts", self.headers, json={"partNumbers": [1]})
         for part in signed.get("parts", ()):
             await self.put(part)
-            await self.ask("confirm", "POST", f"{path}/confirm", self.headers)
+            await self.send("confirm", "POST", f"{path}/confirm", self.headers)
 
-    async def ask(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
-        """One request, timed; its answer, empty when there was none."""
-        said: dict[str, Any] = {}
+    async def send(self, kind: str, method: str, path: str, headers: dict[str, str], **options: Any) -> dict[str, Any]:
+        """Send one timed request; return its document, which is empty without a response."""
+        document: dict[str, Any] = {}
         with self._load.timed(kind) as answered:
-            async with self._session.request(method, self._api + path, headers=headers, **options) as answer:
-                said = await answer.json(content_type=None) or {}
-                answered(answer.status)
-        return said
+            async with self._session.request(method, self._api + path, headers=headers, **options) as response:
+                document = await response.json(content_type=None) or {}
+                answered(response.status)
+        return document
 
     async def put(self, upload: dict[str, Any]) -> None:
-        """Send the bytes straight to the store, under the address that was signed."""
+        """Send the bytes to the store itself, with the Host that was signed."""
         signed = URL(upload["url"], encoded=True)
         straight = signed.with_scheme(self._store.scheme).with_host("127.0.0.1").with_port(self._store.port)
         headers = {**upload["headers"], "Host": signed.authority}
-        async with self._session.put(straight, data=sample(), headers=headers) as answer:
-            if answer.status != 200:
-                self._load.accidents.append(f"the store answered an upload with {answer.status}")
+        async with self._session.put(straight, data=sample(), headers=headers) as response:
+            if response.status != 200:
+                self._load.errors.append(f"the store answered an upload with {response.status}")
 
 
 def declared() -> dict[str, Any]:
-    """What is declared of the sample."""
+    """Return the declaration of the sample."""
     return {"filename": "a.mp3", "contentType": "audio/mpeg", "size": len(sample())}
 
 
 @cache
 def sample() -> bytes:
-    """A small MP3."""
+    """Return a small MP3."""
     return media.mp3(seconds=1, bit_rate=32_000)
 
 
@@ -175,7 +175,7 @@ def sample() -> bytes:
 async def steady(
     broker: str, store: str, signings: float = SIGNINGS, confirms: float = CONFIRMS
 ) -> AsyncIterator[Load]:
-    """The load, from a moment before this begins until it ends."""
+    """Run the load while the context is open."""
     load = Load()
     client = Client(broker, store, load)
     paces = [(client.download, signings / 2), (client.create, signings / 2), (client.confirm, confirms)]
@@ -190,13 +190,13 @@ Pace = tuple[Callable[[], Coroutine[Any, Any, Any]], float]
 
 @contextlib.asynccontextmanager
 async def paced(load: Load, *paces: Pace) -> AsyncIterator[None]:
-    """Begin each work so many times a second."""
+    """Start each work at its rate."""
     running: set[asyncio.Task[Any]] = set()
 
     def over(task: asyncio.Task[Any]) -> None:
         running.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            load.accidents.append(f"the load failed: {type(error).__name__}")
+            load.errors.append(f"the load failed: {type(error).__name__}")
 
     async def pace(work: Callable[[], Coroutine[Any, Any, Any]], rate: float) -> None:
         due = time.monotonic()

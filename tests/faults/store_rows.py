@@ -1,4 +1,4 @@
-"""Faults between broker and store, one after the other under a steady load."""
+"""Faults between broker and store, one after the other, under a constant load."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.stores.place import Place
 
-from .journal import Journal, accidents, opened, refusals, said
+from .journal import Journal, opened, refusals, summary, unexpected_lines
 from .selective import THROTTLED, EmptyTag, Once, Only, of_one_in
 from .standing import (
     NONE,
@@ -17,48 +17,48 @@ from .standing import (
     Cut,
     Drip,
     Fault,
+    FixedResponse,
     Garbage,
     Latency,
     Mute,
     Refused,
     Reset,
-    Says,
     StandingProxy,
     s3_error,
 )
-from .steady import Load, Pace, Seen, paced
+from .steady import Load, Pace, Result, paced
 from .table import Signing, signing, statuses
 
 EDGE_PAGE = b"<!DOCTYPE html><title>Web server is returning an unknown error</title>"
-BLACK_HOLE = "black hole: it takes connections and says nothing"
-ONE_OBJECT = "answers 429 for one object in ten"
-ONCE = "answers 520 once, then well, for one object in ten"
-NO_TAG = "answers a CompleteMultipartUpload with an empty ETag"
+BLACK_HOLE = "black hole: accepts connections and never responds"
+ONE_OBJECT = "returns 429 for one object in ten"
+ONCE = "returns 520 once, then succeeds, for one object in ten"
+NO_TAG = "returns an empty ETag from CompleteMultipartUpload"
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
         ONE_OBJECT: Only(of_one_in(10), THROTTLED),
         ONCE: Once(of_one_in(10), s3_error(520, "Unknown")),
         NO_TAG: EmptyTag(),
-        "answers 0.5 s late": Latency(0.5),
-        "answers 2 s late": Latency(2),
-        "answers 5 s late": Latency(5),
-        "answers drip, a byte in 20 ms": Drip(0.02),
-        "connection ends after 40 bytes of an answer": Cut(40),
+        "responds 0.5 s late": Latency(0.5),
+        "responds 2 s late": Latency(2),
+        "responds 5 s late": Latency(5),
+        "responses drip, one byte every 20 ms": Drip(0.02),
+        "connection ends after 40 bytes of a response": Cut(40),
         "connections are reset": Reset(),
         BLACK_HOLE: BlackHole(),
-        "only copies are never answered": Mute("PUT"),
-        "answers are garbage": Garbage(),
-        "answers 500": s3_error(500, "InternalError"),
-        "answers 503 SlowDown": s3_error(503, "SlowDown"),
-        "answers 520": Says(520, EDGE_PAGE),
-        "answers 530": Says(530, EDGE_PAGE),
-        "answers 403": s3_error(403, "AccessDenied"),
+        "never responds to copies": Mute("PUT"),
+        "responses are garbage": Garbage(),
+        "returns 500": s3_error(500, "InternalError"),
+        "returns 503 SlowDown": s3_error(503, "SlowDown"),
+        "returns 520": FixedResponse(520, EDGE_PAGE),
+        "returns 530": FixedResponse(530, EDGE_PAGE),
+        "returns 403": s3_error(403, "AccessDenied"),
         "connections are refused": Refused(),
     }
 )
 
 REFUSES_ONLY: Mapping[str, str | None] = MappingProxyType({ONE_OBJECT: "returned 429", ONCE: None, NO_TAG: None})
-"""Faults that are not a failure of the whole store, by the only reason for which a confirm may be refused."""
+"""Faults of single objects, with the only allowed reason of a refused confirm; ``None`` allows no refusal."""
 
 HEAD = (
     "what the store does",
@@ -72,38 +72,40 @@ HEAD = (
     "the broker's log",
 )
 
-ANSWERED_WITHIN = 3.5
-"""Seconds in which a 503 is there: the deadline of a call is 3, the rest is for a machine with other work."""
+REFUSED_WITHIN = 3.5
+"""Limit of the duration of a 503, in seconds: the deadline of a call is 3, and the machine may be busy."""
 
 RECOVERS_WITHIN = 30.0
+"""Seconds after a fault in which confirms must succeed again."""
+
 SLOWER = 2.0
-"""How much the 99th percentile may grow while the store says nothing."""
+"""Limit of the 99th percentile while the store does not respond, relative to that without a fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What clients saw while one fault stood. Times are in seconds; ``recovered`` is ``None`` when it never did."""
+    """The measurements during one fault. Times are in seconds; ``recovered`` is ``None`` without recovery."""
 
     name: str
     signing: Signing
-    confirms: Sequence[Seen]
+    confirms: Sequence[Result]
     recovered: float | None
     log: str
     wrong: Sequence[str]
-    """What must never be: other answers than were to be expected, accidents in the log."""
+    """Unexpected responses, and unexpected lines in the log."""
 
     @property
     def longest_refusal(self) -> float:
-        """Of all confirms that were answered 503."""
+        """The longest confirm with status 503, in seconds."""
         return max((one.seconds for one in self.confirms if one.status == 503), default=0.0)
 
     @property
     def longest(self) -> float:
-        """Of all confirms."""
+        """The longest confirm, in seconds."""
         return max((one.seconds for one in self.confirms), default=0.0)
 
     def cells(self, baseline: Signing) -> list[str]:
-        """As a line of the table."""
+        """Return the cells of the table."""
         return [
             self.name,
             f"{self.signing.available:.2%} of {self.signing.count}",
@@ -117,23 +119,23 @@ class Row:
         ]
 
     def broken(self) -> list[str]:
-        """The rules it breaks, whatever the fault is."""
+        """Return the broken rules, whatever the fault is."""
         rules = {
-            "creates and downloads were not all answered well": self.signing.available == 1,
-            f"a 503 took more than {ANSWERED_WITHIN} s": self.longest_refusal <= ANSWERED_WITHIN,
-            f"not back within {RECOVERS_WITHIN:.0f} s": self.recovered is not None
+            "some creates or downloads failed": self.signing.available == 1,
+            f"a 503 took more than {REFUSED_WITHIN} s": self.longest_refusal <= REFUSED_WITHIN,
+            f"no recovery within {RECOVERS_WITHIN:.0f} s": self.recovered is not None
             and self.recovered <= RECOVERS_WITHIN,
         }
         return [f"{self.name}: {rule}" for rule in (*(name for name, kept in rules.items() if not kept), *self.wrong)]
 
 
 def is_slow(row: Row, baseline: Signing) -> bool:
-    """Whether signing had to wait for the store by more than may be."""
+    """Return whether signing had to wait for the store."""
     return row.signing.p99 > SLOWER * baseline.p99
 
 
 class Runner:
-    """Lets faults stand under one load."""
+    """Applies faults during one load."""
 
     def __init__(self, proxy: StandingProxy, journal: Journal, load: Load) -> None:
         self._proxy = proxy
@@ -141,31 +143,31 @@ class Runner:
         self._load = load
 
     async def row(self, name: str, fault: Fault, seconds: float, *beside: Pace) -> Row:
-        """Let ``fault`` stand so long, then wait until a confirm succeeds and nobody waits for an answer of then.
+        """Apply ``fault`` for ``seconds``, then wait until a confirm succeeds and all requests of that time ended.
 
-        ``beside`` is a load of this row alone.
+        ``beside`` is an additional load.
         """
-        self._journal.news()
+        self._journal.new_lines()
         began = time.monotonic()
-        self._proxy.stand(fault)
+        self._proxy.apply(fault)
         async with paced(self._load, *beside):
             await asyncio.sleep(seconds)
-            await self._load.all_answered(time.monotonic() if beside else 0)
+            await self._load.wait_for_all(time.monotonic() if beside else 0)
         ended = time.monotonic()
-        self._proxy.stand(NONE)
+        self._proxy.apply(NONE)
         recovered = 0.0 if fault is NONE else await self._recovered(ended)
-        await self._load.all_answered(ended)
+        await self._load.wait_for_all(ended)
         signed = self._load.of("create", "download", since=began, until=ended)
         confirms = [one for one in self._load.of("confirm", until=ended) if one.ended > began]
-        lines = self._journal.news()
+        lines = self._journal.new_lines()
         others = self._load.of("begin", "parts", since=began, until=ended)
-        wrong = unexpected([*signed, *confirms, *others]) + accidents(lines) + self._load.accidents
+        wrong = unexpected([*signed, *confirms, *others]) + unexpected_lines(lines) + self._load.errors
         if name in REFUSES_ONLY:
             wrong += spread(lines, REFUSES_ONLY[name])
-        return Row(name, signing(signed), confirms, recovered, said(lines), wrong)
+        return Row(name, signing(signed), confirms, recovered, summary(lines), wrong)
 
     async def _recovered(self, ended: float) -> float | None:
-        """Seconds until a confirm succeeded that was begun after the fault."""
+        """Return the seconds from the end of the fault to the first confirm that began later and succeeded."""
         while time.monotonic() < ended + 2 * RECOVERS_WITHIN:
             good = [one.ended for one in self._load.of("confirm", since=ended) if one.status == 200]
             if good:
@@ -175,24 +177,24 @@ class Runner:
 
 
 def spread(lines: list[dict[str, Any]], reason: str | None) -> list[str]:
-    """How a fault of single objects met others, too: refusals for another ``reason``, or an open circuit."""
+    """Return the effects on other objects: refusals for another ``reason``, and an open circuit."""
     others = [why for line in lines for why in refusals(line) if reason is None or reason not in why]
     return [f"refused because {why}" for why in sorted(set(others))] + ["the circuit opened"] * bool(opened(lines))
 
 
-def unexpected(seen: Sequence[Seen]) -> list[str]:
-    """Answers that are neither what was asked for nor, to a confirm, that the store is away."""
+def unexpected(seen: Sequence[Result]) -> list[str]:
+    """Return the statuses that are neither success nor, for a confirm, 503."""
     good = {"create": (201,), "download": (200,), "confirm": (200, 503), "begin": (201,), "parts": (200,)}
     bad = [one for one in seen if one.status not in good[one.kind]]
-    return [f"unexpected answers to {kind}: {statuses(found)}" for kind in good if (found := _of(kind, bad))]
+    return [f"unexpected responses to {kind}: {statuses(found)}" for kind in good if (found := _of(kind, bad))]
 
 
-def _of(kind: str, seen: Sequence[Seen]) -> list[Seen]:
+def _of(kind: str, seen: Sequence[Result]) -> list[Result]:
     return [one for one in seen if one.kind == kind]
 
 
 def settings(store: Place, endpoint: str) -> dict[str, str]:
-    """Those of a broker that reaches this store at ``endpoint``."""
+    """Return the settings of a broker with this store at ``endpoint``."""
     return {
         "R2_ENDPOINT": endpoint,
         "R2_ACCESS_KEY_ID": store.credentials.access_key_id,

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .steady import Seen
+from .steady import Result
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """How requests went that need no store: the share that was answered well, and milliseconds."""
+    """Requests that need no store: their share of successes, and latencies in milliseconds."""
 
     count: int
     available: float
@@ -17,26 +17,26 @@ class Signing:
     p99: float
 
 
-def signing(seen: Sequence[Seen]) -> Signing:
-    """Of these requests."""
+def signing(seen: Sequence[Result]) -> Signing:
+    """Return the measurements of these requests."""
     good = sum(one.status in (200, 201) for one in seen)
     times = [one.seconds * 1000 for one in seen]
     return Signing(len(seen), good / len(seen), percentile(times, 50), percentile(times, 99))
 
 
 def percentile(values: Iterable[float], per_cent: float) -> float:
-    """The smallest value that so many per cent of all do not exceed."""
+    """Return the smallest value that ``per_cent`` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * int(per_cent) // 100) - 1)]
 
 
-def statuses(seen: Iterable[Seen]) -> str:
-    """How often each status was answered, the most frequent first."""
+def statuses(seen: Iterable[Result]) -> str:
+    """Return the number of each status, the most frequent first."""
     counts = Counter(str(one.status or "none") for one in seen).most_common()
     return ", ".join(f"{status}: {count}" for status, count in counts) or "-"
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

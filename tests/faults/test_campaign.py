@@ -1,4 +1,4 @@
-"""A short slice of the long runs: statuses and availability, but no times, because tests run beside each other."""
+"""A short run of the campaign without rules on time, because tests run in parallel."""
 
 import time
 from collections.abc import Iterator
@@ -14,23 +14,24 @@ from .campaign import beside
 from .identity_rows import ONE_KEY, watched
 from .journal import OPENED, Journal
 from .standing import StandingProxy
-from .steady import Client, Load, Seen, steady
+from .steady import Client, Load, Result, steady
 from .store_rows import BLACK_HOLE, FAULTS, NO_TAG, ONCE, ONE_OBJECT, REFUSES_ONLY, Runner, settings, spread
 from .table import percentile, signing, statuses
 
 
 @pytest.fixture
 def proxy(seaweedfs: Place) -> Iterator[StandingProxy]:
-    """A proxy before a real store."""
+    """Start a proxy to a real store."""
     address = urlsplit(seaweedfs.endpoint)
     with StandingProxy(address.hostname or "", address.port or 0) as running:
         yield running
 
 
-@pytest.mark.parametrize("name", [BLACK_HOLE, "only copies are never answered"])
-async def test_while_the_store_says_nothing_signing_goes_on_and_confirms_answer_503(
+@pytest.mark.parametrize("name", [BLACK_HOLE, "never responds to copies"])
+async def test_silent_store_does_not_stop_signing(
     name: str, tmp_path_factory: pytest.TempPathFactory, seaweedfs: Place, proxy: StandingProxy
 ) -> None:
+    """While the store is silent, all signing succeeds and confirms return 503."""
     with Broker(tmp_path_factory.mktemp("broker"), settings(seaweedfs, proxy.endpoint)) as broker:
         async with steady(broker.url, seaweedfs.endpoint, signings=20, confirms=4) as load:
             row = await Runner(proxy, Journal(broker), load).row(name, FAULTS[name], 3.5)
@@ -41,7 +42,8 @@ async def test_while_the_store_says_nothing_signing_goes_on_and_confirms_answer_
     assert row.wrong == []
 
 
-async def test_a_flood_of_unknown_keys_refuses_no_good_token(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_unknown_keys_refuse_no_good_token(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tokens with unknown key ids cause at most one fetch, and valid tokens are accepted."""
     folder = tmp_path_factory.mktemp("broker")
     with StandingProxy(fault=ONE_KEY) as service, Broker(folder, identity_rows.settings(service)) as broker:
         async with watched(service, broker) as runner:
@@ -54,7 +56,7 @@ async def test_a_flood_of_unknown_keys_refuses_no_good_token(tmp_path_factory: p
 
 
 def test_spread() -> None:
-    """A fault of single objects is named where it refuses anything else, or opens the circuit."""
+    """A fault of single objects is reported if it refuses other objects or opens the circuit."""
     throttled, missed = (
         {
             "event": "broker.request_completed",
@@ -70,20 +72,21 @@ def test_spread() -> None:
     assert len(spread([throttled, missed], REFUSES_ONLY[ONCE])) == 2
 
 
-def test_every_fault_of_single_objects_is_a_row() -> None:
-    """What is judged by the objects that it meets stands in the table."""
+def test_object_faults_are_rows() -> None:
+    """Each fault with a rule on single objects is a row of the table."""
     assert FAULTS.keys() >= REFUSES_ONLY.keys()
 
 
-async def test_joined_files_come_beside_one_row(seaweedfs: Place) -> None:
-    """Files in parts are confirmed only where the fault concerns their joining."""
+async def test_multipart_load_belongs_to_one_row(seaweedfs: Place) -> None:
+    """Multipart uploads are confirmed only for the fault that concerns their completion."""
     client = Client("http://127.0.0.1:9", seaweedfs.endpoint, Load())
     assert [name for name in FAULTS if beside(client, name)] == [NO_TAG]
     await client.close()
 
 
-def test_what_was_seen_is_counted() -> None:
-    seen = [Seen("create", 0, 0.001 * number, 201) for number in range(1, 100)] + [Seen("create", 0, 9, 0)]
+def test_requests_are_counted() -> None:
+    """Requests are counted by status, with availability and percentiles."""
+    seen = [Result("create", 0, 0.001 * number, 201) for number in range(1, 100)] + [Result("create", 0, 9, 0)]
     found = signing(seen)
     assert (found.count, found.available) == (100, 0.99)
     assert (found.p50, found.p99) == pytest.approx((50, 99))

@@ -1,8 +1,8 @@
-"""How the broker's log is shown in the tables."""
+"""The summary of the broker's log in the tables."""
 
 from typing import Any
 
-from .journal import accidents, opened, said
+from .journal import opened, summary, unexpected_lines
 
 LINES: list[dict[str, Any]] = [
     {"event": "broker.store_circuit_opened", "reason": "HeadObject returned 500"},
@@ -24,35 +24,35 @@ LINES: list[dict[str, Any]] = [
 ]
 
 
-def test_said() -> None:
-    """Events come first, then the reasons of refusals without operation and trace id."""
-    assert said(LINES) == (
+def test_summary() -> None:
+    """Events precede the reasons of refusals, which have no operation and no trace id."""
+    assert summary(LINES) == (
         "circuit opened; circuit closed; keys not refreshed (TimeoutError); "
         '503 because "… returned 500" (2 times); 503 because "there are no keys"'
     )
-    assert said([]) == "nothing"
+    assert summary([]) == "nothing"
 
 
 def test_items() -> None:
-    """Items of a batch count if it was the store that refused them."""
+    """Items of a batch count if the store caused their refusal."""
     failed = [
         {"item": 0, "code": "storage_unavailable", "reason": "HeadObject got no free slot"},
         {"item": 1, "code": "not_uploaded"},
     ]
-    assert said([{"event": "broker.request_completed", "status": 200, "failed": failed}]) == (
+    assert summary([{"event": "broker.request_completed", "status": 200, "failed": failed}]) == (
         'items refused because "… got no free slot"'
     )
 
 
 def test_opened() -> None:
-    """The circuit's openings are counted."""
+    """Each opening of the circuit breaker is counted."""
     assert opened(LINES) == 1
     assert opened([]) == 0
 
 
-def test_accidents() -> None:
-    """What nobody foresaw is never passed over."""
-    assert accidents(
+def test_unexpected_lines() -> None:
+    """Unhandled exceptions and errors are returned."""
+    assert unexpected_lines(
         [*LINES, {"event": "broker.request_failed"}, {"event": "broker.message_logged", "level": "error"}]
     ) == [
         '{"event": "broker.request_failed"}',

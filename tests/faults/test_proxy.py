@@ -20,7 +20,7 @@ BODY = bytes(range(256)) * 1024
 
 @pytest.fixture
 def proxy(seaweedfs: Place) -> Iterator[FaultProxy]:
-    """A proxy before a real store."""
+    """Start a proxy to a real store."""
     address = urlsplit(seaweedfs.endpoint)
     assert address.hostname
     assert address.port
@@ -29,20 +29,21 @@ def proxy(seaweedfs: Place) -> Iterator[FaultProxy]:
 
 
 def url(proxy: FaultProxy, method: str, ref: ObjectRef) -> str:
-    """A URL that is signed for the proxy."""
+    """Return a URL that is signed for the proxy."""
     place = Place("proxy", proxy.endpoint)
     return place.presigner().presign(method, ref, now=int(time.time()), expires_in=60)
 
 
 def exchange(connection: http.client.HTTPConnection, method: str, address: str, body: bytes | None = None) -> Reply:
-    """One request on a connection that stays."""
+    """Send one request on a kept connection."""
     parts = urlsplit(address)
     connection.request(method, f"{parts.path}?{parts.query}", body)
-    answer = connection.getresponse()
-    return Reply(answer.status, dict(answer.getheaders()), answer.read())
+    response = connection.getresponse()
+    return Reply(response.status, dict(response.getheaders()), response.read())
 
 
-def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(proxy: FaultProxy) -> None:
+def test_proxy_passes_signed_requests(proxy: FaultProxy) -> None:
+    """URLs that are signed for the proxy's address are valid at the store, on one kept connection."""
     ref = new_ref()
     with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
         assert exchange(connection, "PUT", url(proxy, "PUT", ref), BODY).status == 200
@@ -65,9 +66,10 @@ def test_what_is_signed_for_the_proxy_holds_at_the_store_request_after_request(p
         (Fault(lambda one: one.method == "PUT", cut_after=1000), False),
         (Fault(lambda one: one.method == "PUT", loses_answer=True), True),
     ],
-    ids=["cut", "lost answer"],
+    ids=["cut", "lost response"],
 )
-def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
+def test_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: bool) -> None:
+    """A fault happens to one request, and the next request passes."""
     ref = new_ref()
     proxy.next(fault)
     with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:
@@ -80,7 +82,8 @@ def test_a_fault_happens_once(proxy: FaultProxy, fault: Fault, *, is_stored: boo
     assert proxy.exchanges[0].received == (len(BODY) if is_stored else 1000)
 
 
-def test_a_held_request_goes_on_when_it_is_let_go(proxy: FaultProxy) -> None:
+def test_held_request_continues_when_released(proxy: FaultProxy) -> None:
+    """A held request reaches the store only after it is released."""
     ref = new_ref()
     fault = proxy.next(Fault(lambda one: one.method == "PUT", held=threading.Event()))
     with closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)) as connection:

@@ -1,4 +1,4 @@
-"""A server of connections on loopback, in a thread of its own, on a port that stays its own."""
+"""A loopback server in a thread, whose port stays reserved while it does not listen."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ThreadedServer:
-    """Serves each connection by ``_serve``, which others define."""
+    """A server in a thread; subclasses define ``_serve`` for one connection."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -25,11 +25,11 @@ class ThreadedServer:
 
     @property
     def endpoint(self) -> str:
-        """The URL under which it is reached."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        # A bound socket that never listens keeps the port ours while nobody listens there: connections are refused.
+        # A bound socket that does not listen reserves the port: connections are refused meanwhile.
         self._claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._claim.bind(("127.0.0.1", 0))
         self.port = self._claim.getsockname()[1]
@@ -55,7 +55,7 @@ class ThreadedServer:
             self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, reuse_address=True)
 
     async def _close(self) -> None:
-        """Listen no more, and end all connections."""
+        """Stop listening, and end all connections."""
         if self._server:
             self._server.close()
             self._server = None

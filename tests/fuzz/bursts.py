@@ -1,4 +1,4 @@
-"""Strategies: bytes that are nearly a request, with everything that decides where one ends."""
+"""Strategies: bytes that are nearly a request, with all fields that decide where a request ends."""
 
 from hypothesis import strategies as st
 
@@ -91,7 +91,7 @@ PIECES = ["\r\n", "\n", "\r", "\x00", " ", "\t", ":", "\r\n\r\n", "HTTP/1.1", "\
 
 
 def bursts() -> st.SearchStrategy[bytes]:
-    """A head that asks for the connection's end, and a body or none, with a piece replaced or as they are."""
+    """Draw a request with ``Connection: close``, whole or with a piece replaced."""
     whole = st.builds(
         lambda line, fields, body: "\r\n".join([line, "Host: b", "Connection: close", *fields, "", body]),
         st.sampled_from(LINES),

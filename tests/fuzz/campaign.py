@@ -1,6 +1,6 @@
-"""The long fuzzing over HTTP: a broker, a real store behind it, and many requests: ``python -m tests.fuzz.campaign``.
+"""The long fuzzing over HTTP of a broker with a real store: ``python -m tests.fuzz.campaign``.
 
-It goes in rounds, each with a seed of its own, which is printed with what was found: ``--seed`` begins there again.
+Each round has a seed, which is printed with its results. ``--seed`` starts with that round.
 """
 
 import argparse
@@ -21,20 +21,20 @@ from tests.stores import seaweedfs
 from . import properties, schemathesis_run
 from .conftest import environment
 from .journal import findings, memory
-from .known import Known, made, promised
+from .known import Known, created, created_without_store
 from .properties import PROPERTIES, Target
 from .verdict import Verdict
 from .wire import Wire
 
-ROUND = {"strangers": 2000, "paths": 1000, "questions": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
-"""Examples of a round. Most are sent in the name of a user and of a service."""
+ROUND = {"invalid_tokens": 2000, "paths": 1000, "reads": 1000, "bodies": 1500, "creates": 500, "raw": 1000}
+"""Examples of a round. Most are sent twice, as a user and as a service."""
 
-AWAY = {"paths": 150, "questions": 100, "bodies": 200}
-"""Examples while the store is away, where many wait for a second attempt."""
+WITHOUT_STORE = {"paths": 150, "reads": 100, "bodies": 200}
+"""Examples without a store, where many requests wait for a second attempt."""
 
 
 def main() -> int:
-    """Send so many requests, and say how many were answered how; 1 with the first finding."""
+    """Send the requests and print the number of each status; return 1 with the first finding."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--requests", type=int, default=100_000)
     arguments.add_argument("--seed", type=int, default=int(time.time()))
@@ -48,20 +48,20 @@ def main() -> int:
 
 
 def with_store(folder: Path, wanted: int, seed: int) -> Counter[str]:
-    """Schemathesis, then rounds of all properties until there were as many requests as wanted."""
+    """Run Schemathesis, then rounds of all properties until ``wanted`` requests were sent."""
     (folder / "store").mkdir()
     with seaweedfs.running(folder / "store") as store, served(folder, environment(store)) as broker:
         tally = schemathesis_run.tally(broker, folder, seed)
         report("schemathesis", tally)
         while tally.total() < wanted:
-            tally += one_round(broker, made(broker), ROUND, seed)
+            tally += one_round(broker, created(broker), ROUND, seed)
             report(f"with the store, round of seed {seed}, {memory(broker)}", tally)
             seed += 1
     return tally
 
 
 def without_store(folder: Path, seed: int) -> Counter[str]:
-    """One small round with nobody at the store's address."""
+    """Run one small round without a store."""
     nowhere = {
         "R2_ENDPOINT": f"http://127.0.0.1:{free_port()}",
         "R2_ACCESS_KEY_ID": "AKNOWHERE",
@@ -70,30 +70,32 @@ def without_store(folder: Path, seed: int) -> Counter[str]:
         "BROKER_RATE_LIMIT": "0",
     }
     with served(folder, nowhere) as broker:
-        tally = one_round(broker, promised(broker), AWAY, seed, away=True)
+        tally = one_round(broker, created_without_store(broker), WITHOUT_STORE, seed, without_store=True)
     report("without the store", tally)
     return tally
 
 
 @contextmanager
 def served(folder: Path, settings: dict[str, str]) -> Iterator[Broker]:
-    """A broker whose log is in order at the end."""
+    """Start a broker, and check its log at the end."""
     with Broker(folder, settings) as broker:
         yield broker
         assert findings(broker) == []
 
 
-def one_round(broker: Broker, known: Known, examples: dict[str, int], seed: int, *, away: bool = False) -> Counter[str]:
-    """Every property with so many examples."""
+def one_round(
+    broker: Broker, known: Known, examples: dict[str, int], seed: int, *, without_store: bool = False
+) -> Counter[str]:
+    """Run every property with its number of examples."""
     with Wire(broker.port) as wire:
-        target = Target(wire, Verdict(away=away), known)
+        target = Target(wire, Verdict(without_store=without_store), known)
         for name in PROPERTIES.keys() & examples.keys():
             properties.run(name, target, examples[name], seed)
         return wire.tally
 
 
 def report(title: str, tally: Counter[str]) -> None:
-    """How many requests were sent so far, by the status of the answer."""
+    """Print the number of requests by status."""
     counts = ", ".join(f"{status}: {count}" for status, count in sorted(tally.items()))
     print(f"{title}: {tally.total()} requests ({counts})", flush=True)
 

@@ -1,4 +1,4 @@
-"""A broker process for the fuzzing over HTTP, with a real store behind it."""
+"""A broker process with a real store, for the fuzzing over HTTP."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ import pytest
 from tests.e2e.processes import Broker
 from tests.stores.place import Place
 
-from .known import made
+from .known import created
 from .properties import Target
 from .verdict import Verdict
 from .wire import Wire
 
 
 def environment(store: Place) -> dict[str, str]:
-    """The settings of a broker over this store."""
+    """Return the settings of a broker with this store."""
     return {
         "R2_ENDPOINT": store.endpoint,
         "R2_ACCESS_KEY_ID": store.credentials.access_key_id,
@@ -24,15 +24,15 @@ def environment(store: Place) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory, seaweedfs: Place) -> Iterator[Broker]:
-    """A broker of this module's own: nobody else's requests are in its log."""
+    """Start a broker for the fuzzing alone, so that its log has no other requests."""
     with Broker(tmp_path_factory.mktemp("fuzz"), environment(seaweedfs)) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def target(broker: Broker) -> Iterator[Target]:
-    """That broker with two users' uploads and objects, and a connection to it."""
+    """Yield the broker with uploads and objects of two users, and a connection to it."""
     with Wire(broker.port) as wire:
-        yield Target(wire, Verdict(), made(broker))
+        yield Target(wire, Verdict(), created(broker))

@@ -1,6 +1,6 @@
-"""Coverage-guided fuzzing of the parsers, one after the other, each for some seconds: ``python -m tests.fuzz.guided``.
+"""Coverage-guided fuzzing of the parsers, one after the other: ``python -m tests.fuzz.guided [--seconds N]``.
 
-Every parser runs in a process of its own: libFuzzer ends its process, and the first finding with it.
+Each parser runs in a process of its own, because libFuzzer ends its process, also with the first finding.
 """
 
 import argparse
@@ -14,14 +14,14 @@ from pathlib import Path
 from .parsers import PARSERS, Parser
 
 FOLDER = Path(".fuzz")
-"""Corpora and findings; no part of the repository."""
+"""Corpora and findings. It is not part of the repository."""
 
 STATISTIC = re.compile(r"^stat::(\w+):\s+(\d+)$", re.MULTILINE)
 COVERAGE = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)")
 
 
 def main() -> int:
-    """Fuzz the named parsers, all by default; 1 when one of them has a finding."""
+    """Fuzz the named parsers, or all; return 1 if one has a finding."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("parsers", nargs="*", metavar="parser", help=f"of {', '.join(PARSERS)}")
     arguments.add_argument("--seconds", type=int, default=600, help="for each parser")
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def run(name: str, parser: Parser, seconds: int) -> int:
-    """Fuzz one parser in a child process and print what came of it."""
+    """Fuzz one parser in a child process, and print the result."""
     command = [sys.executable, "-m", "tests.fuzz.libfuzzer", name, *options(name, parser, seconds)]
     with (FOLDER / name / "log").open("w+", encoding="utf-8", errors="replace") as log:
         child = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -52,7 +52,7 @@ def run(name: str, parser: Parser, seconds: int) -> int:
 
 
 def options(name: str, parser: Parser, seconds: int) -> list[str]:
-    """The options of libFuzzer; the parser's seeds and words are written where they say."""
+    """Return the options of libFuzzer; write the parser's seeds and words to its folders."""
     corpus, findings, words = FOLDER / name / "corpus", FOLDER / name / "findings", FOLDER / name / "words"
     for folder in (corpus, findings):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def options(name: str, parser: Parser, seconds: int) -> list[str]:
 
 
 def escaped(word: bytes) -> str:
-    """As libFuzzer's dictionaries write bytes."""
+    """Return bytes in the notation of libFuzzer's dictionaries."""
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 

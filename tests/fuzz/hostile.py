@@ -1,4 +1,4 @@
-"""Strategies: requests that are nearly right, in every place where one can be wrong."""
+"""Strategies: requests that are nearly valid, with an error in any place."""
 
 import json
 import time
@@ -25,13 +25,13 @@ methods = st.sampled_from(["GET", "GET", "POST", "POST", "DELETE", "HEAD", "PUT"
 
 
 def spliced(text: str, piece: str, start: int, length: int) -> str:
-    """``text`` with ``piece`` in the place of ``length`` characters."""
+    """Replace ``length`` characters of ``text`` by ``piece``."""
     at = start % (len(text) + 1)
     return text[:at] + piece + text[at + length :]
 
 
 def altered(good: st.SearchStrategy[str], pieces: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Good text with a piece of it replaced."""
+    """Draw valid text with a piece of it replaced."""
     return st.builds(spliced, good, pieces, st.integers(0, 400), st.integers(0, 9))
 
 
@@ -86,12 +86,12 @@ VALUES = [
 
 
 def encoded(text: str, every: int) -> str:
-    """Percent-encoded where it must be, and every ``every``-th character besides."""
+    """Percent-encode the characters that need it, and every ``every``-th other character."""
     return "".join(f"%{ord(c):02x}" if c.isascii() and i % every == 0 else c for i, c in enumerate(text))
 
 
 def targets(known: Known) -> st.SearchStrategy[str]:
-    """Paths of the API with something like an upload id or a key in them, and queries."""
+    """Draw a path of the API with an upload id or key, valid or altered, and a query."""
     things = st.sampled_from([*known.upload_ids, *known.keys])
     hostile_things = (
         things
@@ -106,8 +106,8 @@ def targets(known: Known) -> st.SearchStrategy[str]:
     return st.builds(lambda path, query: path + (f"?{query}" if query else ""), paths, st.just("") | queries())
 
 
-def questions(known: Known) -> st.SearchStrategy[str]:
-    """Targets that answer a GET of whoever may ask, with hostile queries."""
+def reads(known: Known) -> st.SearchStrategy[str]:
+    """Draw a readable target with a hostile query."""
     paths = [*("/downloads/{key}",) * 3, "/objects/{key}", "/uploads/{id}"]
     asked = st.builds(
         lambda path, upload_id, key, query: API + path.format(id=upload_id, key=key) + query,
@@ -121,7 +121,7 @@ def questions(known: Known) -> st.SearchStrategy[str]:
 
 
 def queries() -> st.SearchStrategy[str]:
-    """Known and unknown parameters with hostile values, once or more often."""
+    """Draw known and unknown parameters with hostile values, also repeated ones."""
     names = st.sampled_from(NAMES) | st.text(max_size=5)
     values = st.sampled_from(VALUES) | st.text(max_size=20)
     pair = st.builds(lambda *both: "=".join(quote(part.encode(errors="surrogatepass")) for part in both), names, values)
@@ -160,7 +160,7 @@ words = st.sampled_from([word.decode("latin-1") for word in body_parser.WORDS])
 
 
 def routes(known: Known) -> list[tuple[str, dict[str, Any]]]:
-    """What takes a body, and a good one."""
+    """Return the routes with a request body, and a valid one for each."""
     file = {**body_parser.FILE, "sha256": "0" * 64, "md5": None}
     return [
         *(("/uploads", document) for document in (file, body_parser.FILE, {"files": [file, body_parser.FILE]})),
@@ -175,7 +175,7 @@ def routes(known: Known) -> list[tuple[str, dict[str, Any]]]:
 
 @st.composite
 def posts(draw: st.DrawFn, known: Known) -> Sent:
-    """A POST of a good body that something was done to, or of any."""
+    """Draw a POST with a valid body that was altered, or with any body."""
     template, good = draw(st.sampled_from(routes(known)))
     path = API + template.format(id=draw(st.sampled_from(known.upload_ids)))
     document: Any = dict(good)
@@ -211,7 +211,7 @@ FIELDS = {
 
 
 def fields() -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
-    """Header fields with values that somebody reads, known and not, repeated too."""
+    """Draw header fields that the broker reads and others, with any values, also repeated ones."""
     value = st.text(printable, max_size=20).map(str.strip)
     pairs = st.sampled_from(sorted(FIELDS)).flatmap(
         lambda name: st.tuples(st.just(name), st.sampled_from(FIELDS[name]) | value)
@@ -241,7 +241,7 @@ HOSTILE_CLAIMS = [
 
 
 def wrong_fields() -> st.SearchStrategy[tuple[str, ...]]:
-    """Authorization fields of which no one is good; two at once are malformed."""
+    """Draw Authorization fields, none of which is valid; two fields at once are invalid, too."""
     now = int(time.time())
     good = token(exp=now + LONG)
     claims = [text % (now + 600) if b"%d" in text else text for text in HOSTILE_CLAIMS]

@@ -1,4 +1,4 @@
-"""What a broker that was fuzzed wrote into its log: a line for each request, no accident and nothing secret."""
+"""The log of a broker under fuzzing: it has no unhandled exception and no secret."""
 
 import json
 import re
@@ -7,12 +7,12 @@ from pathlib import Path
 from tests.e2e.processes import Broker
 
 SECRETS = ("eyJ", "X-Amz", "://")
-"""How tokens begin, and what signed URLs hold."""
+"""The start of tokens, and parts of signed URLs."""
 
 
 def findings(broker: Broker) -> list[str]:
-    """The lines that should not be there."""
-    # The other lines are the server's own, which has its address
+    """Return the log lines that must not exist."""
+    # Foreign lines are the server's own, which have its address
     lines = [line for line in broker.lines() if line["event"] != "broker.message_logged"]
     return [text for line in lines if _is_wrong(text := json.dumps(line))]
 
@@ -22,7 +22,7 @@ def _is_wrong(line: str) -> bool:
 
 
 def memory(broker: Broker) -> str:
-    """What the broker's process holds, where the system tells."""
+    """Return the resident memory of the broker's process, where /proc has it."""
     status = Path(f"/proc/{broker.process.pid}/status")
     text = status.read_text(encoding="ascii") if status.exists() else ""
     found = re.search(r"VmRSS:\s+(\d+) kB", text)

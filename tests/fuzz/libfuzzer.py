@@ -1,4 +1,4 @@
-"""One parser under libFuzzer, in this process, until its options end it. Started by ``guided``."""
+"""Fuzz one parser with libFuzzer in this process, until its options end the run. ``guided`` starts it."""
 
 import importlib
 import inspect
@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import atheris
 
-# The parts of the standard library that the parsers lean on and that are written in Python.
+# Functions of the standard library that the parsers call and that are written in Python.
 LEANED_ON: tuple[Callable[..., object], ...] = (urllib.parse.urlsplit, urllib.parse.unquote, urllib.parse.quote)
 
 
 def main() -> None:
-    """Instrument the broker while it is imported, then fuzz the parser that the first argument names."""
+    """Instrument the broker during its import, then fuzz the parser that the first argument names."""
     for function in LEANED_ON:
         atheris.instrument_func(inspect.unwrap(function))
     with atheris.instrument_imports(include=["broker"]):

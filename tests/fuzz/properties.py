@@ -1,4 +1,4 @@
-"""What is asked of a running broker, and how often: every property is a strategy and what must hold of its examples."""
+"""The properties of a running broker: each is a strategy, and a check of its examples."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,69 +16,69 @@ from .known import Known, principals
 from .parsers.body import FILE
 from .parsers.disposition import HEADER, KINDS
 from .verdict import Verdict
-from .wire import Answer, Sent, Wire
+from .wire import Response, Sent, Wire
 
 PUBLIC = ("/healthz", "/readyz", "/openapi.yaml", "/.well-known/jwks.json", "/api/v1/uploads/status", "/static/")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A broker under fuzzing."""
+    """A broker to fuzz."""
 
     wire: Wire
     verdict: Verdict
     known: Known
     principals: tuple[str, ...] = field(default_factory=principals)
 
-    def judged(self, sent: Sent) -> Answer:
-        """The answer to a request, once it was found to keep the rules."""
+    def checked(self, sent: Sent) -> Response:
+        """Send a request, check its response, and return it."""
         hypothesis.note(repr(sent)[:2000])
-        answer = self.wire.ask(sent)
-        self.verdict.of(sent, answer)
-        return answer
+        response = self.wire.send(sent)
+        self.verdict.check(sent, response)
+        return response
 
-    def for_all(self, sent: Sent) -> None:
-        """The request in every principal's name."""
+    def as_all(self, sent: Sent) -> None:
+        """Send the request as each principal."""
         for good in self.principals:
-            self.judged(sent.with_fields(("Authorization", good)))
+            self.checked(sent.with_fields(("Authorization", good)))
 
 
 Property = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
 
 
-def strangers(target: Target) -> Property:
-    """Who has no good token learns nothing but which resources and methods there are."""
+def invalid_tokens(target: Target) -> Property:
+    """Check that invalid tokens reveal only which resources and methods exist."""
 
     def check(drawn: tuple[Sent, tuple[str, ...]]) -> None:
         sent, wrong = drawn
-        answer = target.judged(sent.with_fields(*(("Authorization", value) for value in wrong)))
+        response = target.checked(sent.with_fields(*(("Authorization", value) for value in wrong)))
         if not unquote(sent.target).startswith(PUBLIC):
-            assert answer.status in (400, 401, 404, 405, 411, 414, 431), answer
+            assert response.status in (400, 401, 404, 405, 411, 414, 431), response
 
     asked = requests(target.known) | hostile.posts(target.known)
     return st.tuples(asked, hostile.wrong_fields()), check
 
 
 def paths(target: Target) -> Property:
-    """Any method on any path with any query."""
-    return requests(target.known), target.for_all
+    """Send any method with any path and query."""
+    return requests(target.known), target.as_all
 
 
-def questions(target: Target) -> Property:
-    """What is mostly there, asked for with hostile queries: a link is to what was asked for."""
+def reads(target: Target) -> Property:
+    """Read existing resources with hostile queries; a link must be to the requested key."""
 
     def check(sent: Sent) -> None:
         for good in target.principals:
-            answer = target.judged(sent.with_fields(("Authorization", good)))
-            if (sent.method, answer.status) == ("GET", 200) and sent.target.startswith("/api/v1/downloads/"):
-                check_link(sent, json.loads(answer.body))
+            response = target.checked(sent.with_fields(("Authorization", good)))
+            if (sent.method, response.status) == ("GET", 200) and sent.target.startswith("/api/v1/downloads/"):
+                check_link(sent, json.loads(response.body))
 
     methods = st.sampled_from(["GET", "GET", "HEAD"])
-    return st.builds(Sent, methods, hostile.questions(target.known), st.just(()), st.none()), check
+    return st.builds(Sent, methods, hostile.reads(target.known), st.just(()), st.none()), check
 
 
 def check_link(sent: Sent, link: dict[str, Any]) -> None:
-    """The URL is of the key in the path, and signs no disposition but a good one."""
+    """Check that the URL is for the key in the path, and signs only a valid disposition."""
     url = urlsplit(link["url"])
     assert link["key"] == sent.target.partition("?")[0].removeprefix("/api/v1/downloads/")
     assert url.path.endswith(f"/{link['key']}")
@@ -87,36 +87,36 @@ def check_link(sent: Sent, link: dict[str, Any]) -> None:
 
 
 def bodies(target: Target) -> Property:
-    """Any body where one is taken."""
-    return hostile.posts(target.known), target.for_all
+    """Send any body to the routes that read one."""
+    return hostile.posts(target.known), target.as_all
 
 
 def creates(target: Target) -> Property:
-    """A good create among any header fields."""
+    """Send a valid create with any header fields."""
 
     def check(fields: tuple[tuple[str, str], ...]) -> None:
         kind = [] if "Content-Type" in dict(fields) else [("Content-Type", "application/json")]
-        target.for_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD))
+        target.as_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD))
 
     return hostile.fields(), check
 
 
 def raw(target: Target) -> Property:
-    """Bytes that may be no request at all."""
+    """Send bytes that may not be a request."""
 
     def check(burst: bytes) -> None:
         hypothesis.note(repr(burst)[:2000])
-        for answer in target.wire.shout(burst):
-            target.verdict.of_raw(answer)
+        for response in target.wire.send_raw(burst):
+            target.verdict.check_raw(response)
 
     return bursts(), check
 
 
 GOOD = json.dumps(FILE).encode()
 PROPERTIES: Mapping[str, Callable[[Target], Property]] = {
-    "strangers": strangers,
+    "invalid_tokens": invalid_tokens,
     "paths": paths,
-    "questions": questions,
+    "reads": reads,
     "bodies": bodies,
     "creates": creates,
     "raw": raw,
@@ -124,13 +124,13 @@ PROPERTIES: Mapping[str, Callable[[Target], Property]] = {
 
 
 def requests(known: Known) -> st.SearchStrategy[Sent]:
-    """Requests without a body, or with one where none is wanted."""
+    """Draw requests without a body, or with one where none is expected."""
     some_body = st.none() | st.none() | st.sampled_from([b"", b"{}", b"\xff" * 99])
     return st.builds(Sent, hostile.methods, hostile.targets(known), hostile.fields(), some_body)
 
 
 def run(name: str, target: Target, examples: int, seed: int | None = None) -> None:
-    """Try one property; raises what its first failing example raises, made as small as it gets."""
+    """Run one property; raise the error of its first failing example, after shrinking it."""
     strategy, check = PROPERTIES[name](target)
 
     @hypothesis.settings(

@@ -1,4 +1,4 @@
-"""Schemathesis' own checks, as in the end-to-end tests and for longer."""
+"""Checks of Schemathesis, as in the end-to-end tests, with more examples."""
 
 import subprocess
 import sys
@@ -9,16 +9,17 @@ from tests.e2e.processes import Broker
 from tests.e2e.test_schemathesis import CONFIG, HOOKS, description
 from tests.web.test_openapi import PARAMETERS
 
-from .known import made, principals
+from .known import created, principals
 
 EXAMPLES = 300
+"""Generated requests of each operation."""
 
 
 def tally(broker: Broker, folder: Path, seed: int) -> Counter[str]:
-    """How many requests were answered how, by the broker's own log; raises when a check finds something."""
+    """Run Schemathesis; return the number of each status, from the broker's log. Raises if a check fails."""
     before = _answered(broker)
     for number, bearer in enumerate(principals()):
-        known = made(broker)
+        known = created(broker)
         real = {PARAMETERS["UploadId"]["example"]: known.upload_ids[1], PARAMETERS["Key"]["example"]: known.keys[0]}
         _run(broker, _written(folder / f"schemathesis-{number}", real), bearer, seed)
     return _answered(broker) - before

@@ -1,4 +1,4 @@
-"""What the coverage-guided fuzzer runs for hours holds for a few hundred inputs each time, with nothing installed."""
+"""A few hundred inputs for the rules of the coverage-guided fuzzer, without atheris."""
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from .parsers import PARSERS, Parser
 
 
 def mutated(parser: Parser) -> st.SearchStrategy[bytes]:
-    """A seed with something put in the place of a piece of it."""
+    """Draw a seed with a piece of it replaced."""
 
     def splice(seed: bytes, word: bytes, start: int, length: int) -> bytes:
         at = start % (len(seed) + 1)
@@ -19,7 +19,8 @@ def mutated(parser: Parser) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS.keys())
-def test_every_seed_keeps_the_rules(parser: Parser) -> None:
+def test_seeds_keep_the_rules(parser: Parser) -> None:
+    """Every seed of a parser is short enough and breaks no rule."""
     parser.check(b"")
     for seed in parser.seeds:
         assert len(seed) <= parser.longest
@@ -27,7 +28,9 @@ def test_every_seed_keeps_the_rules(parser: Parser) -> None:
 
 
 @pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS.keys())
-def test_no_bytes_break_the_rules(parser: Parser) -> None:
+def test_random_bytes_keep_the_rules(parser: Parser) -> None:
+    """Random bytes and mutated seeds break no rule of a parser."""
+
     @given(st.binary(max_size=300) | mutated(parser))
     @settings(max_examples=400, deadline=None)
     def check(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What must hold of every answer, whatever was sent: the oracle of the fuzzing over HTTP."""
+"""The rules on every response, whatever the request was: the oracle of the fuzzing over HTTP."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from typing import Any
 
 from broker.core.strict_json import parse
 
-from .wire import Answer, Sent
+from .wire import Response, Sent
 
 # The table of README.md. 500 is in no row.
 CODES = {
@@ -33,10 +33,15 @@ CODES = {
     422: {"invalid_request", "unsupported_type", "content_mismatch"},
     431: {"head_too_large"},
 }
-AWAY = {503: {"storage_unavailable", "identity_unavailable"}}
+WITHOUT_STORE = {503: {"storage_unavailable", "identity_unavailable"}}
 MEMBERS = {"type", "title", "status", "detail", "code", "requestId", "error", "message"}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-CHANGING = {"x-request-id", "content-length", "date", "connection"}  # the second by the first, the last by the client
+CHANGING = {
+    "x-request-id",
+    "content-length",
+    "date",
+    "connection",
+}  # the length depends on the id, and the last on the client
 UNAUTHENTICATED = {
     "type": "urn:problem-type:r2-upload-broker:unauthenticated",
     "title": "Authentication required",
@@ -49,57 +54,57 @@ UNAUTHENTICATED = {
 
 
 class Verdict:
-    """Judges answers; ``away`` is whether the store may be."""
+    """The rules on responses; with ``without_store`` the store is not there, and 503 is allowed."""
 
-    def __init__(self, *, away: bool = False) -> None:
-        self._codes = {**CODES, **AWAY} if away else CODES
-        self._away = away
+    def __init__(self, *, without_store: bool = False) -> None:
+        self._codes = {**CODES, **WITHOUT_STORE} if without_store else CODES
+        self._without_store = without_store
         self._unauthenticated: dict[str, str] | None = None
 
-    def of(self, sent: Sent, answer: Answer) -> None:
-        """Raise ``AssertionError`` when the answer breaks a rule."""
-        identity = answer.fields["x-request-id"]
+    def check(self, sent: Sent, response: Response) -> None:
+        """Raise ``AssertionError`` if the response breaks a rule."""
+        identity = response.fields["x-request-id"]
         assert REQUEST_ID.fullmatch(identity)
         if sent.method == "HEAD":
-            assert answer.body == b""
-            assert answer.status in (200, 307, *self._codes), answer
-        elif answer.status >= 400 and not self._is_unready(sent, answer):
-            self._refusal(answer, identity)
+            assert response.body == b""
+            assert response.status in (200, 307, *self._codes), response
+        elif response.status >= 400 and not self._is_unready(sent, response):
+            self._refusal(response, identity)
         else:
-            _success(answer)
+            _success(response)
 
-    def of_raw(self, answer: Answer) -> None:
-        """The same, for what may be no HTTP."""
-        if answer.status >= 400:
-            self._refusal(answer, answer.fields["x-request-id"])
+    def check_raw(self, response: Response) -> None:
+        """Check the response to bytes that may not be HTTP."""
+        if response.status >= 400:
+            self._refusal(response, response.fields["x-request-id"])
 
-    def _is_unready(self, sent: Sent, answer: Answer) -> bool:
-        return self._away and answer.status == 503 and sent.target.startswith("/readyz")
+    def _is_unready(self, sent: Sent, response: Response) -> bool:
+        return self._without_store and response.status == 503 and sent.target.startswith("/readyz")
 
-    def _refusal(self, answer: Answer, identity: str) -> None:
-        assert answer.status in self._codes, answer
-        assert answer.fields["content-type"] == "application/problem+json", answer
-        assert answer.fields["cache-control"] == "no-store"
-        problem = parse(answer.body)
-        assert problem["status"] == answer.status
-        assert problem["code"] in self._codes[answer.status], problem
+    def _refusal(self, response: Response, identity: str) -> None:
+        assert response.status in self._codes, response
+        assert response.fields["content-type"] == "application/problem+json", response
+        assert response.fields["cache-control"] == "no-store"
+        problem = parse(response.body)
+        assert problem["status"] == response.status
+        assert problem["code"] in self._codes[response.status], problem
         assert problem["type"] == f"urn:problem-type:r2-upload-broker:{problem['code']}"
         assert problem["requestId"] == identity
         assert problem.keys() in (MEMBERS, MEMBERS | {"errors"})
         assert (problem["error"], problem["message"]) == (problem["title"], problem["detail"])
         _faults(problem.get("errors", []))
-        assert b"://" not in answer.body, problem
-        assert b"X-Amz" not in answer.body, problem
-        self._fields(answer, problem)
+        assert b"://" not in response.body, problem
+        assert b"X-Amz" not in response.body, problem
+        self._fields(response, problem)
 
-    def _fields(self, answer: Answer, problem: dict[str, Any]) -> None:
-        if answer.status == 405:
-            assert answer.fields["allow"]
-        if answer.status == 503:
-            assert answer.fields["retry-after"].isdigit()
-        if answer.status == 401:
+    def _fields(self, response: Response, problem: dict[str, Any]) -> None:
+        if response.status == 405:
+            assert response.fields["allow"]
+        if response.status == 503:
+            assert response.fields["retry-after"].isdigit()
+        if response.status == 401:
             assert {name: value for name, value in problem.items() if name != "requestId"} == UNAUTHENTICATED
-            fields = {name: value for name, value in answer.fields.items() if name not in CHANGING}
+            fields = {name: value for name, value in response.fields.items() if name not in CHANGING}
             assert fields == (self._unauthenticated or fields)
             self._unauthenticated = fields
 
@@ -111,9 +116,9 @@ def _faults(errors: list[dict[str, str]]) -> None:
         assert len(fault["pointer"] + fault["detail"]) < 400
 
 
-def _success(answer: Answer) -> None:
-    assert answer.status in (200, 201, 202, 204, 206, 307, 503), answer
-    if answer.status == 201:
-        assert re.fullmatch(r"(/api/v1/uploads/[\w-]+)?", answer.fields.get("location", ""), re.ASCII)
-    if answer.fields.get("content-type", "").startswith("application/json"):
-        json.loads(answer.body)
+def _success(response: Response) -> None:
+    assert response.status in (200, 201, 202, 204, 206, 307, 503), response
+    if response.status == 201:
+        assert re.fullmatch(r"(/api/v1/uploads/[\w-]+)?", response.fields.get("location", ""), re.ASCII)
+    if response.fields.get("content-type", "").startswith("application/json"):
+        json.loads(response.body)

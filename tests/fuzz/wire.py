@@ -1,4 +1,4 @@
-"""Requests as bytes on a socket, as no client library would send them, and what came back."""
+"""Requests as bytes on a socket, which no client library would send, and their responses."""
 
 import contextlib
 import http.client
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Self
 from tests.patience import PATIENCE
 
 SILENCE = 0.3
-"""Seconds after which nothing more comes for what may be no whole request."""
+"""Seconds without a byte after which no response is expected: the request may be incomplete."""
 
 
 class Sent(NamedTuple):
-    """One request. All text is latin-1, as it goes over the wire."""
+    """One request. All text is latin-1, as on the wire."""
 
     method: str
     target: str
@@ -24,19 +24,19 @@ class Sent(NamedTuple):
     body: bytes | None = None
 
     def with_fields(self, *fields: tuple[str, str]) -> "Sent":
-        """The same with more fields."""
+        """Return the request with more header fields."""
         return self._replace(fields=(*self.fields, *fields))
 
     def raw(self) -> bytes:
-        """The request as it goes over the wire."""
+        """Return the bytes of the request."""
         length = [] if self.body is None else [("Content-Length", str(len(self.body)))]
         hosts = [] if any(name.lower() == "host" for name, _ in self.fields) else [("Host", "broker.example")]
         lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{n}: {v}" for n, v in [*hosts, *self.fields, *length])]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + (self.body or b"")
 
 
-class Answer(NamedTuple):
-    """One answer; names of fields are lower case."""
+class Response(NamedTuple):
+    """One response; field names are in lower case."""
 
     status: int
     fields: dict[str, str]
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """One connection at a time to a broker; ``tally`` counts every answer by status."""
+    """One connection at a time to a broker; ``tally`` counts all responses by status."""
 
     def __init__(self, port: int) -> None:
         self.tally: Counter[str] = Counter()
@@ -57,81 +57,81 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._hang_up()
+        self._disconnect()
 
     @property
     def sent(self) -> int:
-        """How many requests were sent."""
+        """The number of requests so far."""
         return self.tally.total()
 
-    def ask(self, request: Sent) -> Answer:
-        """The answer to a request. A connection that was idle may have been closed: then it is sent once more."""
+    def send(self, request: Sent) -> Response:
+        """Send a request; repeat it once if the broker had closed an idle connection."""
         is_kept = self._socket is not None
         try:
-            answer = self._exchange(request)
-        except (ConnectionError, http.client.BadStatusLine):  # of which RemoteDisconnected is one
-            self._hang_up()
+            response = self._exchange(request)
+        except (ConnectionError, http.client.BadStatusLine):  # RemoteDisconnected is a BadStatusLine
+            self._disconnect()
             if not is_kept:
                 raise
-            answer = self._exchange(request)
-        self.tally[str(answer.status)] += 1
-        return answer
+            response = self._exchange(request)
+        self.tally[str(response.status)] += 1
+        return response
 
-    def shout(self, raw: bytes) -> list[Answer]:
-        """Whatever comes back for any bytes, until the broker closes the connection or is silent."""
+    def send_raw(self, raw: bytes) -> list[Response]:
+        """Send any bytes; return the responses until the broker closes the connection or is silent."""
         with self._connect(SILENCE) as connection:
             with contextlib.suppress(ConnectionError):
                 connection.sendall(raw)
-            answers = list(_split(_heard(connection)))
-        self.tally.update([str(answer.status) for answer in answers] or ["none"])
-        return answers
+            responses = list(_split(_received(connection)))
+        self.tally.update([str(response.status) for response in responses] or ["none"])
+        return responses
 
-    def _exchange(self, request: Sent) -> Answer:
+    def _exchange(self, request: Sent) -> Response:
         connection = self._socket = self._socket or self._connect(PATIENCE)
-        with contextlib.suppress(ConnectionError):  # it may have answered before it read all
+        with contextlib.suppress(ConnectionError):  # it may respond before it has read the request
             connection.sendall(request.raw())
         response = http.client.HTTPResponse(connection, method=request.method)
         response.begin()
-        answer = _read(response)
+        found = _read(response)
         if response.will_close:
-            self._hang_up()
-        return answer
+            self._disconnect()
+        return found
 
-    def _connect(self, patience: float) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), timeout=patience)
+    def _connect(self, timeout: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=timeout)
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._socket:
             self._socket.close()
         self._socket = None
 
 
-def _heard(connection: socket.socket) -> bytes:
-    heard = bytearray()
+def _received(connection: socket.socket) -> bytes:
+    received = bytearray()
     with contextlib.suppress(ConnectionError, TimeoutError):
         while chunk := connection.recv(65_536):
-            heard += chunk
-    return bytes(heard)
+            received += chunk
+    return bytes(received)
 
 
-class _Heard(io.BytesIO):
-    """Bytes in the place of a socket; one answer after the other is read from them."""
+class _ByteSource(io.BytesIO):
+    """Bytes in the place of a socket, from which responses are read one after the other."""
 
     def makefile(self, *_: Any) -> Self:
         return self
 
     def close(self) -> None:
-        """What an answer does at its end; the next one is still to be read."""
+        """Do nothing: a response closes its file, and the next response is still to be read."""
 
 
-def _split(heard: bytes) -> Iterator[Answer]:
-    source: Any = _Heard(heard)
-    while source.tell() < len(heard):
+def _split(received: bytes) -> Iterator[Response]:
+    source: Any = _ByteSource(received)
+    while source.tell() < len(received):
         response = http.client.HTTPResponse(source)
         response.begin()
         yield _read(response)
 
 
-def _read(response: http.client.HTTPResponse) -> Answer:
+def _read(response: http.client.HTTPResponse) -> Response:
     fields = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, fields, response.read())
+    return Response(response.status, fields, response.read())

@@ -6,6 +6,7 @@ import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.patience import PATIENCE
+from tests.plain_http import NO_TLS
 
 Labels = frozenset[tuple[str, str]]
 Samples = dict[tuple[str, Labels], float]
@@ -39,7 +40,7 @@ def scrape(port: int, within: float = PATIENCE) -> str:
     deadline = time.monotonic() + within
     while True:
         try:
-            answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False)
+            answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False, verify=NO_TLS)
         except httpx2.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.05)  # between two looks

@@ -12,7 +12,7 @@ NOTICED = {"killed", "timeout", "suspicious", "segfault", "caught by type check"
 
 
 def main() -> int:
-    """Print the table; 1 when too many live."""
+    """Print the table; return 1 if too many mutants survive."""
     modules = fates()
     everything = sum(modules.values(), Counter[str]())
     print("| module | mutants | noticed | alive | % |\n|---|---|---|---|---|")
@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def fates() -> dict[str, Counter[str]]:
-    """How many mutants of each module came to which end."""
+    """Return the number of mutants by module and outcome."""
     mutmut = Path(sys.executable).with_name("mutmut")
     listed = subprocess.run([mutmut, "results", "--all", "true"], capture_output=True, text=True, check=True).stdout
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -34,12 +34,12 @@ def fates() -> dict[str, Counter[str]]:
 
 
 def noticed(fate: Counter[str]) -> int:
-    """How many the tests noticed."""
+    """Return the number of mutants that a test noticed."""
     return sum(count for name, count in fate.items() if name in NOTICED)
 
 
 def score(fate: Counter[str]) -> float:
-    """Per cent."""
+    """Return the noticed mutants in per cent."""
     return 100 * noticed(fate) / max(1, fate.total())
 
 

@@ -83,7 +83,7 @@ def metadata(wheel: Mapping[str, bytes]) -> Message:
 
 
 @NEEDS_GIT
-def test_the_wheel_contains_the_tracked_package_and_the_openapi_document(built: Built) -> None:
+def test_wheel_contains_the_tracked_package(built: Built) -> None:
     """The wheel contains the tracked files of the package, ``openapi.yaml`` as a regular file, and nothing else."""
     code = {name for name in built.wheel if ".dist-info/" not in name}
     assert code == {name for name in built.tracked if name.startswith("broker/")} | {"broker/web/openapi.yaml"}

@@ -1,4 +1,4 @@
-"""What a sequence is played against: the broker and its store, with a clock that the sequence turns."""
+"""The interface of a back end: a broker and its store, with a clock that the sequence advances."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,19 +10,19 @@ from broker.core.parts import PartPlan
 
 USERS = ("user-1", "user-2")
 SERVICE = "service"
-EVERYBODY = (*USERS, SERVICE)
+CALLERS = (*USERS, SERVICE)
 
 
 class Call(NamedTuple):
-    """One call of the API in somebody's name, or a client's PUT, which is in nobody's name."""
+    """One API call of a caller, or a client's PUT, which has no caller."""
 
-    who: str
+    caller: str
     name: str
     arguments: tuple[Any, ...] = ()
 
 
-class Answer(NamedTuple):
-    """A status and a document; a refusal's document is its problem without the request id."""
+class Response(NamedTuple):
+    """A status and a document; that of a refusal is its problem document without the request id."""
 
     status: int
     document: dict[str, Any]
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Served(NamedTuple):
-    """What a GET of a signed link brings."""
+    """The response to a GET of a signed link."""
 
     status: int
     body: bytes = b""
@@ -48,61 +48,62 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What the bucket's lifecycle removed: keys of objects, and the store's ids of multipart uploads."""
+    """The keys of objects and the S3 UploadIds that the lifecycle rules removed."""
 
     keys: frozenset[str] = frozenset()
     multiparts: frozenset[str] = frozenset()
 
 
 class Backend(Protocol):
-    """A broker over a store. ``plays_store``: the store is played too, so that its lifecycle and its order are ours.
+    """A broker with a store. With ``simulates_store`` the store is simulated, with its lifecycle and order of requests.
 
-    ``checks_digests``: the store refuses bytes with another checksum than the signed one; ``None`` where that is open.
+    ``checks_checksums``: whether the store refuses bytes with another checksum than the signed one; ``None`` if
+    unknown.
     """
 
-    plays_store: bool
-    checks_digests: bool | None
+    simulates_store: bool
+    checks_checksums: bool | None
     part_size: int
     links_for_all: bool
 
     def begin(self, variant: int) -> None:
-        """Begin a sequence: nobody owns anything, and the clock is at its start."""
+        """Start a sequence without uploads, with the clock at its start."""
         ...
 
-    def subject(self, who: str) -> str:
-        """The subject in the token of ``who``."""
+    def subject(self, caller: str) -> str:
+        """Return the subject in the token of ``caller``."""
         ...
 
     def jwks(self) -> dict[str, Any]:
-        """The keys that verify receipts."""
+        """Return the keys that verify receipts."""
         ...
 
     def now(self) -> int:
-        """The broker's clock."""
+        """Return the broker's time."""
         ...
 
     def wait(self, seconds: int) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         ...
 
     def clean(self) -> Removed:
-        """Let the bucket's lifecycle rules work."""
+        """Apply the bucket's lifecycle rules."""
         ...
 
-    def ask(self, call: Call) -> Answer:
-        """The answer to one call."""
+    def call(self, call: Call) -> Response:
+        """Perform one call."""
         ...
 
-    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
-        """The answers to calls that run at once; ``order`` chooses whose request the store gets next."""
+    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Response]:
+        """Perform concurrent calls; ``order`` chooses whose request the store gets next."""
         ...
 
     def put(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """The status of a client's PUT."""
+        """Perform a client's PUT; return its status."""
         ...
 
     def get(self, url: str) -> Served:
-        """What a client gets from a link."""
+        """GET a link."""
         ...
 
     def end(self) -> None:
@@ -111,10 +112,10 @@ class Backend(Protocol):
 
 
 @contextmanager
-def hurried(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
-    """Small parts and no long pauses in this process.
+def small_and_fast(part_size: int, pause: float, *, ranges: bool) -> Iterator[None]:
+    """Use small parts and no long pauses in this process.
 
-    With ``ranges`` an object of more than two parts is promoted in ranges of a part, one range in each confirm.
+    With ``ranges`` an object of more than two parts is promoted in ranges of one part, one in each confirm.
     """
 
     def plan(size: int, _preferred: int = 0) -> PartPlan:

@@ -23,34 +23,34 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.stores import seaweedfs
 from tests.stores.place import Place
 
-from .backend import Backend, hurried
+from .backend import Backend, small_and_fast
 from .in_memory import InMemory
 from .machine import Sequences
 from .over_seaweedfs import OverSeaweedFS
 
 MEMORY_ROUND = (60, 50)
-"""Sequences of one round in memory, and steps of each."""
+"""Sequences of one round in memory, and steps of each sequence."""
 
 REAL_ROUND = (8, 25)
-"""The same over the real store."""
+"""The same for the real store."""
 
 SHARE = 40
-"""Of so many steps one is taken over the real store."""
+"""Steps in memory for each step with the real store."""
 
 
 @contextmanager
 def in_memory() -> Iterator[InMemory]:
-    """The back end that plays the store."""
+    """Yield the back end with the simulated store."""
     backend = InMemory()
-    with hurried(backend.part_size, 0, ranges=True), patch("tests.stores.memory.PART_MIN", 1):
+    with small_and_fast(backend.part_size, 0, ranges=True), patch("tests.stores.memory.PART_MIN", 1):
         yield backend
     backend.close()
 
 
 @contextmanager
 def over_seaweedfs(place: Place) -> Iterator[OverSeaweedFS]:
-    """The back end with a real store."""
-    with hurried(OverSeaweedFS.part_size, 0.01, ranges=False):
+    """Yield the back end with a real store."""
+    with small_and_fast(OverSeaweedFS.part_size, 0.01, ranges=False):
         backend = OverSeaweedFS(place)
         try:
             yield backend
@@ -59,7 +59,7 @@ def over_seaweedfs(place: Place) -> Iterator[OverSeaweedFS]:
 
 
 def machine(over: Backend) -> type[Sequences]:
-    """The machine over a back end, with counts of its own."""
+    """Return the state machine of a back end, with counts of its own."""
 
     class Machine(Sequences):
         backend = over
@@ -70,7 +70,7 @@ def machine(over: Backend) -> type[Sequences]:
 
 
 def run(found: type[Sequences], sequences: int, steps: int, seed: int | None = None) -> None:
-    """Try so many sequences, the same ones without a seed; raises what the shortest one that fails raises."""
+    """Run some sequences, the same ones without a seed; raise the error of the shortest failing one."""
     settings = hypothesis.settings(
         max_examples=sequences,
         stateful_step_count=steps,
@@ -87,7 +87,7 @@ def run(found: type[Sequences], sequences: int, steps: int, seed: int | None = N
 
 
 def rounds(title: str, found: type[Sequences], wanted: int, seed: int, size: tuple[int, int]) -> None:
-    """Rounds until there were as many steps as wanted, and the counts of all of them."""
+    """Run rounds until ``wanted`` steps were made, and print their counts."""
     began, last = time.monotonic(), seed - 1
     try:
         while found.tally.total() < wanted:
@@ -100,12 +100,12 @@ def rounds(title: str, found: type[Sequences], wanted: int, seed: int, size: tup
 
 
 def main() -> int:
-    """Take so many steps in memory, and a share of them over a real store."""
+    """Make the steps in memory, and a share of them with a real store."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--steps", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
-    logging.getLogger("broker").setLevel(logging.ERROR)  # a store without checksums is noted once in each sequence
+    logging.getLogger("broker").setLevel(logging.ERROR)  # each sequence warns once of a store without checksums
     with in_memory() as memory:
         rounds("in memory", machine(memory), given.steps, given.seed, MEMORY_ROUND)
     with (

@@ -1,4 +1,4 @@
-"""The use cases over the store in memory; the store's refusals, its lifecycle and its order of requests are played."""
+"""The use cases with a store in memory, whose refusals, lifecycle and order of requests are simulated."""
 
 import asyncio
 import base64
@@ -24,18 +24,18 @@ from tests.stores.memory import MemoryObjectStore
 from tests.web.application import ENVIRONMENT
 
 from . import signed_urls
-from .backend import SERVICE, Answer, Call, Removed, Served
+from .backend import SERVICE, Call, Removed, Response, Served
 
 VARIANTS: tuple[dict[str, str], ...] = (
     {},
     {"DOWNLOAD_ACCESS": "owner"},
     {"R2_ENDPOINT": "https://s3.example.com"},
 )
-"""R2, R2 with links for owners, and a store that compares no checksum and returns none."""
+"""R2, R2 with links for owners, and a store without checksums."""
 
 START = 1_800_000_000
 SETTLED = 25
-"""Turns of the event loop after which every task that can go on has come to its next request to the store."""
+"""Iterations of the event loop after which each task waits for the store, or has ended."""
 
 
 class Ordered:
@@ -46,7 +46,7 @@ class Ordered:
         self.waiting: list[asyncio.Future[None]] | None = None
 
     def place(self) -> AbstractAsyncContextManager[None]:
-        """Places are not bounded here."""
+        """Return a slot; their number is not limited here."""
         return self._store.place()
 
     def __getattr__(self, verb: str) -> Any:
@@ -57,7 +57,7 @@ class Ordered:
         return in_turn
 
     async def turn(self) -> None:
-        """Return when it is this request's turn."""
+        """Wait for the turn of this request."""
         if self.waiting is not None:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self.waiting.append(turn)
@@ -65,23 +65,23 @@ class Ordered:
 
 
 class InMemory:
-    """Two processes over one store. Every change at the store takes a second."""
+    """Two processes with one store. Every change of the store takes a second."""
 
-    plays_store = True
+    simulates_store = True
     part_size = 64
-    checks_digests: bool | None
+    checks_checksums: bool | None
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
 
     def begin(self, variant: int) -> None:
-        """Begin with an empty store of one of three kinds."""
+        """Start with an empty store of one of three kinds."""
         changes = VARIANTS[variant % len(VARIANTS)]
-        self.checks_digests = "R2_ENDPOINT" not in changes
+        self.checks_checksums = "R2_ENDPOINT" not in changes
         self.links_for_all = "DOWNLOAD_ACCESS" not in changes
         self._now = START
         self._store = MemoryObjectStore(clock=self._tick)
-        self._store.returns_checksums = self.checks_digests
+        self._store.returns_checksums = self.checks_checksums
         self._ordered = Ordered(self._store)
         self._processes = [Deployment(changes, cast("Any", self._ordered)) for _ in range(2)]
         configured = settings.parse({**ENVIRONMENT, **changes})
@@ -89,8 +89,8 @@ class InMemory:
         self._presigner = Presigner(configured.store.credentials, configured.store.endpoint)
         self._receipts = Receipts(configured.secrets, issuer=configured.issuer)
 
-    def subject(self, who: str) -> str:
-        return who
+    def subject(self, caller: str) -> str:
+        return caller
 
     def jwks(self) -> dict[str, Any]:
         return self._receipts.jwks
@@ -104,7 +104,7 @@ class InMemory:
             process.now = self._now
 
     def clean(self) -> Removed:
-        """Remove what was staged, and abort what was begun, as many days ago as the policy has them kept."""
+        """Remove staged objects and abort multipart uploads that are older than the retention of the policy."""
         before = self._now - UploadPolicy().retention_days * DAY
         old = [
             ref
@@ -118,11 +118,11 @@ class InMemory:
             del self._store.multiparts[upload_id]
         return Removed(frozenset(ref.key for ref in old), frozenset(begun))
 
-    def ask(self, call: Call) -> Answer:
-        return self._loop.run_until_complete(self._answer(call, self._processes[0]))
+    def call(self, call: Call) -> Response:
+        return self._loop.run_until_complete(self._respond(call, self._processes[0]))
 
-    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
-        """Each call in another process if the first number is even, else all in one."""
+    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Response]:
+        """Perform each call in another process if the first number is even, otherwise all in one."""
         processes = self._processes if order[0] % 2 == 0 else self._processes[:1]
         return self._loop.run_until_complete(self._race(calls, order[1:], processes))
 
@@ -133,7 +133,7 @@ class InMemory:
             return 403
         if found.part:
             return self._put_part(found.ref, *found.part, body)
-        if self.checks_digests and _has_other_checksum(headers, body):
+        if self.checks_checksums and _has_other_checksum(headers, body):
             return 400
         if found.ref in self._store.objects:
             return 412
@@ -155,20 +155,22 @@ class InMemory:
         return Served(200, there[1], there[0].etag) if there else Served(404)
 
     def end(self) -> None:
-        """Nothing is left."""
+        """Do nothing: the next sequence starts with an empty store."""
 
     def close(self) -> None:
-        """The last sequence is over."""
+        """Close the event loop."""
         self._loop.close()
 
     def _tick(self) -> float:
         self.wait(1)
         return self._now
 
-    async def _race(self, calls: Sequence[Call], order: Sequence[int], processes: Sequence[Deployment]) -> list[Answer]:
+    async def _race(
+        self, calls: Sequence[Call], order: Sequence[int], processes: Sequence[Deployment]
+    ) -> list[Response]:
         self._ordered.waiting = waiting = list[asyncio.Future[None]]()
         tasks = [
-            asyncio.create_task(self._answer(call, processes[index % len(processes)]))
+            asyncio.create_task(self._respond(call, processes[index % len(processes)]))
             for index, call in enumerate(calls)
         ]
         turns = iter(order)
@@ -180,20 +182,20 @@ class InMemory:
         self._ordered.waiting = None
         return [task.result() for task in tasks]
 
-    async def _answer(self, call: Call, process: Deployment) -> Answer:
+    async def _respond(self, call: Call, process: Deployment) -> Response:
         if call.name == "put":
             await self._ordered.turn()
-            return Answer(self.put(*call.arguments), {})
-        principal = Principal(self.subject(call.who), is_service=call.who == SERVICE)
+            return Response(self.put(*call.arguments), {})
+        principal = Principal(self.subject(call.caller), is_service=call.caller == SERVICE)
         try:
             status, document = await getattr(UseCases(process), call.name)(principal, *call.arguments)
         except BrokerError as error:
-            return Answer(error.status, _problem(error))
-        return Answer(status, msgspec.to_builtins(document))
+            return Response(error.status, _problem(error))
+        return Response(status, msgspec.to_builtins(document))
 
 
 def _problem(error: BrokerError) -> dict[str, Any]:
-    """The problem document without its request id."""
+    """Return the problem document without its request id."""
     document: dict[str, Any] = msgspec.to_builtins(representations.problem(error, ""))
     del document["requestId"]
     return document
@@ -218,7 +220,7 @@ Result = tuple[int, object]
 
 
 class UseCases:
-    """The calls of the API, as statuses and documents, without HTTP."""
+    """The API calls as statuses and documents, without HTTP."""
 
     def __init__(self, process: Deployment) -> None:
         self._uploads = process.services.uploads

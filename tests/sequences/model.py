@@ -1,4 +1,4 @@
-"""What a sequence has done so far, and which outcomes of the next call keep the promises."""
+"""The state of a sequence, and the outcomes of the next call that keep the promises."""
 
 import base64
 import hashlib
@@ -8,18 +8,18 @@ from typing import Any
 
 DAY = 86_400
 KINDS = ("first", "second", "html")
-"""Bytes of an MP3, other bytes of an MP3, bytes of something else; all of one size."""
+"""The bytes of an MP3, of another MP3, and of an HTML page, all of one size."""
 
 
 def content(size: int, kind: str) -> bytes:
-    """So many bytes of this kind."""
+    """Return ``size`` bytes of this kind."""
     head = {"first": b"ID3\1", "second": b"ID3\2", "html": b"<html>"}[kind]
     return (head + kind.encode() * size)[:size]
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that a client declares; its checksums, if there are any, are those of the first kind of bytes."""
+    """A declared file; its checksums are those of the bytes of the first kind."""
 
     name: str
     size: int
@@ -28,16 +28,16 @@ class File:
 
     @property
     def promise(self) -> tuple[object, ...]:
-        """What of it decides which upload an Idempotency-Key names."""
+        """The fields that decide which upload an Idempotency-Key names."""
         return self.name, self.size, self.checksums
 
     @property
     def bytes(self) -> bytes:
-        """The bytes that it was declared with."""
+        """The declared bytes."""
         return content(self.size, "first")
 
     def declaration(self) -> dict[str, Any]:
-        """The file as it stands in a request."""
+        """Return the file as a request declares it."""
         digests = {name: hashlib.new(name, self.bytes).digest() for name in self.checksums}
         return {
             "filename": self.name,
@@ -50,7 +50,7 @@ class File:
 
 @dataclass(slots=True, eq=False)
 class Parts:
-    """A multipart upload at the store; ``is_gone`` once it was joined or aborted, ``None`` where that is open."""
+    """A multipart upload; ``is_gone`` after its completion or abort, ``None`` if unknown."""
 
     id: str
     part_size: int
@@ -60,18 +60,18 @@ class Parts:
 
     @property
     def joined(self) -> bytes | None:
-        """The whole, if every part is there."""
+        """The whole object, if every part exists."""
         whole = len(self.stored) == self.count
         return b"".join(self.stored[number] for number in sorted(self.stored)) if whole else None
 
     def piece(self, whole: bytes, number: int) -> bytes:
-        """The bytes of one part."""
+        """Return the bytes of one part."""
         return whole[(number - 1) * self.part_size : number * self.part_size]
 
 
 @dataclass(frozen=True, slots=True)
 class SentUrl:
-    """A URL that was handed out for a PUT, with the headers to send; ``number`` is that of a part."""
+    """A signed PUT URL with the headers to send; ``number`` is the part number."""
 
     url: str
     headers: dict[str, str]
@@ -82,7 +82,7 @@ class SentUrl:
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """One upload: everything that is known of the object with its key."""
+    """One upload: the known state of the object with its key."""
 
     key: str
     owner: str
@@ -96,33 +96,33 @@ class Upload:
 
     @property
     def id(self) -> str:
-        """The upload's own id, which stands in its key."""
+        """The UUID of the upload, which is in its key."""
         return self.key.removeprefix("media/").removesuffix(".mp3")
 
     @property
     def is_ready(self) -> bool:
-        """Whether its object is to be served."""
+        """Whether its object can be downloaded."""
         return self.ready is not None and not self.is_deleted
 
     def all_parts(self) -> Iterator[Parts]:
-        """Its multipart uploads."""
+        """Yield its multipart uploads."""
         return (grant.parts for grant in self.grants if grant.parts)
 
-    def bury(self) -> None:
-        """It was deleted."""
+    def mark_deleted(self) -> None:
+        """Record its deletion."""
         self.is_deleted = self.has_tombstone = True
         self.staged = None
         for parts in self.all_parts():
             parts.is_gone = True
 
     def is_as_declared(self, body: bytes) -> bool:
-        """Whether bytes have the declared checksums."""
+        """Return whether bytes have the declared checksums."""
         return not self.file.checksums or body == self.file.bytes
 
 
 @dataclass(slots=True, eq=False)
 class Grant:
-    """An upload id as a client has it."""
+    """An upload id of a client."""
 
     id: str
     upload: Upload
@@ -130,24 +130,24 @@ class Grant:
     parts: Parts | None
 
     def is_expired(self, now: int) -> bool:
-        """Whether it is too late to confirm it."""
+        """Return whether it is too late to confirm."""
         return now >= self.expires_at
 
     def next_staged(self) -> bytes | None:
-        """What a confirm finds staged, or makes of the parts."""
+        """Return the bytes that a confirm finds staged, or creates from the parts."""
         if self.upload.staged is None and self.parts and not self.parts.is_gone:
             return self.parts.joined
         return self.upload.staged
 
     def joins(self) -> None:
-        """A confirm made the staged object of the parts, if that was possible."""
+        """Record that a confirm completed the parts, if that was possible."""
         if self.upload.staged is None and self.parts and not self.parts.is_gone and self.parts.joined:
             self.upload.staged = self.parts.joined
             self.parts.is_gone = True
 
 
 def may_confirm(grant: Grant, now: int, *, in_ranges: int, compares_sha256: bool) -> set[str]:
-    """The outcomes of a confirm by somebody who may; files of more than ``in_ranges`` bytes need several."""
+    """Return the possible outcomes of an allowed confirm; more than ``in_ranges`` bytes need several."""
     upload = grant.upload
     if upload.is_deleted:
         return {"upload_deleted" if upload.has_tombstone else "upload_expired"}
@@ -172,7 +172,7 @@ def _judged(upload: Upload, staged: bytes, *, in_ranges: int, compares_sha256: b
 
 
 def may_look(grant: Grant, now: int) -> str:
-    """The status of an upload, to somebody who may see it."""
+    """Return the status of an upload, for an allowed caller."""
     upload = grant.upload
     if upload.is_deleted and upload.has_tombstone:
         return "deleted"
@@ -186,7 +186,7 @@ def may_look(grant: Grant, now: int) -> str:
 
 
 def may_put(upload: Upload, sent: SentUrl, body: bytes, now: int, *, checks: bool | None) -> set[int]:
-    """The statuses of a PUT; ``checks`` is whether the store compares checksums, ``None`` where that is open."""
+    """Return the possible statuses of a PUT; ``checks`` as ``Backend.checks_checksums``."""
     whole = upload.file.bytes
     size = len(sent.parts.piece(whole, sent.number)) if sent.parts else len(whole)
     if now > sent.expires_at or len(body) != size:
@@ -200,10 +200,10 @@ def may_put(upload: Upload, sent: SentUrl, body: bytes, now: int, *, checks: boo
 
 
 def may_abort(upload: Upload) -> str:
-    """The outcome of an abort by somebody who may."""
+    """Return the outcome of an allowed abort."""
     return "upload_confirmed" if upload.is_ready else "204"
 
 
 def may_delete(upload: Upload) -> str:
-    """The outcome of the deletion of an object by somebody who may."""
+    """Return the outcome of an allowed deletion of the object."""
     return "204" if upload.is_ready else "not_found"

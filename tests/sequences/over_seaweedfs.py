@@ -1,4 +1,4 @@
-"""The HTTP application over a real SeaweedFS, which verifies every signature by a clock of its own."""
+"""The HTTP application with a real SeaweedFS, which verifies every signature with its own clock."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from broker.web.app import create_app
 from tests.stores.place import Place, send
 
 from . import signed_urls
-from .backend import SERVICE, Answer, Call, Removed, Served
+from .backend import SERVICE, Call, Removed, Response, Served
 
 JWT_SECRET = "a secret of the sequences' tests, long enough for HS256"
 
 
 class OverSeaweedFS:
-    """One application, whose clock runs ahead of the store's once a sequence has waited.
+    """One application, whose clock is ahead of the store's after the first wait of a sequence.
 
-    Then a URL that is good by the application's clock is signed again for the store's. Until then it is sent as it is.
+    From then on a URL that is valid by the application's clock is signed again for the store's clock.
     """
 
-    plays_store = False
-    checks_digests: bool | None = None
+    simulates_store = False
+    checks_checksums: bool | None = None
     part_size = PART_MIN
     links_for_all = True
 
@@ -51,17 +51,17 @@ class OverSeaweedFS:
         self._client.__enter__()
 
     def close(self) -> None:
-        """The last sequence is over."""
+        """Close the application."""
         self._client.__exit__()
 
     def begin(self, variant: int) -> None:  # noqa: ARG002  this store is of one kind
-        """Begin with users who own nothing yet."""
+        """Start with users caller own nothing yet."""
         self._sequence += 1
         self._ahead = 0
         self._tokens.clear()
 
-    def subject(self, who: str) -> str:
-        return f"{who}-{self._sequence}"
+    def subject(self, caller: str) -> str:
+        return f"{caller}-{self._sequence}"
 
     def jwks(self) -> dict[str, Any]:
         return dict(self._client.get("/.well-known/jwks.json").json())
@@ -73,22 +73,22 @@ class OverSeaweedFS:
         self._ahead += seconds
 
     def clean(self) -> Removed:
-        """The store's lifecycle goes by its own clock."""
+        """Remove nothing: the store's lifecycle has its own clock."""
         return Removed()
 
-    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Answer]:
-        """The order of requests is the store's own."""
+    def race(self, calls: Sequence[Call], order: Sequence[int]) -> list[Response]:
+        """Raise ``NotImplementedError``: the store orders its requests itself."""
         raise NotImplementedError
 
-    def ask(self, call: Call) -> Answer:
+    def call(self, call: Call) -> Response:
         method, path, document, headers = _request(call)
-        headers["Authorization"] = f"Bearer {self._token(call.who)}"
+        headers["Authorization"] = f"Bearer {self._token(call.caller)}"
         response = self._client.request(method, f"/api/v1{path}", json=document, headers=headers)
         found = response.json() if response.content else {}
         found.pop("requestId", None)
         for result in found.get("results", ()):
             result.get("problem", {}).pop("requestId", None)
-        return Answer(response.status_code, found)
+        return Response(response.status_code, found)
 
     def put(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         signed = self._for_the_store("PUT", url, signed_urls.with_length(headers, body))
@@ -102,10 +102,10 @@ class OverSeaweedFS:
         return Served(reply.status, reply.body, reply.headers.get("etag", "").strip('"'))
 
     def end(self) -> None:
-        """What is left lies under keys that no other sequence has."""
+        """Do nothing: no other sequence uses the same keys."""
 
     def _for_the_store(self, method: str, url: str, headers: Mapping[str, str]) -> str:
-        """The URL as the store's clock has to see it; empty if it is not good by the application's."""
+        """Return the URL for the store's clock; empty if it is not valid by the application's clock."""
         if not self._ahead:
             return url
         found = signed_urls.read(url)
@@ -113,17 +113,17 @@ class OverSeaweedFS:
             return ""
         return found.signed_again(self._presigner, method, headers, int(time.time()))
 
-    def _token(self, who: str) -> str:
-        key = (who, self.now() // 300)
+    def _token(self, caller: str) -> str:
+        key = (caller, self.now() // 300)
         if key not in self._tokens:
-            scope = {"scope": "broker:service"} if who == SERVICE else {}
-            claims = {"sub": self.subject(who), "exp": self.now() + 600, **scope}
+            scope = {"scope": "broker:service"} if caller == SERVICE else {}
+            claims = {"sub": self.subject(caller), "exp": self.now() + 600, **scope}
             self._tokens[key] = jwt.encode(claims, JWT_SECRET, algorithm="HS256")
         return self._tokens[key]
 
 
 def _request(call: Call) -> tuple[str, str, Any, dict[str, str]]:
-    """Method, path, document and header fields of a call."""
+    """Return method, path, document and header fields of a call."""
     first, *more = call.arguments
     match call.name:
         case "create":

@@ -1,4 +1,4 @@
-"""Signed URLs as a store reads them: whose key and what for, whether the signature is good, and until when."""
+"""Signed URLs as a store reads them: bucket, key, operation, signature and expiry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from broker.crypto.presigner import Presigner
 
 @dataclass(frozen=True, slots=True)
 class SignedUrl:
-    """A URL and what stands in it."""
+    """A URL and its parts."""
 
     url: str
     ref: ObjectRef
@@ -22,20 +22,20 @@ class SignedUrl:
 
     @property
     def part(self) -> tuple[str, int] | None:
-        """The multipart upload and the number, if it is the URL of a part."""
+        """S3 UploadId and part number, if the URL is for a part."""
         upload_id = self.query.get("uploadId")
         return None if upload_id is None else (upload_id, int(self.query["partNumber"]))
 
     def is_expired(self, now: int) -> bool:
-        """Whether the store refuses it for its age."""
+        """Return whether the store refuses it because of its age."""
         return now > self.signed_at + self.expires_in
 
     def is_signed(self, presigner: Presigner, method: str, headers: Mapping[str, str]) -> bool:
-        """Whether the signature is that of this request."""
+        """Return whether the signature belongs to this request."""
         return self.signed_again(presigner, method, headers, self.signed_at) == self.url
 
     def signed_again(self, presigner: Presigner, method: str, headers: Mapping[str, str], now: int) -> str:
-        """The same URL, signed at another instant; empty if a header is missing that must be signed."""
+        """Return the same URL, signed at another instant; empty if a signed header is missing."""
         sent = {name.lower(): value for name, value in headers.items()}
         if any(name not in sent for name in self.signed_headers):
             return ""
@@ -46,7 +46,7 @@ class SignedUrl:
 
 
 def read(url: str) -> SignedUrl:
-    """What stands in a URL."""
+    """Parse a signed URL."""
     parts = urlsplit(url)
     bucket, _, key = unquote(parts.path).lstrip("/").partition("/")
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -62,5 +62,5 @@ def read(url: str) -> SignedUrl:
 
 
 def with_length(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
-    """The headers that an HTTP client sends with this body."""
+    """Return the headers that an HTTP client sends with this body."""
     return {**headers, "content-length": str(len(body))}

@@ -1,4 +1,4 @@
-"""Rules that are counted."""
+"""Rules of the state machine that are counted."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,22 +8,23 @@ from typing import Any, ClassVar, Protocol
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from .backend import EVERYBODY
+from .backend import CALLERS
 
 PICKS = st.integers(0, 40)
-"""Which of what was handed out; 0 is the newest."""
+"""The index of a recorded upload or upload id; 0 is the newest."""
 
-PEOPLE = st.sampled_from(EVERYBODY)
+CALLER = st.sampled_from(CALLERS)
+"""Any caller."""
 
 
 class Counted(Protocol):
-    """A machine that counts its steps."""
+    """A state machine that counts its steps."""
 
     tally: ClassVar[Counter[str]]
 
 
 def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
-    """A rule that is counted."""
+    """Return a decorator for a rule that is counted."""
 
     def as_rule(function: Callable[..., None]) -> Any:
         @wraps(function)

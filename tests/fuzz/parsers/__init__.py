@@ -1,7 +1,7 @@
-"""The four parsers of what strangers send, each with what must hold of it for any bytes.
+"""The four parsers of unauthenticated input, each with its rules for any bytes.
 
-A parser's ``check`` takes bytes and raises ``AssertionError``, or whatever the parser must not raise. Its ``SEEDS`` are
-inputs to begin from, its ``WORDS`` what a mutator may like to put in.
+A parser's ``check`` takes bytes, and raises ``AssertionError`` or any error that the parser must not raise.
+``SEEDS`` are the inputs to start from, and ``WORDS`` are pieces for the mutator.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from . import body, disposition, key, token
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """One parser under fuzzing."""
+    """One parser to fuzz."""
 
     check: Callable[[bytes], None]
     seeds: Sequence[bytes]

@@ -1,6 +1,6 @@
-"""``strict_json.parse``, ``convert`` and what judges a create: one meaning or none, and a fault points at its field.
+"""``strict_json.parse``, ``convert`` and the rules of a create: a body has one meaning or is refused at its field.
 
-The first byte of an input chooses the kind of request, the rest is its body.
+The first byte of an input selects the kind of request; the rest is the body.
 """
 
 import json
@@ -64,7 +64,7 @@ WORDS = [
 
 
 def check(data: bytes) -> None:
-    """What must hold of any body of any request."""
+    """Check the rules for any body of any request."""
     kind, text = KINDS[data[0] % len(KINDS) if data else 0], data[1:]
     plain = decode_plain(text, PLAIN[kind]) if kind in PLAIN else None
     try:
@@ -142,7 +142,7 @@ def _check_faults(document: Any, error: BrokerError) -> None:
 
 
 def _check_pointer(document: Any, fault: Fault) -> None:
-    """It points at the broken field, or at where the missing one should be (RFC 6901)."""
+    """Check that it points at the broken field, or at the place of a missing one (RFC 6901)."""
     assert re.fullmatch(r"(/([^/~]|~[01])*)*", fault.pointer), fault
     *path, last = fault.pointer.split("/")[1:] or [""]
     holder = _at(document, path)

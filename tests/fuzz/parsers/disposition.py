@@ -1,6 +1,7 @@
-"""``broker.core.disposition``: a name that is kept is clean, and its header is one that every reader reads alike.
+"""``broker.core.disposition``: an accepted name is clean, and every reader reads the same name from its header.
 
-The first byte of an input chooses the disposition, the rest is the name in UTF-8, what is none as lone surrogates.
+The first byte of an input selects the disposition; the rest is the name in UTF-8, with invalid bytes as lone
+surrogates.
 """
 
 import re
@@ -10,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from broker.core.disposition import FILENAME_MAX, Disposition, clean_name, content_disposition
 
-# RFC 6266 section 4.1 and RFC 8187 section 3.2.1, narrowed to what we write
+# RFC 6266 section 4.1 and RFC 8187 section 3.2.1, narrowed to the forms that the broker writes
 HEADER = re.compile(
     r'(inline|attachment); filename="([^"\\%]*)"; filename\*=UTF-8\'\'((?:[\w!#$&+.^`|~-]|%[0-9A-F]{2})*)'
 )
@@ -45,7 +46,7 @@ WORDS = [
 
 
 def check(data: bytes) -> None:
-    """What must hold of any name."""
+    """Check the rules for any file name."""
     kind = KINDS[data[0] % 2] if data else "inline"
     name = data[1:].decode("utf-8", "surrogateescape")
     try:
@@ -81,7 +82,7 @@ def _check_header(header: str, kind: Disposition, name: str) -> None:
 
 
 def _read(header: str) -> Message:
-    """The header in the standard library's hands, which takes one spelling of the name at once."""
+    """Parse the header with the standard library, which needs one spelling of the name at a time."""
     message = Message()
     message["Content-Disposition"] = header
     return message

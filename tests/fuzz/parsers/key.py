@@ -1,6 +1,6 @@
-"""``broker.core.object_keys``: what is a key is one by another reading too, and no foreign URL gives one.
+"""``broker.core.object_keys``: a second reading agrees about every key, and no foreign URL contains one.
 
-The first byte of an input chooses what its rest is: a key, a URL, or what follows a good key in a good URL.
+The first byte of an input selects the meaning of the rest: a key, a URL, or the end of a URL after a valid key.
 """
 
 import re
@@ -54,7 +54,7 @@ WORDS = [
 
 
 def check(data: bytes) -> None:
-    """What must hold of any text."""
+    """Check the rules for any text."""
     text = data[1:].decode("utf-8", "surrogateescape")
     match data[:1]:
         case b"\x00":
@@ -66,7 +66,7 @@ def check(data: bytes) -> None:
 
 
 def key_in(url: str) -> str | None:
-    """The key in a URL of one deployment."""
+    """Return the key in a URL of one deployment."""
     return object_keys.key_from_url(url, endpoint=ENDPOINT, bucket=BUCKET, public_base=PUBLIC)
 
 
@@ -83,7 +83,7 @@ def _check_key(text: str) -> None:
 
 
 def _read_again(text: str) -> bool:
-    """The key grammar without our regular expression."""
+    """Parse the key grammar without the regular expression."""
     folder, number, dot, extension = text[:6], text[6:42], text[42:43], text[43:]
     try:
         plain = str(uuid.UUID(number)) == number
@@ -99,7 +99,7 @@ def _check_url(url: str) -> None:
         return
     assert _read_again(key)
     assert len(url) <= URL_MAX
-    # WHATWG's reading of a URL: blanks around and line breaks inside of it are nothing
+    # The WHATWG URL standard removes spaces around a URL and line breaks inside it.
     plain = re.sub(r"[\t\r\n]", "", url).lstrip("".join(map(chr, range(0x21))))
     scheme, _, rest = re.split(r"[?#]", plain, maxsplit=1)[0].partition("://")
     host, _, path = rest.partition("/")
@@ -107,7 +107,7 @@ def _check_url(url: str) -> None:
 
 
 def _check_tail(tail: str) -> None:
-    """A query or a fragment changes nothing, another path makes it no key; a URL that is too long has none."""
+    """Check that a query or a fragment changes nothing, and that another path or a too long URL has no key."""
     url = f"{BASES[0]}/{KEY}{tail}"
     found = key_in(url)
     if tail[:1] in ("?", "#", ""):

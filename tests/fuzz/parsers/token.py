@@ -1,7 +1,7 @@
-"""``TokenVerifier.authenticate``: one refusal for every cause, and a principal only of a good signature and claims.
+"""``TokenVerifier.authenticate``: one refusal for every cause, and a principal only for valid signatures and claims.
 
-The first byte of an input chooses the verifier and what is fuzzed: the whole field; the header and the claims, which
-are then signed; or the signature under a public key. The header and the claims stand with a NUL byte between them.
+The first byte of an input selects the verifier and the fuzzed piece: the whole field; the header and the claims,
+which are then signed; or the signature for a public key. A NUL byte separates the header and the claims.
 """
 
 import json
@@ -70,7 +70,7 @@ WORDS = [
 
 
 def check(data: bytes) -> None:
-    """What must hold of any Authorization field."""
+    """Check the rules for any Authorization field."""
     mode, rest = (data[0] if data else 0), data[1:]
     match mode % 4:
         case 0:
@@ -82,7 +82,7 @@ def check(data: bytes) -> None:
 
 
 def _authenticated(verifier: TokenVerifier, field: str) -> Principal | None:
-    """The principal, ``None`` for the refusal; every other exception is a finding."""
+    """Return the principal, or ``None`` for a refusal; any other exception is a finding."""
     try:
         return _now(verifier.authenticate([field], now=NOW))
     except UnauthenticatedError as error:
@@ -93,7 +93,7 @@ def _authenticated(verifier: TokenVerifier, field: str) -> Principal | None:
 
 
 def _now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that waits for nobody."""
+    """Return the result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -130,7 +130,7 @@ def _check_claims(mode: int, data: bytes) -> None:
 
 
 def _check_principal(principal: Principal, claims: dict[str, Any], *, strict: bool) -> None:
-    """What we let in, by another reading."""
+    """Check an accepted principal by a second reading of the claims."""
     assert principal.subject == claims["id" if strict else "sub"]
     assert 1 <= len(principal.subject.encode()) <= SUBJECT_MAX
     decoded = unquote(unquote(principal.subject))

@@ -1,4 +1,4 @@
-"""The book of one sequence: every upload, upload id, URL and receipt that the broker handed out, kept up to date."""
+"""The records of one sequence: every upload, upload id, URL and receipt that the broker returned."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,18 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from . import signed_urls
-from .backend import Answer, Backend, Call, Removed
+from .backend import Backend, Call, Removed, Response
 from .model import DAY, File, Grant, Parts, SentUrl, Upload
 
 UNKNOWN_KEYS = tuple(f"media/{UUID(int=number, version=4)}.mp3" for number in range(3))
-UNKNOWN_TICKETS = ("x" * 120, "AAAA")
+UNKNOWN_IDS = ("x" * 120, "AAAA")
 
 Request = tuple[str, tuple[File, ...], str | None]
-"""Who asked for which files, with which Idempotency-Key."""
+"""A create: its caller, its files and its Idempotency-Key."""
 
 
-class Book:
-    """What is known after each step."""
+class Records:
+    """The recorded state after each step."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -30,64 +30,64 @@ class Book:
         self._named: dict[tuple[object, ...], list[tuple[int, int, str]]] = {}
 
     def created(self, request: Request, made: Sequence[dict[str, Any]], began: int) -> list[Grant]:
-        """Write down the answer to a create that was sent at ``began``."""
-        who, files, key = request
+        """Record the response to a create that was sent at ``began``."""
+        caller, files, key = request
         assert len(made) == len(files)
         self.requests.append(request)
-        grants = [self._grant(who, file, each, began) for file, each in zip(files, made, strict=True)]
+        grants = [self._grant(caller, file, each, began) for file, each in zip(files, made, strict=True)]
         if key is None:
             assert all(len(grant.upload.grants) == 1 for grant in grants), "an id was given out twice"
         else:
             for index, grant in enumerate(grants):
-                self._name((who, key, index, *grant.upload.file.promise), began, grant.upload.key)
+                self._name((caller, key, index, *grant.upload.file.promise), began, grant.upload.key)
         return grants
 
     def may_be_deleted(self, request: Request) -> bool:
-        """Whether a create may be refused since it names an upload in parts that was deleted."""
-        who, files, key = request
+        """Return whether a create may be refused because it names a deleted multipart upload."""
+        caller, files, key = request
         return key is not None and any(
-            upload.has_tombstone and upload.owner == who and upload.file.promise == file.promise
+            upload.has_tombstone and upload.owner == caller and upload.file.promise == file.promise
             for upload in self.uploads.values()
             for file in files
             if file.in_parts
         )
 
     def cleaned(self, removed: Removed) -> None:
-        """Write down what the lifecycle removed."""
+        """Record the objects that the lifecycle rules removed."""
         for upload in self.uploads.values():
             if upload.key.replace("media/", "incoming/") in removed.keys:
                 upload.staged, upload.has_tombstone = None, False
         for upload_id in removed.multiparts & self._parts.keys():
             self._parts[upload_id].is_gone = True
 
-    def part_urls(self, who: str, ticket_id: str, parts: Sequence[int]) -> tuple[Answer, list[dict[str, Any]]]:
-        """The answer to a request for parts, and what is in it."""
-        answer = self.backend.ask(Call(who, "parts", (ticket_id, parts)))
-        return answer, list(answer.document.get("parts", ()))
+    def part_urls(self, caller: str, upload_id: str, parts: Sequence[int]) -> tuple[Response, list[dict[str, Any]]]:
+        """Request URLs of parts; return the response and its parts."""
+        response = self.backend.call(Call(caller, "parts", (upload_id, parts)))
+        return response, list(response.document.get("parts", ()))
 
-    def sent_urls(self, grant: Grant, answer: Answer) -> list[SentUrl]:
-        """Write down the URLs of parts."""
+    def sent_urls(self, grant: Grant, response: Response) -> list[SentUrl]:
+        """Record the URLs of parts."""
         assert grant.parts
-        expires_at = _epoch(answer.document["expiresAt"])
+        expires_at = _epoch(response.document["expiresAt"])
         urls = [
             SentUrl(part["url"], part["headers"], expires_at, grant.parts, part["partNumber"])
-            for part in answer.document["parts"]
+            for part in response.document["parts"]
         ]
         grant.upload.urls += urls
         return urls
 
-    def _grant(self, who: str, file: File, made: dict[str, Any], began: int) -> Grant:
+    def _grant(self, caller: str, file: File, made: dict[str, Any], began: int) -> Grant:
         if made["method"] == "PUT":
-            upload = self._upload(made["url"], who, file)
+            upload = self._upload(made["url"], caller, file)
             expires_at = began + DAY
             upload.urls.append(SentUrl(made["url"], made["headers"], _epoch(made["expiresAt"])))
             grant = Grant(made["uploadId"], upload, expires_at, None)
         else:
-            answer, parts = self.part_urls(who, made["uploadId"], range(1, made["partCount"] + 1))
-            assert answer.status == 200, answer
-            upload = self._upload(parts[0]["url"], who, file)
+            response, parts = self.part_urls(caller, made["uploadId"], range(1, made["partCount"] + 1))
+            assert response.status == 200, response
+            upload = self._upload(parts[0]["url"], caller, file)
             grant = Grant(made["uploadId"], upload, _epoch(made["expiresAt"]), self._begun(parts[0]["url"], made))
-            self.sent_urls(grant, answer)
+            self.sent_urls(grant, response)
         upload.grants.append(grant)
         self.grants.append(grant)
         return grant
@@ -104,7 +104,7 @@ class Book:
         return self._parts.setdefault(part[0], Parts(part[0], made["partSize"], made["partCount"]))
 
     def _name(self, name: tuple[object, ...], began: int, key: str) -> None:
-        """An Idempotency-Key names one upload for a day, and then another; a day begins only once in a day."""
+        """Check that an Idempotency-Key names one upload for a day, and starts at most one new upload a day."""
         earlier = self._named.setdefault(name, [])
         earlier.append((began, self.backend.now(), key))
         same = [each for each in earlier if each[2] == key]
