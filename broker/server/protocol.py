@@ -11,37 +11,24 @@ Rules of this module
 import asyncio
 import json
 import logging
-import re
 import uuid
 from typing import Any, ClassVar, Final
-from urllib.parse import unquote
 
 import httptools
 
 from broker.errors import (
     BrokerError,
     HeadTooLargeError,
-    LengthRequiredError,
     MalformedRequestError,
     RequestTimeoutError,
-    TargetTooLongError,
     TooManyConnectionsError,
 )
 
 from .closing import Lingering, answer, shut_down_if_silent
 from .request_cycle import RequestCycle
-from .uvicorn_internals import HttpToolsProtocol
+from .request_head import HEAD_MAX, RequestHeadProtocol
 
 access_log = logging.getLogger("broker.access")
-
-HEAD_MAX: Final = 16 * 1024
-"""Bytes of all header fields."""
-
-FIELDS_MAX: Final = 100
-"""Header fields of one request."""
-
-TARGET_MAX: Final = 8 * 1024
-"""Bytes of a request target."""
 
 KEPT_BODY_MAX: Final = 64 * 1024
 """Bytes of a declared body, past which the connection ends with the answer."""
@@ -60,11 +47,9 @@ REFUSED_MAX: Final = 8
 
 _LINGER: Final = 2.0
 _UNREAD: Final = 0.05  # seconds in which the event loop reads what has arrived
-_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; nothing is made from it
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(RequestHeadProtocol):
     """uvicorn's protocol within limits. Given to uvicorn as its ``http``."""
 
     _refused: ClassVar[set["HttpProtocol"]] = set()
@@ -74,7 +59,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._received = 0  # bytes of a head that came in pieces
-        self._field_bytes = self._hosts = self._body_length = 0
         self._idle_since = 0.0  # by the loop's clock
         self._in_body = False
         self._is_last = False
@@ -109,41 +93,12 @@ class HttpProtocol(HttpToolsProtocol):
         except HeadTooLargeError as error:
             self._refuse(error)
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._field_bytes = self._hosts = self._body_length = 0
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-        if len(self.url) > TARGET_MAX:
-            raise TargetTooLongError(TARGET_MAX)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.headers.append((name, value))
-        self._field_bytes += len(name) + len(value) + 4
-        if self._field_bytes > HEAD_MAX or len(self.headers) > FIELDS_MAX:
-            raise HeadTooLargeError(HEAD_MAX)
-        if name in _FRAMING:
-            self._frame(name, value)
-
-    def _frame(self, name: bytes, value: bytes) -> None:
-        match name:
-            case b"expect":
-                self.expect_100_continue |= value.lower() == b"100-continue"
-            case b"host":
-                self._hosts += 1 if _HOST.fullmatch(value) else 2
-            case b"content-length":
-                self._body_length = int(value)  # httptools lets only digits pass
-            case _:  # Transfer-Encoding: chunked bodies bring trailers, and two ways to say where a request ends
-                raise LengthRequiredError("A body must have a Content-Length and no Transfer-Encoding.")
-
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
-        self._check_head(version)
+        self.check_head(version)
         self._disarm()
         self._received, self._in_body = 0, True
-        self._describe(version)
+        self.complete_scope(version)
         before, self.cycle = self.cycle, self._exchange(version)
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
@@ -215,18 +170,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _describe(self, version: str) -> None:
-        """Complete the scope, which uvicorn began."""
-        target, scope = httptools.parse_url(self.url), self.scope
-        path = target.path.decode("ascii")
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = target.path
-        scope["query_string"] = target.query or b""
-
     def _exchange(self, version: str) -> RequestCycle:
-        is_long = self._body_length > KEPT_BODY_MAX
+        is_long = self.body_length > KEPT_BODY_MAX
         is_offered = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1: ignored of HTTP/1.0
         transport: Any = Lingering(self.transport, self.end) if is_long or is_offered else self.transport
         return RequestCycle(
@@ -242,12 +187,6 @@ class HttpProtocol(HttpToolsProtocol):
             keep_alive=version == "1.1" and self.parser.should_keep_alive() and not (is_long or self._is_last),
             on_response=self.on_response_complete,
         )
-
-    def _check_head(self, version: str) -> None:
-        if version not in ("1.1", "1.0"):
-            raise MalformedRequestError("The request must be HTTP/1.1.")
-        if self._hosts > 1 or self._hosts < (version == "1.1"):
-            raise MalformedRequestError("The request must have one valid Host.")  # RFC 9112, section 3.2
 
     def _feed(self, data: bytes) -> None:
         self.parser.feed_data(data)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import httpx2
@@ -55,9 +56,14 @@ class HypercornClient(httpx2.Client):
         super().close()
         self._server.stop()
 
-    def __exit__(self, *exception: Any) -> None:
-        """Close it as the block of a ``with`` statement ends."""
-        super().__exit__(*exception)
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Close it at the end of a ``with`` block."""
+        super().__exit__(exc_type, exc_value, traceback)
         self.close()
 
 
