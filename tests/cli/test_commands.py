@@ -43,7 +43,7 @@ def test_a_wrong_configuration_stops_the_start_and_names_every_fault_but_no_valu
 @pytest.mark.parametrize(
     ("ports", "rule"),
     [
-        ("8999-9000", "must not have the service's own --port in it"),
+        ("8999-9000", "must not include --port 9000; choose other ports"),
         ("9100-9101", "must have a port for each of --workers, such as 9100-9102"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.testclient import TestClient
 
-from broker.metrics.counters import BOUNDS, ProcessFacts, RequestMetrics
+from broker.metrics.counters import BOUNDS, ProcessMetrics, RequestMetrics
 from broker.metrics.exposition import RequestCollector
 from broker.metrics.scrape_app import scrape_app
 from tests.ports import free_ports
@@ -75,7 +75,7 @@ def test_methods_of_no_standard_are_one_and_open_no_series_of_their_own() -> Non
 
 
 def test_the_port_has_metrics_of_requests_of_the_log_and_of_the_process_and_nothing_else() -> None:
-    here = TestClient(scrape_app(RequestMetrics(), lambda: ProcessFacts(lines_dropped=7)))
+    here = TestClient(scrape_app(RequestMetrics(), lambda: ProcessMetrics(lines_dropped=7)))
     assert "process_resident_memory_bytes" in here.get("/metrics").text
     assert samples(here.get("/metrics").text)[named("broker_log_lines_dropped_total")] == 7
     assert here.head("/metrics").status_code == 200
@@ -86,7 +86,7 @@ def test_the_port_has_metrics_of_requests_of_the_log_and_of_the_process_and_noth
 @pytest.mark.parametrize(("skew", "sample"), [(-2.5, "\nbroker_clock_skew_seconds -2.5\n"), (None, "")])
 def test_the_clocks_difference_is_a_metric_once_it_is_known(skew: float | None, sample: str) -> None:
     """A store that has not answered yet tells nothing."""
-    text = TestClient(scrape_app(RequestMetrics(), lambda: ProcessFacts(clock_skew=skew))).get("/metrics").text
+    text = TestClient(scrape_app(RequestMetrics(), lambda: ProcessMetrics(clock_skew=skew))).get("/metrics").text
     assert sample in text
     assert ("broker_clock_skew_seconds" in text) is bool(sample)
 

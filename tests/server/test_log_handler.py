@@ -57,7 +57,7 @@ def test_the_number_of_dropped_lines_is_a_line_and_a_metric(pipe: Pipe) -> None:
     lines.write('{"last":0}')
     found = [json.loads(line) for line in until_last(pipe.reads, b'"last":0}')]
     notices = [line for line in found if line.get("event") == NOTICE]
-    assert sum(line["count"] for line in notices) == lines.dropped() == 5000 + 1 + len(notices) - len(found) > 0
+    assert sum(line["count"] for line in notices) == lines.lines_dropped() == 5000 + 1 + len(notices) - len(found) > 0
     assert all([*line] == ["time", "event", "count"] for line in notices)
 
 
@@ -66,7 +66,7 @@ def test_records_wait_once_the_process_ends(pipe: Pipe) -> None:
     lines = JsonLogHandler(pipe.writes)
     lines.flush()
     lines.emit(record('{"event":"end"}'))
-    assert lines._sink._idle
+    assert lines._writer._is_idle
     assert untimed(pipe.line()) == '{"event":"end"}'
 
 

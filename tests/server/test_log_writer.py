@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.server.log_writer import LIMIT, LogWriter, _chunks
+from broker.server.log_writer import BUFFER_MAX, LogWriter, _chunks
 from tests.patience import PATIENCE, until
 from tests.web.reading import NOTICE, Pipe, holds, numbered, until_last
 
@@ -25,7 +25,7 @@ def notice(count: int) -> bytes:
     return json.dumps({"event": NOTICE, "count": count}).encode() + b"\n"
 
 
-def started(descriptor: int, *, limit: int = LIMIT) -> LogWriter:
+def started(descriptor: int, *, limit: int = BUFFER_MAX) -> LogWriter:
     """A sink whose thread runs."""
     sink = LogWriter(descriptor, notice, limit=limit)
     sink.start()
@@ -80,7 +80,7 @@ def test_a_line_longer_than_the_bound_is_dropped_and_counted(pipe: Pipe) -> None
 
 
 @pytest.mark.parametrize("most", [10, 4096, sys.maxsize])
-def test_a_write_has_whole_lines_alone(most: int) -> None:
+def test_a_write_has_whole_lines_exclusive_lock(most: int) -> None:
     """As many as fit; a longer line has a write of its own."""
     lines = [numbered(number) for number in range(300)]
     chunks = list(_chunks(lines, most))
@@ -184,10 +184,10 @@ def test_a_flush_ends_in_time_although_nobody_reads(pipe: Pipe) -> None:
     sink.flush(PATIENCE)
     sink.put(b"x" * 100_000 + b"\n")
     sink.flush(0.1)
-    assert sink._idle is False
+    assert sink._is_idle is False
     assert len(pipe.line()) == 100_000
     sink.flush(PATIENCE)
-    assert sink._idle is True
+    assert sink._is_idle is True
 
 
 def test_threads_may_hand_over_lines_at_once(pipe: Pipe) -> None:
@@ -248,15 +248,15 @@ def test_a_process_waits_until_another_has_written_its_line(pipe: Pipe) -> None:
         sink = started(pipe.writes)
         hand_over(sink, 10, 1)
         sink.flush(0.2)
-        assert sink._idle is False
+        assert sink._is_idle is False
         other.communicate(timeout=PATIENCE)
     assert holds(pipe.lines(10), 10) == 0
 
 
 HOLDS = """
 import os, sys
-from broker.server.log_writer import _alone
-with _alone(1):
+from broker.server.log_writer import _exclusive_lock
+with _exclusive_lock(1):
     print("held", file=sys.stderr, flush=True)
     sys.stdin.readline()
     os.write(1, b"0 .\\n")

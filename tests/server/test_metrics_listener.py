@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.metrics.counters import ProcessFacts, RequestMetrics
+from broker.metrics.counters import ProcessMetrics, RequestMetrics
 from broker.metrics.scrape_app import scrape_app
 from broker.server import metrics_listener
 from broker.settings import MetricsSettings
@@ -24,7 +24,7 @@ ASK = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 async def serving(first: int, count: int = 1, host: str = "127.0.0.1") -> AsyncIterator[None]:
     """A process that is scraped."""
     place = MetricsSettings(host, range(first, first + count))
-    task = asyncio.create_task(metrics_listener.serve(scrape_app(RequestMetrics(), ProcessFacts), place))
+    task = asyncio.create_task(metrics_listener.serve(scrape_app(RequestMetrics(), ProcessMetrics), place))
     yield
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -47,8 +47,8 @@ async def test_each_process_takes_the_first_port_that_is_free() -> None:
 async def test_a_process_without_a_port_says_so_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(metrics_listener, "PAUSE", 0.001)
-    monkeypatch.setattr(metrics_listener, "PATIENCE", 3)
+    monkeypatch.setattr(metrics_listener, "RETRY_INTERVAL", 0.001)
+    monkeypatch.setattr(metrics_listener, "WARN_AFTER", 3)
     caplog.set_level(logging.INFO, "broker.web")
     port = free_ports(1)
     with taken(port):
@@ -57,14 +57,14 @@ async def test_a_process_without_a_port_says_so_once(
     assert len(caplog.records) == 1
     said = json.loads(caplog.records[0].getMessage())
     assert said["event"] == "broker.warning_raised"
-    assert "this process has no port for its metrics" in said["message"]
+    assert "no port of BROKER_METRICS_PORT is free for this process" in said["message"]
     assert "in use" in said["message"]
 
 
 async def test_a_port_that_becomes_free_is_taken(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(metrics_listener, "PAUSE", 0.01)
+    monkeypatch.setattr(metrics_listener, "RETRY_INTERVAL", 0.01)
     caplog.set_level(logging.INFO, "broker.web")
     port = free_ports(1)
     other = taken(port)

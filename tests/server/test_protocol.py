@@ -113,7 +113,7 @@ def test_b01_a_body_over_the_limit_is_refused_unread_and_the_answer_arrives(serv
 
 
 def test_b01_a_client_that_goes_on_sending_is_cut_off(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_LINGER", SHORT)
+    monkeypatch.setattr(protocol, "_LINGER_TIMEOUT", SHORT)
     with server.connect() as connection:
         connection.send(json_head(50_000_000))
         assert connection.reply().status == 413
@@ -188,7 +188,7 @@ def test_x01_when_the_server_stops_what_is_under_way_is_answered() -> None:
 
 
 def test_x01_when_the_server_stops_a_kept_connection_has_one_more_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "STOPPING_IDLE", LONG)
+    monkeypatch.setattr(protocol, "STOP_IDLE_TIMEOUT", LONG)
     with Served() as server, server.connect() as connection:
         connection.send(request("GET", GOOD_PATH, keep=True))
         assert connection.reply().status == 200
@@ -228,8 +228,8 @@ def test_a_request_that_arrived_is_answered(server: Served, monkeypatch: pytest.
 
         def time_is_over() -> None:
             connection.send(request("GET", GOOD_PATH, keep=True))
-            kept._disarm()
-            (kept._is_late if is_new else kept._end_if_idle)()
+            kept._cancel_timer()
+            (kept._on_timer if is_new else kept._on_idle_timer)()
 
         kept.loop.call_soon_threadsafe(time_is_over)
         assert connection.reply().status == 200
@@ -244,8 +244,8 @@ def test_a_silent_connection_ends_at_once(server: Served, monkeypatch: pytest.Mo
         is_ended: list[bool] = []
 
         def time_is_over() -> None:
-            kept._disarm()
-            (kept._is_late if is_new else kept._end_if_idle)()
+            kept._cancel_timer()
+            (kept._on_timer if is_new else kept._on_idle_timer)()
             is_ended.append(connection.is_closed_within(SHORT))
 
         kept.loop.call_soon_threadsafe(time_is_over)
@@ -260,7 +260,7 @@ def test_a_connection_over_the_limit_is_refused(server: Served) -> None:
         first.send(request("GET", GOOD_PATH, keep=True))
         assert first.reply().status == 200
         with contextlib.ExitStack() as stack:
-            refused = [stack.enter_context(server.connect()) for _ in range(protocol.REFUSED_MAX + 2)]
+            refused = [stack.enter_context(server.connect()) for _ in range(protocol.LINGERING_REFUSALS_MAX + 2)]
             for connection in refused:
                 (reply,) = connection.replies()
                 assert (reply.status, reply.code) == (503, "too_many_connections")
@@ -302,7 +302,7 @@ def test_seq11_behind_an_offered_body_that_was_not_read_nothing_is_a_request(
 
 def test_seq11_a_client_that_is_refused_is_waited_for_no_longer_than_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection ends although the client neither sends nor closes."""
-    monkeypatch.setattr(protocol, "_LINGER", SHORT)
+    monkeypatch.setattr(protocol, "_LINGER_TIMEOUT", SHORT)
     with served() as server, server.connect() as connection:
         connection.send(UNREAD["401"])
         assert connection.reply().status == 401

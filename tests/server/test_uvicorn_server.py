@@ -52,8 +52,8 @@ def failing(error: BaseException) -> Callable[[], NoReturn]:
         (SettingsError(["A must be b", "C must be d"]), "A must be b; C must be d"),
         (OSError(24, "Too many open files"), "[Errno 24] Too many open files"),
         (ImportError("No module named 'x'"), "No module named 'x'"),
-        (TypeError("a secret"), "the application did not start, and the log has the cause"),
-        (ValueError("a secret"), "there was an unexpected ValueError"),
+        (TypeError("a secret"), "the application did not start; the log has the cause"),
+        (ValueError("a secret"), "unexpected ValueError"),
     ],
 )
 def test_the_reason_is_one_line(
@@ -107,7 +107,7 @@ def test_a_worker_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "_exit", ended.append)
     other = get_context("spawn").Process(target=sys.exit)
     other.start()
-    worker._end_with(other)
+    worker._exit_when_ended(other)
     other.join(PATIENCE)
     assert ended == [1]
 
