@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.web.application import KEY, token
-from tests.web.served import GOOD_PATH, Reply, Served, request
+from tests.web.running_server import GOOD_PATH, Reply, RunningServer, request
 
 CREATE = "/api/v1/uploads"
 FILE = b'{"filename":"a.mp3","contentType":"audio/mpeg","size":10}'
@@ -19,22 +19,22 @@ LENGTH = f"Content-Length: {len(FILE)}"
 
 
 @pytest.fixture(scope="module")
-def served_app() -> Iterator[Served]:
+def served_app() -> Iterator[RunningServer]:
     """One server for all."""
-    with Served() as server:
+    with RunningServer() as server:
         yield server
 
 
 @pytest.fixture
-def server(served_app: Served) -> Iterator[Served]:
+def server(served_app: RunningServer) -> Iterator[RunningServer]:
     """The server, which must be well after each attack."""
     yield served_app
-    assert served_app.is_well()
+    assert served_app.responds()
 
 
-def refusal(server: Served, data: bytes) -> Reply:
+def refusal(server: RunningServer, data: bytes) -> Reply:
     """The one answer to ``data``, a refusal after which the connection ends."""
-    (reply,) = server.sends(data)
+    (reply,) = server.replies_to(data)
     assert 400 <= reply.status < 500
     assert b"https://" not in re.sub(rb'"type":"[^"]*"', b"", reply.body)
     assert reply.fields["connection"] == "close"
@@ -55,27 +55,27 @@ SMUGGLED = request("GET", GOOD_PATH)
 @pytest.mark.parametrize(
     "override", ["X-HTTP-Method-Override: DELETE", "X-HTTP-Method: DELETE", "X-Method-Override: DELETE"]
 )
-def test_h01_a_method_is_overridden_by_no_field_and_no_query(server: Served, override: str) -> None:
-    (reply,) = server.sends(request("GET", f"{GOOD_PATH}?filename=a.mp3", override))
+def test_h01_a_method_is_overridden_by_no_field_and_no_query(server: RunningServer, override: str) -> None:
+    (reply,) = server.replies_to(request("GET", f"{GOOD_PATH}?filename=a.mp3", override))
     assert reply.status == 200
     assert refusal(server, request("POST", f"{GOOD_PATH}?_method=GET", "Content-Length: 0")).status == 405
 
 
 @pytest.mark.parametrize("path", [CREATE, f"{CREATE}/x/confirm", f"{CREATE}/x/parts", "/api/v1/objects/delete"])
-def test_h02_head_is_405_where_there_is_no_get(server: Served, path: str) -> None:
+def test_h02_head_is_405_where_there_is_no_get(server: RunningServer, path: str) -> None:
     with server.connect() as connection:
         connection.send(request("HEAD", path))
         assert connection._socket.recv(1 << 16).startswith(b"HTTP/1.1 405 ")
 
 
-def test_h02_head_of_a_link_has_no_body(server: Served) -> None:
+def test_h02_head_of_a_link_has_no_body(server: RunningServer) -> None:
     with server.connect() as connection:
         connection.send(request("HEAD", GOOD_PATH))
         assert connection._socket.recv(1 << 16).endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("path", [CREATE, GOOD_PATH, "/healthz", "/nowhere"])
-def test_h03_options_runs_no_handler(server: Served, path: str) -> None:
+def test_h03_options_runs_no_handler(server: RunningServer, path: str) -> None:
     asks = "Access-Control-Request-Method: X\r\nAccess-Control-Request-Headers: ,,\r\nOrigin: https://evil.test"
     reply = refusal(server, lines(f"OPTIONS {path} HTTP/1.1", HOST, "Connection: close", asks))
     assert reply.status in (404, 405)
@@ -83,13 +83,13 @@ def test_h03_options_runs_no_handler(server: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "FOO", "X" * 40])
-def test_h04_odd_methods_are_refused_and_not_echoed(server: Served, method: str) -> None:
+def test_h04_odd_methods_are_refused_and_not_echoed(server: RunningServer, method: str) -> None:
     reply = refusal(server, request(method, GOOD_PATH))
     assert reply.status in (400, 405)
     assert method.encode() not in reply.body
 
 
-def test_h05_what_hides_behind_a_chunked_body_is_not_run(server: Served) -> None:
+def test_h05_what_hides_behind_a_chunked_body_is_not_run(server: RunningServer) -> None:
     smuggling = request("POST", CREATE, JSON, "Content-Length: 6", "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
     assert refusal(server, smuggling + SMUGGLED).status in (400, 411)
 
@@ -108,7 +108,7 @@ def test_h05_what_hides_behind_a_chunked_body_is_not_run(server: Served) -> None
         "transfer-encoding: chunked\r\nTransfer-Encoding: identity",
     ],
 )
-def test_h06_every_transfer_coding_is_refused(server: Served, coding: str) -> None:
+def test_h06_every_transfer_coding_is_refused(server: RunningServer, coding: str) -> None:
     """B02."""
     reply = refusal(server, request("POST", CREATE, JSON, coding, body=b"0\r\n\r\n") + SMUGGLED)
     assert (reply.status, reply.code) in ((411, "length_required"), (400, "invalid_request"))
@@ -117,7 +117,7 @@ def test_h06_every_transfer_coding_is_refused(server: Served, coding: str) -> No
 @pytest.mark.parametrize(
     "value", ["2, 2", "+2", "-1", "0x2", "1e3", "1" + "0" * 30, "", "2 2", "2\r\nContent-Length: 2"]
 )
-def test_h07_a_length_is_one_whole_number(server: Served, value: str) -> None:
+def test_h07_a_length_is_one_whole_number(server: RunningServer, value: str) -> None:
     reply = refusal(server, request("POST", CREATE, JSON, f"Content-Length: {value}", body=b"{}"))
     assert reply.status in (400, 411)
 
@@ -125,11 +125,11 @@ def test_h07_a_length_is_one_whole_number(server: Served, value: str) -> None:
 @pytest.mark.parametrize(
     "chunks", [b"5\r\nhello!!\r\n", b"0x1\r\na\r\n0\r\n\r\n", b"1\na\n0\n\n", b"1;" + b"e" * 1024, b"f" * 18 + b"\r\n"]
 )
-def test_h08_broken_chunks_are_refused_like_whole_ones(server: Served, chunks: bytes) -> None:
+def test_h08_broken_chunks_are_refused_like_whole_ones(server: RunningServer, chunks: bytes) -> None:
     assert refusal(server, request("POST", CREATE, JSON, "Transfer-Encoding: chunked", body=chunks)).status == 411
 
 
-def test_h09_trailers_never_become_fields(server: Served) -> None:
+def test_h09_trailers_never_become_fields(server: RunningServer) -> None:
     chunked = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(FILE), FILE, BEARER.encode())
     data = lines(f"POST {CREATE} HTTP/1.1", HOST, JSON, "Transfer-Encoding: chunked") + chunked
     assert refusal(server, data).status == 411
@@ -148,7 +148,7 @@ def test_h09_trailers_never_become_fields(server: Served) -> None:
     ],
     ids=["bare LF", "bare CR", "NUL", "folded", "blank in a name", "0xff in a name", "no name"],
 )
-def test_h10_line_ends_and_bytes_are_those_of_the_standard(server: Served, head: bytes) -> None:
+def test_h10_line_ends_and_bytes_are_those_of_the_standard(server: RunningServer, head: bytes) -> None:
     assert refusal(server, head).status == 400
 
 
@@ -157,24 +157,24 @@ def test_h10_line_ends_and_bytes_are_those_of_the_standard(server: Served, head:
     [[], [HOST, HOST], ["Host: a/b?c@d"], ["Host: a b"], ["Host: user@a"], ["Host: a\\b"]],
     ids=["none", "two", "path", "blank", "userinfo", "backslash"],
 )
-def test_h11_there_is_one_valid_host(server: Served, hosts: list[str]) -> None:
+def test_h11_there_is_one_valid_host(server: RunningServer, hosts: list[str]) -> None:
     reply = refusal(server, lines(f"GET {GOOD_PATH} HTTP/1.1", *hosts, BEARER))
     assert (reply.status, reply.code) == (400, "invalid_request")
 
 
-def test_h11_nothing_is_made_from_the_host(server: Served) -> None:
+def test_h11_nothing_is_made_from_the_host(server: RunningServer) -> None:
     reply = refusal(server, lines("GET /healthz/ HTTP/1.1", "Host: evil.test", "Connection: close"))
     assert reply.status == 404
     assert b"evil" not in reply.body
 
 
 @pytest.mark.parametrize("target", ["evil.test:443", "*", "GET", "?", "", "http://", "//evil.test/", "\xe9"])
-def test_h12_a_target_is_a_path(server: Served, target: str) -> None:
+def test_h12_a_target_is_a_path(server: RunningServer, target: str) -> None:
     assert refusal(server, request("GET", target)).status in (400, 404)
 
 
-def test_h12_an_absolute_target_is_the_same_resource_with_the_same_checks(server: Served) -> None:
-    (good,) = server.sends(request("GET", f"http://evil.test{GOOD_PATH}"))
+def test_h12_an_absolute_target_is_the_same_resource_with_the_same_checks(server: RunningServer) -> None:
+    (good,) = server.replies_to(request("GET", f"http://evil.test{GOOD_PATH}"))
     assert good.status == 200
     assert b"evil" not in good.body
     absolute = lines(f"GET http://evil.test{GOOD_PATH} HTTP/1.1", HOST, "Connection: close")
@@ -192,8 +192,8 @@ def test_h12_an_absolute_target_is_the_same_resource_with_the_same_checks(server
         "Connection: close, x-forwarded-for, authorization",
     ],
 )
-def test_h13_forwarded_fields_change_nothing(server: Served, forwarded: str) -> None:
-    (reply,) = server.sends(request("GET", GOOD_PATH, forwarded))
+def test_h13_forwarded_fields_change_nothing(server: RunningServer, forwarded: str) -> None:
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, forwarded))
     assert reply.status == 200
     assert b"evil" not in reply.body
     bare = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST, "Connection: close", forwarded)
@@ -202,48 +202,50 @@ def test_h13_forwarded_fields_change_nothing(server: Served, forwarded: str) -> 
 
 @pytest.mark.parametrize("size", [16 * 1024, 64 * 1024, 1024 * 1024, 20 * 1024 * 1024])
 @pytest.mark.parametrize("ends", [True, False])
-def test_h14_a_huge_head_is_refused_whether_it_ends_or_not(server: Served, size: int, ends: bool) -> None:
+def test_h14_a_huge_head_is_refused_whether_it_ends_or_not(server: RunningServer, size: int, ends: bool) -> None:
     head = request("GET", GOOD_PATH, f"X-Huge: {'a' * size}")
     reply = refusal(server, head if ends else head[:-4])
     assert (reply.status, reply.code) == (431, "head_too_large")
 
 
-def test_h14_a_head_of_just_under_16_kib_is_served(server: Served) -> None:
-    (reply,) = server.sends(request("GET", GOOD_PATH, f"X-Large: {'a' * (15 * 1024)}"))
+def test_h14_a_head_of_just_under_16_kib_is_served(server: RunningServer) -> None:
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, f"X-Large: {'a' * (15 * 1024)}"))
     assert reply.status == 200
 
 
-def test_h15_many_fields_are_refused(server: Served) -> None:
+def test_h15_many_fields_are_refused(server: RunningServer) -> None:
     assert refusal(server, request("GET", GOOD_PATH, *["a: b"] * 10_000)).status == 431
     assert refusal(server, request("GET", GOOD_PATH, *["a: b"] * 101)).status == 431
 
 
 @pytest.mark.parametrize("size", [8 * 1024 + 1, 60_000, 1_000_000])
-def test_h16_a_long_target_is_refused(server: Served, size: int) -> None:
+def test_h16_a_long_target_is_refused(server: RunningServer, size: int) -> None:
     reply = refusal(server, request("GET", f"{GOOD_PATH}?filename={'a' * size}"))
     assert (reply.status, reply.code) == (414, "target_too_long")
 
 
 @pytest.mark.parametrize("count", [5, 200])
-def test_h19_pipelined_requests_are_answered_in_order_and_each_is_authenticated(server: Served, count: int) -> None:
+def test_h19_pipelined_requests_are_answered_in_order_and_each_is_authenticated(
+    server: RunningServer, count: int
+) -> None:
     bare = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST)
     pairs = b"".join(request("GET", GOOD_PATH, keep=True) + bare for _ in range(count // 2))
-    replies = server.sends(pairs + request("GET", GOOD_PATH))
+    replies = server.replies_to(pairs + request("GET", GOOD_PATH))
     assert [reply.status for reply in replies] == [200, 401] * (count // 2) + [200]
 
 
-def test_h19_a_bad_request_behind_a_good_one_gets_no_answer_that_is_not_its_own(server: Served) -> None:
-    replies = server.sends(request("GET", GOOD_PATH, keep=True) + b"NONSENSE\r\n\r\n" + SMUGGLED)
+def test_h19_a_bad_request_behind_a_good_one_gets_no_answer_that_is_not_its_own(server: RunningServer) -> None:
+    replies = server.replies_to(request("GET", GOOD_PATH, keep=True) + b"NONSENSE\r\n\r\n" + SMUGGLED)
     assert [reply.status for reply in replies] == [200]
 
 
-def test_h20_a_body_is_asked_for_only_of_somebody_we_know(server: Served) -> None:
+def test_h20_a_body_is_asked_for_only_of_somebody_we_know(server: RunningServer) -> None:
     bare = lines(f"POST {CREATE} HTTP/1.1", HOST, JSON, LENGTH, "Expect: 100-continue", "Connection: close")
     assert refusal(server, bare).status == 401
     known = request("POST", CREATE, JSON, LENGTH, "Expect: 100-continue", body=FILE)
-    assert [reply.status for reply in server.sends(known)] == [100, 201]
+    assert [reply.status for reply in server.replies_to(known)] == [100, 201]
     junk = request("POST", CREATE, JSON, LENGTH, "Expect: junk", body=FILE)
-    assert [reply.status for reply in server.sends(junk)] == [201]
+    assert [reply.status for reply in server.replies_to(junk)] == [201]
 
 
 @pytest.mark.parametrize(
@@ -256,21 +258,21 @@ def test_h20_a_body_is_asked_for_only_of_somebody_we_know(server: Served) -> Non
     ],
     ids=["HTTP/0.9", "HTTP/9.9", "HTTP/2", "TLS"],
 )
-def test_h21_other_protocols_are_refused(server: Served, head: bytes) -> None:
+def test_h21_other_protocols_are_refused(server: RunningServer, head: bytes) -> None:
     assert refusal(server, head).status == 400
 
 
-def test_h21_http_1_0_needs_no_host_and_is_not_kept(server: Served) -> None:
-    (reply,) = server.sends(lines(f"GET {GOOD_PATH} HTTP/1.0", BEARER))
+def test_h21_http_1_0_needs_no_host_and_is_not_kept(server: RunningServer) -> None:
+    (reply,) = server.replies_to(lines(f"GET {GOOD_PATH} HTTP/1.0", BEARER))
     assert (reply.status, reply.fields["connection"]) == (200, "close")
 
 
 @pytest.mark.parametrize(
     "protocol", ["h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", "websocket\r\nSec-WebSocket-Version: 13"]
 )
-def test_h21_an_upgrade_is_a_plain_request_and_the_last(server: Served, protocol: str) -> None:
+def test_h21_an_upgrade_is_a_plain_request_and_the_last(server: RunningServer, protocol: str) -> None:
     upgrade = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST, BEARER, "Connection: Upgrade", f"Upgrade: {protocol}")
-    replies = server.sends(upgrade + SMUGGLED)
+    replies = server.replies_to(upgrade + SMUGGLED)
     assert [reply.status for reply in replies] == [200]
 
 
@@ -291,7 +293,7 @@ def test_h21_an_upgrade_is_a_plain_request_and_the_last(server: Served, protocol
         f"{KEY}/",
     ],
 )
-def test_h22_a_key_has_one_spelling(server: Served, key: str) -> None:
+def test_h22_a_key_has_one_spelling(server: RunningServer, key: str) -> None:
     """P02."""
     assert refusal(server, request("GET", f"/api/v1/downloads/{key}")).status in (400, 404)
 
@@ -299,7 +301,7 @@ def test_h22_a_key_has_one_spelling(server: Served, key: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/HEALTHZ", "/healthz/", "/./healthz", "//healthz", "/api/v1//uploads", "/Api/V1/keys"]
 )
-def test_h23_a_path_has_one_spelling_and_nothing_is_redirected(server: Served, path: str) -> None:
+def test_h23_a_path_has_one_spelling_and_nothing_is_redirected(server: RunningServer, path: str) -> None:
     reply = refusal(server, request("GET", path))
     assert reply.status == 404
     assert "location" not in reply.fields
@@ -309,21 +311,21 @@ def test_h23_a_path_has_one_spelling_and_nothing_is_redirected(server: Served, p
     "query",
     ["filename=a&filename=b", "filename=%00", "filename=%ff", "filename=a;disposition=inline", "x=1", "&" * 4000],
 )
-def test_h24_a_query_has_one_meaning(server: Served, query: str) -> None:
-    (reply,) = server.sends(request("GET", f"{GOOD_PATH}?{query}"))
+def test_h24_a_query_has_one_meaning(server: RunningServer, query: str) -> None:
+    (reply,) = server.replies_to(request("GET", f"{GOOD_PATH}?{query}"))
     assert reply.status in (200, 400, 422)
     if reply.status == 200:
         assert query in ("&" * 4000, "filename=a;disposition=inline")  # nothing, and one file's name
 
 
 @pytest.mark.parametrize("origin", ["https://evil.test", "null"])
-def test_h25_no_origin_is_allowed_that_is_not_listed(server: Served, origin: str) -> None:
-    (reply,) = server.sends(request("GET", GOOD_PATH, f"Origin: {origin}"))
+def test_h25_no_origin_is_allowed_that_is_not_listed(server: RunningServer, origin: str) -> None:
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, f"Origin: {origin}"))
     assert not [name for name in reply.fields if name.startswith("access-control-")]
 
 
-def test_h26_an_answer_with_a_url_is_kept_by_no_cache_and_told_to_no_page(server: Served) -> None:
-    (reply,) = server.sends(request("POST", CREATE, JSON, LENGTH, body=FILE))
+def test_h26_an_answer_with_a_url_is_kept_by_no_cache_and_told_to_no_page(server: RunningServer) -> None:
+    (reply,) = server.replies_to(request("POST", CREATE, JSON, LENGTH, body=FILE))
     assert reply.status == 201
     assert reply.fields["cache-control"] == "no-store"
     assert reply.fields["vary"] == "Authorization"
@@ -332,7 +334,7 @@ def test_h26_an_answer_with_a_url_is_kept_by_no_cache_and_told_to_no_page(server
 
 
 @pytest.mark.parametrize("identity", ["a" * 10_000, "a b", "\xe9", '"', "a\tb", ""])
-def test_h29_a_request_id_that_is_none_is_replaced(server: Served, identity: str) -> None:
+def test_h29_a_request_id_that_is_none_is_replaced(server: RunningServer, identity: str) -> None:
     """H27."""
-    (reply,) = server.sends(request("GET", GOOD_PATH, f"X-Request-Id: {identity}"))
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, f"X-Request-Id: {identity}"))
     assert re.fullmatch("[0-9a-f]{32}", reply.fields["x-request-id"])

@@ -24,7 +24,7 @@ from tests.ports import free_ports
 from tests.store.calls import store_at
 from tests.store.wire import answer, says, wire
 from tests.web.application import ENVIRONMENT, KEY, client, token
-from tests.web.served import GOOD_PATH, Served, request
+from tests.web.running_server import GOOD_PATH, RunningServer, request
 
 HIDDEN = (
     "/docs /redoc /debug /.env /.git/config /metrics /server-status /console /openapi.json /admin /static/../app.py"
@@ -46,9 +46,9 @@ def test_l09_no_parameter_makes_an_answer_say_more(query: str) -> None:
 
 @pytest.mark.parametrize("path", [GOOD_PATH, "/healthz", "/nowhere"])
 def test_l10_no_answer_names_the_server(path: str) -> None:
-    with Served() as server:
+    with RunningServer() as server:
         for data in (request("GET", path), b"nonsense\r\n\r\n"):
-            (reply,) = server.sends(data)
+            (reply,) = server.replies_to(data)
             assert not reply.fields.keys() & {"server", "x-powered-by", "via"}
 
 

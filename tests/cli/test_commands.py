@@ -1,4 +1,4 @@
-"""The command line as an operator meets it: words, exit codes, and what stops the start."""
+"""The command line: arguments, messages, exit statuses."""
 
 import socket
 import subprocess
@@ -29,8 +29,8 @@ def broker(
     )
 
 
-def test_a_wrong_configuration_stops_the_start_and_names_every_fault_but_no_value(tmp_path: Path) -> None:
-    """X10."""
+def test_x10_wrong_configuration(tmp_path: Path) -> None:
+    """A wrong configuration stops the start; the message names every wrong setting and no value."""
     wrong = {"JWT_SECRET": "canary-short", "UPLOAD_MAX_BYTES": "canary", "R2_ENDPOINT": "https://canary.r2.dev"}
     done = broker(tmp_path, "serve", environment=wrong)
     assert done.returncode == 2
@@ -47,7 +47,8 @@ def test_a_wrong_configuration_stops_the_start_and_names_every_fault_but_no_valu
         ("9100-9101", "must have a port for each of --workers, such as 9100-9102"),
     ],
 )
-def test_ports_of_metrics_that_cannot_do_stop_the_start(tmp_path: Path, ports: str, rule: str) -> None:
+def test_metrics_ports(tmp_path: Path, ports: str, rule: str) -> None:
+    """Metrics ports that overlap the service's port, or are fewer than the workers, stop the start."""
     environment = {"JWT_SECRET": SECRET, "BROKER_METRICS_PORT": ports}
     done = broker(tmp_path, "serve", "--port", "9000", "--workers", "3", environment=environment)
     assert (done.returncode, done.stdout) == (2, "")
@@ -57,7 +58,8 @@ def test_ports_of_metrics_that_cannot_do_stop_the_start(tmp_path: Path, ports: s
 @pytest.mark.parametrize(
     "words", [[], ["fly"], ["serve", "--port", "x"], ["serve", "--port", "65536"], ["serve", "--workers", "0"]]
 )
-def test_a_wrong_call_explains_itself(tmp_path: Path, words: list[str]) -> None:
+def test_wrong_arguments(tmp_path: Path, words: list[str]) -> None:
+    """A wrong command line prints the usage and ends with 2."""
     done = broker(tmp_path, *words)
     assert done.returncode == 2
     assert "usage: broker" in done.stderr
@@ -69,7 +71,8 @@ def test_version_is_printed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"broker {version('r2-upload-broker')}\n")
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_before_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment wins over the file of settings, whose values are not expanded."""
     file = tmp_path / "settings"
     file.write_text("JWT_ISSUER=from-file\nJWT_AUDIENCE=$HOME\nJWT_TYPE\n")
     environment = {"JWT_ISSUER": "from-environment"}
@@ -78,13 +81,15 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
     assert environment == {"JWT_ISSUER": "from-environment", "JWT_AUDIENCE": "$HOME", "JWT_TYPE": ""}
 
 
-def test_a_file_named_env_in_the_folder_is_read(tmp_path: Path) -> None:
+def test_env_file(tmp_path: Path) -> None:
+    """A file named .env in the working directory is read."""
     (tmp_path / ".env").write_text("JWT_SECRET=short\n")
     assert "JWT_SECRET must have at least 32 bytes" in broker(tmp_path, "serve").stderr
 
 
 @pytest.mark.parametrize("content", [b"JWT_ISSUER=\xff", b"JWT_ISSUER=a\x00b", b"'A=B'=c"])
-def test_a_file_that_is_no_list_of_settings_stops_the_start(tmp_path: Path, content: bytes) -> None:
+def test_invalid_env_file(tmp_path: Path, content: bytes) -> None:
+    """A .env that is not a list of settings stops the start without a traceback."""
     (tmp_path / ".env").write_bytes(content)
     done = broker(tmp_path, "serve")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
@@ -98,21 +103,22 @@ def without(module: str, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def test_the_demo_without_boto3_names_the_extra() -> None:
+def test_demo_without_boto3() -> None:
     """Without boto3 the demo prints one line that names the extra, and ends with 2."""
     done = without("boto3", "demo")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "broker: the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'\n"
 
 
-def test_the_demo_shows_other_import_errors() -> None:
+def test_demo_with_import_error() -> None:
     """Another missing module is a traceback."""
     done = without("broker.cli.seaweedfs", "demo")
     assert done.returncode == 1
     assert "ModuleNotFoundError: import of broker.cli.seaweedfs" in done.stderr
 
 
-def test_the_demo_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_port_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """A demo whose port is taken ends with 3 and names the option for another port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -120,9 +126,10 @@ def test_the_demo_says_that_its_port_is_taken(capsys: pytest.CaptureFixture[str]
     assert "choose another --port" in capsys.readouterr().err
 
 
-def test_the_demo_says_that_its_store_cannot_start(
+def test_demo_store_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A demo whose store is not installed ends with 1 and prints how to install it."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     assert command.main(["demo", "--port", "0"]) == 1
