@@ -32,7 +32,7 @@ SAME_LAYER = {"store": "auth", "metrics": "server"}
 USERS = {
     "starlette": ("web", "metrics", "server/metrics_listener", "cli/application"),
     "uvicorn": ("server",),
-    "httptools": ("server/protocol", "http_client/message"),
+    "httptools": ("server/protocol", "server/request_head", "http_client/message"),
     "prometheus_client": ("metrics/exposition",),
     "aiohappyeyeballs": ("http_client/addresses", "http_client/origin"),
     "aiohttp": (),

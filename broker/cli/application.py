@@ -1,4 +1,4 @@
-"""The application of a serving process, as the environment configures it."""
+"""The application of a serving process, configured by the environment."""
 
 from functools import partial
 
@@ -22,23 +22,23 @@ def from_environment() -> Starlette:
 
 
 def build(deployment: Deployment, log_handler: JsonLogHandler) -> Starlette:
-    """Return the application that writes its lines by ``log_handler``, with metrics if they are configured."""
-    place = deployment.settings.metrics
-    count_request, background = _metrics(deployment, place, log_handler) if place else (None, [])
+    """Return the application, which logs by ``log_handler`` and has metrics if they are configured."""
+    metrics = deployment.settings.metrics
+    count_request, background = _metrics(deployment, metrics, log_handler) if metrics else (None, [])
     return create_app(deployment, write_line=log_handler.write, count_request=count_request, background=background)
 
 
 def _metrics(
-    deployment: Deployment, place: MetricsSettings, log_handler: JsonLogHandler
+    deployment: Deployment, configured: MetricsSettings, log_handler: JsonLogHandler
 ) -> tuple[CountRequest, list[BackgroundTask]]:
-    """Return the function that counts a request, and the task that serves the counts."""
-    from broker.metrics import counters, scrape_app  # noqa: PLC0415  a process without metrics does not load them
+    """Return the function that counts a request, and the task that serves the metrics."""
+    from broker.metrics import counters, scrape_app  # noqa: PLC0415  only if metrics are configured
     from broker.server import metrics_listener  # noqa: PLC0415
 
     requests, store = counters.RequestMetrics(), deployment.store
 
-    def facts() -> counters.ProcessFacts:
-        return counters.ProcessFacts(log_handler.dropped(), store.clock_skew if store else None)
+    def read_process() -> counters.ProcessMetrics:
+        return counters.ProcessMetrics(log_handler.lines_dropped(), store.clock_skew if store else None)
 
-    app = scrape_app.scrape_app(requests, facts)
-    return requests.count, [partial(metrics_listener.serve, app, place)]
+    app = scrape_app.scrape_app(requests, read_process)
+    return requests.count, [partial(metrics_listener.serve, app, configured)]

@@ -4,8 +4,8 @@ from broker.server.startup import command_process
 
 
 def main() -> int:
-    """Run the command of the process's arguments; returns its exit status."""
+    """Run the command that the process's arguments name, and return its exit status."""
     with command_process():
-        from .main import main as run  # noqa: PLC0415  signals are handled before the rest is loaded
+        from .main import main as run  # noqa: PLC0415  signals are handled before the rest is imported
 
         return run()

@@ -1,4 +1,4 @@
-"""The file of settings that commands read."""
+"""The file of settings (``.env``) that the commands read."""
 
 import io
 import os
@@ -10,9 +10,9 @@ from broker.server.exits import StartError
 
 
 def load_env_file(path: Path | None) -> None:
-    """Add a file's settings to the environment, whose own values take precedence; raises ``StartError``.
+    """Add the settings of a file to the environment, whose own values take precedence; raises ``StartError``.
 
-    Without a ``path`` the file is .env in the working directory, if there is one.
+    If ``path`` is ``None``, the file is .env in the working directory, and it may be absent.
     """
     if not path and not os.path.lexists(".env"):
         return
@@ -24,5 +24,5 @@ def load_env_file(path: Path | None) -> None:
     except OSError as error:
         remedy = "Make it a readable file" if path else "Make it a readable file, or remove it"
         raise StartError(f"{name} cannot be read: {error.strerror}. {remedy}.") from None
-    except ValueError:  # bytes that are not UTF-8, or a name or a value that an environment cannot hold
+    except ValueError:  # not UTF-8, or a name or a value that an environment cannot hold
         raise StartError(f"{name} is not a file of NAME=value lines in UTF-8. Correct it.") from None

@@ -1,4 +1,4 @@
-"""The ``broker`` command: its arguments, and the functions that they lead to."""
+"""The ``broker`` command: its arguments, and the call of the subcommand."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from broker.server.exits import Exit, StartError
 from broker.settings import SettingsError
 
 WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
-"""Processes. Several of them need the signals of POSIX."""
+"""Worker processes at most; more than one need the signals of POSIX."""
 
 TOKEN_LIFETIME: Final = 12 * 3600
 """Seconds for which a development token is valid by default."""
@@ -19,11 +19,11 @@ _SECONDS_MAX: Final = 2**31
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status, which is one of ``Exit``."""
-    given = _parser().parse_args(arguments)
+    """Run the command, and return its exit status, which is one of ``Exit``."""
+    options = _parser().parse_args(arguments)
     try:
         _check_working_directory()
-        return _run(given)
+        return _run(options)
     except SettingsError as error:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return Exit.WRONG_CALL
@@ -32,23 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
 
 
-def _run(given: argparse.Namespace) -> int:
-    match given.command:
+def _run(options: argparse.Namespace) -> int:
+    match options.command:
         case "serve":
-            from . import serve  # noqa: PLC0415  each command loads only what it needs
+            from . import serve  # noqa: PLC0415  each command imports only its own modules
 
-            return serve.run(given.host, given.port, given.workers, given.env_file)
+            return serve.run(options.host, options.port, options.workers, options.env_file)
         case "token":
             from . import token  # noqa: PLC0415  see above
 
-            return token.run(given.subject, given.lifetime, given.env_file, is_service=given.service)
+            return token.run(options.subject, options.lifetime, options.env_file, is_service=options.service)
         case _:
-            return _demo(given.port, given.data)
+            return _demo(options.port, options.data)
 
 
 def _demo(port: int, data: Path | None) -> int:
     try:
-        from . import demo  # noqa: PLC0415  it imports boto3, which a serving process must not load
+        from . import demo  # noqa: PLC0415  it imports boto3, which serving processes must not load
     except ModuleNotFoundError as error:
         if error.name != "boto3":
             raise
@@ -61,7 +61,7 @@ def _check_working_directory() -> None:
     try:
         Path.cwd()
     except OSError as error:
-        text = f"the working directory cannot be used: {error.strerror}. Change to a folder that exists."
+        text = f"the working directory cannot be used: {error.strerror}. Change to an existing folder."
         raise StartError(text) from None
 
 
@@ -74,21 +74,21 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default %(default)s)")
     serve.add_argument("--workers", type=_workers, default=1, help="processes (default %(default)s)")
     serve.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
-    demo = commands.add_parser("demo", help="run the broker with a store of its own on this machine")
+    demo = commands.add_parser("demo", help="run the broker and a store on this machine")
     demo.add_argument("--port", type=_port, default=8000, help="port of the broker (default %(default)s)")
     demo.add_argument("--data", type=Path, help="folder that keeps the store's data (default: a temporary one)")
     token = commands.add_parser("token", help="print a development token, signed with JWT_SECRET")
-    token.add_argument("--subject", default="user-1", help="whom the token is for (default %(default)s)")
-    token.add_argument("--service", action="store_true", help="give the token the scope of a service")
+    token.add_argument("--subject", default="user-1", help="subject of the token (default %(default)s)")
+    token.add_argument("--service", action="store_true", help="add the scope of a service to the token")
     token.add_argument(
-        "--lifetime", type=_seconds, default=TOKEN_LIFETIME, help="seconds it is valid (default %(default)s)"
+        "--lifetime", type=_seconds, default=TOKEN_LIFETIME, help="validity in seconds (default %(default)s)"
     )
     token.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     return parser
 
 
 class _Version(argparse.Action):
-    """Prints the version, which is read only then: loading the library for it takes a tenth of the start."""
+    """An action that prints the version. The import of importlib.metadata takes a tenth of the start."""
 
     def __call__(self, *_arguments: Any, **_options: Any) -> None:
         from importlib.metadata import version  # noqa: PLC0415  see above
@@ -98,18 +98,18 @@ class _Version(argparse.Action):
 
 
 def _port(text: str) -> int:
-    return _whole(text, 0, 65_535)
+    return _integer(text, 0, 65_535)
 
 
 def _workers(text: str) -> int:
-    return _whole(text, 1, WORKERS_MAX)
+    return _integer(text, 1, WORKERS_MAX)
 
 
 def _seconds(text: str) -> int:
-    return _whole(text, 1, _SECONDS_MAX)
+    return _integer(text, 1, _SECONDS_MAX)
 
 
-def _whole(text: str, least: int, most: int) -> int:
+def _integer(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
     return int(text)

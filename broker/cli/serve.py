@@ -1,4 +1,4 @@
-"""``broker serve``: reads the configuration, opens the listening sockets, and serves in one process or in several."""
+"""``broker serve``: run the service in one process or in several."""
 
 import json
 import logging
@@ -17,23 +17,23 @@ from .env_file import load_env_file
 log = logging.getLogger("broker.cli")
 
 APPLICATION: Final = "broker.cli.application:from_environment"
-"""The import string of the application, which the parent of several workers does not load."""
+"""The import string of the application, which the parent of several workers does not import."""
 
 
 def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
-    """Serve until stopped; returns the exit status. Raises ``StartError`` and ``SettingsError``."""
+    """Serve until stopped, and return the exit status; raises ``StartError`` and ``SettingsError``."""
     check_uvicorn_version()
     load_env_file(env_file)
     _check_ports(settings.from_environment().metrics, port, workers)
-    configure_logging()  # first: where standard output is closed, a socket would become descriptor 1
+    configure_logging()  # first: if standard output is closed, a socket could become descriptor 1
     listeners = listen(host, port)
     file_descriptors.raise_limit()
     for listener in listeners:
-        address, its_port, *_ = listener.getsockname()
-        log.info(json.dumps({"event": "broker.listener_opened", "address": address, "port": its_port}))
+        address, listening_port, *_ = listener.getsockname()
+        log.info(json.dumps({"event": "broker.listener_opened", "address": address, "port": listening_port}))
     if workers == 1:
         return Server(APPLICATION, lambda: None).serve_until_stopped(listeners)
-    from broker.server.supervisor import Supervisor  # noqa: PLC0415  one process needs neither it nor multiprocessing
+    from broker.server.supervisor import Supervisor  # noqa: PLC0415  one process does not need it
 
     finish_start()
     return Supervisor(APPLICATION, workers, listeners).run()
@@ -41,7 +41,7 @@ def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
 
 def _check_ports(metrics: settings.MetricsSettings | None, port: int, workers: int) -> None:
     if metrics and port in metrics.ports:
-        raise settings.SettingsError(["BROKER_METRICS_PORT must not have the service's own --port in it"])
+        raise settings.SettingsError([f"BROKER_METRICS_PORT must not include --port {port}; choose other ports"])
     if metrics and len(metrics.ports) < workers:
         first = metrics.ports.start
         example = f"{first}-{first + workers - 1}"

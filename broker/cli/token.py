@@ -1,4 +1,4 @@
-"""``broker token``: a development token that this deployment accepts, signed with its ``JWT_SECRET``."""
+"""``broker token``: mint a development token for this deployment with its ``JWT_SECRET``."""
 
 import time
 from pathlib import Path
@@ -14,16 +14,16 @@ from .env_file import load_env_file
 
 
 def run(subject: str, lifetime: int, env_file: Path | None, *, is_service: bool) -> int:
-    """Print a token; returns the exit status. Raises ``StartError`` and ``SettingsError``."""
+    """Print a token, and return the exit status; raises ``StartError`` and ``SettingsError``."""
     load_env_file(env_file)
     print(mint(settings.from_environment().tokens, subject, lifetime, is_service=is_service))
     return Exit.STOPPED
 
 
 def mint(rules: TokenRules, subject: str, lifetime: int, *, is_service: bool = False) -> str:
-    """Return a token for ``subject`` that is valid for ``lifetime`` seconds under ``rules``.
+    """Return a token for ``subject`` that ``rules`` accept for ``lifetime`` seconds.
 
-    Raises ``StartError`` if the deployment verifies tokens with public keys, or does not accept that lifetime.
+    Raises ``StartError`` if the deployment verifies tokens with public keys, or if the lifetime is too long.
     """
     if isinstance(rules.key, JwksLocation) or not isinstance(rules.key.material, bytes):
         raise StartError("JWT_SECRET does not verify this deployment's tokens. Request one from its identity service.")

@@ -1,6 +1,6 @@
-"""Metrics in Prometheus's text format. The library makes its samples of what was counted when it is asked.
+"""The metrics in Prometheus's text format, which its library makes of the counts at each scrape.
 
-Loading it takes a tenth of the service's start, so the first scrape does.
+Importing the library takes a tenth of the service's start, so the first scrape imports this module.
 """
 
 from collections.abc import Iterator
@@ -12,56 +12,56 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
-from .counters import BOUNDS, ProcessFacts, RequestMetrics, Series
+from .counters import BOUNDS, ProcessMetrics, RequestMetrics, Series
 
 _BOUND_LABELS: Final = (*map(str, BOUNDS), "+Inf")
 
 
 class RequestCollector(Collector):
-    """The samples of what one process has counted."""
+    """The samples of one process's requests."""
 
     def __init__(self, requests: RequestMetrics) -> None:
         self._requests = requests
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
-        """Those of this moment."""
+        """Yield the metrics of all requests so far."""
         requests = CounterMetricFamily(
             "broker_requests", "Requests that have ended.", labels=("route", "method", "status")
         )
-        of_route: dict[str, list[Series]] = {}
+        series_by_route: dict[str, list[Series]] = {}
         for (route, method, status), series in self._requests.series().items():
             requests.add_metric((route, method, str(status)), sum(series.buckets))
-            of_route.setdefault(route, []).append(series)
+            series_by_route.setdefault(route, []).append(series)
         yield requests
         durations = HistogramMetricFamily(
-            "broker_request_seconds", "From a request's head to the end of its answer.", labels=("route",)
+            "broker_request_seconds", "Seconds from a request's head to the end of its response.", labels=("route",)
         )
-        for route, all_series in of_route.items():
-            counts = map(sum, zip(*(series.buckets for series in all_series), strict=True))
+        for route, series_of_route in series_by_route.items():
+            counts = map(sum, zip(*(series.buckets for series in series_of_route), strict=True))
             buckets = list(zip(_BOUND_LABELS, accumulate(counts), strict=True))
-            durations.add_metric((route,), buckets, sum(series.seconds for series in all_series))
+            durations.add_metric((route,), buckets, sum(series.seconds for series in series_of_route))
         yield durations
 
 
-class FactsCollector(Collector):
-    """The samples of the process as a whole."""
+class ProcessMetricsCollector(Collector):
+    """The samples of the process apart from its requests."""
 
-    def __init__(self, facts: ProcessFacts) -> None:
-        self._facts = facts
+    def __init__(self, process: ProcessMetrics) -> None:
+        self._process = process
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """Those of this moment; the clock's only once the store has answered."""
-        text = "Lines of the log that were dropped because standard output did not take them."
-        yield CounterMetricFamily("broker_log_lines_dropped", text, value=self._facts.lines_dropped)
-        if self._facts.clock_skew is not None:
-            text = "Seconds that this clock is ahead of the object store's."
-            yield GaugeMetricFamily("broker_clock_skew_seconds", text, value=self._facts.clock_skew)
+        """Yield the metrics; the clock's only if the skew is known from a response of the store."""
+        text = "Log lines that were dropped because standard output was blocked."
+        yield CounterMetricFamily("broker_log_lines_dropped", text, value=self._process.lines_dropped)
+        if self._process.clock_skew is not None:
+            text = "Seconds by which this clock is ahead of the object store's."
+            yield GaugeMetricFamily("broker_clock_skew_seconds", text, value=self._process.clock_skew)
 
 
-def exposition(requests: RequestMetrics, facts: ProcessFacts) -> Response:
-    """The answer to a scrape: these requests, these facts, and what the process uses."""
+def scrape_response(requests: RequestMetrics, process: ProcessMetrics) -> Response:
+    """Return the response to a scrape, with the library's own metrics of the process (CPU, memory, descriptors)."""
     registry = CollectorRegistry()
     registry.register(RequestCollector(requests))
-    registry.register(FactsCollector(facts))
+    registry.register(ProcessMetricsCollector(process))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -1,4 +1,4 @@
-"""The application that Prometheus scrapes, on a port of its own."""
+"""The application that Prometheus scrapes, for a port of its own."""
 
 from collections.abc import Callable
 
@@ -13,16 +13,16 @@ from broker.web.problems import EXCEPTION_HANDLERS
 from broker.web.request_log import RequestLog
 from broker.web.resource import Resource
 
-from .counters import ProcessFacts, RequestMetrics
+from .counters import ProcessMetrics, RequestMetrics
 
 
-def scrape_app(requests: RequestMetrics, facts: Callable[[], ProcessFacts]) -> Starlette:
-    """Return an application with ``/metrics`` and nothing else; scrapes write no log lines."""
+def scrape_app(requests: RequestMetrics, read_process: Callable[[], ProcessMetrics]) -> Starlette:
+    """Return an application whose only resource is ``/metrics``; scrapes are not logged."""
 
     async def scrape(_request: Request) -> Response:
-        from .exposition import exposition  # noqa: PLC0415  the first scrape waits for the library, the start does not
+        from .exposition import scrape_response  # noqa: PLC0415  the start does not wait for the library
 
-        return exposition(requests, facts())
+        return scrape_response(requests, read_process())
 
     return LeanStarlette(
         routes=[Route("/metrics", Resource({"GET": scrape}))],

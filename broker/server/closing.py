@@ -1,4 +1,4 @@
-"""How a connection ends: with an answer to what is not a request, and without losing what has arrived."""
+"""The end of a connection: its final response, and a shutdown that loses no request."""
 
 import asyncio
 import contextlib
@@ -16,47 +16,47 @@ from broker.web.responses import ALWAYS, Field
 _Selector: Final = getattr(selectors, "PollSelector", selectors.SelectSelector)  # poll(2) takes no descriptor
 
 
-class Lingering:
-    """What a request's cycle uses of a transport, for one whose body may still be coming when it is answered.
+class LingeringTransport:
+    """The part of a transport that a request cycle uses, with a lingering ``close``.
 
-    ``end`` closes it.
+    It is for a request whose body may still arrive after its response.
     """
 
-    def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self.write = transport.write
         self.is_closing = transport.is_closing
-        self.close = end
+        self.close = close
 
 
-def shut_down_if_silent(transport: asyncio.Transport) -> bool:
-    """End the sending direction at once, unless the client has sent something; returns whether it was ended.
+def shut_down_unless_readable(transport: asyncio.Transport) -> bool:
+    """Shut down the sending direction at once unless there are bytes to read; return whether it was shut down.
 
-    A request may have arrived since the event loop read last, and ``transport.close`` acts only in the next turn of the
-    loop, until when another may arrive: both would be lost.
+    A request may have arrived since the last read of the event loop, and another may arrive before
+    ``transport.close`` acts in the loop's next iteration. Both would be lost.
     """
     connection = socket.socket(fileno=transport.get_extra_info("socket").fileno())
     try:
         with _Selector() as selector:
             selector.register(connection, selectors.EVENT_READ)
-            is_silent = not selector.select(0)
-        if is_silent:
-            with contextlib.suppress(OSError):  # the client may have reset it this moment
+            is_readable = bool(selector.select(0))
+        if not is_readable:
+            with contextlib.suppress(OSError):  # the client may have just reset the connection
                 connection.shutdown(socket.SHUT_WR)
-        return is_silent
+        return not is_readable
     finally:
-        connection.detach()  # it stays the transport's
+        connection.detach()  # the transport keeps the descriptor
 
 
-def answer(error: BrokerError, identity: str, fields: Sequence[Field]) -> bytes:
-    """Return the last answer of a connection, with ``fields`` in its head."""
-    body = msgspec.json.encode(problem(error, identity))
+def final_response(error: BrokerError, request_id: str, fields: Sequence[Field]) -> bytes:
+    """Return the last response of a connection: the problem document of ``error``, with ``fields`` in its head."""
+    body = msgspec.json.encode(problem(error, request_id))
     closing = {"Connection": "close", **error.headers}
     head = [
         *fields,
         *ALWAYS,
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
-        (b"x-request-id", identity.encode()),
+        (b"x-request-id", request_id.encode()),
         (b"content-length", b"%d" % len(body)),
         *((name.lower().encode(), value.encode()) for name, value in closing.items()),
     ]

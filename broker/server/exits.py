@@ -1,19 +1,19 @@
-"""The exit statuses of the command, as docs/operations.md lists them, and what prevents a start."""
+"""The exit statuses of the ``broker`` command, as in docs/operations.md, and the error that prevents a start."""
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What the end of the process means."""
+    """The meaning of an exit status."""
 
     STOPPED = 0
-    """It was told to stop."""
+    """A signal stopped the process, or the command has done its work."""
 
     CANNOT_SERVE = 1
     """The application, its workers or the demo's store did not start."""
 
     WRONG_CALL = 2
-    """The configuration or the call is wrong, or the place in which it was started."""
+    """The configuration, the command line or the working directory is wrong."""
 
     CANNOT_LISTEN = 3
     """The address or the port cannot be used."""

@@ -1,4 +1,4 @@
-"""The listening sockets of the service, which are open before any worker starts."""
+"""The listening sockets of the service, which are opened before any worker starts."""
 
 import errno
 import os
@@ -9,24 +9,24 @@ from typing import Final
 from .exits import Exit, StartError
 
 BACKLOG: Final = 2048
-"""Connections that the kernel keeps until a worker accepts them; uvicorn's own number."""
+"""Connections that the kernel queues until a worker accepts them; uvicorn's default."""
 
 _REMEDIES: Final = {
     errno.EADDRINUSE: "Stop the process that uses the port, or choose another --port.",
     errno.EACCES: "Choose a --port above 1023.",
 }
-_ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+_ABSENT_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return a listening socket for every address of ``host``; raises ``StartError``.
 
-    Addresses of a family that this machine does not have are left out, as long as there is another one: ``localhost``
-    often has an IPv6 address where there is no IPv6. With port 0 all sockets get the same free port.
+    An address that this machine does not have is skipped if the host has others: ``localhost`` often has an IPv6
+    address on machines without IPv6. With port 0, all sockets listen on the same free port.
     """
     try:
         with ExitStack() as opened:
-            listeners = _listeners(host, port, opened)
+            listeners = _open_listeners(host, port, opened)
             opened.pop_all()
             return listeners
     except OSError as error:
@@ -37,15 +37,15 @@ def listen(host: str, port: int) -> list[socket.socket]:
         raise StartError(text, Exit.CANNOT_LISTEN) from None
 
 
-def _listeners(host: str, port: int, opened: ExitStack) -> list[socket.socket]:
+def _open_listeners(host: str, port: int, opened: ExitStack) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     absent: list[OSError] = []
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    for family, _, _, _, address in found:
+    addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, _, _, _, address in addresses:
         try:
-            listeners.append(opened.enter_context(_listener(family, (address[0], port, *address[2:]))))
+            listeners.append(opened.enter_context(_open_listener(family, (address[0], port, *address[2:]))))
         except OSError as error:
-            if error.errno not in _ABSENT:
+            if error.errno not in _ABSENT_ADDRESS:
                 raise
             absent.append(error)
         else:
@@ -55,15 +55,15 @@ def _listeners(host: str, port: int, opened: ExitStack) -> list[socket.socket]:
     return listeners
 
 
-def _listener(family: int, address: tuple[str | int, ...]) -> socket.socket:
+def _open_listener(family: int, address: tuple[str | int, ...]) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        is_harmless = os.name == "posix"  # on Windows the option lets another process take the port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_harmless)
+        may_reuse = os.name == "posix"  # on Windows the option lets another process take the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, may_reuse)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
-        listener.listen(BACKLOG)  # Linux lets two sockets bind one port until one of them listens: socket(7)
+        listener.listen(BACKLOG)  # Linux lets two sockets bind to a port until one of them listens: socket(7)
     except OSError:
         listener.close()
         raise

@@ -1,10 +1,9 @@
-"""The port where a process is scraped for its metrics, on its own event loop and within the limits of every port.
+"""The port on which Prometheus scrapes a process, on the process's own event loop.
 
 Rules of this module
-- Each worker process has a port of its own, the first that is free, and is a target of its own: what one has counted
-  another does not know.
-- The ports stay the same while processes come and go: a new process waits for the port of the one whose place it takes.
-- Metrics never stop the service. A process without a port says so once, and goes on trying.
+- Each worker process has its own port, the first free one, and is a scrape target of its own: workers share no counts.
+- The ports stay the same while processes start and end: a new process waits for the port of the one that it replaces.
+- Metrics never stop the service. A process without a port logs that once, and retries.
 """
 
 import asyncio
@@ -23,16 +22,19 @@ from .uvicorn_internals import ServerState
 
 log = logging.getLogger("broker.web")
 
-PAUSE: Final = 1.0
-"""Seconds between two looks for a free port."""
+RETRY_INTERVAL: Final = 1.0
+"""Seconds between two attempts to find a free port."""
 
-PATIENCE: Final = 20
-"""Looks after which a line says that there is none: a process that stops keeps its port for 15 seconds at most."""
+WARN_AFTER: Final = 20
+"""Attempts after which a log line reports that there is no free port.
+
+A process that stops keeps its port for 15 seconds at most.
+"""
 
 
-async def serve(app: ASGIApp, place: MetricsSettings) -> None:
-    """Answer scrapes until cancelled."""
-    listener = await _first_free(place)
+async def serve(app: ASGIApp, metrics: MetricsSettings) -> None:
+    """Serve scrapes until cancelled."""
+    listener = await _first_free_port(metrics)
     state = ServerState()
     config = uvicorn.Config(
         app,
@@ -52,25 +54,26 @@ async def serve(app: ASGIApp, place: MetricsSettings) -> None:
         await asyncio.Event().wait()
     finally:
         server.close()
-        _abort(state)
+        _abort_connections(state)
 
 
-def _abort(state: ServerState) -> None:
+def _abort_connections(state: ServerState) -> None:
     for connection in list(state.connections):
         connection.transport.abort()
 
 
-async def _first_free(place: MetricsSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    looks = 0
+async def _first_free_port(metrics: MetricsSettings) -> socket.socket:
+    """Return a listening socket, and retry until there is a free port."""
+    family = socket.AF_INET6 if ":" in metrics.host else socket.AF_INET
+    attempts = 0
     while True:
-        for port in place.ports:
+        for port in metrics.ports:
             try:
-                return socket.create_server((place.host, port), family=family)
+                return socket.create_server((metrics.host, port), family=family)
             except OSError as error:
                 reason = error.strerror
-        looks += 1
-        if looks == PATIENCE:
-            message = f"this process has no port for its metrics, and goes on trying: {reason}"
+        attempts += 1
+        if attempts == WARN_AFTER:
+            message = f"no port of BROKER_METRICS_PORT is free for this process, which retries every second: {reason}"
             log.warning(json.dumps({"event": "broker.warning_raised", "message": message}))
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(RETRY_INTERVAL)

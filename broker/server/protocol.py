@@ -1,163 +1,127 @@
-"""HTTP as it reaches us: limits on what may come before a request is known, and deadlines while it comes.
+"""The protocol of a connection: its deadlines, its requests in order, and its end.
 
 Rules of this module
-- httptools parses: it refuses what h11 lets pass (bare line feeds, folded lines, a request behind a chunked body) at
-  less than half its cost. What httptools leaves to others stands here: the size of a head, one Host, no
-  Transfer-Encoding, no connection that is held by sending slowly or not at all.
-- A request that is refused here reaches no application, and its connection ends with the answer.
-- Deadlines are totals. A request whose head comes in one piece costs no timer.
+- A request that is refused here does not reach the application, and its connection ends with the response.
+- Deadlines are totals: bytes that arrive slowly do not extend them.
+- A request whose head arrives in one piece costs no timer.
 """
 
 import asyncio
 import json
 import logging
-import re
 import uuid
 from typing import Any, ClassVar, Final
-from urllib.parse import unquote
 
 import httptools
 
-from broker.error_texts import Detail, shown
+from broker.error_texts import Detail
 from broker.errors import (
     BrokerError,
     HeadTooLargeError,
-    LengthRequiredError,
     MalformedRequestError,
     RequestTimeoutError,
-    TargetTooLongError,
     TooManyConnectionsError,
 )
 
-from .closing import Lingering, answer, shut_down_if_silent
+from .closing import LingeringTransport, final_response, shut_down_unless_readable
 from .request_cycle import RequestCycle
-from .uvicorn_internals import HttpToolsProtocol
+from .request_head import FIELDS_MAX, HEAD_MAX, RequestHeadProtocol
 
 access_log = logging.getLogger("broker.access")
 
-HEAD_MAX: Final = 16 * 1024
-"""Bytes of all header fields."""
-
-FIELDS_MAX: Final = 100
-"""Header fields of one request."""
-
-TARGET_MAX: Final = 8 * 1024
-"""Bytes of a request target."""
-
-KEPT_BODY_MAX: Final = 64 * 1024
-"""Bytes of a declared body, past which the connection ends with the answer."""
+KEEP_ALIVE_BODY_MAX: Final = 64 * 1024
+"""Bytes of a declared body; after a longer one the connection is not kept alive."""
 
 HEAD_DEADLINE: Final = 10.0
-"""Seconds in which a head must have come, from the opening of the connection or from its first byte."""
+"""Seconds in which a head must arrive, from the opening of the connection or from the head's first byte."""
 
 WRITE_DEADLINE: Final = 60.0
-"""Seconds in which a client must have taken an answer that fills the buffers."""
+"""Seconds in which a client must read a response that fills the buffers."""
 
-STOPPING_IDLE: Final = 1.0
-"""Seconds that an idle connection is left to a request which is on its way, when the server stops."""
+STOP_IDLE_TIMEOUT: Final = 1.0
+"""Seconds for which an idle connection stays open when the server stops: a request may be on its way."""
 
-REFUSED_MAX: Final = 8
-"""Refused connections that are kept for a moment, so that their clients get to read the answer."""
+LINGERING_REFUSALS_MAX: Final = 8
+"""Refused connections that linger at the same time, so that their clients can read the response."""
 
-_LINGER: Final = 2.0
-_UNREAD: Final = 0.05  # seconds in which the event loop reads what has arrived
-_FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; nothing is made from it
+_LINGER_TIMEOUT: Final = 2.0
+"""Seconds for which a connection that sends no more still receives."""
+
+_READ_INTERVAL: Final = 0.05
+"""Seconds in which the event loop reads bytes that have arrived."""
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol within limits. Given to uvicorn as its ``http``."""
+class HttpProtocol(RequestHeadProtocol):
+    """uvicorn's protocol with deadlines and refusals; uvicorn's option ``http`` names it."""
 
-    _refused: ClassVar[set["HttpProtocol"]] = set()
+    _lingering_refusals: ClassVar[set["HttpProtocol"]] = set()
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._received = 0  # bytes of a head that came in pieces
-        self._field_bytes = self._hosts = self._body_length = 0
+        self._received = 0  # bytes of a head that arrives in pieces
         self._idle_since = 0.0  # by the loop's clock
         self._in_body = False
-        self._is_last = False
+        self._is_stopping = False
         self._is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Wait for a head, or refuse a connection over the limit."""
         super().connection_made(transport)
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             self._refuse_connection()
         else:
-            self._arm(HEAD_DEADLINE)
+            self._start_timer(HEAD_DEADLINE)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._refused.discard(self)
-        self._disarm()
+        """Cancel all timers."""
+        self._lingering_refusals.discard(self)
+        self._cancel_timer()
         self._unset_keepalive_if_required()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse bytes, and refuse a malformed request."""
         if self._is_ending:
             return
         if not self._in_body:
             self._received += len(data)
         try:
-            self._feed(data)
-        except httptools.HttpParserUpgrade:  # we offer no other protocol, so the request is a plain one: RFC 9110, 7.8
+            self._parse(data)
+        except httptools.HttpParserUpgrade:  # RFC 9110, section 7.8: a server may ignore Upgrade
             self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
-            cause = error.__context__
+            cause = error.__context__  # raised by a method that httptools called
             self._refuse(cause if isinstance(cause, BrokerError) else MalformedRequestError(Detail.HTTP_MALFORMED))
         except HeadTooLargeError as error:
             self._refuse(error)
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._field_bytes = self._hosts = self._body_length = 0
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-        if len(self.url) > TARGET_MAX:
-            raise TargetTooLongError(TARGET_MAX)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.headers.append((name, value))
-        self._field_bytes += len(name) + len(value) + 4
-        if self._field_bytes > HEAD_MAX or len(self.headers) > FIELDS_MAX:
-            raise HeadTooLargeError(HEAD_MAX, FIELDS_MAX)
-        if name in _FRAMING:
-            self._frame(name, value)
-
-    def _frame(self, name: bytes, value: bytes) -> None:
-        match name:
-            case b"expect":
-                self.expect_100_continue |= value.lower() == b"100-continue"
-            case b"host":
-                self._hosts += 1 if _HOST.fullmatch(value) else 2
-            case b"content-length":
-                self._body_length = int(value)  # httptools lets only digits pass
-            case _:  # Transfer-Encoding: chunked bodies bring trailers, and two ways to say where a request ends
-                raise LengthRequiredError(Detail.LENGTH_REQUIRED)
-
     def on_headers_complete(self) -> None:
+        """Start the request, or queue it behind the one in flight."""
         version = self.parser.get_http_version()
-        self._check_head(version)
-        self._disarm()
+        self.check_head(version)
+        self._cancel_timer()
         self._received, self._in_body = 0, True
-        self._describe(version)
-        before, self.cycle = self.cycle, self._exchange(version)
+        self.complete_scope(version)
+        before, self.cycle = self.cycle, self._request_cycle(version)
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
-        else:  # one answer at a time, and in order: RFC 9112, section 9.3.2
+        else:  # one response at a time, and in order: RFC 9112, section 9.3.2
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
+        """End the body of a request."""
         self._in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, but a timer once in a keep-alive's time, not one for every request."""
+        """Start the next request, or wait for one.
+
+        uvicorn starts a timer for each request; here one timer serves all requests of a keep-alive period.
+        """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -167,69 +131,59 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self._await_idleness(self.timeout_keep_alive)
-
-    def _await_idleness(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._end_if_idle)
-
-    def _end_if_idle(self) -> None:
-        """Close the connection if nothing came since its last answer, for long enough."""
-        self.timeout_keep_alive_task = None
-        if self._is_idle and not self._received and not self.transport.is_closing():
-            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-            if left > 0 or not shut_down_if_silent(self.transport):
-                self._await_idleness(max(left, _UNREAD))
-            else:
-                self.transport.close()
+            self._start_idle_timer(self.timeout_keep_alive)
 
     def pause_writing(self) -> None:
+        """Give the client ``WRITE_DEADLINE`` seconds to read the buffered bytes."""
         super().pause_writing()
         self._write_timer = self._write_timer or self.loop.call_later(WRITE_DEADLINE, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """Cancel the deadline for reading the buffered bytes."""
         if self._write_timer:
             self._write_timer.cancel()
             self._write_timer = None
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """The server stops: what is under way is answered, and what is on its way on an idle connection, too."""
-        self._is_last = True
+        """Stop: finish the requests in flight, and accept one more on an idle connection for a moment."""
+        self._is_stopping = True
         if self._is_idle:
-            self._disarm()
-            self._arm(STOPPING_IDLE)
+            self._cancel_timer()
+            self._start_timer(STOP_IDLE_TIMEOUT)
         else:
             self.cycle.keep_alive = False
 
-    def end(self) -> None:
-        """Send no more, and take for a moment what still comes: else a reset could overtake the answer.
-
-        RFC 9112, section 9.6.
-        """
-        self._disarm()
+    def close_lingering(self) -> None:
+        """Send no more, and still receive for a moment: a reset could overtake the response (RFC 9112, section 9.6)."""
+        self._cancel_timer()
         self._is_ending = True
-        self.pipeline.clear()  # what came behind the request is not a request any more
+        self.pipeline.clear()  # bytes behind this request are not parsed as a request
         self.transport.write_eof()
-        self._timer = self.loop.call_later(_LINGER, self.transport.abort)
+        self._timer = self.loop.call_later(_LINGER_TIMEOUT, self.transport.abort)
 
     @property
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
-    def _describe(self, version: str) -> None:
-        """Complete the scope, which uvicorn began."""
-        target, scope = httptools.parse_url(self.url), self.scope
-        path = target.path.decode("ascii")
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = target.path
-        scope["query_string"] = target.query or b""
+    def _start_idle_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._on_idle_timer)
 
-    def _exchange(self, version: str) -> RequestCycle:
-        is_long = self._body_length > KEPT_BODY_MAX
-        is_offered = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1: ignored of HTTP/1.0
-        transport: Any = Lingering(self.transport, self.end) if is_long or is_offered else self.transport
+    def _on_idle_timer(self) -> None:
+        """Close the connection if it was idle for the keep-alive period, or check again later."""
+        self.timeout_keep_alive_task = None
+        if self._is_idle and not self._received and not self.transport.is_closing():
+            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+            if left > 0 or not shut_down_unless_readable(self.transport):
+                self._start_idle_timer(max(left, _READ_INTERVAL))
+            else:
+                self.transport.close()
+
+    def _request_cycle(self, version: str) -> RequestCycle:
+        is_long = self.body_length > KEEP_ALIVE_BODY_MAX
+        is_offered = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1: ignored in HTTP/1.0
+        lingers = is_long or is_offered
+        transport: Any = LingeringTransport(self.transport, self.close_lingering) if lingers else self.transport
         return RequestCycle(
             scope=self.scope,
             transport=transport,
@@ -240,66 +194,65 @@ class HttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=is_offered,
-            keep_alive=version == "1.1" and self.parser.should_keep_alive() and not (is_long or self._is_last),
+            keep_alive=version == "1.1" and self.parser.should_keep_alive() and not (is_long or self._is_stopping),
             on_response=self.on_response_complete,
         )
 
-    def _check_head(self, version: str) -> None:
-        if version not in ("1.1", "1.0"):
-            raise MalformedRequestError(Detail.HTTP_VERSION.format(received=shown(version)))
-        if self._hosts > 1 or self._hosts < (version == "1.1"):
-            raise MalformedRequestError(Detail.HOST)  # RFC 9112, section 3.2
-
-    def _feed(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         self.parser.feed_data(data)
         if self._received > HEAD_MAX:
             raise HeadTooLargeError(HEAD_MAX, FIELDS_MAX)
         if self._is_idle and self._timer is None:
-            self._arm(HEAD_DEADLINE)
+            self._start_timer(HEAD_DEADLINE)
 
-    def _arm(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._is_late)
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = self.loop.call_later(seconds, self._on_timer)
 
-    def _disarm(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
-    def _is_late(self) -> None:
+    def _on_timer(self) -> None:
+        """Refuse a head that is late, or close a connection on which nothing has arrived."""
         if self._received:
             self._refuse(RequestTimeoutError(Detail.HEAD_TIMEOUT.format(seconds=round(HEAD_DEADLINE))))
-        elif not shut_down_if_silent(self.transport):
-            self._arm(_UNREAD)
+        elif not shut_down_unless_readable(self.transport):
+            self._start_timer(_READ_INTERVAL)
         else:
             self.transport.close()
 
     def _refuse_connection(self) -> None:
-        """Answer before there is a request. No log line: a flood would write as many as it has connections."""
-        self.connections.discard(self)  # it takes no place
-        self.transport.write(answer(TooManyConnectionsError(), uuid.uuid4().hex, self.server_state.default_headers))
-        if len(self._refused) < REFUSED_MAX:
-            self._refused.add(self)
-            self.end()
+        """Respond before there is a request.
+
+        There is no log line: a flood of connections would write as many lines.
+        """
+        self.connections.discard(self)  # a refused connection does not count
+        fields = self.server_state.default_headers
+        self.transport.write(final_response(TooManyConnectionsError(), uuid.uuid4().hex, fields))
+        if len(self._lingering_refusals) < LINGERING_REFUSALS_MAX:
+            self._lingering_refusals.add(self)
+            self.close_lingering()
         else:
             self._is_ending = True
             self.transport.close()
 
     def _refuse(self, error: BrokerError) -> None:
-        """Answer what is no request to us, and end the connection.
+        """Respond to a request that cannot be parsed, and end the connection.
 
-        Behind a request that is still under way there is no place for an answer: then that one is the last.
+        While another request is in flight there is no response: the response of that one is the last.
         """
         if self._is_idle:
-            identity = uuid.uuid4().hex
+            request_id = uuid.uuid4().hex
             line = {
                 "event": "broker.request_refused",
-                "requestId": identity,
+                "requestId": request_id,
                 "status": error.status,
                 "code": error.code,
             }
             access_log.info(json.dumps(line))
-            self.transport.write(answer(error, identity, self.server_state.default_headers))
-            self.end()
+            self.transport.write(final_response(error, request_id, self.server_state.default_headers))
+            self.close_lingering()
         else:
             self._is_ending = True
             self.cycle.keep_alive = False

@@ -1,4 +1,4 @@
-"""One request and its answer, between uvicorn's protocol and the application."""
+"""One request and its response, between uvicorn's protocol and the application."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from broker.errors import RequestTimeoutError
 from .uvicorn_internals import STATUS_LINE, RequestResponseCycle
 
 BODY_DEADLINE: Final = 10.0
-"""Seconds in which a body must have arrived, from when the application first asks for it."""
+"""Seconds in which a body must arrive, from the moment when the application first receives."""
 
 _FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
 _CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # RFC 9110, section 5.5
@@ -18,45 +18,45 @@ _TO_LINE_FEED: Final = bytes.maketrans(_CONTROLS, b"\n" * len(_CONTROLS))
 
 
 class RequestCycle(RequestResponseCycle):
-    """uvicorn's, with three differences.
+    """uvicorn's cycle with three differences.
 
-    A body has a deadline. An answer before the body that a client offered (``Expect: 100-continue``) is the last on its
-    connection. A whole answer leaves in one write.
-
-    uvicorn writes head and body apart, each with a call of the system's: that is as dear as all of the signing.
+    - A body has a deadline.
+    - A response that precedes an offered body (``Expect: 100-continue``) is the last on its connection.
+    - A complete response is sent in one write. uvicorn sends head and body apart, and the second system call costs as
+      much as the signing of a URL.
     """
 
-    _body_by: float | None = None
-    _start: Any = None
+    _body_deadline: float | None = None  # by the loop's clock
+    _response_start: Any = None
 
     async def receive(self) -> Any:
-        """The next piece of the body; raises ``RequestTimeoutError`` when it does not come in time."""
+        """Return the next piece of the body; raises ``RequestTimeoutError`` after the deadline."""
         if not self.more_body:
             return await super().receive()
-        self._body_by = self._body_by or asyncio.get_running_loop().time() + BODY_DEADLINE
+        self._body_deadline = self._body_deadline or asyncio.get_running_loop().time() + BODY_DEADLINE
         try:
-            async with asyncio.timeout_at(self._body_by):
+            async with asyncio.timeout_at(self._body_deadline):
                 return await super().receive()
         except TimeoutError:
             raise RequestTimeoutError(Detail.BODY_TIMEOUT.format(seconds=round(BODY_DEADLINE))) from None
 
     async def send(self, message: Any) -> None:
-        """Take the answer's head, then its body. An answer that is not whole, or has no body, is uvicorn's to frame."""
-        if message["type"] == "http.response.start" and self._start is None:
-            self._start = message
+        """Keep the response's head, then send it with the body; leave an incomplete response to uvicorn."""
+        if message["type"] == "http.response.start" and self._response_start is None:
+            self._response_start = message
             return
-        start, self._start = self._start, None
+        start, self._response_start = self._response_start, None
         if start is not None and self.waiting_for_100_continue:
             # The client may send the body or the next request, and no byte shows which: RFC 9110, section 10.1.1
             self.waiting_for_100_continue = self.keep_alive = False
-        if start is None or self.flow.write_paused or self.disconnected or not self._is_whole(start, message):
+        if start is None or self.flow.write_paused or self.disconnected or not self._is_complete(start, message):
             if start is not None:
                 await super().send(start)
             await super().send(message)
         else:
-            self._answer(start["status"], start["headers"], message["body"])
+            self._send_complete(start["status"], start["headers"], message["body"])
 
-    def _is_whole(self, start: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
+    def _is_complete(self, start: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
         fields = dict(start["headers"])
         return (
             self.scope["method"] != "HEAD"
@@ -65,7 +65,7 @@ class RequestCycle(RequestResponseCycle):
             and _FRAMING.isdisjoint(fields)
         )
 
-    def _answer(self, status: int, given: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    def _send_complete(self, status: int, given: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         fields = (*self.default_headers, *given)
         head = b"\r\n".join((*map(b": ".join, fields), b""))
         if head.translate(_TO_LINE_FEED).count(b"\n") != len(b"\r\n") * len(fields):

@@ -1,4 +1,4 @@
-"""Signals of a process that supervises others: received in order, and kept from the processes that it makes."""
+"""The signals of a process that supervises others: received in order, and blocked while a child starts."""
 
 import signal
 import socket
@@ -16,21 +16,22 @@ HANDLED: Final = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
+"""Signals that the supervisor receives."""
 
 
 @contextmanager
-def readable() -> Iterator[socket.socket]:
-    """Yield a socket from which each handled signal can be received as one byte, its number.
+def received_by_socket() -> Iterator[socket.socket]:
+    """Yield a socket that receives each handled signal as one byte, its number.
 
-    The handlers stay until the process ends: a second SIGTERM does not change the exit status.
+    The handlers stay until the process ends, so that a second SIGTERM does not change the exit status.
     """
     receiver, sender = socket.socketpair()
     with receiver, sender:
         receiver.setblocking(False)
-        sender.setblocking(False)  # signal.set_wakeup_fd demands it
+        sender.setblocking(False)  # signal.set_wakeup_fd requires it
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         for number in HANDLED:
-            signal.signal(number, _take)
+            signal.signal(number, _do_nothing)
         try:
             yield receiver
         finally:
@@ -39,9 +40,9 @@ def readable() -> Iterator[socket.socket]:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Block them, so that a process which is made meanwhile gets none before it can handle it.
+    """Block the handled signals, so that a child process receives none before it can handle it.
 
-    A mask is inherited by fork and exec (POSIX, pthread_sigmask).
+    A signal mask is inherited by fork and exec (POSIX, pthread_sigmask).
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     try:
@@ -50,5 +51,5 @@ def blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _take(_number: int, _frame: FrameType | None) -> None:
-    """Nothing is left to do: Python has sent the number to the socket, as it does where there is a handler."""
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: Python has written the number to the socket, which it does only where a handler is set."""

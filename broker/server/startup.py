@@ -14,12 +14,12 @@ from types import FrameType
 
 @contextmanager
 def command_process() -> Iterator[None]:
-    """Run a command: without garbage collection until ``finish_start``, and with the log written at the end.
+    """Run a command without garbage collection until ``finish_start``, and write the log at its end.
 
     Until the command sets other handlers, SIGINT and SIGTERM end the process with status 0, and the signals that would
     kill it are ignored.
     """
-    gc.disable()  # imported modules stay: collecting them again and again is a tenth of the start
+    gc.disable()  # imported modules are never garbage, and collecting them takes a tenth of the start
     _handle_signals()
     try:
         yield
@@ -29,7 +29,7 @@ def command_process() -> Iterator[None]:
 
 
 def finish_start() -> None:
-    """Exempt all that is loaded from garbage collection, and collect from now on."""
+    """Exempt the loaded objects from garbage collection, and enable it."""
     gc.freeze()
     gc.enable()
 
@@ -43,5 +43,5 @@ def _handle_signals() -> None:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """End at once. An exception could be lost: those in callbacks of weak references are ignored (CPython, weakref)."""
+    """End the process at once: an exception would be ignored in a callback of a weak reference (CPython, weakref)."""
     os._exit(0)

@@ -1,11 +1,11 @@
-"""The parent of several worker processes: it starts, replaces and stops them, and serves nothing itself.
+"""The parent of several worker processes: it starts, replaces and stops them, and serves no requests itself.
 
 Rules of this module
-- The parent has the listening sockets. A worker inherits them, so no worker can find its port taken.
-- A worker that ends before it has ever answered would fail again: the parent gives up after a few such starts in a row,
-  and at once while no worker has answered yet.
-- A restart replaces one worker after the other, each when its successor answers.
-- Nothing is polled: signals, the ends of workers and their readiness are waited for together.
+- The parent opens the listening sockets and the workers inherit them, so a worker's port is never taken.
+- A worker that ends before it was ready would probably fail again: the parent stops after a few such starts in a row,
+  and at once as long as no worker has been ready.
+- A restart replaces one worker after the other, each when its successor is ready.
+- The parent waits for signals, for the ends of workers and for their readiness together, and does not poll them.
 """
 
 import json
@@ -25,100 +25,100 @@ from .worker import Worker
 log = logging.getLogger("broker.cli")
 
 START_WITHIN: Final = 60.0
-"""Seconds in which a worker must answer: a busy machine may need many of them."""
+"""Seconds in which a worker must be ready: a busy machine may need many."""
 
 STOP_WITHIN: Final = GRACEFUL_STOP + 5.0
-"""Seconds in which a worker must have ended, or it is killed."""
+"""Seconds after which a worker that was stopped is killed."""
 
 FAILED_STARTS_MAX: Final = 5
-"""Starts in a row that may fail."""
+"""Failed starts in a row after which the parent stops."""
 
 START_PAUSE: Final = 1.0
-"""Seconds between two replacements at least, doubled by each failed start."""
+"""Seconds between two replacements at least; each failed start doubles them."""
 
-_LOOK: Final = 0.1
-"""Seconds after which the clock is read again, while something has a deadline."""
+_DEADLINE_CHECK_INTERVAL: Final = 0.1
+"""Seconds between two checks of the deadlines of workers."""
 
 
 class Supervisor:
-    """Keeps ``count`` workers serving at ``listeners`` until it is told to stop. For the main thread of a process."""
+    """A supervisor that keeps ``count`` workers serving at ``listeners``. It must run in the main thread."""
 
     def __init__(self, application: str, count: int, listeners: list[socket.socket]) -> None:
         self._application = application
-        self._wanted = count
+        self._target_count = count
         self._listeners = listeners
         self._workers: list[Worker] = []
-        self._outdated: list[Worker] = []  # which a restart has not yet replaced
-        self._successor: Worker | None = None  # of the first outdated one, while it starts
-        self._has_served = False
+        self._outdated: list[Worker] = []  # a restart has still to replace them
+        self._successor: Worker | None = None  # of the first outdated worker, while it starts
+        self._was_ready = False
         self._failed_starts = 0
         self._next_start = 0.0
-        self._status: Exit | None = None  # the exit status, once it stops
+        self._status: Exit | None = None  # set by the stop
 
     def run(self) -> int:
-        """Supervise; returns the exit status: 0 after a stop, 1 if the workers cannot serve."""
-        with signals.readable() as received:
+        """Supervise until stopped; returns the exit status: 0 after a stop, 1 if the workers cannot serve."""
+        with signals.received_by_socket() as received:
             _start_resource_tracker()
             while self._status is None or self._workers:
-                self._tend()
+                self._reconcile()
                 self._wait(received)
         return self._status
 
     def _wait(self, received: socket.socket) -> None:
-        """Wait for one or more events, and handle them."""
+        """Wait for events, and handle them."""
         readiness = [worker.ready for worker in self._workers if not worker.ready.closed]
         ends = [worker.sentinel for worker in self._workers]
-        happened = connection.wait([received, *readiness, *ends], self._pause())
-        if received in happened:
-            for number in sorted(received.recv(64)):  # of two at once the order is not known; Python takes this one
-                self._handle(signal.Signals(number))
+        events = connection.wait([received, *readiness, *ends], self._wait_timeout())
+        if received in events:
+            for number in sorted(received.recv(64)):  # by number, as Python handles simultaneous signals
+                self._handle_signal(signal.Signals(number))
         for worker in self._workers.copy():
-            if worker.ready in happened and worker.becomes_ready():
-                self._serves(worker)
-            if worker.sentinel in happened:
-                self._ended(worker)
+            if worker.ready in events and worker.receive_readiness():
+                self._on_ready(worker)
+            if worker.sentinel in events:
+                self._on_exit(worker)
 
-    def _pause(self) -> float | None:
-        is_quiet = len(self._workers) == self._wanted and all(worker.is_serving for worker in self._workers)
-        return None if is_quiet and self._status is None and not self._outdated else _LOOK
+    def _wait_timeout(self) -> float | None:
+        is_quiet = len(self._workers) == self._target_count and all(worker.is_serving for worker in self._workers)
+        return None if is_quiet and self._status is None and not self._outdated else _DEADLINE_CHECK_INTERVAL
 
-    def _tend(self) -> None:
-        """Do what is due: kill late workers, start missing ones and the next successor."""
+    def _reconcile(self) -> None:
+        """Kill overdue workers; start missing ones, or the next successor of a restart."""
         now = time.monotonic()
         for worker in self._workers:
-            if worker.is_late(now):
+            if worker.is_overdue(now):
                 _log("broker.worker_killed", pid=worker.pid, reason="it did not start or stop in time")
                 worker.kill()
         if self._status is None:
-            missing = self._wanted - sum(not worker.is_retired for worker in self._workers)
+            missing = self._target_count - sum(not worker.is_retired for worker in self._workers)
             if missing > 0 and now >= self._next_start:
                 self._start(is_successor=False)
-            elif self._outdated and not self._successor and len(self._workers) == self._wanted:
+            elif self._outdated and not self._successor and len(self._workers) == self._target_count:
                 self._start(is_successor=True)
 
     def _start(self, *, is_successor: bool) -> None:
-        if self._has_served:
+        if self._was_ready:
             self._next_start = time.monotonic() + START_PAUSE * 2**self._failed_starts
         try:
             with signals.blocked():
                 worker = Worker(self._application, self._listeners, START_WITHIN)
-        except OSError as error:  # no file descriptor, no memory, or too many processes
+        except OSError as error:  # no file descriptors, no memory, or too many processes
             _log("broker.worker_start_failed", reason=error.strerror)
-            self._failed(is_successor=is_successor)
+            self._count_failed_start(is_successor=is_successor)
             return
         self._workers.append(worker)
         self._successor = worker if is_successor else self._successor
 
-    def _serves(self, worker: Worker) -> None:
-        self._has_served = True
+    def _on_ready(self, worker: Worker) -> None:
+        self._was_ready = True
         self._failed_starts = 0
         if worker is self._successor:
             self._successor = None
             replaced, self._outdated = self._outdated[:1], self._outdated[1:]
-            for old in replaced:  # none, if it has crashed meanwhile
+            for old in replaced:  # empty if the old worker has crashed
                 old.retire(STOP_WITHIN)
 
-    def _ended(self, worker: Worker) -> None:
+    def _on_exit(self, worker: Worker) -> None:
         is_successor = worker is self._successor
         self._workers.remove(worker)
         self._outdated = [other for other in self._outdated if other is not worker]
@@ -126,21 +126,21 @@ class Supervisor:
         if not worker.is_retired:
             _log("broker.worker_exited", pid=worker.pid, status=worker.status, served=worker.is_serving)
             if not worker.is_serving:
-                self._failed(is_successor=is_successor)
+                self._count_failed_start(is_successor=is_successor)
         worker.close()
 
-    def _failed(self, *, is_successor: bool) -> None:
-        """Count a worker that does not answer. A restart that fails leaves the other workers as they are."""
+    def _count_failed_start(self, *, is_successor: bool) -> None:
+        """Count a worker that did not become ready; a successor's failure ends the restart and no worker."""
         if is_successor:
             self._outdated = []
-            _log("broker.restart_aborted", remedy="Mend what was reported before, and send SIGHUP again.")
+            _log("broker.restart_aborted", remedy="Correct the fault that was logged before, and send SIGHUP again.")
             return
         self._failed_starts += 1
-        if not self._has_served or self._failed_starts >= FAILED_STARTS_MAX:
+        if not self._was_ready or self._failed_starts >= FAILED_STARTS_MAX:
             print("broker: stopped, because its workers cannot serve.", file=sys.stderr, flush=True)
             self._stop(Exit.CANNOT_SERVE)
 
-    def _handle(self, number: signal.Signals) -> None:
+    def _handle_signal(self, number: signal.Signals) -> None:
         match number:
             case signal.SIGINT if self._status is not None:
                 for worker in self._workers:
@@ -150,7 +150,7 @@ class Supervisor:
             case signal.SIGHUP:
                 self._outdated = [worker for worker in self._workers if not worker.is_retired]
             case signal.SIGTTIN:
-                self._wanted += 1
+                self._target_count += 1
             case signal.SIGTTOU:
                 self._shrink()
             case _:
@@ -158,12 +158,12 @@ class Supervisor:
 
     def _shrink(self) -> None:
         current = [worker for worker in self._workers if not worker.is_retired]
-        if len(current) == self._wanted > 1:
-            self._wanted -= 1
+        if len(current) == self._target_count > 1:
+            self._target_count -= 1
             current[-1].retire(STOP_WITHIN)
 
     def _stop(self, status: Exit) -> None:
-        """Let the workers end, and refuse new connections; a stop that is under way keeps its exit status."""
+        """Stop the workers, and refuse new connections; a second stop does not change the exit status."""
         if self._status is None:
             self._status = status
             for listener in self._listeners:
@@ -173,9 +173,10 @@ class Supervisor:
 
 
 def _start_resource_tracker() -> None:
-    """Start the process by which multiprocessing cleans up, with our signals blocked: a terminal sends it them too.
+    """Start the process by which multiprocessing cleans up, with the handled signals blocked.
 
-    It is started here because to start it unblocks signals (CPython, multiprocessing/resource_tracker.py).
+    A terminal sends the signals to that process too. Its later start by multiprocessing would unblock them (CPython,
+    multiprocessing/resource_tracker.py).
     """
     with signals.blocked():
         resource_tracker.ensure_running()

@@ -1,6 +1,6 @@
-"""The only door to uvicorn's internals: classes and data that its documentation does not describe.
+"""The only import of uvicorn's internals: classes and data that its documentation does not describe.
 
-They may change in any minor version, so the installed one must be the version that they were read in.
+They may change in any minor version, so the start requires the version that this package was written for.
 """
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle

@@ -1,4 +1,4 @@
-"""uvicorn's server with the broker's signals, a notice when it answers, and a log line when it cannot accept."""
+"""uvicorn's server with the broker's signals, a callback when it is ready, and log lines for refused connections."""
 
 import asyncio
 import contextlib
@@ -30,39 +30,40 @@ KEEP_ALIVE: Final = 75
 """Seconds that a connection may be idle: longer than the 60 s of the usual proxies, so that they close it first."""
 
 UVICORN_VERSION: Final = "0.54"
-"""The minor version in which the internals of ``uvicorn_internals`` were read."""
+"""The minor version that ``uvicorn_internals`` was written for."""
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+"""Signals that stop the server."""
 
 IGNORED_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)
 )
-"""Signals that would kill the process by default. Windows has none of them."""
+"""Signals that are logged and ignored: by default they kill the process. Windows does not have them."""
 
 WARN_PAUSE: Final = 10.0
-"""Seconds between two equal log lines about connections that cannot be accepted."""
+"""Seconds between two log lines of one event about connections that cannot be accepted."""
 
 _DESCRIPTORS: Final = "Raise the hard limit of file descriptors (ulimit -Hn, LimitNOFILE), or run more processes."
 
 _TICKS: Final = 10
-"""uvicorn's ticks in a second."""
+"""uvicorn's ticks per second."""
 
 
 def check_uvicorn_version(installed: str = uvicorn.__version__) -> None:
-    """Raise ``StartError`` unless uvicorn has the minor version whose internals are used."""
+    """Raise ``StartError`` unless uvicorn has the minor version that this package was written for."""
     if installed.split(".")[:2] != UVICORN_VERSION.split("."):
         needed = f"uvicorn {UVICORN_VERSION} is needed, and {installed} is installed"
         raise StartError(f"{needed}: pip install 'uvicorn~={UVICORN_VERSION}.0'")
 
 
 def server_options() -> dict[str, Any]:
-    """Return uvicorn's options, every choice written out."""
+    """Return uvicorn's options."""
     return {
         "http": "broker.server.protocol:HttpProtocol",
         "ws": "none",
         "loop": "uvloop" if importlib.util.find_spec("uvloop") else "asyncio",
         "lifespan": "on",
-        "access_log": False,  # ours is one JSON line a request, without the query
+        "access_log": False,  # broker.web.request_log writes one JSON line for each request, without the query
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
@@ -76,8 +77,8 @@ class Server(uvicorn.Server):
     """A server that handles the signals of its process from its construction to the end of the process.
 
     ``build`` returns the application, or is the import string of such a function. ``on_ready`` is called when the
-    server answers. SIGINT and SIGTERM stop it; a second SIGINT ends it without waiting for requests in flight. Must be
-    made in the main thread.
+    server accepts requests. SIGINT and SIGTERM stop the server; a second SIGINT ends it without waiting for requests in
+    flight. The constructor must be called in the main thread.
     """
 
     def __init__(self, build: Callable[[], Any] | str, on_ready: Callable[[], object]) -> None:
@@ -86,46 +87,46 @@ class Server(uvicorn.Server):
         self._ignored: list[int] = []
         self._next_warning: dict[str, float] = {}  # by the monotonic clock
         for number in (*STOP_SIGNALS, *IGNORED_SIGNALS):
-            signal.signal(number, self._take)
+            signal.signal(number, self._handle_signal)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the handlers as they are. uvicorn would raise the signal again at the end, which kills the process."""
+        """Keep the signal handlers; uvicorn would raise the signal again at the end, which kills the process."""
         yield
 
     def serve_until_stopped(self, listeners: list[socket.socket]) -> Exit:
-        """Serve; returns the exit status, 1 after a line on standard error if that is not possible."""
+        """Serve, and return the exit status: 1 after a line on standard error if the server cannot serve."""
         try:
             self.run(listeners)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  the operator must see why nothing answers
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the operator must see the reason
             print(f"broker: cannot serve: {_reason(error)}.", file=sys.stderr, flush=True)
             return Exit.CANNOT_SERVE
         return Exit.STOPPED
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, and give notice."""
+        """Start as uvicorn does, and call ``on_ready``."""
         await super().startup(sockets)
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         self._on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is due ten times a second: logging from a signal handler could interrupt another log line."""
+        """Log ignored signals ten times a second: logging in a signal handler could interrupt another log line."""
         while self._ignored:
             log_ignored(self._ignored.pop(0))
         if counter % _TICKS == 0:
             self._check_connections()
         return await super().on_tick(counter)
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         if number in STOP_SIGNALS:
             self.handle_exit(number, frame)
         else:
             self._ignored.append(number)
 
     def _check_connections(self) -> None:
-        """Look whether there is room for another connection, by opening a socket as accept(2) does.
+        """Warn if another connection cannot be accepted, which is tested by opening a socket as accept(2) does.
 
-        libuv closes the connections for which there is no descriptor, and reports nothing.
+        libuv closes a connection for which there is no file descriptor, and does not report it.
         """
         if len(self.server_state.connections) >= (self.config.limit_concurrency or math.inf):
             self._warn("broker.connection_limit_reached")
@@ -135,7 +136,7 @@ class Server(uvicorn.Server):
             self._warn("broker.accept_failed", reason=error.strerror)
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log asyncio's own report of an accept(2) that failed as ours; all others are the loop's."""
+        """Log asyncio's report of a failed accept(2) as an event of the broker, and all others as the loop does."""
         error = context.get("exception")
         if isinstance(error, OSError) and "accept" in context["message"]:
             self._warn("broker.accept_failed", reason=error.strerror)
@@ -143,7 +144,7 @@ class Server(uvicorn.Server):
             loop.default_exception_handler(context)
 
     def _warn(self, event: str, **fields: object) -> None:
-        """Log that file descriptors are short, once in ``WARN_PAUSE`` seconds for each event."""
+        """Log an event about file descriptors, at most once in ``WARN_PAUSE`` seconds."""
         now = time.monotonic()
         if now >= self._next_warning.get(event, 0):
             self._next_warning[event] = now + WARN_PAUSE
@@ -152,23 +153,23 @@ class Server(uvicorn.Server):
 
 
 def _reason(error: BaseException) -> str:
-    """Return the words of an exception if they are for the operator: others may quote a secret."""
+    """Return the text of an exception if it is for the operator: other texts may quote a secret."""
     match error:
         case SettingsError():
             return "; ".join(error.faults)
         case OSError() | ImportError():
             return str(error)
         case SystemExit():  # uvicorn's, where the application does not load or start
-            return "the application did not start, and the log has the cause"
+            return "the application did not start; the log has the cause"
         case _:
-            return f"there was an unexpected {type(error).__name__}"
+            return f"unexpected {type(error).__name__}"
 
 
 def log_ignored(number: int) -> None:
-    """Log that a signal has no effect, and what to send instead."""
+    """Log that a signal has no effect, and which signal to send instead."""
     line = {
         "event": "broker.signal_ignored",
         "signal": signal.Signals(number).name,
-        "remedy": "Send SIGTERM to stop; a restart by SIGHUP needs --workers 2 or more, and goes to the parent.",
+        "remedy": "Send SIGTERM to stop. To restart, use --workers 2 or more and send SIGHUP to the parent.",
     }
     log.warning(json.dumps(line))

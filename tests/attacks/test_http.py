@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.web.application import KEY, token
-from tests.web.served import GOOD_PATH, Reply, Served, request
+from tests.web.running_server import GOOD_PATH, Reply, RunningServer, request
 
 CREATE = "/api/v1/uploads"
 FILE = b'{"filename":"a.mp3","contentType":"audio/mpeg","size":10}'
@@ -19,22 +19,22 @@ LENGTH = f"Content-Length: {len(FILE)}"
 
 
 @pytest.fixture(scope="module")
-def served_app() -> Iterator[Served]:
+def served_app() -> Iterator[RunningServer]:
     """Serve the application for all tests of this module."""
-    with Served() as server:
+    with RunningServer() as server:
         yield server
 
 
 @pytest.fixture
-def server(served_app: Served) -> Iterator[Served]:
+def server(served_app: RunningServer) -> Iterator[RunningServer]:
     """Return the server, which must serve a valid request after each test."""
     yield served_app
-    assert served_app.is_well()
+    assert served_app.responds()
 
 
-def refusal(server: Served, data: bytes) -> Reply:
+def refusal(server: RunningServer, data: bytes) -> Reply:
     """Send ``data``; return its only response, a refusal that ends the connection."""
-    (reply,) = server.sends(data)
+    (reply,) = server.replies_to(data)
     assert 400 <= reply.status < 500
     assert b"https://" not in re.sub(rb'"type":"[^"]*"', b"", reply.body)
     assert reply.fields["connection"] == "close"
@@ -55,22 +55,22 @@ SMUGGLED = request("GET", GOOD_PATH)
 @pytest.mark.parametrize(
     "override", ["X-HTTP-Method-Override: DELETE", "X-HTTP-Method: DELETE", "X-Method-Override: DELETE"]
 )
-def test_h01_method_cannot_be_overridden(server: Served, override: str) -> None:
+def test_h01_method_cannot_be_overridden(server: RunningServer, override: str) -> None:
     """Neither a header field nor a query parameter overrides the method."""
-    (reply,) = server.sends(request("GET", f"{GOOD_PATH}?filename=a.mp3", override))
+    (reply,) = server.replies_to(request("GET", f"{GOOD_PATH}?filename=a.mp3", override))
     assert reply.status == 200
     assert refusal(server, request("POST", f"{GOOD_PATH}?_method=GET", "Content-Length: 0")).status == 405
 
 
 @pytest.mark.parametrize("path", [CREATE, f"{CREATE}/x/confirm", f"{CREATE}/x/parts", "/api/v1/objects/delete"])
-def test_h02_head_needs_a_get(server: Served, path: str) -> None:
+def test_h02_head_needs_a_get(server: RunningServer, path: str) -> None:
     """HEAD is a 405 where the resource has no GET."""
     with server.connect() as connection:
         connection.send(request("HEAD", path))
         assert connection._socket.recv(1 << 16).startswith(b"HTTP/1.1 405 ")
 
 
-def test_h02_head_response_has_no_body(server: Served) -> None:
+def test_h02_head_response_has_no_body(server: RunningServer) -> None:
     """The response to HEAD has no body."""
     with server.connect() as connection:
         connection.send(request("HEAD", GOOD_PATH))
@@ -78,7 +78,7 @@ def test_h02_head_response_has_no_body(server: Served) -> None:
 
 
 @pytest.mark.parametrize("path", [CREATE, GOOD_PATH, "/healthz", "/nowhere"])
-def test_h03_options_runs_no_handler(server: Served, path: str) -> None:
+def test_h03_options_runs_no_handler(server: RunningServer, path: str) -> None:
     """OPTIONS is refused and gets no CORS header fields."""
     fields = "Access-Control-Request-Method: X\r\nAccess-Control-Request-Headers: ,,\r\nOrigin: https://evil.test"
     reply = refusal(server, lines(f"OPTIONS {path} HTTP/1.1", HOST, "Connection: close", fields))
@@ -87,14 +87,14 @@ def test_h03_options_runs_no_handler(server: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "FOO", "X" * 40])
-def test_h04_unknown_methods_are_refused_without_echo(server: Served, method: str) -> None:
+def test_h04_unknown_methods_are_refused_without_echo(server: RunningServer, method: str) -> None:
     """An unknown method is refused, and the response does not repeat it."""
     reply = refusal(server, request(method, GOOD_PATH))
     assert reply.status in (400, 405)
     assert method.encode() not in reply.body
 
 
-def test_h05_smuggled_request_is_not_run(server: Served) -> None:
+def test_h05_smuggled_request_is_not_run(server: RunningServer) -> None:
     """A request behind a body with two framings is not run."""
     smuggling = request("POST", CREATE, JSON, "Content-Length: 6", "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
     assert refusal(server, smuggling + SMUGGLED).status in (400, 411)
@@ -114,7 +114,7 @@ def test_h05_smuggled_request_is_not_run(server: Served) -> None:
         "transfer-encoding: chunked\r\nTransfer-Encoding: identity",
     ],
 )
-def test_h06_transfer_codings_are_refused(server: Served, coding: str) -> None:
+def test_h06_transfer_codings_are_refused(server: RunningServer, coding: str) -> None:
     """Every transfer coding is refused, however it is written (B02)."""
     reply = refusal(server, request("POST", CREATE, JSON, coding, body=b"0\r\n\r\n") + SMUGGLED)
     assert (reply.status, reply.code) in ((411, "length_required"), (400, "invalid_request"))
@@ -123,7 +123,7 @@ def test_h06_transfer_codings_are_refused(server: Served, coding: str) -> None:
 @pytest.mark.parametrize(
     "value", ["2, 2", "+2", "-1", "0x2", "1e3", "1" + "0" * 30, "", "2 2", "2\r\nContent-Length: 2"]
 )
-def test_h07_length_must_be_one_number(server: Served, value: str) -> None:
+def test_h07_length_must_be_one_number(server: RunningServer, value: str) -> None:
     """A Content-Length that is not one whole number is refused."""
     reply = refusal(server, request("POST", CREATE, JSON, f"Content-Length: {value}", body=b"{}"))
     assert reply.status in (400, 411)
@@ -132,12 +132,12 @@ def test_h07_length_must_be_one_number(server: Served, value: str) -> None:
 @pytest.mark.parametrize(
     "chunks", [b"5\r\nhello!!\r\n", b"0x1\r\na\r\n0\r\n\r\n", b"1\na\n0\n\n", b"1;" + b"e" * 1024, b"f" * 18 + b"\r\n"]
 )
-def test_h08_broken_chunks_are_refused(server: Served, chunks: bytes) -> None:
+def test_h08_broken_chunks_are_refused(server: RunningServer, chunks: bytes) -> None:
     """Broken chunks are refused in the same way as valid ones."""
     assert refusal(server, request("POST", CREATE, JSON, "Transfer-Encoding: chunked", body=chunks)).status == 411
 
 
-def test_h09_trailers_are_not_header_fields(server: Served) -> None:
+def test_h09_trailers_are_not_header_fields(server: RunningServer) -> None:
     """A trailer field never becomes a header field."""
     chunked = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(FILE), FILE, BEARER.encode())
     data = lines(f"POST {CREATE} HTTP/1.1", HOST, JSON, "Transfer-Encoding: chunked") + chunked
@@ -157,7 +157,7 @@ def test_h09_trailers_are_not_header_fields(server: Served) -> None:
     ],
     ids=["bare LF", "bare CR", "NUL", "folded", "blank in a name", "0xff in a name", "no name"],
 )
-def test_h10_malformed_header_lines_are_refused(server: Served, head: bytes) -> None:
+def test_h10_malformed_header_lines_are_refused(server: RunningServer, head: bytes) -> None:
     """Line ends and bytes outside of the grammar of RFC 9112 are a 400."""
     assert refusal(server, head).status == 400
 
@@ -167,13 +167,13 @@ def test_h10_malformed_header_lines_are_refused(server: Served, head: bytes) -> 
     [[], [HOST, HOST], ["Host: a/b?c@d"], ["Host: a b"], ["Host: user@a"], ["Host: a\\b"]],
     ids=["none", "two", "path", "blank", "userinfo", "backslash"],
 )
-def test_h11_one_valid_host_is_required(server: Served, hosts: list[str]) -> None:
+def test_h11_one_valid_host_is_required(server: RunningServer, hosts: list[str]) -> None:
     """A request needs exactly one valid Host."""
     reply = refusal(server, lines(f"GET {GOOD_PATH} HTTP/1.1", *hosts, BEARER))
     assert (reply.status, reply.code) == (400, "invalid_request")
 
 
-def test_h11_host_is_not_reflected(server: Served) -> None:
+def test_h11_host_is_not_reflected(server: RunningServer) -> None:
     """The response does not contain the Host of the request."""
     reply = refusal(server, lines("GET /healthz/ HTTP/1.1", "Host: evil.test", "Connection: close"))
     assert reply.status == 404
@@ -181,14 +181,14 @@ def test_h11_host_is_not_reflected(server: Served) -> None:
 
 
 @pytest.mark.parametrize("target", ["evil.test:443", "*", "GET", "?", "", "http://", "//evil.test/", "\xe9"])
-def test_h12_target_must_be_a_path(server: Served, target: str) -> None:
+def test_h12_target_must_be_a_path(server: RunningServer, target: str) -> None:
     """A request target that is not a path is refused."""
     assert refusal(server, request("GET", target)).status in (400, 404)
 
 
-def test_h12_absolute_target_has_the_same_checks(server: Served) -> None:
+def test_h12_absolute_target_has_the_same_checks(server: RunningServer) -> None:
     """An absolute target is the same resource with the same checks."""
-    (good,) = server.sends(request("GET", f"http://evil.test{GOOD_PATH}"))
+    (good,) = server.replies_to(request("GET", f"http://evil.test{GOOD_PATH}"))
     assert good.status == 200
     assert b"evil" not in good.body
     absolute = lines(f"GET http://evil.test{GOOD_PATH} HTTP/1.1", HOST, "Connection: close")
@@ -206,9 +206,9 @@ def test_h12_absolute_target_has_the_same_checks(server: Served) -> None:
         "Connection: close, x-forwarded-for, authorization",
     ],
 )
-def test_h13_forwarded_fields_are_ignored(server: Served, forwarded: str) -> None:
+def test_h13_forwarded_fields_are_ignored(server: RunningServer, forwarded: str) -> None:
     """Forwarded header fields change neither the response nor the authentication."""
-    (reply,) = server.sends(request("GET", GOOD_PATH, forwarded))
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, forwarded))
     assert reply.status == 200
     assert b"evil" not in reply.body
     bare = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST, "Connection: close", forwarded)
@@ -217,55 +217,55 @@ def test_h13_forwarded_fields_are_ignored(server: Served, forwarded: str) -> Non
 
 @pytest.mark.parametrize("size", [16 * 1024, 64 * 1024, 1024 * 1024, 20 * 1024 * 1024])
 @pytest.mark.parametrize("ends", [True, False])
-def test_h14_huge_head_is_refused(server: Served, size: int, ends: bool) -> None:
+def test_h14_huge_head_is_refused(server: RunningServer, size: int, ends: bool) -> None:
     """A head over 16 KiB is refused, also before it ends."""
     head = request("GET", GOOD_PATH, f"X-Huge: {'a' * size}")
     reply = refusal(server, head if ends else head[:-4])
     assert (reply.status, reply.code) == (431, "head_too_large")
 
 
-def test_h14_head_under_16_kib_is_served(server: Served) -> None:
+def test_h14_head_under_16_kib_is_served(server: RunningServer) -> None:
     """A head of nearly 16 KiB is served."""
-    (reply,) = server.sends(request("GET", GOOD_PATH, f"X-Large: {'a' * (15 * 1024)}"))
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, f"X-Large: {'a' * (15 * 1024)}"))
     assert reply.status == 200
 
 
-def test_h15_too_many_fields_are_refused(server: Served) -> None:
+def test_h15_too_many_fields_are_refused(server: RunningServer) -> None:
     """A request with more than 100 header fields is refused."""
     assert refusal(server, request("GET", GOOD_PATH, *["a: b"] * 10_000)).status == 431
     assert refusal(server, request("GET", GOOD_PATH, *["a: b"] * 101)).status == 431
 
 
 @pytest.mark.parametrize("size", [8 * 1024 + 1, 60_000, 1_000_000])
-def test_h16_long_target_is_refused(server: Served, size: int) -> None:
+def test_h16_long_target_is_refused(server: RunningServer, size: int) -> None:
     """A request target over 8 KiB is refused."""
     reply = refusal(server, request("GET", f"{GOOD_PATH}?filename={'a' * size}"))
     assert (reply.status, reply.code) == (414, "target_too_long")
 
 
 @pytest.mark.parametrize("count", [5, 200])
-def test_h19_pipelined_requests_are_each_authenticated(server: Served, count: int) -> None:
+def test_h19_pipelined_requests_are_each_authenticated(server: RunningServer, count: int) -> None:
     """Pipelined requests are served in order, and each one is authenticated on its own."""
     bare = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST)
     pairs = b"".join(request("GET", GOOD_PATH, keep=True) + bare for _ in range(count // 2))
-    replies = server.sends(pairs + request("GET", GOOD_PATH))
+    replies = server.replies_to(pairs + request("GET", GOOD_PATH))
     assert [reply.status for reply in replies] == [200, 401] * (count // 2) + [200]
 
 
-def test_h19_bad_pipelined_request_gets_no_response(server: Served) -> None:
+def test_h19_bad_pipelined_request_gets_no_response(server: RunningServer) -> None:
     """A malformed request behind a valid one ends the connection without a second response."""
-    replies = server.sends(request("GET", GOOD_PATH, keep=True) + b"NONSENSE\r\n\r\n" + SMUGGLED)
+    replies = server.replies_to(request("GET", GOOD_PATH, keep=True) + b"NONSENSE\r\n\r\n" + SMUGGLED)
     assert [reply.status for reply in replies] == [200]
 
 
-def test_h20_continue_needs_a_valid_token(server: Served) -> None:
+def test_h20_continue_needs_a_valid_token(server: RunningServer) -> None:
     """The server sends 100 (Continue) only for a request with a valid token."""
     bare = lines(f"POST {CREATE} HTTP/1.1", HOST, JSON, LENGTH, "Expect: 100-continue", "Connection: close")
     assert refusal(server, bare).status == 401
     known = request("POST", CREATE, JSON, LENGTH, "Expect: 100-continue", body=FILE)
-    assert [reply.status for reply in server.sends(known)] == [100, 201]
+    assert [reply.status for reply in server.replies_to(known)] == [100, 201]
     junk = request("POST", CREATE, JSON, LENGTH, "Expect: junk", body=FILE)
-    assert [reply.status for reply in server.sends(junk)] == [201]
+    assert [reply.status for reply in server.replies_to(junk)] == [201]
 
 
 @pytest.mark.parametrize(
@@ -278,24 +278,24 @@ def test_h20_continue_needs_a_valid_token(server: Served) -> None:
     ],
     ids=["HTTP/0.9", "HTTP/9.9", "HTTP/2", "TLS"],
 )
-def test_h21_other_protocols_are_refused(server: Served, head: bytes) -> None:
+def test_h21_other_protocols_are_refused(server: RunningServer, head: bytes) -> None:
     """Bytes of other protocols and HTTP versions are a 400."""
     assert refusal(server, head).status == 400
 
 
-def test_h21_http_1_0_connection_is_closed(server: Served) -> None:
+def test_h21_http_1_0_connection_is_closed(server: RunningServer) -> None:
     """A request of HTTP/1.0 needs no Host, and its connection is closed."""
-    (reply,) = server.sends(lines(f"GET {GOOD_PATH} HTTP/1.0", BEARER))
+    (reply,) = server.replies_to(lines(f"GET {GOOD_PATH} HTTP/1.0", BEARER))
     assert (reply.status, reply.fields["connection"]) == (200, "close")
 
 
 @pytest.mark.parametrize(
     "protocol", ["h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", "websocket\r\nSec-WebSocket-Version: 13"]
 )
-def test_h21_upgrade_is_ignored(server: Served, protocol: str) -> None:
+def test_h21_upgrade_is_ignored(server: RunningServer, protocol: str) -> None:
     """A request to upgrade is served as a plain request, and the connection ends."""
     upgrade = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST, BEARER, "Connection: Upgrade", f"Upgrade: {protocol}")
-    replies = server.sends(upgrade + SMUGGLED)
+    replies = server.replies_to(upgrade + SMUGGLED)
     assert [reply.status for reply in replies] == [200]
 
 
@@ -316,7 +316,7 @@ def test_h21_upgrade_is_ignored(server: Served, protocol: str) -> None:
         f"{KEY}/",
     ],
 )
-def test_h22_key_has_one_spelling(server: Served, key: str) -> None:
+def test_h22_key_has_one_spelling(server: RunningServer, key: str) -> None:
     """Every other spelling of a key in a path is refused (P02)."""
     assert refusal(server, request("GET", f"/api/v1/downloads/{key}")).status in (400, 404)
 
@@ -324,7 +324,7 @@ def test_h22_key_has_one_spelling(server: Served, key: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/HEALTHZ", "/healthz/", "/./healthz", "//healthz", "/api/v1//uploads", "/Api/V1/keys"]
 )
-def test_h23_path_has_one_spelling(server: Served, path: str) -> None:
+def test_h23_path_has_one_spelling(server: RunningServer, path: str) -> None:
     """Every other spelling of a path is a 404 without a redirect."""
     reply = refusal(server, request("GET", path))
     assert reply.status == 404
@@ -335,24 +335,24 @@ def test_h23_path_has_one_spelling(server: Served, path: str) -> None:
     "query",
     ["filename=a&filename=b", "filename=%00", "filename=%ff", "filename=a;disposition=inline", "x=1", "&" * 4000],
 )
-def test_h24_query_has_one_meaning(server: Served, query: str) -> None:
+def test_h24_query_has_one_meaning(server: RunningServer, query: str) -> None:
     """A query with repeated, unknown or undecodable parameters is refused."""
-    (reply,) = server.sends(request("GET", f"{GOOD_PATH}?{query}"))
+    (reply,) = server.replies_to(request("GET", f"{GOOD_PATH}?{query}"))
     assert reply.status in (200, 400, 422)
     if reply.status == 200:
         assert query in ("&" * 4000, "filename=a;disposition=inline")  # no parameter, and a file name
 
 
 @pytest.mark.parametrize("origin", ["https://evil.test", "null"])
-def test_h25_unlisted_origin_is_not_allowed(server: Served, origin: str) -> None:
+def test_h25_unlisted_origin_is_not_allowed(server: RunningServer, origin: str) -> None:
     """An origin that is not listed gets no CORS header fields."""
-    (reply,) = server.sends(request("GET", GOOD_PATH, f"Origin: {origin}"))
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, f"Origin: {origin}"))
     assert not [name for name in reply.fields if name.startswith("access-control-")]
 
 
-def test_h26_response_with_url_is_private(server: Served) -> None:
+def test_h26_response_with_url_is_private(server: RunningServer) -> None:
     """A response with a presigned URL is not cached and not sent as a referrer."""
-    (reply,) = server.sends(request("POST", CREATE, JSON, LENGTH, body=FILE))
+    (reply,) = server.replies_to(request("POST", CREATE, JSON, LENGTH, body=FILE))
     assert reply.status == 201
     assert reply.fields["cache-control"] == "no-store"
     assert reply.fields["vary"] == "Authorization"
@@ -361,7 +361,7 @@ def test_h26_response_with_url_is_private(server: Served) -> None:
 
 
 @pytest.mark.parametrize("identity", ["a" * 10_000, "a b", "\xe9", '"', "a\tb", ""])
-def test_h29_invalid_request_id_is_replaced(server: Served, identity: str) -> None:
+def test_h29_invalid_request_id_is_replaced(server: RunningServer, identity: str) -> None:
     """An invalid X-Request-Id is replaced by a generated one (H27)."""
-    (reply,) = server.sends(request("GET", GOOD_PATH, f"X-Request-Id: {identity}"))
+    (reply,) = server.replies_to(request("GET", GOOD_PATH, f"X-Request-Id: {identity}"))
     assert re.fullmatch("[0-9a-f]{32}", reply.fields["x-request-id"])

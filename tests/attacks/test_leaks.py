@@ -25,7 +25,7 @@ from tests.ports import free_ports
 from tests.store.calls import store_at
 from tests.store.wire import answer, says, wire
 from tests.web.application import ENVIRONMENT, KEY, client, token
-from tests.web.served import GOOD_PATH, Served, request
+from tests.web.running_server import GOOD_PATH, RunningServer, request
 
 HIDDEN = (
     "/docs /redoc /debug /.env /.git/config /metrics /server-status /console /openapi.json /admin /static/../app.py"
@@ -50,9 +50,9 @@ def test_l09_debug_parameters_are_refused(query: str) -> None:
 @pytest.mark.parametrize("path", [GOOD_PATH, "/healthz", "/nowhere"])
 def test_l10_response_does_not_name_the_server(path: str) -> None:
     """No response has a header field that names the server software."""
-    with Served() as server:
+    with RunningServer() as server:
         for data in (request("GET", path), b"nonsense\r\n\r\n"):
-            (reply,) = server.sends(data)
+            (reply,) = server.replies_to(data)
             assert not reply.fields.keys() & {"server", "x-powered-by", "via"}
 
 

@@ -43,7 +43,7 @@ def test_x10_wrong_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ports", "rule"),
     [
-        ("8999-9000", "must not have the service's own --port in it"),
+        ("8999-9000", "must not include --port 9000; choose other ports"),
         ("9100-9101", "must have a port for each of --workers, such as 9100-9102"),
     ],
 )

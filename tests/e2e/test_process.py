@@ -19,7 +19,7 @@ from broker.server.uvicorn_server import GRACEFUL_STOP, server_options
 from tests.patience import PATIENCE, SLACK, becomes
 from tests.store.wire import silence, silence_then, wire
 from tests.web.application import ENVIRONMENT, KEY
-from tests.web.served import Connection
+from tests.web.running_server import Connection
 
 from .load import load
 from .processes import BROKER, Broker, token

@@ -1,4 +1,4 @@
-"""The application with metrics, in this process: its requests are counted, and its port can be scraped."""
+"""An application with metrics in this process, whose requests are counted and whose port can be scraped."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,16 +12,16 @@ from broker import settings
 from broker.cli.application import build
 from broker.server.log_handler import JsonLogHandler
 from broker.service.assembly import assemble
-from tests.web.application import ENVIRONMENT, UnaskedStore, token
+from tests.web.application import ENVIRONMENT, UnusedStore, token
 
 
 @contextmanager
 def scraped(port: int, environment: Mapping[str, str] = {}) -> Iterator[TestClient]:
-    """A client of an application whose metrics are at ``port``."""
+    """Yield a client of an application whose metrics are on ``port``."""
     configured = settings.parse({**ENVIRONMENT, **environment, "BROKER_METRICS_PORT": str(port)})
-    unasked: Any = UnaskedStore()
-    with Path(os.devnull).open("wb") as nowhere:
-        app = build(assemble(configured, store=unasked), JsonLogHandler(nowhere.fileno()))
+    unused: Any = UnusedStore()
+    with Path(os.devnull).open("wb") as null:
+        app = build(assemble(configured, store=unused), JsonLogHandler(null.fileno()))
         headers = {"Authorization": f"Bearer {token()}"}
         with TestClient(app, headers=headers, raise_server_exceptions=False, follow_redirects=False) as client:
             yield client

@@ -1,4 +1,4 @@
-"""Reads a broker's metrics as Prometheus does: over HTTP, with the library's own parser."""
+"""A reader of the metrics, over HTTP and with Prometheus's own parser."""
 
 import time
 
@@ -13,7 +13,7 @@ Samples = dict[tuple[str, Labels], float]
 
 
 def samples(text: str) -> Samples:
-    """Each value by its name and labels."""
+    """Return each value by its name and labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -22,12 +22,12 @@ def samples(text: str) -> Samples:
 
 
 def named(name: str, **labels: str) -> tuple[str, Labels]:
-    """What a value stands under."""
+    """Return the key of a value in ``Samples``."""
     return name, frozenset(labels.items())
 
 
 def requests(found: Samples) -> dict[tuple[str, str, str], float]:
-    """The requests by route, method and status."""
+    """Return the numbers of requests by route, method and status."""
     return {
         (labels["route"], labels["method"], labels["status"]): value
         for (name, pairs), value in found.items()
@@ -36,15 +36,15 @@ def requests(found: Samples) -> dict[tuple[str, str, str], float]:
 
 
 def scrape(port: int, within: float = PATIENCE) -> str:
-    """The metrics at ``port``, which is waited for."""
+    """Wait until the port is open, and return the metrics."""
     deadline = time.monotonic() + within
     while True:
         try:
-            answer = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False, verify=NO_TLS)
+            response = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5, trust_env=False, verify=NO_TLS)
         except httpx2.TransportError:
             assert time.monotonic() < deadline
-            time.sleep(0.05)  # between two looks
+            time.sleep(0.05)  # between two attempts
         else:
-            assert answer.status_code == 200
-            assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-            return answer.text
+            assert response.status_code == 200
+            assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            return response.text

@@ -1,4 +1,4 @@
-"""What is counted of requests, in the form that Prometheus reads."""
+"""The metrics of requests and of the process, as Prometheus reads them."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.testclient import TestClient
 
-from broker.metrics.counters import BOUNDS, ProcessFacts, RequestMetrics
+from broker.metrics.counters import BOUNDS, ProcessMetrics, RequestMetrics
 from broker.metrics.exposition import RequestCollector
 from broker.metrics.scrape_app import scrape_app
 from tests.ports import free_ports
@@ -20,24 +20,25 @@ from .scrapes import Samples, named, requests, samples, scrape
 
 
 def scope(route: str | None, method: str = "GET") -> dict[str, Any]:
-    """What the table leaves in a request's scope."""
+    """Return a request's scope as the router leaves it."""
     return {"method": method, **({"route": SimpleNamespace(path=route)} if route else {})}
 
 
 def read(metrics: RequestMetrics) -> Samples:
-    """All that it says."""
+    """Return all samples of the metrics."""
     registry = CollectorRegistry()
     registry.register(RequestCollector(metrics))
     return samples(generate_latest(registry).decode())
 
 
 def buckets(found: Samples, route: str) -> list[float]:
-    """The histogram of one route, up to the bucket without a bound."""
+    """Return the histogram of one route, up to the bucket without a bound."""
     bounds = [*map(str, BOUNDS), "+Inf"]
     return [found[named("broker_request_seconds_bucket", route=route, le=bound)] for bound in bounds]
 
 
-def test_requests_are_counted_by_route_method_and_status() -> None:
+def test_requests_are_counted_by_label() -> None:
+    """Requests are counted by route, method and status."""
     metrics = RequestMetrics()
     ended = [("/a", "GET", 200), ("/a", "GET", 404), ("/a", "DELETE", 200), ("/a", "GET", 200), (None, "GET", 404)]
     for route, method, status in ended:
@@ -50,7 +51,8 @@ def test_requests_are_counted_by_route_method_and_status() -> None:
     }
 
 
-def test_the_histogram_adds_up_over_all_methods_and_statuses_of_a_route() -> None:
+def test_histogram_covers_a_route() -> None:
+    """A route's histogram adds up the durations of all methods and statuses."""
     metrics = RequestMetrics()
     times = [0.0, 0.001, 0.0011, 0.3, 0.5, 10.0, 10.1, 1000.0]
     for index, seconds in enumerate(times):
@@ -63,19 +65,22 @@ def test_the_histogram_adds_up_over_all_methods_and_statuses_of_a_route() -> Non
     assert found[named("broker_request_seconds_sum", route="/a")] == pytest.approx(sum(times))
 
 
-def test_before_the_first_request_there_is_nothing_to_tell() -> None:
+def test_no_samples_before_first_request() -> None:
+    """There are no samples before the first request."""
     assert read(RequestMetrics()) == {}
 
 
-def test_methods_of_no_standard_are_one_and_open_no_series_of_their_own() -> None:
+def test_nonstandard_methods_share_a_series() -> None:
+    """Methods that are not standard share one series."""
     metrics = RequestMetrics()
     for index in range(1000):
         metrics.count(scope("/a", f"METHOD{index}"), 405, 0.1)
     assert requests(read(metrics)) == {("/a", "other", "405"): 1000}
 
 
-def test_the_port_has_metrics_of_requests_of_the_log_and_of_the_process_and_nothing_else() -> None:
-    here = TestClient(scrape_app(RequestMetrics(), lambda: ProcessFacts(lines_dropped=7)))
+def test_scrape_app_serves_only_metrics() -> None:
+    """The application serves the metrics of the log and the process, and no other resource or method."""
+    here = TestClient(scrape_app(RequestMetrics(), lambda: ProcessMetrics(lines_dropped=7)))
     assert "process_resident_memory_bytes" in here.get("/metrics").text
     assert samples(here.get("/metrics").text)[named("broker_log_lines_dropped_total")] == 7
     assert here.head("/metrics").status_code == 200
@@ -84,20 +89,21 @@ def test_the_port_has_metrics_of_requests_of_the_log_and_of_the_process_and_noth
 
 
 @pytest.mark.parametrize(("skew", "sample"), [(-2.5, "\nbroker_clock_skew_seconds -2.5\n"), (None, "")])
-def test_the_clocks_difference_is_a_metric_once_it_is_known(skew: float | None, sample: str) -> None:
-    """A store that has not answered yet tells nothing."""
-    text = TestClient(scrape_app(RequestMetrics(), lambda: ProcessFacts(clock_skew=skew))).get("/metrics").text
+def test_clock_skew_is_a_metric(skew: float | None, sample: str) -> None:
+    """The clock skew is a metric if it is known from a response of the store."""
+    text = TestClient(scrape_app(RequestMetrics(), lambda: ProcessMetrics(clock_skew=skew))).get("/metrics").text
     assert sample in text
     assert ("broker_clock_skew_seconds" in text) is bool(sample)
 
 
-def test_every_request_of_the_application_is_counted_by_its_template() -> None:
+def test_requests_are_counted_by_template() -> None:
+    """Every request of the application is counted by its route's template."""
     port = free_ports(1)
     with scraped(port, {"BROKER_CORS_ORIGINS": "https://app.example"}) as app:
         app.get("/healthz")
         app.get(f"/api/v1/downloads/{KEY}?filename=a.mp3")
         app.get(f"/api/v1/downloads/{KEY}")
-        app.get(f"/api/v1/objects/{KEY}")  # the unasked store raises
+        app.get(f"/api/v1/objects/{KEY}")  # the unused store raises
         app.get("/nowhere")
         app.get("/metrics")
         app.options("/healthz", headers={"Origin": "https://app.example", "Access-Control-Request-Method": "GET"})
@@ -116,9 +122,8 @@ def test_every_request_of_the_application_is_counted_by_its_template() -> None:
     ("environment", "expected"),
     [({}, set()), ({"BROKER_METRICS_PORT": "9100"}, {"broker.metrics.counters", "broker.server.metrics_listener"})],
 )
-def test_who_asks_for_no_metrics_loads_nothing_for_them_and_the_start_never_loads_their_library(
-    environment: dict[str, str], expected: set[str]
-) -> None:
+def test_metrics_are_imported_on_demand(environment: dict[str, str], expected: set[str]) -> None:
+    """Without metrics their modules are not imported, and the start never imports the library."""
     program = (
         f"import os, sys; os.environ.update({ENVIRONMENT | environment!r});"
         "from broker.cli.application import from_environment; from_environment();"

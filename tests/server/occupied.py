@@ -1,11 +1,11 @@
-"""The places at which a process and its children take connections, by the kernel's tables."""
+"""The listening sockets and open files of a process and its children, from the kernel's tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def family(pid: int) -> set[int]:
-    """The process, its children and theirs."""
+    """Return the ids of the process and of all its descendants."""
     parents = dict(_parents())
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:
@@ -14,7 +14,7 @@ def family(pid: int) -> set[int]:
 
 
 def tcp_listeners(pids: set[int]) -> set[tuple[str, int]]:
-    """Address, as the kernel writes it, and port of every TCP socket that listens."""
+    """Return the address, as the kernel writes it, and the port of every listening TCP socket."""
     inodes = _sockets(pids)
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
     places = [row[1].split(":") for row in rows if row[3] == "0A" and row[9] in inodes]
@@ -22,14 +22,14 @@ def tcp_listeners(pids: set[int]) -> set[tuple[str, int]]:
 
 
 def unix_listeners(pids: set[int]) -> set[Path]:
-    """The path of every Unix socket that listens; a relative one is relative to the folder of its process."""
+    """Return the path of every listening Unix socket; a relative path is relative to the folder of its process."""
     inodes = _sockets(pids)
     rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
     return {Path(row[7]) for row in rows if len(row) == 8 and row[3] == "00010000" and row[6] in inodes}
 
 
 def files(pids: set[int]) -> set[Path]:
-    """Every file that is open and has a name."""
+    """Return the path of every open file."""
     return {path for link in _descriptors(pids) if (path := Path(link)).is_file()}
 
 
@@ -37,7 +37,7 @@ def _parents() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             yield int(folder.name), int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):  # the process has ended
             continue
 
 
@@ -51,5 +51,5 @@ def _descriptors(pids: set[int]) -> Iterator[str]:
         for path in Path(f"/proc/{pid}/fd").iterdir():
             try:
                 yield str(path.readlink())
-            except FileNotFoundError:  # closed meanwhile
+            except FileNotFoundError:  # the file was closed
                 continue

@@ -1,4 +1,4 @@
-"""The limit of file descriptors, and what of it is left to clients."""
+"""The limit of file descriptors, and the share for clients' connections."""
 
 import resource
 import sys
@@ -12,7 +12,7 @@ INFINITE = resource.RLIM_INFINITY
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The limits of a process, in the order in which they were set."""
+    """Replace the limits of the process by a list, in the order in which they are set."""
     found: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: found[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: found.append(limit))
@@ -30,18 +30,18 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         ((INFINITE, INFINITE), None, 61_440),
     ],
 )
-def test_the_soft_limit_is_raised(
+def test_soft_limit_is_raised(
     limits: list[tuple[int, int]], given: tuple[int, int], raised: tuple[int, int] | None, connections: int
 ) -> None:
-    """It becomes the hard limit, 65,536 at most; clients get it less a reserve, half of it at least."""
+    """The soft limit becomes the hard limit, 65,536 at most, and clients get at least half of it."""
     limits.append(given)
     file_descriptors.raise_limit()
     assert limits == [given, *([raised] if raised else [])]
     assert file_descriptors.connections_max() == connections
 
 
-def test_a_limit_that_cannot_be_raised_stays(limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be refused below the hard one, as by macOS."""
+def test_refused_limit_stays(limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit stays if the system refuses to raise it, as macOS may below its hard limit."""
 
     def refuse(*_: object) -> None:
         raise ValueError
@@ -53,7 +53,7 @@ def test_a_limit_that_cannot_be_raised_stays(limits: list[tuple[int, int]], monk
 
 
 def test_windows_has_no_limit(limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is raised, and nobody is refused."""
+    """On Windows no limit is raised, and connections are not limited."""
     monkeypatch.setattr(sys, "platform", "win32")
     file_descriptors.raise_limit()
     assert file_descriptors.connections_max() is None

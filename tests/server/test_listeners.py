@@ -1,4 +1,4 @@
-"""Where the service listens: all addresses of a host, and what is reported of those that cannot be used."""
+"""The listening sockets: all addresses of a host, and the errors of those that cannot be used."""
 
 import socket
 
@@ -27,8 +27,8 @@ HERE = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
 
 
 @pytest.mark.parametrize("found", [[ABSENT, HERE], [HERE, ABSENT]])
-def test_an_absent_address_is_left_out(monkeypatch: pytest.MonkeyPatch, found: list[object]) -> None:
-    """An address that this machine does not have is no fault as long as the host has another."""
+def test_absent_address_is_skipped(monkeypatch: pytest.MonkeyPatch, found: list[object]) -> None:
+    """An address that this machine does not have is skipped if the host has another."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     (listener,) = listen("both.example", 0)
     with listener:
@@ -45,8 +45,8 @@ def test_an_absent_address_is_left_out(monkeypatch: pytest.MonkeyPatch, found: l
     ],
 )
 @pytest.mark.parametrize("is_listening", [True, False])
-def test_what_cannot_be_used_is_named(host: str, shown: str, remedy: str, is_listening: bool) -> None:
-    """One line names the address, the reason and the remedy, also where another socket is bound and does not listen."""
+def test_unusable_address_is_named(host: str, shown: str, remedy: str, is_listening: bool) -> None:
+    """One line names the address, the reason and the remedy, also if another socket is bound and does not listen."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         if is_listening:
@@ -60,8 +60,8 @@ def test_what_cannot_be_used_is_named(host: str, shown: str, remedy: str, is_lis
     assert len(text.splitlines()) == 1
 
 
-def test_no_socket_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one address of a host is taken, the others are free again."""
+def test_no_socket_leaks_after_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If one address of a host is taken, the sockets of the others are closed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The log's lines: a time first, no words of an exception, and every logger of the process."""
+"""The log handler: the time of a line, no text of an exception, and every logger of the process."""
 
 import asyncio
 import json
@@ -22,62 +22,63 @@ from broker.server.log_handler import END_WITHIN, JsonLogHandler, configure_logg
 from broker.web import request_record
 from broker.web.request_log import RequestLog
 from tests.patience import PATIENCE, SLACK
-from tests.web.reading import NOTICE, Pipe, until_last
+from tests.web.reading import NOTICE, Pipe, read_until
 
 
 @pytest.fixture
 def pipe() -> Pipe:
-    """A pipe that stays open, as the thread that writes into it stays."""
+    """Return a pipe that stays open, because the thread that writes into it does not end."""
     return Pipe(*os.pipe())
 
 
 def record(text: str, *arguments: object) -> logging.LogRecord:
-    """A record."""
+    """Return a log record."""
     return logging.LogRecord("x", logging.INFO, "", 0, text, arguments, None)
 
 
-def untimed(line: bytes) -> str:
-    """The line without its time."""
+def without_time(line: bytes) -> str:
+    """Return the line without its time."""
     return re.sub(r'"time":"[^"]*",', "", line.decode())
 
 
-def test_lines_and_records_keep_their_order(pipe: Pipe) -> None:
-    lines = JsonLogHandler(pipe.writes)
-    lines.write('{"a":1}')
-    lines.emit(record('{"event":"b"}'))
-    lines.write('{"c":3}')
-    assert [untimed(line) for line in pipe.lines(3)] == ['{"a":1}', '{"event":"b"}', '{"c":3}']
+def test_lines_and_records_keep_order(pipe: Pipe) -> None:
+    """Lines that are written directly and lines of records are written in the order of their calls."""
+    handler = JsonLogHandler(pipe.writes)
+    handler.write('{"a":1}')
+    handler.emit(record('{"event":"b"}'))
+    handler.write('{"c":3}')
+    assert [without_time(line) for line in pipe.lines(3)] == ['{"a":1}', '{"event":"b"}', '{"c":3}']
 
 
-def test_the_number_of_dropped_lines_is_a_line_and_a_metric(pipe: Pipe) -> None:
-    """It has the time at which the log goes on."""
-    lines = JsonLogHandler(pipe.writes, limit=100_000)
+def test_dropped_lines_are_reported(pipe: Pipe) -> None:
+    """The number of dropped lines is a log line with a time, and a count of the handler."""
+    handler = JsonLogHandler(pipe.writes, limit=100_000)
     for number in range(5000):
-        lines.write(f'{{"number":{number},"x":"{"x" * 100}"}}')
-    lines.write('{"last":0}')
-    found = [json.loads(line) for line in until_last(pipe.reads, b'"last":0}')]
+        handler.write(f'{{"number":{number},"x":"{"x" * 100}"}}')
+    handler.write('{"last":0}')
+    found = [json.loads(line) for line in read_until(pipe.reads, b'"last":0}')]
     notices = [line for line in found if line.get("event") == NOTICE]
-    assert sum(line["count"] for line in notices) == lines.dropped() == 5000 + 1 + len(notices) - len(found) > 0
+    assert sum(line["count"] for line in notices) == handler.lines_dropped() == 5000 + 1 + len(notices) - len(found) > 0
     assert all([*line] == ["time", "event", "count"] for line in notices)
 
 
-def test_records_wait_once_the_process_ends(pipe: Pipe) -> None:
-    """Each may be the last, and a process that ends by a signal writes nothing afterwards."""
-    lines = JsonLogHandler(pipe.writes)
-    lines.flush()
-    lines.emit(record('{"event":"end"}'))
-    assert lines._sink._idle
-    assert untimed(pipe.line()) == '{"event":"end"}'
+def test_records_wait_at_process_end(pipe: Pipe) -> None:
+    """After the first flush each record waits until it is written, because it may be the last."""
+    handler = JsonLogHandler(pipe.writes)
+    handler.flush()
+    handler.emit(record('{"event":"end"}'))
+    assert handler._writer._is_idle
+    assert without_time(pipe.line()) == '{"event":"end"}'
 
 
-def test_the_end_is_not_held_up_by_a_log_that_nobody_reads(pipe: Pipe) -> None:
-    """All waits together take no longer than one."""
-    lines = JsonLogHandler(pipe.writes)
-    lines.write(f'{{"x":"{"x" * 100_000}"}}')
+def test_blocked_log_does_not_delay_the_end(pipe: Pipe) -> None:
+    """All flushes of a log that is not read take no longer than one."""
+    handler = JsonLogHandler(pipe.writes)
+    handler.write(f'{{"x":"{"x" * 100_000}"}}')
     began = time.monotonic()
-    lines.flush()
+    handler.flush()
     for _ in range(100):
-        lines.emit(record("a last word"))
+        handler.emit(record("a last line"))
     assert END_WITHIN <= time.monotonic() - began < END_WITHIN + SLACK
 
 
@@ -90,23 +91,23 @@ def test_the_end_is_not_held_up_by_a_log_that_nobody_reads(pipe: Pipe) -> None:
         (1709251199.5, "2024-02-29T23:59:59.500Z"),
     ],
 )
-def test_the_time_of_a_line_is_in_utc_with_milliseconds(seconds: float, written: str, pipe: Pipe) -> None:
-    """The time is the first member of our lines and of others' records alike."""
-    lines = JsonLogHandler(pipe.writes, clock=lambda: seconds)
-    lines.write('{"event":"broker.request_completed"}')
-    lines.emit(record('{"event": "broker.warning_raised"}'))
-    lines.emit(record("a server's own words"))
+def test_time_is_utc_with_milliseconds(seconds: float, written: str, pipe: Pipe) -> None:
+    """The time is the first member of every line, in UTC and with milliseconds."""
+    handler = JsonLogHandler(pipe.writes, clock=lambda: seconds)
+    handler.write('{"event":"broker.request_completed"}')
+    handler.emit(record('{"event": "broker.warning_raised"}'))
+    handler.emit(record("a server's text"))
     found = [json.loads(line) for line in pipe.lines(3)]
     assert [line["time"] for line in found] == [written] * 3
     assert [[*line][:2] for line in found] == [["time", "event"]] * 3
 
 
-def test_the_time_follows_the_clock_forwards_and_backwards(pipe: Pipe) -> None:
-    """A millisecond's text is kept for that millisecond alone."""
+def test_time_follows_the_clock(pipe: Pipe) -> None:
+    """The cached text of a millisecond is not used for another, also if the clock goes backwards."""
     times = [5.25, 5.2505, 5.5, 6.0, 5.875, 65.0]
-    lines = JsonLogHandler(pipe.writes, clock=iter(times).__next__)
+    handler = JsonLogHandler(pipe.writes, clock=iter(times).__next__)
     for _ in times:
-        lines.write('{"a":1}')
+        handler.write('{"a":1}')
     assert [json.loads(line)["time"][17:23] for line in pipe.lines(6)] == [
         "05.250",
         "05.250",
@@ -117,8 +118,8 @@ def test_the_time_follows_the_clock_forwards_and_backwards(pipe: Pipe) -> None:
     ]
 
 
-def test_the_usual_clock_is_the_systems(pipe: Pipe) -> None:
-    """Without a clock of a test's own, a line has the present time."""
+def test_default_clock_is_the_systems(pipe: Pipe) -> None:
+    """Without a clock argument, a line has the present time."""
     before = time.time()
     JsonLogHandler(pipe.writes).write('{"a":1}')
     written = json.loads(pipe.line())["time"]
@@ -129,33 +130,33 @@ def test_the_usual_clock_is_the_systems(pipe: Pipe) -> None:
 BEYOND = 'é € \\ " \N{GRINNING FACE} \udc80'
 
 
-def test_what_utf_8_does_not_have_is_escaped_and_no_line_is_lost(pipe: Pipe) -> None:
-    """Every value can be recovered, and the lines beside it are whole too."""
-    lines = JsonLogHandler(pipe.writes)
+def test_lone_surrogate_is_escaped(pipe: Pipe) -> None:
+    """A value that UTF-8 cannot encode is escaped and can be recovered, and no line is lost."""
+    handler = JsonLogHandler(pipe.writes)
     for value in ("before", BEYOND, "after"):
-        lines.write(json.dumps({"a": value}, ensure_ascii=False))
-    lines.emit(record(json.dumps({"event": BEYOND}, separators=(",", ":"), ensure_ascii=False)))
-    lines.emit(record(BEYOND))
+        handler.write(json.dumps({"a": value}, ensure_ascii=False))
+    handler.emit(record(json.dumps({"event": BEYOND}, separators=(",", ":"), ensure_ascii=False)))
+    handler.emit(record(BEYOND))
     found = [json.loads(line) for line in pipe.lines(5)]
     assert [line.get("a") for line in found] == ["before", BEYOND, "after", None, None]
     assert (found[3]["event"], found[4]["message"]) == (BEYOND, BEYOND)
 
 
-def test_what_utf_8_has_is_written_as_it_is(pipe: Pipe) -> None:
-    """Nothing is escaped without need."""
+def test_utf_8_is_not_escaped(pipe: Pipe) -> None:
+    """Characters that UTF-8 can encode are written unescaped."""
     JsonLogHandler(pipe.writes).write('{"a":"é \N{GRINNING FACE}"}')
     assert '"a":"é \N{GRINNING FACE}"' in pipe.line().decode()
 
 
-def test_a_record_whose_arguments_do_not_fit_is_written_without_them(pipe: Pipe) -> None:
-    """It is not the fault of the code that the library's record interrupts."""
+def test_record_with_wrong_arguments_is_written(pipe: Pipe) -> None:
+    """A record whose arguments do not fit its text is written without them."""
     JsonLogHandler(pipe.writes).emit(record("%d of %s", "x"))
     assert json.loads(pipe.line())["message"] == "%d of %s"
 
 
 @pytest.fixture
 def configured(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[JsonLogHandler]:
-    """The log of this process goes into the pipe, for one test."""
+    """Write the log of this process into the pipe, for one test."""
     root = logging.getLogger()
     before = root.handlers
     monkeypatch.setattr(log, "_STDOUT", pipe.writes)
@@ -164,7 +165,8 @@ def configured(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[JsonLogH
     logging.captureWarnings(False)
 
 
-def test_every_line_is_json_and_no_exceptions_words_are_in_it(configured: JsonLogHandler, pipe: Pipe) -> None:
+def test_lines_are_json_without_exception_texts(configured: JsonLogHandler, pipe: Pipe) -> None:
+    """Every line is JSON with a time, and shows the type of an exception but not its text."""
     try:
         dict[str, str]()["canary"]
     except KeyError:
@@ -183,8 +185,8 @@ def test_every_line_is_json_and_no_exceptions_words_are_in_it(configured: JsonLo
     assert lines[1] == {"event": "broker.request_completed"}
 
 
-async def test_what_the_event_loop_logs_is_a_line_without_objects(configured: JsonLogHandler, pipe: Pipe) -> None:
-    """On standard error it could stop the loop, and an exception shows its words."""
+async def test_event_loop_logs_no_objects(configured: JsonLogHandler, pipe: Pipe) -> None:
+    """A report of the event loop is a line with its first words and the type of the exception."""
     error = ValueError("canary")
     asyncio.get_running_loop().call_exception_handler(
         {"message": "A task failed", "exception": error, "task": "canary"}
@@ -193,23 +195,25 @@ async def test_what_the_event_loop_logs_is_a_line_without_objects(configured: Js
     assert (line["logger"], line["type"], line["message"]) == ("asyncio", "ValueError", "A task failed")
 
 
-def test_a_warning_of_python_is_a_line(configured: JsonLogHandler, pipe: Pipe) -> None:
+def test_python_warning_is_logged(configured: JsonLogHandler, pipe: Pipe) -> None:
+    """A warning of Python's warnings module is a log line."""
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(False)
-        logging.captureWarnings(True)  # beneath what the test runner has put there
+        logging.captureWarnings(True)  # below the test runner's own handler
         warnings.warn("an old way", DeprecationWarning, stacklevel=1)
     line = json.loads(pipe.line())
     assert (line["logger"], line["level"]) == ("py.warnings", "warning")
     assert "DeprecationWarning: an old way" in line["message"]
 
 
-def test_the_log_is_configured_once(configured: JsonLogHandler) -> None:
-    """A command configures it, and so does the application that it starts."""
+def test_log_is_configured_once(configured: JsonLogHandler) -> None:
+    """A second call returns the same handler: a command and its application both configure the log."""
     assert configure_logging() is configured
 
 
-def test_a_thread_may_log(configured: JsonLogHandler, pipe: Pipe) -> None:
+def test_thread_may_log(configured: JsonLogHandler, pipe: Pipe) -> None:
+    """A record of another thread is written."""
     thread = threading.Thread(target=logging.getLogger("broker").info, args=('{"event":"x"}',))
     thread.start()
     assert json.loads(pipe.line())["event"] == "x"
@@ -226,15 +230,15 @@ sys.exit(3)
 """
 
 
-def test_a_process_that_ends_by_itself_writes_all_of_its_lines() -> None:
-    """Such as one that could not start."""
+def test_exiting_process_writes_all_lines() -> None:
+    """A process that exits, as one that cannot start does, writes all its lines first."""
     done = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (3, b"")
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [str(number) for number in range(1000)]
 
 
-async def test_a_request_whose_facts_are_not_utf_8_has_its_line() -> None:
-    """The line is written with the value escaped, beside facts of other types."""
+async def test_request_with_lone_surrogate_is_logged() -> None:
+    """The line of a request is written with the value escaped, beside values of other types."""
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         request_record.add(scope, "sub", BEYOND)
@@ -243,10 +247,10 @@ async def test_a_request_whose_facts_are_not_utf_8_has_its_line() -> None:
     async def unused(*_: object) -> Any:
         raise AssertionError
 
-    taken: list[str] = []
+    written: list[str] = []
     scope = {"type": "http", "method": "GET", "headers": []}
-    await RequestLog(app, taken.append)(scope, unused, unused)
-    (line,) = taken
+    await RequestLog(app, written.append)(scope, unused, unused)
+    (line,) = written
     assert line.isascii()
     assert json.loads(line)["sub"] == BEYOND
     assert json.loads(line)["at"].startswith("2026-11-27")

@@ -1,4 +1,4 @@
-"""Where lines go: who hands one over never waits, each line arrives whole, and a gap says how large it is."""
+"""The log writer: ``put`` never waits, lines arrive whole, and a notice replaces dropped lines."""
 
 import errno
 import fcntl
@@ -15,73 +15,73 @@ from pathlib import Path
 
 import pytest
 
-from broker.server.log_writer import LIMIT, LogWriter, _chunks
+from broker.server.log_writer import BUFFER_MAX, LogWriter, _chunks
 from tests.patience import PATIENCE, until
-from tests.web.reading import NOTICE, Pipe, holds, numbered, until_last
+from tests.web.reading import NOTICE, Pipe, missing_lines, numbered, read_until
 
 
 def notice(count: int) -> bytes:
-    """The line in the place of those that are missing."""
+    """Return the line that replaces dropped lines."""
     return json.dumps({"event": NOTICE, "count": count}).encode() + b"\n"
 
 
-def started(descriptor: int, *, limit: int = LIMIT) -> LogWriter:
-    """A sink whose thread runs."""
-    sink = LogWriter(descriptor, notice, limit=limit)
-    sink.start()
-    return sink
+def started_writer(descriptor: int, *, limit: int = BUFFER_MAX) -> LogWriter:
+    """Return a writer whose thread runs."""
+    writer = LogWriter(descriptor, notice, limit=limit)
+    writer.start()
+    return writer
 
 
 @pytest.fixture
 def pipe() -> Pipe:
-    """A pipe that stays open: the sink's thread stays too, and must not write into another test's descriptor."""
+    """Return a pipe that stays open: the writer's thread does not end, and must not write into another test's file."""
     return Pipe(*os.pipe())
 
 
-def hand_over(sink: LogWriter, count: int, first: int = 0) -> None:
+def put_numbered(writer: LogWriter, count: int, first: int = 0) -> None:
     """Put numbered lines."""
     for number in range(first, count):
-        sink.put(numbered(number))
+        writer.put(numbered(number))
 
 
-def test_lines_arrive_in_their_order(pipe: Pipe) -> None:
-    """All of them, when somebody reads."""
-    sink = started(pipe.writes)
-    hand_over(sink, 200)
-    assert holds(pipe.lines(200), 200) == 0
-    assert sink.dropped == 0
+def test_lines_arrive_in_order(pipe: Pipe) -> None:
+    """All lines arrive in order while the pipe is read."""
+    writer = started_writer(pipe.writes)
+    put_numbered(writer, 200)
+    assert missing_lines(pipe.lines(200), 200) == 0
+    assert writer.dropped == 0
 
 
-def test_a_full_pipe_stops_nobody(pipe: Pipe) -> None:
-    """Beyond the bound the oldest lines are dropped; the notice of their number comes before the lines that follow."""
-    sink = started(pipe.writes, limit=200_000)
-    hand_over(sink, 5000)
-    sink.put(b"end\n")
-    *lines, _end = until_last(pipe.reads, b"\nend")
-    assert holds(lines, 5000) == sink.dropped > 0
+def test_full_pipe_does_not_block(pipe: Pipe) -> None:
+    """Beyond the limit the oldest lines are dropped, and a notice of their number precedes the following lines."""
+    writer = started_writer(pipe.writes, limit=200_000)
+    put_numbered(writer, 5000)
+    writer.put(b"end\n")
+    *lines, _end = read_until(pipe.reads, b"\nend")
+    assert missing_lines(lines, 5000) == writer.dropped > 0
 
 
-def test_the_pipe_of_a_reader_that_comes_back_is_written_on(pipe: Pipe) -> None:
-    """Twice: each stop has a notice of its own, and no line is counted twice."""
-    sink = started(pipe.writes, limit=100_000)
+def test_reader_may_pause_twice(pipe: Pipe) -> None:
+    """Each pause of a reader has a notice of its own, and no dropped line is counted twice."""
+    writer = started_writer(pipe.writes, limit=100_000)
     lines: list[bytes] = []
     for end in (3000, 6000):
-        hand_over(sink, end, end - 3000)
-        sink.put(b"end\n")
-        lines += until_last(pipe.reads, b"\nend")[:-1]
-        assert holds(lines, end) == sink.dropped
+        put_numbered(writer, end, end - 3000)
+        writer.put(b"end\n")
+        lines += read_until(pipe.reads, b"\nend")[:-1]
+        assert missing_lines(lines, end) == writer.dropped
 
 
-def test_a_line_longer_than_the_bound_is_dropped_and_counted(pipe: Pipe) -> None:
-    """Its notice does not wait for another line."""
-    sink = started(pipe.writes, limit=1000)
-    sink.put(b"x" * 1000 + b"\n")
+def test_line_over_the_limit_is_dropped(pipe: Pipe) -> None:
+    """A line longer than the limit is dropped, and its notice does not wait for another line."""
+    writer = started_writer(pipe.writes, limit=1000)
+    writer.put(b"x" * 1000 + b"\n")
     assert json.loads(pipe.line())["count"] == 1
 
 
 @pytest.mark.parametrize("most", [10, 4096, sys.maxsize])
-def test_a_write_has_whole_lines_alone(most: int) -> None:
-    """As many as fit; a longer line has a write of its own."""
+def test_writes_have_whole_lines(most: int) -> None:
+    """A write has as many whole lines as fit, and a longer line has a write of its own."""
     lines = [numbered(number) for number in range(300)]
     chunks = list(_chunks(lines, most))
     assert b"".join(chunks) == b"".join(lines)
@@ -91,109 +91,109 @@ def test_a_write_has_whole_lines_alone(most: int) -> None:
         assert not following or len(chunk) + len(following.splitlines(keepends=True)[0]) > most
 
 
-def test_what_a_pipe_takes_in_part_is_continued_where_it_stopped(pipe: Pipe) -> None:
-    """Another process has set O_NONBLOCK on the description that it shares: a write takes a part, or fails."""
+def test_partial_write_is_continued(pipe: Pipe) -> None:
+    """A write to a non-blocking pipe that is partial or fails is continued from the byte at which it stopped."""
     os.set_blocking(pipe.writes, False)
-    sink = started(pipe.writes)
+    writer = started_writer(pipe.writes)
     long = b"y" * 300_000 + b"\n"
-    sink.put(long)
-    hand_over(sink, 500)
-    sink.put(b"end\n")
-    first, *lines, _end = until_last(pipe.reads, b"\nend")
+    writer.put(long)
+    put_numbered(writer, 500)
+    writer.put(b"end\n")
+    first, *lines, _end = read_until(pipe.reads, b"\nend")
     assert first == long.rstrip()
-    assert holds(lines, 500) == 0
+    assert missing_lines(lines, 500) == 0
     assert os.get_blocking(pipe.writes) is False
 
 
 @pytest.mark.parametrize(
     ("path", "error"), [("/dev/full", errno.ENOSPC), ("/dev/stdin", errno.EBADF), (None, errno.EPIPE)]
 )
-def test_a_descriptor_that_fails_is_tried_again(path: str | None, error: int, pipe: Pipe) -> None:
-    """A disk without space, a descriptor for reading alone, a pipe without a reader: the lines wait."""
-    descriptor = os.open(path, os.O_RDONLY if error == errno.EBADF else os.O_WRONLY) if path else unread()
+def test_failed_write_is_retried(path: str | None, error: int, pipe: Pipe) -> None:
+    """Lines wait while the disk is full, the descriptor is read-only or the pipe has no reader."""
+    descriptor = os.open(path, os.O_RDONLY if error == errno.EBADF else os.O_WRONLY) if path else pipe_without_reader()
     with pytest.raises(OSError, match=os.strerror(error)):
         os.write(descriptor, b"x")
-    sink = started(descriptor, limit=100_000)
-    hand_over(sink, 100)
-    until(lambda: not sink._waiting)  # they are being written, in vain
-    hand_over(sink, 1000, 100)
-    sink.put(b"end\n")
+    writer = started_writer(descriptor, limit=100_000)
+    put_numbered(writer, 100)
+    until(lambda: not writer._waiting)  # they are being written, without success
+    put_numbered(writer, 1000, 100)
+    writer.put(b"end\n")
     os.dup2(pipe.writes, descriptor)
-    *lines, _end = until_last(pipe.reads, b"\nend")
-    assert holds(lines, 1000) == sink.dropped > 0
+    *lines, _end = read_until(pipe.reads, b"\nend")
+    assert missing_lines(lines, 1000) == writer.dropped > 0
 
 
-def unread() -> int:
-    """A pipe whose reader has gone."""
+def pipe_without_reader() -> int:
+    """Return the write end of a pipe whose read end is closed."""
     reads, writes = os.pipe()
     os.close(reads)
     return writes
 
 
-def test_a_closed_descriptor_stops_nobody(pipe: Pipe) -> None:
-    """The lines wait until it is open again. Its number is one that no other test is given meanwhile."""
+def test_closed_descriptor_does_not_block(pipe: Pipe) -> None:
+    """Lines wait until a closed descriptor is open again."""
     descriptor = fcntl.fcntl(pipe.writes, fcntl.F_DUPFD, 700)
     os.close(descriptor)
-    sink = started(descriptor)
-    hand_over(sink, 100)
-    until(lambda: not sink._waiting)
+    writer = started_writer(descriptor)
+    put_numbered(writer, 100)
+    until(lambda: not writer._waiting)
     os.dup2(pipe.writes, descriptor)
-    assert holds(pipe.lines(100), 100) == 0
+    assert missing_lines(pipe.lines(100), 100) == 0
 
 
 @pytest.fixture
 def terminal() -> Pipe:
-    """What is typed into and shown at a terminal, without its changes of newlines."""
+    """Return the two ends of a terminal that does not translate newlines."""
     master, slave = pty.openpty()
     tty.setraw(slave)
     return Pipe(master, slave)
 
 
-def test_a_terminal_that_nobody_reads_stops_nobody(terminal: Pipe) -> None:
-    """As one over a connection that is stuck."""
-    sink = started(terminal.writes, limit=100_000)
-    hand_over(sink, 3000)
-    sink.put(b"end\n")
-    *lines, _end = until_last(terminal.reads, b"\nend")
-    assert holds(lines, 3000) == sink.dropped > 0
+def test_unread_terminal_does_not_block(terminal: Pipe) -> None:
+    """The oldest lines are dropped if a terminal is not read, such as one over a stalled connection."""
+    writer = started_writer(terminal.writes, limit=100_000)
+    put_numbered(writer, 3000)
+    writer.put(b"end\n")
+    *lines, _end = read_until(terminal.reads, b"\nend")
+    assert missing_lines(lines, 3000) == writer.dropped > 0
 
 
-def test_a_stopped_terminal_stops_nobody(terminal: Pipe) -> None:
-    """As by Ctrl-S. It is written on when it goes on."""
-    sink = started(terminal.writes)
+def test_stopped_terminal_does_not_block(terminal: Pipe) -> None:
+    """Lines wait while a terminal is stopped, as by Ctrl-S, and are written afterwards."""
+    writer = started_writer(terminal.writes)
     termios.tcflow(terminal.writes, termios.TCOOFF)
-    hand_over(sink, 100)
-    sink.flush(0.2)
+    put_numbered(writer, 100)
+    writer.flush(0.2)
     assert select.select([terminal.reads], [], [], 0)[0] == []
     termios.tcflow(terminal.writes, termios.TCOON)
-    assert holds(terminal.lines(100), 100) == 0
+    assert missing_lines(terminal.lines(100), 100) == 0
 
 
-def test_a_file_has_every_line(tmp_path: Path) -> None:
-    """More than one write takes, and the sink is asked to finish."""
+def test_file_has_every_line(tmp_path: Path) -> None:
+    """A file has every line after a flush, also if the lines need several writes."""
     with (tmp_path / "log").open("wb") as file:
-        sink = started(os.dup(file.fileno()))
-    hand_over(sink, 1000)
-    sink.flush(PATIENCE)
-    assert holds((tmp_path / "log").read_bytes().splitlines(), 1000) == 0
+        writer = started_writer(os.dup(file.fileno()))
+    put_numbered(writer, 1000)
+    writer.flush(PATIENCE)
+    assert missing_lines((tmp_path / "log").read_bytes().splitlines(), 1000) == 0
 
 
-def test_a_flush_ends_in_time_although_nobody_reads(pipe: Pipe) -> None:
-    """And at once when all is written."""
-    sink = started(pipe.writes)
-    sink.flush(PATIENCE)
-    sink.put(b"x" * 100_000 + b"\n")
-    sink.flush(0.1)
-    assert sink._idle is False
+def test_flush_ends_in_time(pipe: Pipe) -> None:
+    """A flush ends after its timeout if the pipe is not read, and at once if all lines are written."""
+    writer = started_writer(pipe.writes)
+    writer.flush(PATIENCE)
+    writer.put(b"x" * 100_000 + b"\n")
+    writer.flush(0.1)
+    assert writer._is_idle is False
     assert len(pipe.line()) == 100_000
-    sink.flush(PATIENCE)
-    assert sink._idle is True
+    writer.flush(PATIENCE)
+    assert writer._is_idle is True
 
 
-def test_threads_may_hand_over_lines_at_once(pipe: Pipe) -> None:
-    """None is lost, and none is torn."""
-    sink = started(pipe.writes)
-    threads = [threading.Thread(target=hand_over, args=(sink, 500)) for _ in range(4)]
+def test_threads_may_put_lines(pipe: Pipe) -> None:
+    """Lines of several threads are neither lost nor torn."""
+    writer = started_writer(pipe.writes)
+    threads = [threading.Thread(target=put_numbered, args=(writer, 500)) for _ in range(4)]
     for thread in threads:
         thread.start()
     found = pipe.lines(2000)
@@ -204,30 +204,30 @@ MANY = """
 import os, sys
 from broker.server.log_writer import LogWriter
 from tests.web.reading import numbered
-sink = LogWriter(1, lambda count: b"")
-sink.start()
+writer = LogWriter(1, lambda count: b"")
+writer.start()
 for number in range(2000):
-    sink.put(b"%d " % os.getpid() + numbered(number))
-print("handed over", file=sys.stderr, flush=True)
-sink.flush(60)
+    writer.put(b"%d " % os.getpid() + numbered(number))
+print("all put", file=sys.stderr, flush=True)
+writer.flush(60)
 """
 
 
-def test_processes_that_share_a_pipe_tear_no_line_of_each_other(pipe: Pipe) -> None:
-    """Even while it is full, when a write of more than PIPE_BUF may be interrupted (POSIX, write)."""
+def test_processes_may_share_a_pipe(pipe: Pipe) -> None:
+    """Lines of two processes are whole even in a full pipe, where a large write may be interrupted (POSIX, write)."""
     command = [sys.executable, "-c", MANY]
     running = [subprocess.Popen(command, stdout=pipe.writes, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     os.close(pipe.writes)
     for process in running:
         assert process.stderr
-        assert process.stderr.readline() == "handed over\n"
+        assert process.stderr.readline() == "all put\n"
         process.stderr.close()
     with os.fdopen(pipe.reads, "rb", buffering=4096) as source:
         found = list(iter(source.readline, b""))
     assert [process.wait(PATIENCE) for process in running] == [0, 0]
     for process in running:
         own = [line.partition(b" ")[2].rstrip() for line in found if line.startswith(b"%d " % process.pid)]
-        assert holds(own, 2000) == 0
+        assert missing_lines(own, 2000) == 0
     assert len(found) == 4000
 
 
@@ -240,23 +240,23 @@ os.write(1, b".\\n")
 """
 
 
-def test_a_process_waits_until_another_has_written_its_line(pipe: Pipe) -> None:
-    """One that is killed meanwhile is not waited for: the system releases its lock."""
+def test_process_waits_for_another_line(pipe: Pipe) -> None:
+    """A process does not write while another missing_lines the lock, which the system releases if that process ends."""
     command = [sys.executable, "-c", WRITES]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=pipe.writes) as other:
         select.select([pipe.reads], [], [])  # it has begun
-        sink = started(pipe.writes)
-        hand_over(sink, 10, 1)
-        sink.flush(0.2)
-        assert sink._idle is False
+        writer = started_writer(pipe.writes)
+        put_numbered(writer, 10, 1)
+        writer.flush(0.2)
+        assert writer._is_idle is False
         other.communicate(timeout=PATIENCE)
-    assert holds(pipe.lines(10), 10) == 0
+    assert missing_lines(pipe.lines(10), 10) == 0
 
 
 HOLDS = """
 import os, sys
-from broker.server.log_writer import _alone
-with _alone(1):
+from broker.server.log_writer import _exclusive_lock
+with _exclusive_lock(1):
     print("held", file=sys.stderr, flush=True)
     sys.stdin.readline()
     os.write(1, b"0 .\\n")
@@ -264,8 +264,8 @@ sys.stdin.read()
 """
 
 
-def test_a_process_waits_no_longer_than_another_writes_to_their_file(tmp_path: Path) -> None:
-    """The lock does not depend on the offset, which both share, and which each write changes."""
+def test_lock_does_not_depend_on_offset(tmp_path: Path) -> None:
+    """The lock of a shared file is released as a whole, although a write changes the file's offset."""
     with (
         (tmp_path / "log").open("wb") as log,
         subprocess.Popen(
@@ -279,15 +279,15 @@ def test_a_process_waits_no_longer_than_another_writes_to_their_file(tmp_path: P
         assert other.stdin
         assert other.stderr
         assert other.stderr.readline() == b"held\n"
-        sink = started(log.fileno())
-        hand_over(sink, 10, 1)
-        sink.flush(0.2)
+        writer = started_writer(log.fileno())
+        put_numbered(writer, 10, 1)
+        writer.flush(0.2)
         assert not (tmp_path / "log").read_bytes()
         other.stdin.write(b"\n")
-        sink.flush(PATIENCE)
+        writer.flush(PATIENCE)
         assert (tmp_path / "log").read_bytes().endswith(numbered(9))
         other.stdin.close()
-    assert holds((tmp_path / "log").read_bytes().splitlines(), 10) == 0
+    assert missing_lines((tmp_path / "log").read_bytes().splitlines(), 10) == 0
 
 
 FORKS = """
@@ -303,8 +303,8 @@ lines.flush()
 """
 
 
-def test_a_forked_child_writes_its_own_lines_and_not_its_parents() -> None:
-    """It has no thread of its parent's, and may find the lock taken."""
+def test_forked_child_writes_its_own_lines() -> None:
+    """A forked child starts a thread of its own, and does not write its parent's lines again."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, check=True, timeout=PATIENCE
     )

@@ -10,7 +10,7 @@ import pytest
 from broker.server import startup
 
 
-def test_an_early_stop_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_stop_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal before the service runs ends the process at once, without an exception that could be ignored."""
     statuses: list[int] = []
     monkeypatch.setattr(os, "_exit", statuses.append)
@@ -18,7 +18,7 @@ def test_an_early_stop_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     assert statuses == [0]
 
 
-def test_garbage_is_collected_after_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_garbage_collection_is_enabled_after_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Collection is off during the start, on once the start is finished, and on after a command that fails."""
     monkeypatch.setattr(startup, "_handle_signals", lambda: None)
     monkeypatch.setattr(logging, "shutdown", lambda: None)

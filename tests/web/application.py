@@ -1,4 +1,4 @@
-"""The application in this process, for tests of its edge: no network, a store that must not be asked unless given."""
+"""The application in this process, for tests of its edge, with a store that must not be called unless given."""
 
 import time
 from collections.abc import Mapping
@@ -29,34 +29,34 @@ ID = "0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55"
 KEY = f"media/{ID}.mp3"
 
 
-class UnaskedStore:
-    """A store that no refused request may reach."""
+class UnusedStore:
+    """A store that fails the test if it is called."""
 
     clock_skew = None
 
-    def __getattr__(self, verb: str) -> Any:
-        if verb == "close":
+    def __getattr__(self, name: str) -> Any:
+        if name == "close":
             return self._close
-        return self._asked
+        return self._fail
 
     async def _close(self) -> None:
         return None
 
-    async def _asked(self, *_arguments: Any, **_options: Any) -> NoReturn:
+    async def _fail(self, *_arguments: Any, **_options: Any) -> NoReturn:
         raise AssertionError("a refused request reached the store")
 
 
 def token(subject: str = "user-1", **claims: Any) -> str:
-    """A bearer token."""
+    """Return a bearer token."""
     return jwt.encode({"sub": subject, "exp": int(time.time()) + A_DAY, **claims}, JWT_SECRET, algorithm="HS256")
 
 
 def client(
     store: ObjectStore | None = None, *, bearer: str | None = None, environment: Mapping[str, str] = ENVIRONMENT
 ) -> TestClient:
-    """A client of a new application; its token is a user's unless given."""
-    unasked: Any = UnaskedStore()
-    app = create_app(assemble(settings.parse(environment), store=store or unasked))
+    """Return a client of a new application, with a user's token unless ``bearer`` is given."""
+    unused: Any = UnusedStore()
+    app = create_app(assemble(settings.parse(environment), store=store or unused))
     headers = {"Authorization": f"Bearer {bearer or token()}"}
     if hypercorn_server.is_chosen():
         return cast("TestClient", hypercorn_server.HypercornClient(app, headers))

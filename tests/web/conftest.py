@@ -1,4 +1,4 @@
-"""The end of servers that tests of the application started."""
+"""The stop of the servers that tests of the application start."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from . import hypercorn_server
 
 @pytest.fixture(autouse=True)
 def servers() -> Iterator[None]:
-    """Stop them after each test."""
+    """Stop the servers after each test."""
     yield
     hypercorn_server.close_all()

@@ -1,9 +1,10 @@
-"""The application under hypercorn, an ASGI server that knows nothing of this project."""
+"""The application under hypercorn, an ASGI server independent of this project."""
 
 import asyncio
 import os
 import threading
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import httpx2
@@ -17,8 +18,8 @@ from tests.ports import free_ports
 CHOSEN = "BROKER_TESTS_ASGI_SERVER"
 """The environment variable by which the tests of the application run under another server."""
 
-_TURNS = 5
-"""Turns of the event loop in which the application ends a request whose response was sent."""
+_ITERATIONS = 5
+"""Iterations of the event loop in which the application ends a request after its response."""
 
 _open: list["HypercornClient"] = []
 
@@ -47,7 +48,7 @@ class HypercornClient(httpx2.Client):
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request, and return its response once the application has ended the request."""
         response = super().send(request, **options)
-        self._server.turn(_TURNS)
+        self._server.iterate(_ITERATIONS)
         return response
 
     def close(self) -> None:
@@ -55,8 +56,14 @@ class HypercornClient(httpx2.Client):
         super().close()
         self._server.stop()
 
-    def __exit__(self, *exception: object) -> None:
-        """Close it as the block of a ``with`` statement ends."""
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Close it at the end of a ``with`` block."""
+        super().__exit__(exc_type, exc_value, traceback)
         self.close()
 
 
@@ -78,7 +85,7 @@ class _Server:
         self._is_started.set()
         await task
 
-    def turn(self, times: int) -> None:
+    def iterate(self, times: int) -> None:
         for _ in range(times):
             asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(PATIENCE)
 

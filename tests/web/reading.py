@@ -1,4 +1,4 @@
-"""Reads what a log wrote into a pipe or a terminal, and holds its lines to what was handed over."""
+"""A reader of the log in a pipe or a terminal, and a check of its numbered lines."""
 
 import json
 import os
@@ -16,11 +16,11 @@ class Pipe:
     writes: int
 
     def lines(self, count: int) -> list[bytes]:
-        """The next lines, once so many are there. A byte at a time, so that what follows stays in the pipe."""
+        """Wait for the next lines, and return them; later bytes stay in the pipe."""
         return [self.line() for _ in range(count)]
 
     def line(self) -> bytes:
-        """The next line, without its newline."""
+        """Read the next line byte by byte, and return it without its newline."""
         found = bytearray()
         while not found.endswith(b"\n"):
             byte = os.read(self.reads, 1)
@@ -29,8 +29,8 @@ class Pipe:
         return bytes(found[:-1])
 
 
-def until_last(source: int, last: bytes) -> list[bytes]:
-    """All lines that can be read up to the one that ends so."""
+def read_until(source: int, last: bytes) -> list[bytes]:
+    """Read all lines up to the one that ends with ``last``."""
     found = b""
     while not found.endswith(last + b"\n"):
         more = os.read(source, 65_536)
@@ -39,10 +39,10 @@ def until_last(source: int, last: bytes) -> list[bytes]:
     return found.splitlines()
 
 
-def holds(lines: Sequence[bytes], count: int) -> int:
-    """Assert that numbered lines are whole and in their order, and that each gap has a notice of its size.
+def missing_lines(lines: Sequence[bytes], count: int) -> int:
+    """Assert that numbered lines are whole and in order, and return how many are missing.
 
-    Returns how many lines are missing.
+    Each gap must have a notice with its size.
     """
     following, missing = 0, 0
     for line in lines:
@@ -57,5 +57,5 @@ def holds(lines: Sequence[bytes], count: int) -> int:
 
 
 def numbered(number: int) -> bytes:
-    """A line that is like no other; its length differs from that of the next."""
+    """Return a line with its number; its length differs from that of the next."""
     return f"{number} {'x' * (number * 37 % 900)}.\n".encode()

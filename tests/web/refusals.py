@@ -1,4 +1,4 @@
-"""What holds of every refusal, and how a request is sent that gets one."""
+"""The rules of every refusal, and a request that may be refused."""
 
 import json
 from typing import Any
@@ -7,18 +7,18 @@ import httpx2
 from starlette.testclient import TestClient
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
-"""A good file."""
+"""A valid file."""
 
 
-def refused(answer: httpx2.Response, *pointers: str) -> None:
-    """The rules for every refusal; ``pointers`` are the fields that may be named, any if there are none."""
-    assert 400 <= answer.status_code < 500, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert problem["status"] == answer.status_code
+def refused(response: httpx2.Response, *pointers: str) -> None:
+    """Assert the rules of every refusal; if ``pointers`` are given, only these fields may be named."""
+    assert 400 <= response.status_code < 500, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == response.status_code
     assert problem["type"].endswith(problem["code"])
-    assert problem["requestId"] == answer.headers["x-request-id"]
-    assert "X-Amz" not in answer.text
+    assert problem["requestId"] == response.headers["x-request-id"]
+    assert "X-Amz" not in response.text
     if pointers:
         named = {fault["pointer"] for fault in problem["errors"]}
         assert named
@@ -26,6 +26,6 @@ def refused(answer: httpx2.Response, *pointers: str) -> None:
 
 
 def post(to: TestClient, path: str, document: Any) -> httpx2.Response:
-    """A POST of JSON that may hold what the client library would refuse to write."""
+    """Post JSON that the client library would not encode."""
     body = json.dumps(document).encode()
     return to.post(f"/api/v1{path}", content=body, headers={"Content-Type": "application/json"})

@@ -1,4 +1,4 @@
-"""The application without ``broker.server``: the tests of its edge pass under another ASGI server."""
+"""The application without ``broker.server``: the tests of its edge pass under hypercorn."""
 
 import os
 import subprocess

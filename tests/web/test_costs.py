@@ -1,4 +1,4 @@
-"""The rate limit counts what a call costs the store, not only how often it is made."""
+"""The rate limit counts the calls to the store, not only the requests."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ LIMIT = 1000
 
 
 def cost(method: str, path: str, environment: dict[str, str] | None = None, **options: Any) -> int:
-    """What one such call takes from a minute's rate_limit, by how many calls a user can make of it."""
+    """Return the units of a minute's rate limit that one call takes, from the number of calls that pass."""
     settings = {**ENVIRONMENT, "BROKER_RATE_LIMIT": str(LIMIT), **(environment or {})}
     with client(MemoryObjectStore(), environment=settings) as app:
         calls = 0
@@ -40,20 +40,20 @@ def cost(method: str, path: str, environment: dict[str, str] | None = None, **op
         ("POST", "/downloads", {"json": {"keys": [KEY] * 50}}, 50),
     ],
 )
-def test_a_call_costs_what_it_asks_of_the_store(method: str, path: str, options: Any, units: int) -> None:
-    """One for the request, one for each further item, and one for each call of the store."""
+def test_call_costs_its_store_calls(method: str, path: str, options: Any, units: int) -> None:
+    """A call costs one unit for the request, one for each further item, and one for each call to the store."""
     assert cost(method, path, **options) == pytest.approx(units, rel=0.1)
 
 
-def test_an_owner_look_up_costs_a_call_for_each_key() -> None:
-    """Where links depend on the owner, each needs a look."""
+def test_owner_check_costs_a_store_call() -> None:
+    """If links depend on the owner, each key costs one call to the store."""
     owner = {"DOWNLOAD_ACCESS": "owner"}
     assert cost("POST", "/downloads", owner, json={"keys": [KEY] * 50}) == pytest.approx(100, rel=0.1)
     assert cost("GET", f"/downloads/{KEY}", owner) == pytest.approx(2, rel=0.1)
 
 
-def test_a_batch_that_costs_more_than_a_minute_takes_all_of_it() -> None:
-    """It is possible once, not never."""
+def test_expensive_batch_takes_the_whole_limit() -> None:
+    """A batch that costs more than a full limit passes once, and leaves nothing."""
     settings = {**ENVIRONMENT, "BROKER_RATE_LIMIT": "50"}
     with client(MemoryObjectStore(), environment=settings) as app:
         codes = [app.post("/api/v1/uploads/confirm", json={"uploadIds": [ID] * 100}).status_code for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The line of a batch names each item that failed, with its code and reason, and no id or key."""
+"""The log line of a batch names each failed item with its code and reason, but without an id or key."""
 
 import json
 
@@ -11,13 +11,13 @@ from .application import KEY, client, token
 
 
 def line(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
-    """The line of the last request."""
+    """Return the line of the last request."""
     found: dict[str, object] = json.loads([r for r in caplog.records if r.name == "broker.access"][-1].getMessage())
     return found
 
 
-def test_a_batch_of_confirms_names_those_that_failed(caplog: pytest.LogCaptureFixture) -> None:
-    """Each by its place in the request."""
+def test_failed_confirms_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The line of a batch of confirms has each failed item by its index."""
     caplog.set_level("INFO")
     store = MemoryObjectStore()
     store.failing = {"head"}
@@ -31,8 +31,8 @@ def test_a_batch_of_confirms_names_those_that_failed(caplog: pytest.LogCaptureFi
     assert made["uploadId"] not in json.dumps(line(caplog))
 
 
-def test_a_bulk_delete_names_those_that_failed(caplog: pytest.LogCaptureFixture) -> None:
-    """Whether the tombstone or the removal failed."""
+def test_failed_deletes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The line of a bulk delete has each failed item, whether the tombstone or the removal failed."""
     caplog.set_level("INFO")
     store = MemoryObjectStore()
     keys = [KEY, KEY.replace("0b9c", "0000"), KEY.replace("0b9c", "1111")]
@@ -46,8 +46,8 @@ def test_a_bulk_delete_names_those_that_failed(caplog: pytest.LogCaptureFixture)
     ]
 
 
-def test_a_batch_without_failures_names_none(caplog: pytest.LogCaptureFixture) -> None:
-    """The line is as short as any other."""
+def test_successful_batch_logs_no_failures(caplog: pytest.LogCaptureFixture) -> None:
+    """The line of a batch without failures has no list of them."""
     caplog.set_level("INFO")
     with client(MemoryObjectStore(), bearer=token(scope="broker:service")) as app:
         app.post("/api/v1/objects/delete", json={"keys": [KEY]})

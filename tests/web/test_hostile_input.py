@@ -1,4 +1,4 @@
-"""Every field of every endpoint under hostile values: a 4xx that names the field, no URL, no call to the store."""
+"""Hostile values in every field of every endpoint: a 4xx that names the field, without a URL or a call to the store."""
 
 from collections.abc import Callable
 from typing import Any
@@ -59,9 +59,10 @@ BODY_FIELDS: list[tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[
 
 
 @pytest.mark.parametrize("row", BODY_FIELDS, ids=lambda row: f"{row[1]}-{row[3]}")
-def test_a_hostile_value_is_refused_by_its_fields_name(
+def test_hostile_value_names_its_field(
     row: tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[Any]],
 ) -> None:
+    """A hostile value of a body field is refused with the name of the field."""
     to, path, good, field, values = row
 
     @given(values)
@@ -87,8 +88,8 @@ def test_a_hostile_value_is_refused_by_its_fields_name(
         ("/objects/delete", {"keys": [KEY]}),
     ],
 )
-def test_an_unknown_field_is_refused_by_its_name(path: str, good: dict[str, Any]) -> None:
-    """Privileged names among them: nothing a client says chooses a key, a bucket or an owner."""
+def test_unknown_field_is_refused(path: str, good: dict[str, Any]) -> None:
+    """An unknown field is refused, so a client cannot choose a key, a bucket or an owner."""
 
     @given(
         st.sampled_from(["key", "bucket", "acl", "owner", "sub", "storageClass", "__proto__", "endpoint_url"])
@@ -104,28 +105,33 @@ def test_an_unknown_field_is_refused_by_its_name(path: str, good: dict[str, Any]
 
 
 @pytest.mark.parametrize("name", ["x - at `$.evil", "` - at `$.evil[0]", "a.b[0]~/"])
-def test_an_unknown_field_whose_name_looks_like_a_place_is_named_where_it_is(name: str) -> None:
+def test_deceptive_field_name_in_file_is_named(name: str) -> None:
+    """An unknown field of a file whose name looks like a JSON path is named with its true pointer."""
     token_of_pointer = name.replace("~", "~0").replace("/", "~1")
     refused(post(USER, "/uploads", {"files": [FILE, {**FILE, name: 1}]}), f"/files/1/{token_of_pointer}")
 
 
 @pytest.mark.parametrize("name", ["x - at `$.evil", "x` - at `$.evil", "x - at ` - at `$.evil", "` - at `$"])
-def test_an_unknown_field_of_the_body_itself_is_named_whatever_its_name_looks_like(name: str) -> None:
+def test_deceptive_field_name_in_body_is_named(name: str) -> None:
+    """An unknown field of the body whose name looks like a JSON path is named with its true pointer."""
     refused(post(USER, "/uploads", {**FILE, name: 1}), f"/{name}")
 
 
-def test_a_refusal_does_not_repeat_the_value_that_it_refuses() -> None:
-    answer = post(USER, "/downloads", {"keys": [KEY], "disposition": "https://evil.test/'x"})
-    refused(answer, "/disposition")
-    assert "evil" not in answer.text
+def test_refused_value_is_not_echoed() -> None:
+    """A refusal does not repeat the refused value."""
+    response = post(USER, "/downloads", {"keys": [KEY], "disposition": "https://evil.test/'x"})
+    refused(response, "/disposition")
+    assert "evil" not in response.text
 
 
 @pytest.mark.parametrize("name", ["filename", "contentType", "size"])
-def test_a_missing_field_is_named(name: str) -> None:
+def test_missing_field_is_named(name: str) -> None:
+    """A missing field is named."""
     refused(post(USER, "/uploads", {k: v for k, v in FILE.items() if k != name}), f"/{name}")
 
 
-def test_one_bad_file_among_a_hundred_is_named_by_its_index() -> None:
+def test_bad_file_is_named_by_index() -> None:
+    """One bad file of a hundred is named by its index."""
     refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": True}]}), "/files/99/size")
     refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": 0}]}), "/files/99/size")
 
@@ -151,38 +157,42 @@ QUERIES: list[tuple[str, str, st.SearchStrategy[str]]] = [
 
 
 @pytest.mark.parametrize("row", QUERIES, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_hostile_parameter_is_refused_by_its_name(row: tuple[str, str, st.SearchStrategy[str]]) -> None:
+def test_hostile_parameter_is_refused(row: tuple[str, str, st.SearchStrategy[str]]) -> None:
+    """A hostile value of a query parameter is refused with 422."""
     path, name, values = row
 
     @given(values)
     @settings(max_examples=30, deadline=None)
     def check(value: str) -> None:
-        answer = USER.get(f"/api/v1{path}", params={name: value})
-        refused(answer)
-        assert answer.status_code == 422
+        response = USER.get(f"/api/v1{path}", params={name: value})
+        refused(response)
+        assert response.status_code == 422
 
     check()
 
 
 @pytest.mark.parametrize("name", ["expiresIn", "filename", "disposition", "redirect"])
-def test_an_empty_parameter_is_not_an_absent_one(name: str) -> None:
+def test_empty_parameter_is_refused(name: str) -> None:
+    """An empty query parameter is refused instead of being treated as absent."""
     refused(USER.get(f"/api/v1/downloads/{KEY}?{name}="), f"/{name}")
 
 
-def test_a_parameter_given_twice_is_refused() -> None:
-    """H24."""
+def test_h24_duplicate_parameter_is_refused() -> None:
+    """A query parameter that is given twice is refused."""
     refused(USER.get(f"/api/v1/downloads/{KEY}?expiresIn=1&expiresIn=2"), "/expiresIn")
 
 
-def test_a_missing_url_is_named() -> None:
+def test_missing_url_is_named() -> None:
+    """A missing ``url`` parameter is named."""
     refused(USER.get("/api/v1/keys"), "/url")
 
 
 @given(st.text())
 @settings(max_examples=60, deadline=None)
-def test_any_text_as_url_is_not_found(url: str) -> None:
-    answer = USER.get("/api/v1/keys", params={"url": url})
-    refused(answer)
+def test_arbitrary_url_is_refused(url: str) -> None:
+    """Any text as ``url`` that is not a URL of the deployment is refused."""
+    response = USER.get("/api/v1/keys", params={"url": url})
+    refused(response)
 
 
 BAD_PATHS = [
@@ -194,7 +204,7 @@ BAD_PATHS = [
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: str(path)[:20])
 @pytest.mark.parametrize(
-    "ask",
+    "send",
     [
         lambda p: USER.get(f"/api/v1/objects/{p}"),
         lambda p: USER.delete(f"/api/v1/objects/{p}"),
@@ -205,8 +215,8 @@ BAD_PATHS = [
     ],
     ids=["object", "delete", "download", "upload", "abort", "confirm"],
 )
-def test_a_path_that_is_no_key_and_no_upload_is_a_404(ask: Callable[[str], httpx2.Response], path: str) -> None:
-    """H22, P02."""
-    answer = ask(path)
-    refused(answer)
-    assert answer.status_code in (404, 405)
+def test_h22_invalid_path_is_not_found(send: Callable[[str], httpx2.Response], path: str) -> None:
+    """A path that is neither a key nor an upload id is a 404 or a 405 (P02)."""
+    response = send(path)
+    refused(response)
+    assert response.status_code in (404, 405)

@@ -1,4 +1,4 @@
-"""A deployment whose keys are the identity service's: what callers see when it is there, and when it is not."""
+"""A deployment with the keys of an identity service, available and unavailable."""
 
 import threading
 import time
@@ -17,11 +17,11 @@ ELSEWHERE = {name: value for name, value in ENVIRONMENT.items() if name != "JWT_
 AWAY = {**ELSEWHERE, "JWT_JWKS_URL": "http://127.0.0.1:1/keys"}
 
 
-class Published(BaseHTTPRequestHandler):
-    """The keys."""
+class KeyServer(BaseHTTPRequestHandler):
+    """A server of the published keys."""
 
     def do_GET(self) -> None:
-        """Whatever is asked."""
+        """Respond with the keys."""
         body = document(jwk(P256, "one"))
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -29,13 +29,13 @@ class Published(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
 def service() -> Iterator[str]:
-    """Where the keys are."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Published) as server:
+    """Yield the URL of the keys."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), KeyServer) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/keys"
@@ -44,29 +44,31 @@ def service() -> Iterator[str]:
 
 
 def token() -> str:
-    """By the published key."""
+    """Return a token that the published key verifies."""
     return jwt.encode({"sub": "u1", "exp": int(time.time()) + 3600}, P256, "ES256", {"kid": "one"})
 
 
-def test_tokens_are_verified_by_the_published_keys(service: str) -> None:
+def test_published_keys_verify_tokens(service: str) -> None:
+    """The published keys verify a token, and refuse a forged one."""
     with client(environment={**ELSEWHERE, "JWT_JWKS_URL": service}, bearer=token()) as app:
         assert app.get(f"/api/v1/downloads/{KEY}").status_code == 200
         forged = {"Authorization": f"Bearer {token()[:-4]}AAAA"}
         assert app.get(f"/api/v1/downloads/{KEY}", headers=forged).status_code == 401
 
 
-def test_without_keys_the_answer_is_503_and_not_that_the_token_is_bad() -> None:
-    """K06."""
+def test_k06_missing_keys_are_a_503() -> None:
+    """While the keys are unavailable, a token gets a 503 with Retry-After, and the process is not ready."""
     with client(MemoryObjectStore(), environment=AWAY, bearer=token()) as app:
-        answer = app.get(f"/api/v1/downloads/{KEY}")
-        assert (answer.status_code, answer.json()["code"]) == (503, "identity_unavailable")
-        assert 1 <= int(answer.headers["retry-after"]) <= 30
-        assert "url" not in answer.json()
+        response = app.get(f"/api/v1/downloads/{KEY}")
+        assert (response.status_code, response.json()["code"]) == (503, "identity_unavailable")
+        assert 1 <= int(response.headers["retry-after"]) <= 30
+        assert "url" not in response.json()
         assert app.get("/healthz").status_code == 200
         ready = app.get("/readyz")
         assert (ready.status_code, ready.json()["checks"]["keys"]) == (503, "identity_unavailable")
 
 
-def test_a_request_without_a_token_is_401_all_the_same() -> None:
+def test_missing_token_is_401_without_keys() -> None:
+    """A request without a token gets a 401 even while the keys are unavailable."""
     with client(environment=AWAY) as app:
         assert app.get(f"/api/v1/downloads/{KEY}", headers={"Authorization": ""}).status_code == 401

@@ -1,4 +1,4 @@
-"""The API's description says what the code does, both ways."""
+"""openapi.yaml describes the code, and the code does what openapi.yaml describes."""
 
 import re
 from collections.abc import Iterator
@@ -37,21 +37,21 @@ PUBLIC = set(public_resources(Operations(assemble(CONFIGURED))))
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every path, method and operation."""
+    """Yield every path, method and operation."""
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
             yield path, method.upper(), operation
 
 
-def answers() -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    """Every path, method and status with what is answered."""
+def responses() -> Iterator[tuple[str, str, int, dict[str, Any]]]:
+    """Yield every path, method and status with its response."""
     for path, method, operation in operations():
-        for status, answer in operation["responses"].items():
-            yield path, method, int(status), resolved(answer)
+        for status, response in operation["responses"].items():
+            yield path, method, int(status), resolved(response)
 
 
 def resolved(node: Any) -> Any:
-    """``node``, or what it refers to."""
+    """Return ``node``, or the node that it refers to."""
     while isinstance(node, dict) and "$ref" in node:
         target = node["$ref"].removeprefix("#/").split("/")
         node = DOCUMENT
@@ -61,7 +61,10 @@ def resolved(node: Any) -> Any:
 
 
 def closed(schema: dict[str, Any], *, alone: bool = True) -> dict[str, Any]:
-    """The schema without references, taking no members but those it lists. A branch leaves that to the whole."""
+    """Return the schema without references, and without other members than it lists.
+
+    A branch of ``oneOf`` or ``anyOf`` leaves the check of other members to the whole schema.
+    """
     found = dict(resolved(schema))
     for word in {"oneOf", "anyOf"} & found.keys():
         found[word] = [closed(branch, alone=False) for branch in found[word]]
@@ -72,8 +75,8 @@ def closed(schema: dict[str, Any], *, alone: bool = True) -> dict[str, Any]:
     return {"unevaluatedProperties": False, **found} if alone else found
 
 
-def described() -> Iterator[Any]:
-    """Every parameter and every body of a request or an answer: what has a schema and may have examples."""
+def parts_with_schema() -> Iterator[Any]:
+    """Yield every parameter and every body of a request or response: the parts that have a schema."""
     for path, method, operation in operations():
         parts = [resolved(parameter) for parameter in operation.get("parameters", [])]
         bodies = [operation.get("requestBody", {}), *map(resolved, operation["responses"].values())]
@@ -83,72 +86,78 @@ def described() -> Iterator[Any]:
 
 
 def examples(part: dict[str, Any]) -> list[Any]:
-    """The examples of a part."""
+    """Return the examples of a part."""
     one = [part["example"]] if "example" in part else []
     return one + [named["value"] for named in part.get("examples", {}).values()]
 
 
-def test_it_is_valid_openapi() -> None:
+def test_document_is_valid_openapi() -> None:
+    """The document is valid OpenAPI."""
     validate(DOCUMENT)
 
 
-def test_it_has_every_resource_and_method_and_no_other() -> None:
-    """HEAD stands behind every GET; where clients are told to use it, it is described too."""
+def test_document_has_every_operation() -> None:
+    """The document has the operations of the code and no others, but for one HEAD that clients use."""
     code = {(path.replace("{key:path}", "{key}"), method) for path, methods in RESOURCES.items() for method in methods}
     code |= {(path, "GET") for path in PUBLIC}
     stated = {(path.replace("{uploadId}", "{upload_id}"), method) for path, method, _ in operations()}
     assert stated - {("/api/v1/objects/{key}", "HEAD")} == code
 
 
-def test_it_says_which_resources_need_no_token() -> None:
+def test_public_resources_are_described() -> None:
+    """The document marks the resources that need no token."""
     assert {path for path, _, operation in operations() if operation.get("security") == []} == PUBLIC
 
 
-@pytest.mark.parametrize("part", list(described()))
-def test_every_example_is_valid_and_has_no_member_that_is_not_described(part: dict[str, Any]) -> None:
+@pytest.mark.parametrize("part", list(parts_with_schema()))
+def test_examples_are_valid(part: dict[str, Any]) -> None:
+    """Every example is valid and has only described members."""
     validator = Draft202012Validator(closed(part["schema"]), format_checker=Draft202012Validator.FORMAT_CHECKER)
     for one in examples(part):
         validator.validate(one)
 
 
-@pytest.mark.parametrize("part", list(described()))
-def test_every_parameter_and_document_has_an_example(part: dict[str, Any]) -> None:
+@pytest.mark.parametrize("part", list(parts_with_schema()))
+def test_every_part_has_an_example(part: dict[str, Any]) -> None:
+    """Every parameter and every body has an example."""
     assert examples(part)
 
 
-def test_every_answer_names_its_request_and_says_who_may_keep_it() -> None:
-    for path, method, status, answer in answers():
+def test_response_headers_are_described() -> None:
+    """Every response describes the header fields that its status has."""
+    for path, method, status, response in responses():
         wanted = {"X-Request-Id", "Cache-Control"}
         wanted |= {"WWW-Authenticate"} if status == 401 else set()
         wanted |= {"Retry-After"} if status in (202, 429) or (status == 503 and path != "/readyz") else set()
         wanted |= {"Location"} if status in (201, 307) else set()
-        assert set(answer["headers"]) == wanted, (path, method, status)
+        assert set(response["headers"]) == wanted, (path, method, status)
 
 
-def test_every_resource_that_needs_a_token_may_answer_what_its_gate_does() -> None:
-    """Two tokens are malformed, none is unauthenticated, an unknown parameter invalid; there may be no store."""
-    gate = {400, 401, 422, 429, 500, 503}
+def test_common_refusals_are_described() -> None:
+    """Every resource that needs a token describes the statuses of the checks before it."""
+    common = {400, 401, 422, 429, 500, 503}
     for path, method, operation in operations():
         if path not in PUBLIC:
-            assert gate <= set(map(int, operation["responses"])), (path, method)
+            assert common <= set(map(int, operation["responses"])), (path, method)
 
 
 def refusals(kind: type[errors.BrokerError] = errors.BrokerError) -> Iterator[type[errors.BrokerError]]:
-    """The tree of refusals from ``kind`` down."""
+    """Yield the error classes from ``kind`` down."""
     yield kind
     for below in kind.__subclasses__():
         yield from refusals(below)
 
 
-def test_it_has_every_code_and_no_other() -> None:
+def test_document_has_every_error_code() -> None:
+    """The document has the error codes of the code and no others."""
     assert set(SCHEMAS["Problem"]["properties"]["code"]["enum"]) == {kind.code for kind in refusals()}
 
 
-def test_every_refusal_has_an_example_that_says_what_the_code_does() -> None:
-    """All but those that a request gets before it is one of a described operation."""
+def test_every_refusal_has_an_example() -> None:
+    """Every refusal of a described operation has an example with the code, status, title and type of its class."""
     shown = set()
-    for _, _, status, answer in answers():
-        for problem in examples(answer.get("content", {}).get("application/problem+json", {})):
+    for _, _, status, response in responses():
+        for problem in examples(response.get("content", {}).get("application/problem+json", {})):
             assert problem["status"] == status
             shown.add(tuple(problem[name] for name in ("code", "status", "title", "type", "error")))
             assert problem["message"] == problem["detail"]
@@ -172,7 +181,8 @@ def test_every_refusal_has_an_example_that_says_what_the_code_does() -> None:
         ("CreateDownloads", schemas.CreateDownloads),
     ],
 )
-def test_a_request_has_the_members_that_the_code_reads_and_no_other(name: str, kind: type[msgspec.Struct]) -> None:
+def test_requests_have_the_described_members(name: str, kind: type[msgspec.Struct]) -> None:
+    """Each request class has the members of its schema and no others."""
     members = msgspec.structs.fields(kind)
     schema = SCHEMAS[name]
     assert schema["additionalProperties"] is False
@@ -212,19 +222,20 @@ def test_responses_have_the_described_members(kind: type[msgspec.Struct]) -> Non
 
 
 @pytest.mark.parametrize(("name", "member", "kind"), ITEMS, ids=lambda value: getattr(value, "__name__", value))
-def test_items_of_responses_have_the_described_members(name: str, member: str, kind: type[msgspec.Struct]) -> None:
-    """So do the items of the lists in responses."""
+def test_response_items_have_the_described_members(name: str, member: str, kind: type[msgspec.Struct]) -> None:
+    """The items of lists in responses have the members of their schema."""
     assert sent_members(kind) == described_members(SCHEMAS[name]["properties"][member]["items"])
 
 
 def test_every_response_is_compared() -> None:
-    """Every schema that a JSON response refers to has its class, but the JWK Set of RFC 7517."""
+    """Every schema of a JSON response has its class, except the JWK Set of RFC 7517."""
     names = {kind.__name__ for kind in RESPONSES}
-    referred = set(re.findall(r"#/components/schemas/(\w+)", str([answer for *_, answer in answers()])))
+    referred = set(re.findall(r"#/components/schemas/(\w+)", str([response for *_, response in responses()])))
     assert referred == names | {"JwkSet"}
 
 
-def test_its_limits_are_the_codes() -> None:
+def test_limits_equal_those_of_the_code() -> None:
+    """The limits in the document are those of the code."""
     assert SCHEMAS["File"]["properties"]["size"]["maximum"] == UploadPolicy().max_bytes
     assert SCHEMAS["File"]["allOf"][1]["if"] == {"properties": {"size": {"minimum": PUT_MAX + 1}}}
     assert SCHEMAS["PartNumbers"]["properties"]["partNumbers"]["maxItems"] == schemas.PART_NUMBERS_MAX
@@ -240,45 +251,50 @@ def test_its_limits_are_the_codes() -> None:
     assert PARAMETERS["IdempotencyKey"]["schema"]["maxLength"] == IDEMPOTENCY_KEY_MAX
 
 
-def test_its_media_types_are_the_codes() -> None:
+def test_media_types_equal_those_of_the_code() -> None:
+    """The media types in the document are those of the code."""
     assert SCHEMAS["ContentType"]["enum"] == [media.name for media in MEDIA_TYPES]
     assert SCHEMAS["Alias"]["enum"] == [alias for media in MEDIA_TYPES for alias in media.aliases]
 
 
-def accepted(rule: Any, *values: Any) -> bool:
-    """Whether a rule of the code takes the values."""
+def is_accepted(rule: Any, *values: Any) -> bool:
+    """Return whether a rule of the code accepts the values."""
     try:
         return rule(*values) is not None
     except ValueError:
         return False
 
 
-def described_by(pattern: str, text: str) -> bool:
-    """Whether a pattern fits, as in ECMA-262, where ``$`` lets no line feed pass."""
+def matches(pattern: str, text: str) -> bool:
+    """Return whether a pattern matches as in ECMA-262, where ``$`` does not match before a line feed."""
     return re.fullmatch(pattern.removeprefix("^").removesuffix("$"), text) is not None
 
 
 @given(st.text(max_size=12) | st.text("a./\\ \n\x7f\x85\u2028\u200b\u202e\u00a0\u3000\ufeff", max_size=6))
-def test_a_filename_is_described_as_it_is_judged(name: str) -> None:
-    assert described_by(SCHEMAS["Filename"]["pattern"], name) is accepted(clean_name, name)
+def test_filename_pattern_equals_the_rule(name: str) -> None:
+    """The pattern of a filename accepts the names that the code accepts."""
+    assert matches(SCHEMAS["Filename"]["pattern"], name) is is_accepted(clean_name, name)
 
 
 @given(st.from_regex(SCHEMAS["DeclaredType"]["anyOf"][2]["pattern"], fullmatch=True))
-def test_a_media_type_with_codecs_that_is_described_is_taken(declared: str) -> None:
+def test_described_codecs_are_accepted(declared: str) -> None:
+    """The code accepts a media type with codecs that the document describes."""
     assert parse_media_type(declared.removesuffix("\n"))
 
 
 @pytest.mark.parametrize(("name", "length"), [("Digest256", 32), ("Digest128", 16)])
-def test_a_digest_is_described_as_it_is_judged(name: str, length: int) -> None:
+def test_digest_pattern_equals_the_rule(name: str, length: int) -> None:
+    """The pattern of a digest accepts the digests that the code accepts."""
     pattern = SCHEMAS[name]["pattern"]
 
     @given(st.from_regex(pattern, fullmatch=True) | st.text("AaFfGg09+/=", max_size=68))
     @example("A" * 64)
     def check(text: str) -> None:
-        assert described_by(pattern, text) is accepted(digest, text, length)
+        assert matches(pattern, text) is is_accepted(digest, text, length)
 
     check()
 
 
-def test_what_is_served_is_this_document() -> None:
+def test_served_document_is_the_file() -> None:
+    """The served document is the file of the repository."""
     assert yaml.safe_load(client().get("/openapi.yaml").text) == DOCUMENT

@@ -1,4 +1,4 @@
-"""A confirm that cannot end in time, over HTTP: 202, when to come again, and how far it is."""
+"""A confirm that reaches its deadline, over HTTP: 202, Retry-After and the progress."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -15,19 +15,19 @@ SIZE = PUT_MAX + 1
 
 @pytest.fixture
 def store() -> MemoryObjectStore:
-    """Where objects need no bytes."""
+    """Return a store whose objects need no bytes."""
     return MemoryObjectStore()
 
 
 @pytest.fixture
 def user(store: MemoryObjectStore, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    """A client of a broker whose confirms are over at once."""
+    """Return a client of a broker whose confirms reach their deadline at once."""
     monkeypatch.setattr(promotion, "DEADLINE", 0)
     return client(store, environment={**ENVIRONMENT, "UPLOAD_MAX_BYTES": "6GiB"})
 
 
 def uploaded(user: TestClient, store: MemoryObjectStore) -> str:
-    """The id of an upload whose parts are all there."""
+    """Return the id of an upload whose parts are all stored."""
     declared = {"filename": "set.mp3", "contentType": "audio/mpeg", "size": SIZE}
     made = user.post("/api/v1/uploads", json=declared).json()
     parts = plan(SIZE)
@@ -36,17 +36,18 @@ def uploaded(user: TestClient, store: MemoryObjectStore) -> str:
     return str(made["uploadId"])
 
 
-def test_a_confirm_that_needs_more_time_says_when_to_come_again(user: TestClient, store: MemoryObjectStore) -> None:
+def test_long_confirm_returns_202(user: TestClient, store: MemoryObjectStore) -> None:
+    """A confirm that reaches its deadline returns 202 with Retry-After and its progress; later confirms finish."""
     upload_id = uploaded(user, store)
 
-    answer = user.post(f"/api/v1/uploads/{upload_id}/confirm")
+    response = user.post(f"/api/v1/uploads/{upload_id}/confirm")
 
     copied = promotion.CONCURRENCY * promotion.RANGE
-    assert (answer.status_code, answer.headers["retry-after"]) == (202, "1")
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.json() == {"uploadId": upload_id, "status": "promoting", "size": SIZE, "promotedBytes": copied}
+    assert (response.status_code, response.headers["retry-after"]) == (202, "1")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.json() == {"uploadId": upload_id, "status": "promoting", "size": SIZE, "promotedBytes": copied}
     many = user.post("/api/v1/uploads/confirm", json={"uploadIds": [upload_id]})
-    assert many.json()["results"] == [{**answer.json(), "promotedBytes": 2 * copied}]
-    while (answer := user.post(f"/api/v1/uploads/{upload_id}/confirm")).status_code == 202:
+    assert many.json()["results"] == [{**response.json(), "promotedBytes": 2 * copied}]
+    while (response := user.post(f"/api/v1/uploads/{upload_id}/confirm")).status_code == 202:
         pass
-    assert answer.json()["status"] == "ready"
+    assert response.json()["status"] == "ready"

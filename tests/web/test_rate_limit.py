@@ -1,4 +1,4 @@
-"""P19: a user who asks for too much is told when to come again, and signs nothing meanwhile."""
+"""P19: a user over the rate limit gets Retry-After and no URL."""
 
 import pytest
 
@@ -19,22 +19,24 @@ FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
         ("/api/v1/uploads/confirm", {"uploadIds": ["x"] * 90}),
     ],
 )
-def test_what_a_batch_names_is_counted(path: str, document: object) -> None:
+def test_p19_batch_items_are_counted(path: str, document: object) -> None:
+    """Each item of a batch counts, and a refused batch gets Retry-After and no URL."""
     with client(MemoryObjectStore(), environment=LIMITED) as app:
         assert app.post(path, json=document).is_success
-        answer = app.post(path, json=document)
-        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
-        assert 1 <= int(answer.headers["retry-after"]) <= 60
-        assert "https://" not in answer.text
+        response = app.post(path, json=document)
+        assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
+        assert 1 <= int(response.headers["retry-after"]) <= 60
+        assert "https://" not in response.text
 
 
-def test_requests_are_counted_and_others_have_their_own() -> None:
+def test_p19_users_have_separate_limits() -> None:
+    """Requests are counted for each user; services and health have no limit."""
     with client(environment=LIMITED) as app:
         passed = 0
-        while (answer := app.get(f"/api/v1/downloads/{KEY}")).status_code == 200:
+        while (response := app.get(f"/api/v1/downloads/{KEY}")).status_code == 200:
             passed += 1
-        assert answer.status_code == 429
-        assert 100 <= passed < 150  # the bucket fills meanwhile
+        assert response.status_code == 429
+        assert 100 <= passed < 150  # the limit is refilled meanwhile
         other = {"Authorization": f"Bearer {token('user-2')}"}
         assert app.get(f"/api/v1/downloads/{KEY}", headers=other).status_code == 200
         service = {"Authorization": f"Bearer {token(scope='broker:service')}"}
@@ -42,5 +44,6 @@ def test_requests_are_counted_and_others_have_their_own() -> None:
         assert app.get("/healthz").status_code == 200
 
 
-def test_the_refusal_says_when() -> None:
+def test_refusal_has_retry_after() -> None:
+    """The refusal carries the seconds until a retry."""
     assert RateLimitedError(7).retry_after == 7

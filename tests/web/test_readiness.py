@@ -1,4 +1,4 @@
-"""``/readyz``: what it looks at, what it answers, and what its line in the log says when a part is missing."""
+"""``/readyz``: its checks, its response and its log line."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ AWAY = {**ALL_WELL, "store": "storage_unavailable"}
 def deployment(
     lines: Lines, environment: dict[str, str], store: ObjectStore | None = None, staging: ObjectStore | None = None
 ) -> TestClient:
-    """A client of a new application whose requests leave ``lines``."""
+    """Return a client of a new application whose requests add to ``lines``."""
     app = create_app(
         assemble(settings.parse(environment), store=store, staging_store=staging),
         write_line=lambda line: lines.append(json.loads(line)),
@@ -39,17 +39,17 @@ def deployment(
     return TestClient(app)
 
 
-class Revoking(BaseHTTPRequestHandler):
-    """A store that has no object, and no access for the key ids in ``revoked``."""
+class RevokingHandler(BaseHTTPRequestHandler):
+    """A store that has no object, and refuses the key ids in ``revoked``."""
 
     revoked: frozenset[str] = frozenset()
-    asked: list[tuple[str, str]]
+    received: list[tuple[str, str]]
 
     def do_GET(self) -> None:
-        """Answer by the key id that signed."""
+        """Respond by the key id that signed."""
         url = urlsplit(self.path)
         key_id = parse_qs(url.query)["X-Amz-Credential"][0].partition("/")[0]
-        self.asked.append((url.path.split("/")[1], key_id))
+        self.received.append((url.path.split("/")[1], key_id))
         status, code = (403, "AccessDenied") if key_id in self.revoked else (404, "NoSuchKey")
         body = f"<Error><Code>{code}</Code><AWSAccessKeyId>{key_id}</AWSAccessKeyId></Error>".encode()
         self.send_response(status)
@@ -58,29 +58,29 @@ class Revoking(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Write no log."""
 
 
-class Site:
-    """Where the store is, and what it was asked."""
+class RunningStore:
+    """A running store, with the requests that it received."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.received: list[tuple[str, str]] = []
         self.endpoint = f"http://127.0.0.1:{server.server_port}"
         self._server = server
 
     def revoke(self, *key_ids: str) -> None:
-        """Give access to all others."""
-        kind = {"revoked": frozenset(key_ids), "asked": self.asked}
-        self._server.RequestHandlerClass = type("Handler", (Revoking,), kind)
+        """Refuse these key ids, and accept all others."""
+        kind = {"revoked": frozenset(key_ids), "received": self.received}
+        self._server.RequestHandlerClass = type("Handler", (RevokingHandler,), kind)
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    """A store on a socket."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Revoking) as server:
+def site() -> Iterator[RunningStore]:
+    """Yield a store that listens on a socket."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), RevokingHandler) as server:
         server.daemon_threads = True
-        place = Site(server)
+        place = RunningStore(server)
         place.revoke()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -90,42 +90,42 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No look at the store is kept."""
+def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disable the cache of the store check."""
     monkeypatch.setattr("broker.web.operations._CHECK_VALID_FOR", 0)
 
 
-def test_readiness_asks_the_store_once_for_all_who_ask_at_once() -> None:
-    """A look is kept for a moment, and the store is closed with the process."""
+def test_store_check_is_cached() -> None:
+    """Readiness checks in quick succession share one call to the store, which is closed with the process."""
     store = MemoryObjectStore()
     with client(store) as app:
-        answers = [app.get("/readyz") for _ in range(5)]
-    assert {answer.status_code for answer in answers} == {200}
-    assert answers[0].json()["checks"] == ALL_WELL
+        responses = [app.get("/readyz") for _ in range(5)]
+    assert {response.status_code for response in responses} == {200}
+    assert responses[0].json()["checks"] == ALL_WELL
     assert store.calls == {"ping": 1}
     assert store.is_closed
 
 
-def test_readiness_says_which_part_is_missing(always: None) -> None:
-    """S17: from the moment on at which the store takes the credentials no more, and until it does again."""
+def test_s17_failed_check_is_named(uncached: None) -> None:
+    """Readiness names the store while it fails, and recovers with it."""
     store = MemoryObjectStore()
     with client(store) as app:
         assert app.get("/readyz").status_code == 200
         store.failing.add("ping")
-        answer = app.get("/readyz")
-        assert (answer.status_code, answer.json()["checks"]["store"]) == (503, "storage_unavailable")
+        response = app.get("/readyz")
+        assert (response.status_code, response.json()["checks"]["store"]) == (503, "storage_unavailable")
         store.failing.clear()
         assert app.get("/readyz").status_code == 200
 
 
-def test_the_line_has_what_failed_and_why_also_when_the_look_was_kept() -> None:
-    """Who reads any of the lines needs no earlier one."""
+def test_cached_failure_is_logged_with_reason() -> None:
+    """Every line has the failed check and its reason, also if the result was cached."""
     lines: Lines = []
     store = MemoryObjectStore()
     store.failing.add("ping")
     with deployment(lines, ENVIRONMENT, store) as app:
-        answers = [app.get("/readyz") for _ in range(3)]
-    assert [answer.json()["checks"] for answer in answers] == [AWAY] * 3
+        responses = [app.get("/readyz") for _ in range(3)]
+    assert [response.json()["checks"] for response in responses] == [AWAY] * 3
     assert store.calls == {"ping": 1}
     assert [line["failed"] for line in lines] == [{"store": "storage_unavailable"}] * 3
     assert len({line["reason"] for line in lines}) == 1
@@ -146,8 +146,8 @@ def test_the_line_has_what_failed_and_why_also_when_the_look_was_kept() -> None:
     ],
     ids=["configuration", "keys"],
 )
-def test_the_line_names_every_check_that_failed(environment: dict[str, str], failed: dict[str, str]) -> None:
-    """The reason is the store's alone."""
+def test_line_has_every_failed_check(environment: dict[str, str], failed: dict[str, str]) -> None:
+    """The line has every failed check, and a reason only for the store's."""
     lines: Lines = []
     with deployment(lines, environment, MemoryObjectStore()) as app:
         assert app.get("/readyz").status_code == 503
@@ -156,51 +156,51 @@ def test_the_line_names_every_check_that_failed(environment: dict[str, str], fai
 
 
 @pytest.mark.parametrize(("skew", "status"), [(None, 200), (59.9, 200), (-59.9, 200), (60.0, 503), (-300.0, 503)])
-def test_a_clock_that_is_off_makes_the_process_unready(skew: float | None, status: int) -> None:
-    """It signs URLs that live too short or that the store refuses; the line says by how much it is off."""
+def test_clock_skew_makes_process_unready(skew: float | None, status: int) -> None:
+    """A clock that differs by 60 seconds or more makes the process unready, and the line has the difference."""
     lines: Lines = []
     store = MemoryObjectStore()
     store.skew = skew
     with deployment(lines, ENVIRONMENT, store) as app:
-        answer = app.get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]["clock"] == "ok") == (status, status == 200)
+        response = app.get("/readyz")
+    assert (response.status_code, response.json()["checks"]["clock"] == "ok") == (status, status == 200)
     assert lines[0].get("reason") == (None if status == 200 else f"our clock is {skew:+.0f} s off the store's")
 
 
-def test_the_line_of_a_process_that_is_ready_has_no_failure() -> None:
-    """There is nothing to read in it."""
+def test_ready_process_logs_no_failure() -> None:
+    """The line of a ready process has neither failed checks nor a reason."""
     lines: Lines = []
     with deployment(lines, ENVIRONMENT, MemoryObjectStore()) as app:
         assert app.get("/readyz").status_code == 200
     assert not {"failed", "reason"} & lines[0].keys()
 
 
-def test_both_credentials_are_tried_on_the_buckets_that_they_are_for(site: Site) -> None:
-    """The main ones on both buckets, those of the staging bucket on that alone."""
+def test_credentials_are_checked_on_their_buckets(site: RunningStore) -> None:
+    """The main credentials are checked on both buckets, and those of staging on the staging bucket alone."""
     with deployment([], {**STAGED, "R2_ENDPOINT": site.endpoint}) as app:
-        answer = app.get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]) == (200, ALL_WELL)
-    assert sorted(site.asked) == [("songs", "AKEDGE"), ("staged", "AKEDGE"), ("staged", "AKSTAGED")]
+        response = app.get("/readyz")
+    assert (response.status_code, response.json()["checks"]) == (200, ALL_WELL)
+    assert sorted(site.received) == [("songs", "AKEDGE"), ("staged", "AKEDGE"), ("staged", "AKSTAGED")]
 
 
 @pytest.mark.parametrize(
     ("revoked", "begins"),
     [("AKSTAGED", "with the staging bucket's credentials: GetObject returned 403"), ("AKEDGE", "GetObject returned")],
 )
-def test_revoked_credentials_make_the_process_unready_and_are_named_without_a_key(
-    site: Site, always: None, revoked: str, begins: str
+def test_s17_revoked_credentials_make_process_unready(
+    site: RunningStore, uncached: None, revoked: str, begins: str
 ) -> None:
-    """S17: until they are good again; uploads signed by them would be refused, and nothing else would show it."""
+    """Revoked credentials make the process unready until they are valid again, and no secret or key id is shown."""
     lines: Lines = []
     with deployment(lines, {**STAGED, "R2_ENDPOINT": site.endpoint}) as app:
         assert app.get("/readyz").status_code == 200
         site.revoke(revoked)
-        answer = app.get("/readyz")
-        assert (answer.status_code, answer.json()["checks"]) == (503, AWAY)
+        response = app.get("/readyz")
+        assert (response.status_code, response.json()["checks"]) == (503, AWAY)
         site.revoke()
         assert app.get("/readyz").status_code == 200
     assert str(lines[1]["reason"]).startswith(begins)
-    written = json.dumps(lines) + answer.text
+    written = json.dumps(lines) + response.text
     for secret in ("AKSTAGED", "AKEDGE", "canary", site.endpoint):
         assert secret not in written
 
@@ -218,16 +218,16 @@ def test_revoked_credentials_make_the_process_unready_and_are_named_without_a_ke
     ],
     ids=["one bucket", "two buckets", "the same twice"],
 )
-def test_credentials_that_are_the_same_are_tried_once(site: Site, environment: dict[str, str]) -> None:
-    """Each bucket is looked at once."""
+def test_equal_credentials_are_checked_once(site: RunningStore, environment: dict[str, str]) -> None:
+    """Equal credentials are checked once on each bucket."""
     with deployment([], {**environment, "R2_ENDPOINT": site.endpoint}) as app:
         assert app.get("/readyz").status_code == 200
-    assert len(site.asked) == len({bucket for bucket, _ in site.asked})
+    assert len(site.received) == len({bucket for bucket, _ in site.received})
 
 
 @pytest.mark.parametrize("has_staging", [True, False])
-def test_a_store_that_stands_in_has_a_second_only_if_that_is_given_too(has_staging: bool) -> None:
-    """Neither is made from the settings, and both are closed with the process."""
+def test_injected_store_needs_injected_staging(has_staging: bool) -> None:
+    """With an injected store, a staging store is used only if it is injected too, and both are closed."""
     store, staging = MemoryObjectStore(), MemoryObjectStore()
     with deployment([], STAGED, store, staging if has_staging else None) as app:
         assert app.get("/readyz").status_code == 200

@@ -1,4 +1,4 @@
-"""The application under uvicorn as ``broker serve`` runs it, in a thread, and a client that sends bytes as they are."""
+"""The application under uvicorn as ``broker serve`` runs it, in a thread, and a client that sends raw bytes."""
 
 import contextlib
 import json
@@ -18,14 +18,15 @@ from broker.service.assembly import assemble
 from broker.web.app import create_app
 from tests.patience import PATIENCE
 
-from .application import ENVIRONMENT, KEY, UnaskedStore, token
+from .application import ENVIRONMENT, KEY, UnusedStore, token
 
 GOOD_PATH = f"/api/v1/downloads/{KEY}"
+"""The path of a request that succeeds without a call to the store."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer."""
+    """A response as it was received."""
 
     status: int
     fields: dict[str, str]
@@ -33,7 +34,7 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """The code of the problem."""
+        """The code of the problem document."""
         assert self.fields["content-type"] == "application/problem+json"
         document = json.loads(self.body)
         assert document["status"] == self.status
@@ -55,12 +56,12 @@ class Connection:
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send, as far as the server lets us."""
+        """Send bytes, as far as the server receives them."""
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(data)
 
     def replies(self) -> list[Reply]:
-        """All answers until the server ends the connection."""
+        """Return all replies until the server closes the connection."""
         with contextlib.suppress(ConnectionError):
             while data := self._socket.recv(1 << 16):
                 self._buffer += data
@@ -70,7 +71,7 @@ class Connection:
         return found
 
     def reply(self) -> Reply:
-        """The next answer."""
+        """Return the next reply."""
         while b"\r\n\r\n" not in self._buffer or not self._is_whole():
             data = self._socket.recv(1 << 16)
             assert data, "the server has closed"
@@ -78,7 +79,7 @@ class Connection:
         return self._next()
 
     def is_closed_within(self, seconds: float) -> bool:
-        """Whether the server ends the connection in time."""
+        """Return whether the server closes the connection in time."""
         self._socket.settimeout(seconds)
         try:
             return self._socket.recv(1) == b""
@@ -100,12 +101,12 @@ class Connection:
         return Reply(status, fields, rest[:length])
 
 
-class Served:
-    """The server, for as long as the block lasts."""
+class RunningServer:
+    """A server that runs in a thread for the duration of a ``with`` block."""
 
     def __init__(self, app: ASGIApp | None = None, **options: Any) -> None:
-        unasked: Any = UnaskedStore()
-        app = app or create_app(assemble(settings.parse(ENVIRONMENT), store=unasked))
+        unused: Any = UnusedStore()
+        app = app or create_app(assemble(settings.parse(ENVIRONMENT), store=unused))
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self._socket.getsockname()[1]
         self.server = uvicorn.Server(uvicorn.Config(app, **{**server_options(), **options}))
@@ -115,7 +116,7 @@ class Served:
         self.thread.start()
         while not self.server.started:
             assert self.thread.is_alive()
-            time.sleep(0.01)  # between two looks
+            time.sleep(0.01)  # between two checks
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,31 +125,31 @@ class Served:
         assert not self.thread.is_alive()
 
     def connect(self) -> Connection:
-        """A new connection."""
+        """Return a new connection."""
         return Connection(self.port)
 
-    def sends(self, data: bytes) -> list[Reply]:
-        """All answers to ``data`` until the connection ends."""
+    def replies_to(self, data: bytes) -> list[Reply]:
+        """Send ``data`` on a new connection, and return all replies."""
         with self.connect() as connection:
             connection.send(data)
             return connection.replies()
 
-    def is_well(self) -> bool:
-        """Whether the next good request gets its answer."""
-        (reply,) = self.sends(request("GET", GOOD_PATH))
+    def responds(self) -> bool:
+        """Return whether the server responds to a valid request."""
+        (reply,) = self.replies_to(request("GET", GOOD_PATH))
         return reply.status == 200
 
 
 @contextlib.contextmanager
-def served(**options: Any) -> Iterator[Served]:
-    """A server that must be well at the end."""
-    with Served(**options) as server:
+def running_server(**options: Any) -> Iterator[RunningServer]:
+    """Yield a server that must still respond at the end."""
+    with RunningServer(**options) as server:
         yield server
-        assert server.is_well()
+        assert server.responds()
 
 
 def request(method: str, target: str, *fields: str, body: bytes = b"", keep: bool = False) -> bytes:
-    """A good request with a user's token; the last on its connection unless it is to be kept."""
+    """Return a valid request with a user's token, the last on its connection unless ``keep`` is true."""
     lines = [
         f"{method} {target} HTTP/1.1",
         "Host: broker.example",
