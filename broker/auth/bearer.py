@@ -148,11 +148,11 @@ def _object(part: str, reason: str) -> dict[str, Any]:
 
 
 def _validate_header(header: Mapping[str, Any], typ: str | None) -> None:
-    _require(not _UNSUPPORTED_PARAMETERS & header.keys(), "the header has a b64, crit, cty or zip parameter")
+    _require(not _UNSUPPORTED_PARAMETERS & header.keys(), "the header has an unsupported parameter")
     kid = header.get("kid", "none")
     _require(
         isinstance(kid, str) and 0 < len(kid) <= KID_MAX and kid.isprintable(),
-        "the kid is not a printable string of 1 to 256 characters",
+        "the kid is empty, too long or not a printable string",
     )
     given = header.get("typ", "")
     _require(isinstance(given, str), "the typ is not a string")
@@ -168,7 +168,7 @@ def _validate_times(claims: VerifiedClaims, rules: TokenRules, now: int) -> None
     _require("exp" in claims, "exp is missing")
     exp, nbf, iat = (_timestamp(claims.get(name, now), name) for name in ("exp", "nbf", "iat"))
     _require(now < exp + rules.leeway, "the token has expired")
-    _require(exp <= now + rules.max_lifetime + rules.leeway, "the token's lifetime is too long")
+    _require(exp <= now + rules.max_lifetime + rules.leeway, "the lifetime of the token is too long")
     _require(nbf <= now + rules.leeway, "the token is not valid yet")
     _require(iat <= now + rules.leeway, "the token was issued in the future")
 
@@ -210,7 +210,7 @@ def _subject(claims: VerifiedClaims, name: str) -> str:
     """
     subject = claims.get(name)
     if not isinstance(subject, str) or not 1 <= len(subject.encode(errors="replace")) <= SUBJECT_MAX:
-        raise UnauthenticatedError("the subject is not a string of 1 to 255 bytes")
+        raise UnauthenticatedError("the subject is empty, too long or not a string")
     decoded = subject
     while (once := unquote(decoded)) != decoded:
         decoded = once

@@ -286,7 +286,7 @@ FORM, SIGNATURE, ALGORITHM = (
     "the algorithm is not allowed",
 )
 HEADER, PAYLOAD = "the header is not a strict JSON object", "the payload is not a strict JSON object"
-CHANGED = "the header has a b64, crit, cty or zip parameter"
+CHANGED = "the header has an unsupported parameter"
 REASONS = {
     "T01": {FORM, ALGORITHM},
     "T02": {FORM, SIGNATURE},
@@ -300,10 +300,10 @@ REASONS = {
     "T11": {CHANGED},
     "T12": {CHANGED, FORM},
     "T13": {ALGORITHM, SIGNATURE},
-    "T15": {SIGNATURE, "the kid is not a printable string of 1 to 256 characters"},
+    "T15": {SIGNATURE, "the kid is empty, too long or not a printable string"},
     "T16": {"exp is missing", "exp is not a timestamp", "the token has expired"},
     "T17": {"exp is not a timestamp", PAYLOAD},
-    "T18": {"the token's lifetime is too long"},
+    "T18": {"the lifetime of the token is too long"},
     "T19": {
         "the token is not valid yet",
         "the token was issued in the future",
@@ -314,7 +314,7 @@ REASONS = {
     "T20": {"the audience does not match", "aud is not a string or an array of strings"},
     "T21": {"the issuer does not match"},
     "T22": {
-        "the subject is not a string of 1 to 255 bytes",
+        "the subject is empty, too long or not a string",
         "the subject is a path",
         "the subject is not printable",
         "the subject is blank",

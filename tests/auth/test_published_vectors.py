@@ -297,7 +297,7 @@ def test_rfc_7515_tokens(number: int, key: dict[str, Any]) -> None:
     assert TokenVerifier(rules).verify(bearer(token), now=EXPIRY - 1) == Principal("joe", is_service=False)
     assert refusal(token, key, now=EXPIRY + rules.leeway) == "the token has expired"
     assert refusal(token, key, now=NOW) == "the token has expired"
-    assert refusal(token, key, claim="sub") == "the subject is not a string of 1 to 255 bytes"
+    assert refusal(token, key, claim="sub") == "the subject is empty, too long or not a string"
     assert refusal(spoilt(token), key) == SIGNATURE
 
 
@@ -351,7 +351,7 @@ def test_unencoded_payload() -> None:
     """A token with an unencoded payload (RFC 7797 section 4.2) is refused by its header."""
     head, _, signature = NOT_COMPACT["RFC 7797 4.2 detached"].split(".")
     attached = f"{head}.{b64(EXAMPLES['rfc7797_payload'].encode())}.{signature}"
-    assert refusal(attached, HMAC_KEY) == "the header has a b64, crit, cty or zip parameter"
+    assert refusal(attached, HMAC_KEY) == "the header has an unsupported parameter"
 
 
 def signed(document: Mapping[str, Any]) -> Iterator[tuple[str, bytes, bytes]]:

@@ -12,6 +12,7 @@ from broker.errors import (
     BrokerError,
     ChecksumMismatchError,
     ContentMismatchError,
+    EncodingMismatchError,
     NotUploadedError,
     SizeMismatchError,
     TypeMismatchError,
@@ -49,6 +50,12 @@ def test_matching_object(file: FileSpec) -> None:
             ObjectHead(replace(STORED, size=101), FIRST_BYTES),
             SizeMismatchError,
             "The stored object must have 100 bytes, not 101.",
+        ),
+        (
+            FILE,
+            ObjectHead(replace(STORED, content_encoding="gzip"), FIRST_BYTES),
+            EncodingMismatchError,
+            "The object was stored with a Content-Encoding.",
         ),
         (
             FILE,
