@@ -22,7 +22,7 @@ from .conftest import BUCKET
 from .processes import Broker
 from .steps import confirm, create, digest, fetch, mp3, put, ready, served, uploaded
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+API_PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def without_request_id(answer: httpx2.Response) -> tuple[int, dict[str, str], str]:
@@ -296,7 +296,7 @@ def test_a_key_is_found_in_the_urls_of_this_deployment_alone(broker: Broker) -> 
 
 
 def test_the_receipt_verifies_as_the_readme_says(broker: Broker) -> None:
-    snippet = README.split("<!-- receipt -->\n```python\n")[1].split("```")[0]
+    snippet = API_PAGE.split("<!-- test: receipt -->\n```python\n")[1].split("```")[0]
     with broker.client() as client:
         answer = ready(client, mp3())
     names: dict[str, Any] = {"BROKER": broker.url, "receipt": answer["receipt"]}

@@ -1,6 +1,5 @@
-"""``.env.example`` and the README's table list every setting, with its real default, and no other."""
+"""``.env.example`` lists every setting, with its real default, and no other. ``tests/docs`` compares it with a page."""
 
-import re
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -20,12 +19,6 @@ def known() -> set[str]:
 
 def test_the_example_has_every_setting_and_no_other() -> None:
     assert set(EXAMPLE) == known()
-
-
-def test_the_readme_has_every_setting_and_no_other() -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Configuration")[1].split("## In production")[0]
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    assert {name for row in rows for name in re.findall(r"[A-Z0-9_]{4,}", row)} == known()
 
 
 def test_the_defaults_in_the_example_are_the_real_ones() -> None:
