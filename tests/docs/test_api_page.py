@@ -1,6 +1,7 @@
 """docs/api.md compared with openapi.yaml and with the code."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,6 @@ from broker import errors
 from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES
 from broker.core.strict_json import DEPTH_MAX
-from broker.server.protocol import FIELDS_MAX, HEAD_MAX, TARGET_MAX
 
 from .markdown import ROOT, Block, noted, read, table
 
@@ -118,11 +118,19 @@ def rows_of() -> list[list[str]]:
     return table(PAGE, "type")
 
 
+def bytes_of(name: str) -> int:
+    """Return the value of a constant of the HTTP server, which is imported nowhere else."""
+    server = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "broker" / "server").glob("*.py"))
+    (value,) = re.findall(rf"^{name}: Final = ([0-9 *]+)$", server, re.MULTILINE)
+    return math.prod(map(int, value.split("*")))
+
+
 def test_limits_are_those_of_the_code() -> None:
     """The table of limits has the numbers of the code."""
     limits = "\n".join(" | ".join(row) for row in table(PAGE, "what"))
     batch = DOCUMENT["components"]["schemas"]["Files"]["properties"]["files"]["maxItems"]
     keys = DOCUMENT["components"]["schemas"]["Keys"]["properties"]["keys"]["maxItems"]
     numbers = (f"{PUT_MAX:,} bytes", f"{PARTS_MAX:,}; 16 MiB", f"| {batch}", f"| {keys:,}", f"{DEPTH_MAX} levels")
-    heads = (f"{TARGET_MAX // 1024} KiB; {HEAD_MAX // 1024} KiB and {FIELDS_MAX} fields",)
+    target, head, fields = map(bytes_of, ("TARGET_MAX", "HEAD_MAX", "FIELDS_MAX"))
+    heads = (f"{target // 1024} KiB; {head // 1024} KiB and {fields} fields",)
     assert [text for text in (*numbers, *heads) if text not in limits] == []
