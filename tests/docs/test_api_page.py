@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from broker import errors
 from broker.core.limits import PARTS_MAX, PUT_MAX
 from broker.core.media import MEDIA_TYPES
-from broker.core.strict_json import DEPTH_MAX
+from broker.core.strict_json import parse
 
 from .markdown import ROOT, Block, noted, read, table
 
@@ -130,7 +130,10 @@ def test_limits_are_those_of_the_code() -> None:
     limits = "\n".join(" | ".join(row) for row in table(PAGE, "what"))
     batch = DOCUMENT["components"]["schemas"]["Files"]["properties"]["files"]["maxItems"]
     keys = DOCUMENT["components"]["schemas"]["Keys"]["properties"]["keys"]["maxItems"]
-    numbers = (f"{PUT_MAX:,} bytes", f"{PARTS_MAX:,}; 16 MiB", f"| {batch}", f"| {keys:,}", f"{DEPTH_MAX} levels")
+    numbers = (f"{PUT_MAX:,} bytes", f"{PARTS_MAX:,}; 16 MiB", f"| {batch}", f"| {keys:,}", "16 levels")
     target, head, fields = map(bytes_of, ("TARGET_MAX", "HEAD_MAX", "FIELDS_MAX"))
     heads = (f"{target // 1024} KiB; {head // 1024} KiB and {fields} fields",)
     assert [text for text in (*numbers, *heads) if text not in limits] == []
+    parse(b"[" * 16 + b"]" * 16)
+    with pytest.raises(ValueError, match="16"):
+        parse(b"[" * 17 + b"]" * 17)
