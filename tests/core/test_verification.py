@@ -55,7 +55,7 @@ def test_matching_object(file: FileSpec) -> None:
             FILE,
             ObjectHead(replace(STORED, content_encoding="gzip"), FIRST_BYTES),
             EncodingMismatchError,
-            "The object was stored with a Content-Encoding.",
+            "The object must not have a Content-Encoding.",
         ),
         (
             FILE,

@@ -23,7 +23,7 @@ from .conftest import BUCKET
 from .processes import Broker
 from .steps import confirm, create, digest, fetch, mp3, put, ready, served, uploaded
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+API_PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def without_request_id(answer: httpx2.Response) -> tuple[int, dict[str, str], str]:
@@ -316,7 +316,7 @@ def test_key_is_found_in_own_urls(broker: Broker) -> None:
 
 def test_receipt_verifies_with_documented_snippet(broker: Broker) -> None:
     """The documented snippet verifies a receipt and rejects a changed one."""
-    snippet = README.split("<!-- receipt -->\n```python\n")[1].split("```")[0]
+    snippet = API_PAGE.split("<!-- test: receipt -->\n```python\n")[1].split("```")[0]
     with broker.client() as client:
         answer = ready(client, mp3())
     names: dict[str, Any] = {"BROKER": broker.url, "receipt": answer["receipt"]}

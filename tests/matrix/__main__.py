@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -47,8 +49,9 @@ def platforms() -> Iterator[Row]:
 
 
 def production() -> Iterator[Row]:
-    """Run README's installation commands in a new environment, with hashes and without boto3."""
-    yield "README's production installation", _installs
+    """Run the installation commands of docs/getting-started.md in new environments, with hashes and without boto3."""
+    yield "installation without Docker", partial(_installs, "sh", _copy_nothing)
+    yield "installation with Docker", partial(_installs, "dockerfile", _copy_named)
 
 
 def _passes_on(version: str, path: Path) -> bool:
@@ -72,16 +75,42 @@ def _has_wheels(platform: str, version: str) -> bool:
     return True
 
 
-def _installs() -> bool:
-    """Install as README says; return whether ``broker demo`` then names its extra and ends with 2."""
-    folder = BUILD / "production"
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = readme.split("## In production\n\n```sh\n")[1].split("broker serve")[0]
-    environment = {**os.environ, "PIP_QUIET": "1", "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    subprocess.run(["sh", "-ec", commands], cwd=ROOT, env=environment, check=True)
+def _installs(language: str, copy: Callable[[Path, str], Path]) -> bool:
+    """Run the page's commands in a new environment; return whether ``broker demo`` then names its extra and exits 2.
+
+    The page makes the environment below the home folder; a Dockerfile has one of its own.
+    """
+    home = BUILD / f"production-{language}"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    text = page.split(f"<!-- run by: make production -->\n```{language}\n")[1].split("```")[0]
+    commands = "\n".join(re.findall(r"^RUN (.+)$", text, re.MULTILINE)) if language == "dockerfile" else text
+    folder = home / "broker-venv"
+    environment = {**os.environ, "PIP_QUIET": "1", "HOME": str(home), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run(["sh", "-ec", commands], cwd=copy(home, text), env=environment, check=True)
     demo = subprocess.run([folder / "bin" / "broker", "demo"], capture_output=True, text=True, check=False)
     return (demo.returncode, "r2-upload-broker[demo]" in demo.stderr) == (2, True)
+
+
+def _copy_nothing(_home: Path, _text: str) -> Path:
+    """Return the checkout."""
+    return ROOT
+
+
+def _copy_named(home: Path, text: str) -> Path:
+    """Copy what the Dockerfile copies; return the folder."""
+    folder = home / "src"
+    for line in re.findall(r"^COPY (.+)$", text, re.MULTILINE):
+        *names, target = line.split()
+        for name in names:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / target)
+            else:
+                (folder / target).mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / target)
+    return folder
 
 
 def _main() -> int:

@@ -120,7 +120,7 @@ def test_links_in_the_description_are_absolute(built: Built) -> None:
         found = re.fullmatch(rf"{re.escape(HOME)}/(?:blob|raw)/main/([^#]+)(?:#.*)?", link)
         assert link.startswith(("#", "https://")), link
         assert found is None or found[1] in built.tracked, link
-    assert f"{HOME}/raw/main/bench/chart.svg" in links
+    assert f"{HOME}/raw/main/docs/demo.svg" in links
 
 
 def test_all_project_urls_share_one_home() -> None:

@@ -1,6 +1,5 @@
-"""``.env.example`` and the README's table list every setting of the table, with its default."""
+"""``.env.example`` lists every setting, with its real default, and no other. ``tests/docs`` compares it with a page."""
 
-import re
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -18,13 +17,6 @@ EXAMPLE = {name: value or "" for name, value in dotenv_values(ROOT / ".env.examp
 SECRETS = {variable.name for variable in VARIABLES.values() if variable.kind == "secret"}
 
 
-def readme() -> list[tuple[list[str], str]]:
-    """Return the names and the default of each row of the README's table."""
-    table = (ROOT / "README.md").read_text(encoding="utf-8").split("## Configuration")[1].split("## In production")[0]
-    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
-    return [(re.findall(r"[A-Z0-9_]{4,}", row[1]), row[2].strip()) for row in rows]
-
-
 def test_the_table_has_every_variable() -> None:
     """The variables that ``parse`` reads are those of the table, and a file for each secret."""
     assert names() == {*VARIABLES, *(f"{name}_FILE" for name in SECRETS)}
@@ -33,18 +25,6 @@ def test_the_table_has_every_variable() -> None:
 def test_the_example_has_every_default() -> None:
     """``.env.example`` has the table's variables in its order, each with its default."""
     assert list(EXAMPLE.items()) == [(variable.name, variable.default) for variable in VARIABLES.values()]
-
-
-def test_the_readme_has_every_setting() -> None:
-    """The README's table has each variable of the table once."""
-    listed = [name for row, _ in readme() for name in row]
-    assert sorted(listed) == sorted(VARIABLES)
-
-
-def test_the_readme_has_every_default() -> None:
-    """The README's table has the default of each variable that has one."""
-    defaults = {name: default.strip("`") for row, default in readme() if default.startswith("`") for name in row}
-    assert defaults == {name: variable.default for name, variable in VARIABLES.items() if variable.default}
 
 
 def test_defaults_agree_with_the_policies() -> None:
