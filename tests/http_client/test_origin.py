@@ -32,7 +32,7 @@ async def settled(server: Wire, connections: int) -> None:
 
 
 async def reuse() -> None:
-    """Sequential requests use one connection."""
+    """Check that sequential requests use one connection."""
     async with client_of(keeps(GOOD)) as (client, server):
         for _ in range(5):
             assert await client.send(GET) == Response(200, {"content-length": "4", "a": "b"}, b"good")
@@ -41,7 +41,7 @@ async def reuse() -> None:
 
 
 async def concurrent_requests() -> None:
-    """Concurrent requests have their own connections, and the last one is reused first."""
+    """Check that concurrent requests have their own connections, and the last one is reused first."""
     async with client_of(keeps(GOOD)) as (client, server):
         await asyncio.gather(*(check_good(client) for _ in range(4)))
         assert (server.connections, len(client._idle)) == (4, 4)
@@ -52,7 +52,7 @@ async def concurrent_requests() -> None:
 
 
 async def closed_while_idle() -> None:
-    """A connection that the server closed while idle is not used."""
+    """Check that a connection that the server closed while idle is not used."""
 
     async def soon(request: str, writer: asyncio.StreamWriter) -> None:
         await keeps(GOOD)(request, writer)
@@ -67,7 +67,7 @@ async def closed_while_idle() -> None:
 
 
 async def bytes_while_idle() -> None:
-    """Bytes on an idle connection end it and are never a response."""
+    """Check that bytes on an idle connection end it and are never a response."""
 
     async def twice(request: str, writer: asyncio.StreamWriter) -> None:
         await keeps(GOOD)(request, writer)
@@ -114,7 +114,7 @@ async def test_eof_before_the_caller_resumes() -> None:
 
 
 async def cancelled_callers() -> None:
-    """A cancelled request ends its connection."""
+    """Check that a cancelled request ends its connection."""
     async with client_of(silence, drips(GOOD, 0.01), keeps(GOOD)) as (client, server):
         for _ in range(2):
             with pytest.raises(TimeoutError):
@@ -153,7 +153,7 @@ FAILURES: dict[str, tuple[Act, type[Exception]]] = {
 
 
 async def failures() -> None:
-    """Each failure has its own error and leaves no idle connection."""
+    """Check that each failure has its own error and leaves no idle connection."""
     for act, kind in FAILURES.values():
         async with client_of(act, keeps(GOOD)) as (client, server):
             with pytest.raises((HttpError, OSError)) as caught:
@@ -165,7 +165,7 @@ async def failures() -> None:
 
 
 async def lost_idle_connection() -> None:
-    """A lost idle connection has its own error, and the request is not retried."""
+    """Check that a lost idle connection has its own error, and the request is not retried."""
     for ends in (resets(), says(b""), says(GOOD[:20])):
         async with client_of(keeps(GOOD), ends, keeps(GOOD)) as (client, server):
             await check_good(client)
@@ -176,7 +176,7 @@ async def lost_idle_connection() -> None:
 
 
 async def timeout_on_idle_connection() -> None:
-    """A timeout on an idle connection closes all idle connections."""
+    """Check that a timeout on an idle connection closes all idle connections."""
     async with client_of(keeps(GOOD)) as (client, server):
         await asyncio.gather(*(check_good(client) for _ in range(4)))
         server.acts = (silence,)
@@ -189,7 +189,7 @@ async def timeout_on_idle_connection() -> None:
 
 
 async def fresh_connection() -> None:
-    """A fresh connection replaces an idle one."""
+    """Check that a fresh connection replaces an idle one."""
     async with client_of(keeps(GOOD)) as (client, server):
         for _ in range(5):
             assert (await client.send(GET, is_fresh=True)).body == b"good"
@@ -198,7 +198,7 @@ async def fresh_connection() -> None:
 
 
 async def body_without_length() -> None:
-    """A body without a length ends with its connection."""
+    """Check that a body without a length ends with its connection."""
     async with client_of(says(b"HTTP/1.1 200 OK\r\n\r\ngood"), keeps(GOOD)) as (client, server):
         await check_good(client)
         await check_good(client)
@@ -206,7 +206,7 @@ async def body_without_length() -> None:
 
 
 async def endless_body() -> None:
-    """An endless body is cut at the limit, and its connection ends."""
+    """Check that an endless body is cut at the limit, and its connection ends."""
     async with client_of(endless(b"HTTP/1.1 200 OK\r\n\r\n", b"good" * 4096), keeps(GOOD)) as (client, server):
         assert (await client.send(GET._replace(limit=6))).body == b"goodgo"
         await settled(server, 0)
@@ -214,7 +214,7 @@ async def endless_body() -> None:
 
 
 async def early_response() -> None:
-    """A response before the end of the request body is returned, and its connection ends."""
+    """Check that a response before the end of the request body is returned, and its connection ends."""
 
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -232,7 +232,7 @@ async def early_response() -> None:
 
 
 async def close() -> None:
-    """Closing the client ends requests in flight, and does not complete a body without a length."""
+    """Check that closing the client ends requests in flight, and does not complete a body without a length."""
     async with client_of(keeps(b"HTTP/1.1 200 OK\r\n\r\ngoo"), keeps(GOOD)) as (client, server):
         asked = asyncio.create_task(client.send(GET))
         await settled(server, 1)
