@@ -1,13 +1,12 @@
-"""What it costs to presign a URL: ours beside boto3's ``generate_presigned_url`` (F1, F3) and obstore's ``sign`` (F2).
+"""The cost of a presigned URL: ours, boto3's ``generate_presigned_url`` (F1, F3) and obstore's ``sign`` (F2).
 
-Counted: the process's CPU time for one call that turns bucket, key, headers and query into a whole URL, the reading of
-the clock included, with a key, a length and a checksum that were never signed before. For the thousand parts of an
-upload: all that the use case does for them, from the upload to the list of parts, by part. Ours and boto3 sign the
-same: before anything is measured, requests are presigned by both under one frozen clock, and the signatures must be
-equal.
+Measured: the CPU time of the process for one call that makes a URL of bucket, key, headers and query, with the clock
+read in it, and with a key, a length and a checksum that were not signed before. For the thousand parts of an upload:
+all work of the use case, from the upload to the list of parts, divided by the parts. Ours and boto3 sign the same:
+before the measurement both presign the same requests under one frozen clock, and the signatures must be equal.
 
-Not counted: making the clients, deriving the first signing key of the day, building the arguments, and all that a
-server does around a signature.
+Not measured: making the clients, deriving the first signing key of the day, building the arguments, and the work of a
+server around a signature.
 """
 
 import base64
@@ -53,7 +52,7 @@ INSTANT = 1_764_000_000
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """One PUT, as we take it and as boto3 does."""
+    """One PUT, with the arguments of our presigner and the parameters of boto3."""
 
     ref: ObjectRef
     headers: Mapping[str, str]
@@ -61,7 +60,7 @@ class Put:
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """F1, F2 and F3."""
+    """Measure F1, F2 and F3."""
     presigner, client = Presigner(credentials(), ENDPOINT), boto3_client()
     check(presigner, client)
     puts = [put(number) for number in range(OUR_CALLS)]
@@ -86,7 +85,7 @@ def credentials() -> Credentials:
 
 
 def boto3_client() -> "S3Client":
-    """As the service's own commands make it."""
+    """Return a client as the broker's commands make it."""
     return boto3.client(
         "s3",
         endpoint_url=ENDPOINT,
@@ -123,7 +122,7 @@ def put(number: int) -> Put:
 
 
 def fresh(earlier: Put) -> Put:
-    """Another of the same size."""
+    """Return another PUT of the same size."""
     return put(int(earlier.headers["Content-Length"]) - 1_000_000)
 
 
@@ -136,7 +135,7 @@ def boto3_url(client: "S3Client", params: Mapping[str, object], operation: str =
 
 
 def cpu_per_call(call: Callable[[Put], str], puts: Sequence[Put]) -> float:
-    """In microseconds."""
+    """Return microseconds."""
     start = time.process_time_ns()
     for each in puts:
         call(each)
@@ -154,7 +153,7 @@ def multiparts(presigner: Presigner, now: float) -> Multiparts:
 
 
 def in_parts(number: int) -> Upload:
-    """An upload whose thousand parts are signed at once."""
+    """Return an upload of a thousand parts."""
     file = FileSpec("set.mp4", MEDIA_TYPE_BY_NAME["video/mp4"], PARTS * PART_SIZE - number)
     return Upload(str(uuid.uuid4()), "user-1", file, INSTANT + 2**31, Multipart("AbCdEfGhIjKlMnOpQrSt" * 8, PART_SIZE))
 
@@ -168,7 +167,7 @@ def part_params(upload: Upload, number: int) -> dict[str, object]:
 
 
 def parts_cpu(presigner: Presigner, number: int) -> float:
-    """Ours, by part."""
+    """Return our microseconds for each part."""
     service, upload = multiparts(presigner, time.time()), in_parts(number)
     start = time.process_time_ns()
     service.presign(upload, range(1, PARTS + 1))
@@ -176,7 +175,7 @@ def parts_cpu(presigner: Presigner, number: int) -> float:
 
 
 def theirs_of_parts(client: "S3Client", number: int) -> float:
-    """boto3's, by part, of a hundred of them."""
+    """Return boto3's microseconds for each of a hundred parts."""
     upload = in_parts(number)
     params = [part_params(upload, number) for number in range(1, BOTO_CALLS + 1)]
     start = time.process_time_ns()
@@ -186,7 +185,7 @@ def theirs_of_parts(client: "S3Client", number: int) -> float:
 
 
 def check(presigner: Presigner, client: "S3Client") -> None:
-    """End when the two sign different things."""
+    """Exit if the two make different signatures."""
     puts, upload = [put(number) for number in range(BOTO_CALLS)], in_parts(5)
     signed = multiparts(presigner, INSTANT).presign(upload, range(1, PARTS + 1)).parts
     with mock.patch.object(auth, "get_current_datetime", return_value=_instant()):
@@ -197,7 +196,7 @@ def check(presigner: Presigner, client: "S3Client") -> None:
 
 
 class Obstore:
-    """obstore's signer, in a process of its own."""
+    """obstore's signer in another process."""
 
     def __enter__(self) -> Self:
         script = Path(__file__).parent / "peers" / "obstore_signing.py"
@@ -210,7 +209,7 @@ class Obstore:
         self._process.communicate()
 
     def cpu_per_call(self, calls: int) -> float:
-        """In microseconds."""
+        """Return microseconds."""
         pipe: Any = self._process
         pipe.stdin.write(f"{calls}\n")
         pipe.stdin.flush()

@@ -18,6 +18,7 @@ from broker.core.model import TrackReady
 from .secrets import b64url, derive, fingerprint
 
 TYP = "track-ready+jwt"
+"""The ``typ`` header parameter of a receipt."""
 
 
 class Receipts:

@@ -23,9 +23,16 @@ class Outcome(NamedTuple):
 
 
 FINAL: Final = Outcome("final", is_retried=False, is_failure=False)
+"""A success, or an error that a retry would not change."""
+
 OBJECT_THROTTLED: Final = Outcome("object throttled", is_retried=True, is_failure=None)
+"""Too many concurrent requests for one object; the store itself may be healthy."""
+
 EDGE_ERROR: Final = Outcome("edge error", is_retried=True, is_failure=True)
+"""Cloudflare's edge did not reach the store."""
+
 STORE_ERROR: Final = Outcome("store error", is_retried=True, is_failure=True)
+"""The store failed or is overloaded."""
 
 _BY_STATUS: Final = {
     429: OBJECT_THROTTLED,

@@ -22,6 +22,8 @@ from broker.errors import ObjectThrottledError, StorageUnavailableError
 from .outcomes import OBJECT_THROTTLED, Outcome, outcome_of
 
 METADATA_PREFIX: Final = "x-amz-meta-"
+"""The start of the header names of an object's metadata."""
+
 SKEW_HINT: Final = 60
 """Seconds between our clock and the store's from which an operator is informed.
 

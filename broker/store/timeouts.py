@@ -21,3 +21,4 @@ class Timeouts:
 
 
 DEFAULT_TIMEOUTS: Final = Timeouts()
+"""The timeouts of a deployment."""

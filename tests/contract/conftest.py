@@ -1,4 +1,4 @@
-"""One subject after another."""
+"""Each test runs once for each store."""
 
 from collections.abc import AsyncIterator
 

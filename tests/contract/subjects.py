@@ -1,4 +1,4 @@
-"""The stores that one suite holds to the port's contract, and what each is known not to do."""
+"""The stores that one test suite checks against the port's contract, and the known differences of each."""
 
 import time
 from collections.abc import Mapping
@@ -79,16 +79,16 @@ class Subject(Protocol):
         metadata: Mapping[str, str],
         fields: Mapping[str, str] = NO_FIELDS,
     ) -> None:
-        """What a client's PUT leaves behind, with other header ``fields`` if it sent any."""
+        """Store an object as by a client's PUT, which may have other header ``fields``."""
 
     def put_part(self, ref: ObjectRef, s3_upload_id: str, number: int, body: bytes) -> str:
-        """What a client's PUT of a part leaves behind; its ETag."""
+        """Store a part as by a client's PUT; return its ETag."""
 
     def with_wrong_secret(self) -> ObjectStore:
-        """The same store, asked by somebody else."""
+        """Return the same store with a wrong secret."""
 
     def out_of_reach(self) -> ObjectStore:
-        """A store of the same kind that nobody answers for."""
+        """Return a store of the same kind at an address without a server."""
 
 
 @dataclass
@@ -171,7 +171,7 @@ class Memory:
 
 
 def memory() -> Memory:
-    """A new one, without the bucket that no store has."""
+    """Return a new store, without the bucket that no store has."""
     store = MemoryObjectStore()
     store.missing_buckets.add("no-such-bucket")
     return Memory(store)

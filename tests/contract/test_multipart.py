@@ -1,4 +1,4 @@
-"""The contract of the multipart verbs, sentence by sentence, over every store that has them."""
+"""The contract of multipart operations, sentence by sentence, for every store."""
 
 import asyncio
 import hashlib
@@ -33,13 +33,13 @@ HEADERS = {"content-type": "audio/ogg", "x-amz-meta-owner": "an%20owner"}
 
 
 def piece(number: int) -> bytes:
-    """The bytes of one part of the plan."""
+    """Return the bytes of one part of the plan."""
     first = PLAN.first_byte_of(number)
     return CONTENT[first : first + PLAN.size_of(number)]
 
 
 def etag_of(parts: Sequence[bytes]) -> str:
-    """The ETag that S3 gives an object in parts."""
+    """Return the ETag that S3 gives an object in parts."""
     tags = b"".join(hashlib.md5(part).digest() for part in parts)
     return f"{hashlib.md5(tags).hexdigest()}-{len(parts)}"
 
@@ -48,23 +48,24 @@ WHOLE = etag_of([piece(1), piece(2), piece(3)])
 
 
 async def begun(subject: Subject, ref: ObjectRef) -> str:
-    """A multipart upload under way."""
+    """Create a multipart upload."""
     return await subject.store.create_multipart(ref, headers=HEADERS)
 
 
 def sent(subject: Subject, ref: ObjectRef, s3_upload_id: str, *numbers: int) -> list[Part]:
-    """These parts, stored."""
+    """Store these parts."""
     return [Part(n, PLAN.size_of(n), subject.put_part(ref, s3_upload_id, n, piece(n))) for n in numbers]
 
 
 async def joined(subject: Subject, ref: ObjectRef) -> str:
-    """The upload of an object that is whole."""
+    """Complete an object; return its S3 UploadId."""
     s3_upload_id = await begun(subject, ref)
     await subject.store.complete_multipart(ref, s3_upload_id, sent(subject, ref, s3_upload_id, 1, 2, 3))
     return s3_upload_id
 
 
-async def test_a_planned_upload_becomes_the_object_that_was_cut(subject: Subject) -> None:
+async def test_parts_become_the_object(subject: Subject) -> None:
+    """The parts of a plan are joined to the object that was cut."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     parts = sent(subject, ref, s3_upload_id, 3, 1, 2)
@@ -78,7 +79,8 @@ async def test_a_planned_upload_becomes_the_object_that_was_cut(subject: Subject
     assert await subject.store.first_bytes(ref, PLAN.size) == (found, CONTENT)
 
 
-async def test_parts_are_listed_in_order_with_size_and_etag(subject: Subject) -> None:
+async def test_parts_are_listed_in_order(subject: Subject) -> None:
+    """ListParts returns number, size and ETag of each part in order."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     if not does(subject, LISTS_PARTS):
@@ -93,7 +95,8 @@ async def test_parts_are_listed_in_order_with_size_and_etag(subject: Subject) ->
 
 
 @pytest.mark.parametrize("subject", ["seaweedfs", "memory"], indirect=True)
-async def test_more_parts_than_one_page_holds_are_all_listed(subject: Subject) -> None:
+async def test_all_pages_of_parts_are_listed(subject: Subject) -> None:
+    """More parts than one page has are all listed."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     numbers = range(1, 2102)
@@ -106,7 +109,8 @@ async def test_more_parts_than_one_page_holds_are_all_listed(subject: Subject) -
 
 
 @pytest.mark.parametrize("end", ["complete", "abort"])
-async def test_an_ended_upload_has_no_parts_and_is_not_open(subject: Subject, end: str) -> None:
+async def test_an_ended_upload_is_not_open(subject: Subject, end: str) -> None:
+    """A completed or aborted multipart upload has no parts and is not listed."""
     ref = new_ref()
     if end == "complete":
         s3_upload_id = await joined(subject, ref)
@@ -122,6 +126,7 @@ async def test_an_ended_upload_has_no_parts_and_is_not_open(subject: Subject, en
 
 
 async def test_completing_again_changes_nothing(subject: Subject) -> None:
+    """A second completion does not change the object."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
@@ -137,8 +142,8 @@ async def test_completing_again_changes_nothing(subject: Subject) -> None:
     assert after.etag == before.etag
 
 
-async def test_a_completion_never_replaces_an_object_where_the_store_can_refuse_to(subject: Subject) -> None:
-    """A tombstone at the staged key outlives the parts of its upload."""
+async def test_a_completion_never_replaces_an_object(subject: Subject) -> None:
+    """A completion does not replace an object, such as a tombstone, if the store can refuse to."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
@@ -151,7 +156,8 @@ async def test_a_completion_never_replaces_an_object_where_the_store_can_refuse_
     assert (found.size == 0) is keeps
 
 
-async def test_an_aborted_upload_cannot_be_completed_and_may_be_aborted_again(subject: Subject) -> None:
+async def test_an_aborted_upload_stays_aborted(subject: Subject) -> None:
+    """An aborted multipart upload cannot be completed, and may be aborted again."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     parts = sent(subject, ref, s3_upload_id, 1, 2, 3)
@@ -166,7 +172,8 @@ async def test_an_aborted_upload_cannot_be_completed_and_may_be_aborted_again(su
     assert await subject.store.head(ref) is None
 
 
-async def test_open_uploads_are_those_with_the_prefix_oldest_first(subject: Subject) -> None:
+async def test_open_uploads_are_listed_by_age(subject: Subject) -> None:
+    """Open multipart uploads with the prefix are listed, the oldest first."""
     ref = new_ref()
     if not does(subject, LISTS_MULTIPARTS):
         with pytest.raises(StorageUnavailableError):
@@ -188,14 +195,15 @@ async def test_open_uploads_are_those_with_the_prefix_oldest_first(subject: Subj
 
 @pytest.mark.parametrize("subject", ["seaweedfs", "memory"], indirect=True)
 async def test_open_uploads_on_several_pages_are_all_listed(subject: Subject) -> None:
-    """A page of SeaweedFS holds as many as it is asked for, a thousand of R2."""
+    """Open multipart uploads on several pages are all listed."""
     ref = new_ref()
     opened = {await begun(subject, ObjectRef(ref.bucket, f"{ref.key}.{number}")) for number in range(20)}
 
     assert {upload.s3_upload_id for upload in await subject.store.open_multiparts(ref.bucket, ref.key)} == opened
 
 
-async def test_ranges_of_another_object_become_an_object_of_their_own(subject: Subject) -> None:
+async def test_copied_parts_become_an_object(subject: Subject) -> None:
+    """Copied ranges of another object are joined to a new object."""
     source, target = new_ref(), new_ref("media")
     await joined(subject, source)
     s3_upload_id = await begun(subject, target)
@@ -218,7 +226,8 @@ async def test_ranges_of_another_object_become_an_object_of_their_own(subject: S
     assert (found.content_type, found.metadata) == ("audio/ogg", {"owner": "an%20owner"})
 
 
-async def test_a_range_of_what_is_gone_or_into_what_is_gone_is_not_copied(subject: Subject) -> None:
+async def test_a_part_copy_needs_both_ends(subject: Subject) -> None:
+    """A part is not copied if the source object or the multipart upload does not exist."""
     source, target = new_ref(), new_ref("media")
     await joined(subject, source)
     s3_upload_id, gone = await begun(subject, target), await begun(subject, target)
@@ -241,7 +250,8 @@ async def copied_start(
     )
 
 
-async def test_a_range_of_another_version_than_the_named_one_is_not_copied(subject: Subject) -> None:
+async def test_a_part_of_another_version_is_not_copied(subject: Subject) -> None:
+    """A part is not copied if the ETag of the source is another one."""
     source, target = new_ref(), new_ref("media")
     await joined(subject, source)
     s3_upload_id = await begun(subject, target)
@@ -254,10 +264,8 @@ async def test_a_range_of_another_version_than_the_named_one_is_not_copied(subje
 
 @pytest.mark.parametrize("sizes", [(PART_MIN, PART_MIN + 1, 7), (PART_MIN, PART_MIN, PART_MIN + 1), (PART_MIN - 1, 7)])
 @pytest.mark.parametrize("subject", ["local_r2", "memory"], indirect=True)
-async def test_parts_that_break_r2s_rules_are_refused_when_they_are_joined(
-    subject: Subject, sizes: tuple[int, ...]
-) -> None:
-    """Which is why an upload's part size is fixed when it is created, and every part's URL signs its length."""
+async def test_r2_refuses_unequal_parts(subject: Subject, sizes: tuple[int, ...]) -> None:
+    """Parts that break R2's rules are refused at completion, so a plan fixes the part size and URLs sign lengths."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     parts = [
@@ -273,7 +281,8 @@ async def test_parts_that_break_r2s_rules_are_refused_when_they_are_joined(
     assert await subject.store.head(ref) is None
 
 
-async def test_a_part_with_another_etag_than_the_stored_one_is_not_joined(subject: Subject) -> None:
+async def test_a_part_with_a_wrong_etag_is_refused(subject: Subject) -> None:
+    """A completion with another ETag than that of the stored part fails."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     first, *others = sent(subject, ref, s3_upload_id, 1, 2, 3)
@@ -284,7 +293,8 @@ async def test_a_part_with_another_etag_than_the_stored_one_is_not_joined(subjec
     assert await subject.store.complete_multipart(ref, s3_upload_id, [first, *others])
 
 
-async def test_a_part_that_was_never_sent_is_not_joined(subject: Subject) -> None:
+async def test_a_missing_part_is_refused(subject: Subject) -> None:
+    """A completion with a part that was never sent fails."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     first, second = sent(subject, ref, s3_upload_id, 1, 2)
@@ -294,7 +304,8 @@ async def test_a_part_that_was_never_sent_is_not_joined(subject: Subject) -> Non
     assert await subject.store.head(ref) is None
 
 
-async def test_of_a_part_that_is_sent_again_the_last_bytes_count(subject: Subject) -> None:
+async def test_the_last_bytes_of_a_part_count(subject: Subject) -> None:
+    """If a part is sent twice, the object has the later bytes."""
     ref = new_ref()
     s3_upload_id = await begun(subject, ref)
     older = Part(1, 3, subject.put_part(ref, s3_upload_id, 1, b"one"))
@@ -316,8 +327,8 @@ async def test_of_a_part_that_is_sent_again_the_last_bytes_count(subject: Subjec
 
 
 @pytest.mark.parametrize("s3_upload_id", ["a b&c=d+e?#é", "%2F..%2F", "'\"<>", "x" * 1024, "0", "-"])
-async def test_an_upload_id_without_sense_is_one_that_is_gone(subject: Subject, s3_upload_id: str) -> None:
-    """And nobody's else: were it not encoded, the store would be asked for something else."""
+async def test_a_senseless_upload_id_is_unknown(subject: Subject, s3_upload_id: str) -> None:
+    """An S3 UploadId of any characters is encoded, so it is unknown and reaches no other resource."""
     source, target = new_ref(), new_ref("media")
     subject.put(source, CONTENT[:7], content_type="audio/mpeg", metadata={})
     under_way = await begun(subject, target)
@@ -335,7 +346,8 @@ async def test_an_upload_id_without_sense_is_one_that_is_gone(subject: Subject, 
     assert await subject.store.complete_multipart(target, under_way, [part])
 
 
-async def test_an_upload_is_one_to_its_key_alone(subject: Subject) -> None:
+async def test_an_upload_belongs_to_its_key(subject: Subject) -> None:
+    """A multipart upload does not exist under another key."""
     if not does(subject, KNOWS_A_GONE_MULTIPART):
         return
     ref, other = new_ref(), new_ref()
@@ -350,7 +362,8 @@ async def test_an_upload_is_one_to_its_key_alone(subject: Subject) -> None:
     assert await subject.store.complete_multipart(ref, s3_upload_id, parts)
 
 
-async def test_a_range_from_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject) -> None:
+async def test_a_part_copy_needs_the_bucket(subject: Subject) -> None:
+    """UploadPartCopy from a bucket that does not exist is an error."""
     target = new_ref("media")
     s3_upload_id = await begun(subject, target)
 
@@ -358,7 +371,8 @@ async def test_a_range_from_a_bucket_that_is_not_there_is_no_clear_answer(subjec
         await copied_start(subject, ObjectRef("no-such-bucket", "key"), target, s3_upload_id)
 
 
-async def test_a_range_of_a_key_with_characters_that_urls_encode_is_copied(subject: Subject) -> None:
+async def test_source_keys_of_parts_are_encoded(subject: Subject) -> None:
+    """A part of a source whose key needs encoding is copied."""
     source, target = new_ref(), new_ref("media")
     source = ObjectRef(source.bucket, f"{source.key} a+b&c=d%20~é.mp3")
     body = b"ID3\x04 and more"

@@ -1,4 +1,4 @@
-"""The contract of ``broker/store/port.py``, sentence by sentence, over every store."""
+"""The contract of ``broker/store/port.py``, sentence by sentence, for every store."""
 
 import base64
 import gzip
@@ -62,14 +62,14 @@ every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 
 
 def put(subject: Subject, ref: ObjectRef | None = None, body: bytes = BODY) -> ObjectRef:
-    """An object that is there."""
+    """Store an object."""
     ref = ref or new_ref()
     subject.put(ref, body, content_type="audio/mpeg", metadata=METADATA)
     return ref
 
 
 async def head(subject: Subject, ref: ObjectRef) -> StoredObject:
-    """What the store says of an object that is there."""
+    """Return an object that exists, as of HeadObject."""
     found = await subject.store.head(ref)
     assert found
     return found
@@ -77,12 +77,13 @@ async def head(subject: Subject, ref: ObjectRef) -> StoredObject:
 
 @asynccontextmanager
 async def closed_at_the_end(store: ObjectStore) -> AsyncIterator[ObjectStore]:
-    """A store of one test."""
+    """Close the store at the end of the test."""
     yield store
     await store.close()
 
 
-async def test_head_tells_size_type_etag_time_and_metadata(subject: Subject) -> None:
+async def test_head_describes_the_object(subject: Subject) -> None:
+    """HeadObject returns size, type, ETag, time and metadata."""
     before = int(time.time())
 
     found = await head(subject, put(subject))
@@ -91,30 +92,33 @@ async def test_head_tells_size_type_etag_time_and_metadata(subject: Subject) -> 
     assert before - 1 <= found.last_modified <= time.time() + 1
 
 
-async def test_head_of_what_is_not_there_is_none(subject: Subject) -> None:
+async def test_head_of_a_missing_object_is_none(subject: Subject) -> None:
+    """HeadObject of a missing object returns None."""
     assert await subject.store.head(new_ref()) is None
 
 
-async def test_a_key_with_characters_that_urls_encode_is_found(subject: Subject) -> None:
+async def test_keys_are_encoded(subject: Subject) -> None:
+    """An object whose key needs encoding is found."""
     ref = put(subject, ObjectRef(BUCKET, f"{new_ref().key} a+b&c=d%20~é.mp3"))
 
     assert (await head(subject, ref)).size == len(BODY)
 
 
-async def test_calls_in_a_place_are_answered_as_any_other(subject: Subject) -> None:
-    """A place bounds how many requests call the store at once, and changes no answer."""
+async def test_a_place_changes_no_result(subject: Subject) -> None:
+    """Calls in a place have the same results as other calls."""
     ref = put(subject)
     async with subject.store.place():
         assert await subject.store.first_bytes(ref, 4) == (await head(subject, ref), BODY[:4])
 
 
-async def test_the_clock_of_a_store_beside_us_does_not_differ(subject: Subject) -> None:
-    """A store whose answers have no date leaves it unknown."""
+async def test_a_local_store_has_no_skew(subject: Subject) -> None:
+    """The clock of a store on the same machine does not differ; without dates it is unknown."""
     await subject.store.head(new_ref())
     assert abs(subject.store.clock_skew or 0) < SKEW_HINT
 
 
-async def test_head_of_an_object_of_several_chunks_has_the_md5_as_etag(subject: Subject) -> None:
+async def test_the_etag_is_the_md5(subject: Subject) -> None:
+    """The ETag of an object of several chunks is its MD5."""
     body = BODY * 5000  # 10 MB
 
     found = await head(subject, put(subject, body=body))
@@ -123,7 +127,8 @@ async def test_head_of_an_object_of_several_chunks_has_the_md5_as_etag(subject: 
 
 
 @pytest.mark.parametrize("count", [1, 64, len(BODY) - 1, len(BODY), len(BODY) + 1])
-async def test_first_bytes_are_all_that_head_says_and_as_many_bytes_as_there_are(subject: Subject, count: int) -> None:
+async def test_first_bytes_describe_the_object(subject: Subject, count: int) -> None:
+    """The result has the facts of HeadObject and as many bytes as there are."""
     ref = put(subject)
 
     found = await head(subject, ref)
@@ -132,23 +137,27 @@ async def test_first_bytes_are_all_that_head_says_and_as_many_bytes_as_there_are
     assert await subject.store.first_bytes(ref, count) == (found, BODY[:count])
 
 
-async def test_first_bytes_of_an_object_of_several_chunks_tell_its_whole_size(subject: Subject) -> None:
+async def test_first_bytes_have_the_whole_size(subject: Subject) -> None:
+    """The first bytes of an object of several chunks come with its whole size."""
     ref = put(subject, body=BODY * 5000)  # 10 MB
 
     assert await subject.store.first_bytes(ref, 512) == (await head(subject, ref), BODY[:512])
 
 
-async def test_first_bytes_of_an_empty_object_are_what_head_says_and_nothing(subject: Subject) -> None:
+async def test_first_bytes_of_an_empty_object(subject: Subject) -> None:
+    """The result for an empty object has the facts of HeadObject and no bytes."""
     ref = put(subject, body=b"")
 
     assert await subject.store.first_bytes(ref, 64) == (await head(subject, ref), b"")
 
 
-async def test_first_bytes_of_what_is_not_there_are_none(subject: Subject) -> None:
+async def test_first_bytes_of_a_missing_object(subject: Subject) -> None:
+    """The result for a missing object is None."""
     assert await subject.store.first_bytes(new_ref(), 64) is None
 
 
-async def test_a_copy_has_the_bytes_and_etag_of_its_source_and_the_headers_it_was_given(subject: Subject) -> None:
+async def test_a_copy_has_bytes_and_new_headers(subject: Subject) -> None:
+    """A copy has the bytes and the ETag of its source, and the new headers."""
     source, target = put(subject), new_ref("media")
 
     copied = await subject.store.copy(source, target, if_match=ETAG, headers=READY_HEADERS)
@@ -159,7 +168,8 @@ async def test_a_copy_has_the_bytes_and_etag_of_its_source_and_the_headers_it_wa
     assert await subject.store.first_bytes(target, len(BODY)) == (found, BODY)
 
 
-async def test_a_copy_of_several_chunks_has_the_etag_of_its_source(subject: Subject) -> None:
+async def test_a_large_copy_has_the_same_etag(subject: Subject) -> None:
+    """A copy of several chunks has the ETag of its source."""
     source, target = put(subject, body=BODY * 5000), new_ref("media")
     etag = (await head(subject, source)).etag
 
@@ -169,7 +179,8 @@ async def test_a_copy_of_several_chunks_has_the_etag_of_its_source(subject: Subj
     assert copied.etag == etag == (await head(subject, target)).etag
 
 
-async def test_a_copy_leaves_its_source_as_it_was(subject: Subject) -> None:
+async def test_a_copy_does_not_change_its_source(subject: Subject) -> None:
+    """A copy does not change its source."""
     source = put(subject)
     before = await head(subject, source)
 
@@ -178,13 +189,15 @@ async def test_a_copy_leaves_its_source_as_it_was(subject: Subject) -> None:
     assert await head(subject, source) == before
 
 
-async def test_a_source_key_with_characters_that_urls_encode_is_copied(subject: Subject) -> None:
+async def test_source_keys_are_encoded(subject: Subject) -> None:
+    """A source whose key needs encoding is copied."""
     source = put(subject, ObjectRef(BUCKET, f"{new_ref().key} a+b&c=d%20~é.mp3"))
 
     assert await subject.store.copy(source, new_ref("media"), if_match=ETAG, headers=READY_HEADERS)
 
 
-async def test_another_version_than_the_named_one_is_not_copied(subject: Subject) -> None:
+async def test_another_version_is_not_copied(subject: Subject) -> None:
+    """CopyObject returns None if the ETag of the source is another one."""
     source, target = put(subject), new_ref("media")
 
     copied = await subject.store.copy(source, target, if_match="0" * 32, headers=READY_HEADERS)
@@ -193,11 +206,13 @@ async def test_another_version_than_the_named_one_is_not_copied(subject: Subject
     assert (await subject.store.head(target) is None) is does(subject, CHECKS_THE_COPY_SOURCE)
 
 
-async def test_a_copy_of_what_is_not_there_is_none(subject: Subject) -> None:
+async def test_a_copy_of_a_missing_object_is_none(subject: Subject) -> None:
+    """CopyObject of a missing source returns None."""
     assert await subject.store.copy(new_ref(), new_ref("media"), if_match=ETAG, headers=READY_HEADERS) is None
 
 
-async def test_a_copy_onto_what_is_there_is_none_where_the_store_can_refuse_it(subject: Subject) -> None:
+async def test_a_copy_never_replaces_an_object(subject: Subject) -> None:
+    """CopyObject onto an existing object returns None if the store can refuse to replace it."""
     source, target = put(subject), new_ref("media")
     await subject.store.copy(source, target, if_match=ETAG, headers=READY_HEADERS)
 
@@ -207,7 +222,8 @@ async def test_a_copy_onto_what_is_there_is_none_where_the_store_can_refuse_it(s
     assert ("again" not in (await head(subject, target)).metadata) is does(subject, KEEPS_THE_COPY_TARGET)
 
 
-async def test_an_empty_object_takes_the_place_of_what_is_there(subject: Subject) -> None:
+async def test_put_empty_replaces_an_object(subject: Subject) -> None:
+    """PutObject of an empty object replaces an existing object."""
     ref = put(subject)
 
     await subject.store.put_empty(ref, headers=HEADERS)
@@ -218,7 +234,8 @@ async def test_an_empty_object_takes_the_place_of_what_is_there(subject: Subject
     assert await subject.store.first_bytes(ref, 64) == (found, b"")
 
 
-async def test_the_store_returns_the_sha256_of_an_object_that_was_stored_with_one(subject: Subject) -> None:
+async def test_a_stored_sha256_is_returned(subject: Subject) -> None:
+    """The SHA-256 with which an object was stored is returned."""
     ref = new_ref()
     digest = hashlib.sha256(BODY).digest()
     checksum = {"x-amz-checksum-sha256": base64.b64encode(digest).decode()}
@@ -231,12 +248,13 @@ async def test_the_store_returns_the_sha256_of_an_object_that_was_stored_with_on
     assert (found.stored.size, found.first_bytes) == (len(BODY), BODY[:4])
 
 
-async def test_a_checksum_of_what_is_not_there_is_none(subject: Subject) -> None:
+async def test_a_checksum_of_a_missing_object(subject: Subject) -> None:
+    """The result with a checksum for a missing object is None."""
     assert await subject.store.first_bytes(new_ref(), 4, checksum=True) is None
 
 
-async def test_an_object_with_a_content_encoding_is_found_and_says_so(subject: Subject) -> None:
-    """E09."""
+async def test_a_content_encoding_is_returned(subject: Subject) -> None:
+    """E09: an object with a Content-Encoding is found, with its encoding."""
     ref = new_ref()
     body = gzip.compress(BODY)
     subject.put(ref, body, content_type="audio/mpeg", metadata={}, fields={"Content-Encoding": "gzip"})
@@ -248,6 +266,7 @@ async def test_an_object_with_a_content_encoding_is_found_and_says_so(subject: S
 
 
 async def test_delete_removes_the_object(subject: Subject) -> None:
+    """A deleted object does not exist any more."""
     ref = put(subject)
 
     await subject.store.delete(ref)
@@ -255,11 +274,13 @@ async def test_delete_removes_the_object(subject: Subject) -> None:
     assert await subject.store.head(ref) is None
 
 
-async def test_deleting_what_is_not_there_succeeds(subject: Subject) -> None:
+async def test_delete_of_a_missing_object_succeeds(subject: Subject) -> None:
+    """To delete a missing object succeeds."""
     await subject.store.delete(new_ref())
 
 
-async def test_delete_many_removes_what_is_there_and_does_not_mind_what_is_not(subject: Subject) -> None:
+async def test_delete_many_removes_objects(subject: Subject) -> None:
+    """DeleteObjects deletes the existing keys and succeeds for the others."""
     there = [put(subject), put(subject, ObjectRef(BUCKET, f"{new_ref().key}&<b>'\".mp3"))]
     missing = new_ref()
 
@@ -270,6 +291,7 @@ async def test_delete_many_removes_what_is_there_and_does_not_mind_what_is_not(s
 
 
 async def test_delete_many_takes_a_thousand_keys(subject: Subject) -> None:
+    """DeleteObjects accepts a thousand keys."""
     ref = put(subject)
 
     failed = await subject.store.delete_many(BUCKET, [*(new_ref().key for _ in range(999)), ref.key])
@@ -278,22 +300,26 @@ async def test_delete_many_takes_a_thousand_keys(subject: Subject) -> None:
     assert await subject.store.head(ref) is None
 
 
-async def test_delete_many_of_nothing_does_nothing(subject: Subject) -> None:
+async def test_delete_many_without_keys(subject: Subject) -> None:
+    """DeleteObjects without keys does nothing."""
     assert await subject.store.delete_many(BUCKET, []) == {}
 
 
 async def test_ping_of_the_bucket_returns(subject: Subject) -> None:
+    """A ping of an existing bucket succeeds."""
     await subject.store.ping(BUCKET)
 
 
 # A HEAD's 404 does not say what of; SeaweedFS looks for the multipart upload before the bucket of a part's source.
 @pytest.mark.parametrize("verb", [verb for verb in CALLS if verb not in ("head", "copy_part")])
-async def test_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject, verb: str) -> None:
+async def test_a_missing_bucket_is_an_error(subject: Subject, verb: str) -> None:
+    """Every operation on a missing bucket is an error, except for HeadObject and UploadPartCopy."""
     with pytest.raises(StorageUnavailableError):
         await CALLS[verb](subject.store, ObjectRef(NOWHERE, "key"))
 
 
-async def test_a_copy_into_a_bucket_that_is_not_there_is_no_clear_answer(subject: Subject) -> None:
+async def test_a_copy_into_a_missing_bucket(subject: Subject) -> None:
+    """A copy into a missing bucket is an error."""
     source = put(subject)
 
     with pytest.raises(StorageUnavailableError):
@@ -301,9 +327,10 @@ async def test_a_copy_into_a_bucket_that_is_not_there_is_no_clear_answer(subject
 
 
 @every_call
-async def test_a_refused_signature_is_no_clear_answer(
+async def test_a_refused_signature_is_an_error(
     subject: Subject, call: Callable[[ObjectStore, ObjectRef], Awaitable[Any]]
 ) -> None:
+    """A request whose signature the store refuses is an error."""
     ref = put(subject)
     async with closed_at_the_end(subject.with_wrong_secret()) as stranger:
         fails_anyway = call in INTO_A_GONE_MULTIPART and not does(subject, KNOWS_A_GONE_MULTIPART)
@@ -316,9 +343,10 @@ async def test_a_refused_signature_is_no_clear_answer(
 
 
 @every_call
-async def test_a_store_out_of_reach_is_no_clear_answer_and_that_in_time(
+async def test_an_unreachable_store_is_an_error(
     subject: Subject, call: Callable[[ObjectStore, ObjectRef], Awaitable[Any]]
 ) -> None:
+    """A call to an unreachable store is an error within its deadline."""
     began = time.monotonic()
     async with closed_at_the_end(subject.out_of_reach()) as nobody:
         with pytest.raises(StorageUnavailableError):

@@ -1,4 +1,4 @@
-"""The signature is the contract of a part, too: what a store itself refuses of a PUT that is not the one signed.
+"""The signature of a part: a store itself refuses a PUT that differs from the signed one.
 
 Over the two stores that verify signatures; the broker takes no part. Behind a part's URL other operations stand very
 near: its query without the part lists, aborts or completes, and without both it writes the object.
@@ -34,7 +34,7 @@ class SignedPart:
         self.url = self.signed()
 
     def signed(self, *, age: int = 0) -> str:
-        """The URL, as it was minted some seconds ago."""
+        """Return the URL, signed ``age`` seconds ago."""
         query = {"partNumber": "1", "uploadId": self.s3_upload_id}
         now = int(time.time()) - age
         return self.place.presigner().presign(
@@ -56,7 +56,7 @@ class SignedPart:
         return self.put(body, {"content-length": str(len(body))})
 
     async def joined(self, sent: Reply) -> bytes | None:
-        """What becomes of the upload when the part that was ``sent`` is all of it."""
+        """Complete the upload with the part that was ``sent``; return the object's bytes."""
         part = Part(1, len(BODY), sent.headers["etag"].strip('"'))
         if await self.store.complete_multipart(self.ref, self.s3_upload_id, [part]) is None:
             return None
@@ -66,7 +66,7 @@ class SignedPart:
 
 @asynccontextmanager
 async def begun(place: Place) -> AsyncIterator[SignedPart]:
-    """An upload under way, none of its parts sent."""
+    """Create a multipart upload without parts."""
     store, ref = place.object_store(), new_ref()
     try:
         yield SignedPart(place, store, ref, await store.create_multipart(ref, headers=HEADERS))
@@ -74,14 +74,16 @@ async def begun(place: Place) -> AsyncIterator[SignedPart]:
         await store.close()
 
 
-async def test_the_part_that_was_signed_is_stored_and_needs_no_content_type(place: Place) -> None:
+async def test_a_signed_part_is_stored(place: Place) -> None:
+    """The signed PUT of a part is stored and needs no Content-Type."""
     async with begun(place) as part:
         sent = part.put()
         assert sent.status == 200
         assert await part.joined(sent) == BODY
 
 
-async def test_a_content_type_that_a_browser_adds_to_a_part_does_no_harm(place: Place) -> None:
+async def test_a_browsers_content_type_is_harmless(place: Place) -> None:
+    """A Content-Type that a browser adds to a part does not break the signature."""
     async with begun(place) as part:
         sent = part.put(BODY, {"content-type": "text/html"})
         assert sent.status == 200
@@ -116,9 +118,8 @@ ALTERED: dict[str, Callable[[SignedPart], Reply]] = {
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED.keys())
-async def test_a_part_that_was_not_signed_is_refused_and_the_stored_one_stays(
-    place: Place, alter: Callable[[SignedPart], Reply]
-) -> None:
+async def test_an_unsigned_part_is_refused(place: Place, alter: Callable[[SignedPart], Reply]) -> None:
+    """A PUT that differs from the signed one is refused, and the stored part stays."""
     async with begun(place) as part:
         sent = part.put()
 
@@ -131,7 +132,8 @@ async def test_a_part_that_was_not_signed_is_refused_and_the_stored_one_stays(
         assert await part.joined(sent) == BODY
 
 
-async def test_the_url_of_a_part_is_good_for_no_other_upload_to_the_key(place: Place) -> None:
+async def test_a_part_url_fits_one_upload(place: Place) -> None:
+    """The URL of a part is refused for another multipart upload of the key."""
     async with begun(place) as part:
         sent = part.put()
         other = SignedPart(place, part.store, part.ref, await part.store.create_multipart(part.ref, headers=HEADERS))
@@ -143,7 +145,8 @@ async def test_the_url_of_a_part_is_good_for_no_other_upload_to_the_key(place: P
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
-async def test_the_url_of_a_part_neither_lists_nor_completes_nor_aborts_its_upload(place: Place, method: str) -> None:
+async def test_a_part_url_only_sends_the_part(place: Place, method: str) -> None:
+    """The URL of a part cannot list, complete or abort its multipart upload."""
     async with begun(place) as part:
         sent = part.put()
         for url in (part.url, part.url.replace("partNumber=1&", "")):
@@ -152,13 +155,15 @@ async def test_the_url_of_a_part_neither_lists_nor_completes_nor_aborts_its_uplo
         assert await part.joined(sent) == BODY
 
 
-async def test_a_part_may_be_sent_again_and_then_its_last_bytes_count(place: Place) -> None:
+async def test_a_part_may_be_sent_again(place: Place) -> None:
+    """If a part is sent again, its last bytes are stored."""
     async with begun(place) as part:
         part.put(OTHER)
         assert await part.joined(part.put()) == BODY
 
 
-async def test_no_part_can_be_sent_to_an_upload_that_was_aborted(place: Place) -> None:
+async def test_an_aborted_upload_takes_no_part(place: Place) -> None:
+    """A part of an aborted multipart upload is refused."""
     async with begun(place) as part:
         part.put()
         await part.store.abort_multipart(part.ref, part.s3_upload_id)
@@ -169,7 +174,8 @@ async def test_no_part_can_be_sent_to_an_upload_that_was_aborted(place: Place) -
         assert b"<Code>NoSuchUpload</Code>" in refused.body
 
 
-async def test_a_part_that_comes_after_completion_changes_nothing(place: Place) -> None:
+async def test_a_late_part_changes_nothing(place: Place) -> None:
+    """A part that arrives after completion does not change the object."""
     async with begun(place) as part:
         assert await part.joined(part.put()) == BODY
         before = await part.store.head(part.ref)
@@ -180,8 +186,8 @@ async def test_a_part_that_comes_after_completion_changes_nothing(place: Place) 
         assert await part.store.first_bytes(part.ref, len(BODY)) == (before, BODY)
 
 
-async def test_a_copy_source_that_was_not_signed_makes_no_part_of_anothers_object(place: Place) -> None:
-    """P14. Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
+async def test_an_unsigned_copy_source_makes_no_part(place: Place) -> None:
+    """P14: an unsigned copy source makes no part, unless the store is known to act on it."""
     async with begun(place) as secret, begun(place) as part:
         assert await secret.joined(secret.put(OTHER)) == OTHER
         sent = part.put()

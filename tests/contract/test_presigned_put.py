@@ -1,4 +1,4 @@
-"""The signature is the contract: what a store itself refuses of a PUT that is not the one that was signed.
+"""The signature of a PUT: a store itself refuses a PUT that differs from the signed one.
 
 Over the two stores that verify signatures; the broker takes no part.
 """
@@ -56,12 +56,13 @@ class Upload:
         return send("PUT", url or self.url, headers, body)
 
     def stored(self, ref: ObjectRef | None = None) -> bytes | None:
-        """What is at the key now."""
+        """Return the bytes at the key, ``None`` without an object."""
         reply = send("GET", self.place.presigner().presign("GET", ref or self.ref, now=int(time.time()), expires_in=60))
         return reply.body if reply.status == 200 else None
 
 
-def test_the_put_that_was_signed_is_stored_with_its_type(place: Place) -> None:
+def test_a_signed_put_is_stored(place: Place) -> None:
+    """The signed PUT is stored with its type."""
     upload = Upload(place)
 
     assert upload.put().status == 200
@@ -94,10 +95,8 @@ ALTERED: dict[str, Callable[[Upload], Reply]] = {
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED.keys())
-def test_a_put_that_was_not_signed_is_refused_and_nothing_is_stored(
-    place: Place, alter: Callable[[Upload], Reply]
-) -> None:
-    """P08, P13."""
+def test_an_unsigned_put_is_refused(place: Place, alter: Callable[[Upload], Reply]) -> None:
+    """P08, P13: a PUT that differs from the signed one is refused, and no object is stored."""
     upload = Upload(place)
 
     assert alter(upload).status in (400, 403, 411)
@@ -106,8 +105,8 @@ def test_a_put_that_was_not_signed_is_refused_and_nothing_is_stored(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_the_url_of_a_put_is_good_for_no_other_method(place: Place, method: str) -> None:
-    """P07."""
+def test_a_put_url_fits_one_method(place: Place, method: str) -> None:
+    """P07: the URL of a PUT is refused for another method."""
     upload = Upload(place)
     upload.put()
 
@@ -119,21 +118,23 @@ def test_the_url_of_a_put_is_good_for_no_other_method(place: Place, method: str)
 
 
 def test_an_expired_url_is_refused(place: Place) -> None:
+    """An expired URL is refused."""
     upload = Upload(place, age=120)
 
     assert upload.put().status == 403
     assert upload.stored() is None
 
 
-def test_an_expired_url_whose_expiry_was_stretched_is_refused(place: Place) -> None:
+def test_a_stretched_expiry_is_refused(place: Place) -> None:
+    """An expired URL whose X-Amz-Expires was increased is refused."""
     upload = Upload(place, age=120)
 
     assert upload.put(url=upload.url.replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status == 403
     assert upload.stored() is None
 
 
-def test_a_second_put_with_the_same_url_meets_412_and_changes_nothing(place: Place) -> None:
-    """P11."""
+def test_a_second_put_changes_nothing(place: Place) -> None:
+    """P11: a second PUT with the same URL is answered 412 and does not change the object."""
     upload = Upload(place)
     upload.put()
 
@@ -141,7 +142,8 @@ def test_a_second_put_with_the_same_url_meets_412_and_changes_nothing(place: Pla
     assert upload.stored() == BODY
 
 
-def test_other_bytes_than_the_signed_md5_are_refused(place: Place) -> None:
+def test_a_wrong_md5_is_refused(place: Place) -> None:
+    """Bytes with another MD5 than the signed one are refused."""
     upload = Upload(place, {"content-md5": md5(BODY)})
 
     assert upload.put(OTHER).status == 400
@@ -151,7 +153,8 @@ def test_other_bytes_than_the_signed_md5_are_refused(place: Place) -> None:
     assert upload.put().status == 200
 
 
-def test_other_bytes_than_the_signed_sha256_are_refused(place: Place) -> None:
+def test_a_wrong_sha256_is_refused(place: Place) -> None:
+    """Bytes with another SHA-256 than the signed one are refused, if the store checks it."""
     upload = Upload(place, {"x-amz-checksum-sha256": sha256(BODY)})
     verifies = VERIFIES_CHECKSUMS not in LACKS[place.name]
 
@@ -164,7 +167,8 @@ UNSIGNED = [("x-amz-meta-owner", "somebody-else"), ("x-amz-acl", "public-read"),
 
 
 @pytest.mark.parametrize(("name", "value"), UNSIGNED)
-def test_a_header_of_amazon_that_was_not_signed_is_refused(place: Place, name: str, value: str) -> None:
+def test_an_unsigned_amz_header_is_refused(place: Place, name: str, value: str) -> None:
+    """An unsigned x-amz header is refused, unless the store is known to ignore or accept it."""
     upload = Upload(place)
     refuses = REFUSES_UNSIGNED_AMZ_HEADERS not in LACKS[place.name]
 
@@ -172,8 +176,8 @@ def test_a_header_of_amazon_that_was_not_signed_is_refused(place: Place, name: s
     assert upload.stored() == (None if refuses else BODY)
 
 
-def test_a_copy_source_that_was_not_signed_makes_no_copy_of_anothers_object(place: Place) -> None:
-    """P14. Where a store makes the copy, only a signing key that can read nothing secret keeps secrets."""
+def test_an_unsigned_copy_source_makes_no_copy(place: Place) -> None:
+    """P14: an unsigned copy source makes no copy, unless the store is known to act on it."""
     secret, upload = Upload(place), Upload(place)
     secret.put()
     refuses = REFUSES_UNSIGNED_AMZ_HEADERS not in LACKS[place.name]

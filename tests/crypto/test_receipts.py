@@ -1,4 +1,4 @@
-"""Receipts verify offline with what the JWK Set publishes, and say what was confirmed."""
+"""Receipts, verified with the published JWK Set."""
 
 from dataclasses import replace
 
@@ -27,7 +27,8 @@ def verify(receipt: str, published: Receipts) -> dict[str, object]:
     return claims
 
 
-def test_a_receipt_verifies_and_names_what_was_confirmed() -> None:
+def test_a_receipt_verifies_and_has_the_confirmation() -> None:
+    """A receipt verifies with the published keys, and its claims are the facts of the confirmation."""
     receipts = Receipts([NEW], issuer="broker")
     expected = {
         "iss": "broker",
@@ -44,49 +45,56 @@ def test_a_receipt_verifies_and_names_what_was_confirmed() -> None:
     assert verify(receipts.sign(TRACK), receipts) == expected
 
 
-def test_a_receipt_names_its_type_so_that_it_passes_for_no_other_token() -> None:
+def test_a_receipt_has_its_own_type() -> None:
+    """The type in the header of a receipt keeps it from being accepted as another kind of token."""
     header = jwt.get_unverified_header(Receipts([NEW], issuer="broker").sign(TRACK))
     assert (header["typ"], header["alg"]) == ("track-ready+jwt", "EdDSA")
 
 
 def test_the_same_confirmation_gives_the_same_receipt() -> None:
+    """A confirmation that is signed twice has the same receipt."""
     assert Receipts([NEW], issuer="broker").sign(TRACK) == Receipts([NEW], issuer="broker").sign(TRACK)
 
 
-def test_a_sha256_is_in_the_receipt_with_its_evidence() -> None:
+def test_a_sha256_comes_with_its_evidence() -> None:
+    """A receipt has a SHA-256 together with the evidence for it."""
     track = replace(TRACK, sha256=b"\0" * 32, evidence=Evidence.STORE)
     receipts = Receipts([NEW], issuer="broker")
     claims = verify(receipts.sign(track), receipts)
     assert (claims["sha256"], claims["sha256Evidence"]) == ("A" * 43 + "=", "store")
 
 
-def test_a_declared_sha256_alone_is_not_in_the_receipt() -> None:
-    """SEQ03."""
+def test_a_declared_sha256_is_not_certified() -> None:
+    """SEQ03: a SHA-256 that was only declared is not in the receipt."""
     file = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9, sha256=b"\0" * 32)
     track = replace(TRACK, upload=Upload(UPLOAD.uuid, "user-1", file, 0))
     receipts = Receipts([NEW], issuer="broker")
     assert verify(receipts.sign(track), receipts)["sha256"] is None
 
 
-def test_receipts_of_the_old_secret_verify_while_both_are_configured() -> None:
+def test_receipts_of_the_old_secret_verify() -> None:
+    """Receipts of the old secret verify as long as both secrets are configured."""
     old = Receipts([OLD], issuer="broker").sign(TRACK)
     assert verify(old, Receipts([NEW, OLD], issuer="broker"))["key"] == TRACK.key
 
 
 def test_a_changed_receipt_does_not_verify() -> None:
+    """A receipt whose claims were changed does not verify."""
     receipts = Receipts([NEW], issuer="broker")
     head, body, signature = receipts.sign(TRACK).split(".")
     with pytest.raises(jwt.InvalidSignatureError):
         verify(f"{head}.{body[:-2]}{'AA' if body[-2:] != 'AA' else 'BB'}.{signature}", receipts)
 
 
-def test_the_published_keys_are_public_and_named_by_their_thumbprint() -> None:
+def test_published_keys_are_public() -> None:
+    """The JWK Set has only public members, and its key ids are thumbprints."""
     (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
     assert set(key) == {"kty", "crv", "x", "kid", "use", "alg"}
     assert len(key["kid"]) == 43
 
 
-def test_a_secret_gives_the_same_keys_in_every_release() -> None:
+def test_keys_are_the_same_in_every_release() -> None:
+    """A secret gives the keys that it gave in earlier releases."""
     (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
     assert key == {
         "kty": "OKP",

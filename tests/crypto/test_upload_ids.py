@@ -1,4 +1,4 @@
-"""Upload ids: what is sealed opens as it was, and nothing else opens."""
+"""Upload ids: a sealed upload opens unchanged, and any other text is refused."""
 
 import hmac
 import uuid
@@ -52,7 +52,8 @@ LARGEST = Upload(
 
 @example(LARGEST)
 @given(uploads)
-def test_what_is_sealed_opens_as_it_was_and_fits_a_path(upload: Upload) -> None:
+def test_a_sealed_upload_opens_unchanged(upload: Upload) -> None:
+    """A sealed upload opens as it was, and its upload id fits into a path."""
     upload_ids = UploadIds([NEW])
     upload_id = upload_ids.seal(upload)
     assert upload_ids.open(upload_id) == upload
@@ -60,12 +61,13 @@ def test_what_is_sealed_opens_as_it_was_and_fits_a_path(upload: Upload) -> None:
     assert set(upload_id) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def test_a_ticket_of_the_old_secret_opens_while_both_are_configured() -> None:
+def test_an_upload_id_of_the_old_secret_opens() -> None:
+    """An upload id of the old secret opens as long as both secrets are configured."""
     assert UploadIds([NEW, OLD]).open(UploadIds([OLD]).seal(UPLOAD)) == UPLOAD
 
 
-def test_a_ticket_from_before_there_were_parts_still_opens() -> None:
-    """Eight members, as they were sealed then."""
+def test_an_upload_id_without_parts_still_opens() -> None:
+    """An upload id with eight members, as it was sealed before there were multipart uploads, opens."""
     members = (uuid.UUID(UPLOAD.uuid).bytes, "user-1", *FILE_MEMBERS, UPLOAD.expires_at, FILE.sha256, FILE.md5)
     payload = msgspec.msgpack.encode(members)
     tag = hmac.digest(derive(NEW, "upload ticket v1"), payload, "sha256")[:16]
@@ -80,12 +82,14 @@ def test_no_upload_id_carries_another_media_type(name: str) -> None:
     assert UploadIds([NEW]).open(b64url(tag + payload)) is None
 
 
-def test_a_ticket_of_another_secret_does_not_open() -> None:
+def test_an_upload_id_of_another_secret_is_refused() -> None:
+    """An upload id that was sealed with another secret does not open."""
     assert UploadIds([NEW]).open(UploadIds([OLD]).seal(UPLOAD)) is None
 
 
 @given(st.data())
-def test_no_changed_ticket_opens(data: st.DataObject) -> None:
+def test_a_changed_upload_id_is_refused(data: st.DataObject) -> None:
+    """An upload id in which anything was changed does not open."""
     upload_id = UploadIds([NEW]).seal(UPLOAD)
     at = data.draw(st.integers(0, len(upload_id) - 1))
     other = data.draw(st.characters().filter(lambda c: c != upload_id[at]))
@@ -96,26 +100,31 @@ NOW = 1_800_000_000
 
 
 @given(st.text() | st.text("AZaz09-_", max_size=200))
-def test_no_other_text_opens(text: str) -> None:
+def test_other_texts_are_refused(text: str) -> None:
+    """A text that is not an upload id does not open."""
     assert UploadIds([NEW]).open(text) is None
 
 
 @pytest.mark.parametrize("suffix", ["=", "A", " ", "\n"])
-def test_one_ticket_has_one_spelling(suffix: str) -> None:
+def test_an_upload_id_has_one_spelling(suffix: str) -> None:
+    """Another spelling of the same bytes does not open."""
     assert UploadIds([NEW]).open(UploadIds([NEW]).seal(UPLOAD) + suffix) is None
 
 
-def test_a_text_over_the_limit_is_not_even_decoded() -> None:
+def test_a_text_over_the_limit_is_refused() -> None:
+    """A text that is longer than the limit does not open."""
     assert UploadIds([NEW]).open("A" * (UPLOAD_ID_MAX + 1)) is None
 
 
 def test_a_retried_create_gets_the_same_id() -> None:
+    """A create with the same idempotency key gets the same UUID."""
     first = UploadIds([NEW]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
     assert first == UploadIds([NEW]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
     assert uuid.UUID(first).version == 4
 
 
-def test_another_owner_key_place_file_or_secret_gets_another_id() -> None:
+def test_every_input_changes_the_id() -> None:
+    """Another owner, key, index, file or secret gives another UUID."""
     upload_ids = UploadIds([NEW])
     other = FileSpec("My song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1235)
     ids = [
@@ -129,8 +138,8 @@ def test_another_owner_key_place_file_or_secret_gets_another_id() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_a_key_names_one_upload_for_a_day_and_another_one_later() -> None:
-    """The period of an idempotency key is one day, whatever the key and the instant of its first use are."""
+def test_an_idempotency_key_lasts_a_day() -> None:
+    """The period of an idempotency key is one day, for any key and any instant of its first use."""
     upload_ids = UploadIds([NEW])
     for key in map(str, range(20)):
         ids = [upload_ids.derived_id("user-1", key, 0, FILE, now=NOW + hour * 3600) for hour in range(72)]
@@ -139,7 +148,7 @@ def test_a_key_names_one_upload_for_a_day_and_another_one_later() -> None:
         assert runs[1:-1] == [24] * (len(runs) - 2)
 
 
-def test_the_periods_of_different_keys_begin_at_different_instants() -> None:
+def test_periods_start_at_different_instants() -> None:
     """Retries at one instant, midnight for example, do not all fall into two periods."""
     upload_ids = UploadIds([NEW])
     midnight = NOW - NOW % 86_400
@@ -151,8 +160,8 @@ def test_the_periods_of_different_keys_begin_at_different_instants() -> None:
     assert len(split) < 10
 
 
-def test_all_files_of_one_key_change_their_ids_together() -> None:
-    """A batch that is retried gets the same uploads for all of its files, or others for all."""
+def test_a_batch_changes_its_ids_together() -> None:
+    """A retried batch gets the same UUIDs for all of its files, or other UUIDs for all."""
     upload_ids = UploadIds([NEW])
     pairs = [
         tuple(upload_ids.derived_id("u", "key", index, FILE, now=NOW + hour * 3600) for index in (0, 1))
@@ -162,14 +171,14 @@ def test_all_files_of_one_key_change_their_ids_together() -> None:
     assert all(first == second for first, second in changes)
 
 
-def test_a_retry_during_a_rotation_names_the_same_upload() -> None:
-    """SEQ10."""
+def test_a_rotation_keeps_the_id() -> None:
+    """SEQ10: a retry during a rotation of secrets gets the same UUID."""
     before = UploadIds([OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
     assert UploadIds([NEW, OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW) == before
 
 
-def test_a_secret_gives_the_same_ids_in_every_release() -> None:
-    """Uploads that were promised before an update are confirmed after it."""
+def test_upload_ids_outlive_an_update() -> None:
+    """A secret gives the upload ids and UUIDs of earlier releases, so that an update loses no upload."""
     file = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9)
     upload_id = "vcPKdW2J6YuWQgYp2L42-JrEEAucilJtDkx7nB8vH2o-nVWmdXNlci0xpWEubXAzqmF1ZGlvL21wZWcJzmtJ0gDAwMAA"
     assert UploadIds([NEW]).seal(Upload(UPLOAD.uuid, "user-1", file, 1_800_000_000)) == upload_id

@@ -1,4 +1,4 @@
-"""KeySource of bearer tokens: which are good, for which algorithms, and that no refusal quotes one."""
+"""Keys that verify bearer tokens: which are accepted, for which algorithms, and errors without their values."""
 
 import base64
 import datetime as dt
@@ -61,22 +61,22 @@ RULES |= {EXPONENT, SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
 
 
 def pem(key: PrivateKey) -> str:
-    """The public half of ``key``."""
+    """Return the public half of ``key``."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def der(key: PrivateKey) -> bytes:
-    """The public half of ``key``."""
+    """Return the public half of ``key``."""
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def private(key: PrivateKey, encoding: Encoding, encryption: KeySerializationEncryption | None = None) -> bytes:
-    """The whole of ``key``."""
+    """Return the private ``key``."""
     return key.private_bytes(encoding, PrivateFormat.PKCS8, encryption or NoEncryption())
 
 
 def certificate(encoding: Encoding) -> bytes:
-    """A self-signed one."""
+    """Return a self-signed certificate."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "broker")])
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     builder = x509.CertificateBuilder(name, name, P256.public_key(), 1, start, start + dt.timedelta(days=1))
@@ -96,7 +96,7 @@ def jwk(key: PrivateKey, *, whole: bool = False, **members: Any) -> dict[str, An
 
 
 def b64(number: int) -> str:
-    """A number as JWKs have it."""
+    """Return a number in the form of a JWK."""
     return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).decode().rstrip("=")
 
 
@@ -106,12 +106,12 @@ def wrapped(data: bytes, label: str) -> str:
 
 
 def unknown(key: bytes) -> bytes:
-    """The DER of an Ed25519 key under the object identifier of no algorithm."""
+    """Return the DER of an Ed25519 key with an unknown object identifier."""
     return key.replace(bytes.fromhex("06032b6570"), bytes.fromhex("06032a0304"))
 
 
 def refusal(make: Callable[..., VerificationKey], text: str, algorithms: Sequence[str] = ()) -> str:
-    """The words of the refusal; they are one of the rules', and nothing hangs on them."""
+    """Return the text of the error, which is that of a rule and has no cause."""
     with pytest.raises(ValueError, match=r"^(must|verifies) ") as refused:
         make(text, algorithms)
     assert refused.value.__cause__ is None
@@ -132,21 +132,25 @@ def refusal(make: Callable[..., VerificationKey], text: str, algorithms: Sequenc
         (64, ("HS256", "HS384", "HS512")),
     ],
 )
-def test_a_secret_serves_every_hash_it_is_long_enough_for(size: int, algorithms: tuple[str, ...]) -> None:
+def test_the_length_of_a_secret_decides_its_algorithms(size: int, algorithms: tuple[str, ...]) -> None:
+    """A secret verifies every HMAC algorithm for which it is long enough."""
     assert secret_key(SECRET[:size]) == VerificationKey(SECRET[:size].encode(), algorithms)
 
 
-def test_named_algorithms_narrow_what_a_secret_serves() -> None:
+def test_named_algorithms_narrow_those_of_a_secret() -> None:
+    """A secret with named algorithms verifies only these."""
     assert secret_key(SECRET, ["HS512", "HS256"]).algorithms == ("HS256", "HS512")
 
 
 @pytest.mark.parametrize(("size", "algorithm"), [(47, "HS384"), (63, "HS512"), (32, "HS512")])
-def test_a_secret_too_short_for_a_named_hash_is_refused(size: int, algorithm: str) -> None:
+def test_a_secret_must_fit_its_algorithms(size: int, algorithm: str) -> None:
+    """A secret that is too short for a named algorithm is refused."""
     assert refusal(secret_key, SECRET[:size], ["HS256", algorithm]) == SHORT_FOR_HASH
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "none", "None", "hs256", "HS1", "", "EdDSA"])
-def test_no_other_algorithm_goes_with_a_secret(algorithm: str) -> None:
+def test_a_secret_verifies_only_hmac(algorithm: str) -> None:
+    """A named algorithm that is not an HMAC is refused for a secret."""
     expected = "verifies no other algorithms than HS256, HS384, HS512"
     assert refusal(secret_key, SECRET, ["HS256", algorithm]) == expected
 
@@ -202,12 +206,14 @@ SECRETS = [
 
 
 @pytest.mark.parametrize(("text", "rule"), [pytest.param(*row[1:], id=row[0]) for row in SECRETS])
-def test_a_weak_secret_is_refused_by_its_rule(text: str, rule: str) -> None:
+def test_a_weak_secret_is_refused(text: str, rule: str) -> None:
+    """A weak secret is refused with the rule that it breaks."""
     assert refusal(secret_key, text) == rule
 
 
 @given(st.integers(0, 2**64), st.sampled_from([24, 32, 48, 64]))
-def test_a_random_secret_is_good_however_it_is_written(seed: int, size: int) -> None:
+def test_a_random_secret_is_accepted(seed: int, size: int) -> None:
+    """A random secret is accepted in every common spelling."""
     data = hashlib.shake_256(str(seed).encode()).digest(size)
     for text in (data.hex(), base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()):
         assert secret_key(text).material == text.encode()
@@ -224,7 +230,8 @@ def test_a_random_secret_is_good_however_it_is_written(seed: int, size: int) -> 
         "13579 24680 97531 08642 would do, being long",
     ],
 )
-def test_a_long_phrase_of_any_alphabet_is_a_secret(text: str) -> None:
+def test_a_long_phrase_is_accepted(text: str) -> None:
+    """A long phrase in any alphabet is accepted as a secret."""
     assert secret_key(text).material == text.encode()
 
 
@@ -244,8 +251,8 @@ def test_a_long_phrase_of_any_alphabet_is_a_secret(text: str) -> None:
     ],
     ids=["RSA", "RSA-e3", "P-256", "P-384", "P-521", "Ed25519", "Ed448"],
 )
-def test_a_public_key_serves_the_algorithms_of_its_kind(key: PrivateKey, algorithms: tuple[str, ...]) -> None:
-    """However it is written."""
+def test_the_kind_of_a_key_decides_its_algorithms(key: PrivateKey, algorithms: tuple[str, ...]) -> None:
+    """A public key in any form verifies the algorithms of its kind."""
     expected = VerificationKey(key.public_key(), algorithms)  # type: ignore[arg-type]  # X25519 is not among these
     for text in (
         pem(key),
@@ -257,20 +264,24 @@ def test_a_public_key_serves_the_algorithms_of_its_kind(key: PrivateKey, algorit
         assert public_key(text) == expected
 
 
-def test_the_older_pem_of_an_rsa_key_is_read() -> None:
+def test_the_older_pem_of_rsa_is_read() -> None:
+    """The older PEM form of an RSA public key is read."""
     text = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
     assert public_key(text).algorithms == ALL_RSA
 
 
 def test_an_rsa_key_may_have_8192_bits() -> None:
+    """An RSA key of 8192 bits is accepted."""
     assert public_key(rsa_pem(1 << 8191 | 1, 65537)).algorithms == ALL_RSA
 
 
-def test_named_algorithms_narrow_what_a_public_key_serves() -> None:
+def test_named_algorithms_narrow_those_of_a_key() -> None:
+    """A public key with named algorithms verifies only these."""
     assert public_key(pem(RSA), ["PS256", "RS256"]).algorithms == ("RS256", "PS256")
 
 
-def test_a_jwk_s_alg_narrows_what_it_serves() -> None:
+def test_the_alg_of_a_jwk_narrows_its_algorithms() -> None:
+    """A JWK with an alg verifies only this algorithm."""
     text = json.dumps(jwk(RSA, alg="PS256", use="sig", key_ops=["verify"], kid="1"))
     assert public_key(text).algorithms == ("PS256",)
     assert public_key(text, ["PS256"]).algorithms == ("PS256",)
@@ -278,18 +289,20 @@ def test_a_jwk_s_alg_narrows_what_it_serves() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256", "rs256", "RS1", ""])
-def test_no_other_algorithm_goes_with_a_public_key(algorithm: str) -> None:
+def test_a_public_key_verifies_only_its_kind(algorithm: str) -> None:
+    """A named algorithm of another kind is refused for a public key."""
     expected = f"verifies no other algorithms than {', '.join(ALL_RSA)}"
     assert refusal(public_key, pem(RSA), ["RS256", algorithm]) == expected
 
 
 @pytest.mark.parametrize("alg", ["HS256", "none", "ES384", "RS256", "Ed25519", None, 5, ["ES256"], ""], ids=str)
-def test_a_jwk_of_another_alg_than_its_kind_s_is_refused(alg: Any) -> None:
+def test_the_alg_of_a_jwk_must_fit(alg: Any) -> None:
+    """A JWK with an alg of another kind is refused."""
     assert refusal(public_key, json.dumps(jwk(P256, alg=alg))) == "verifies no other algorithms than ES256"
 
 
 def jwk_text(key: PrivateKey = P256, **members: Any) -> str:
-    """A JWK with members changed, as text."""
+    """Return a JWK with changed members as text."""
     return json.dumps(jwk(key, **members))
 
 
@@ -357,19 +370,20 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize(("text", "rule"), [pytest.param(*row[1:], id=row[0]) for row in PUBLIC])
-def test_any_other_key_is_refused_by_its_rule(text: str, rule: str) -> None:
+def test_an_unsuitable_key_is_refused(text: str, rule: str) -> None:
+    """A key that is weak, private, malformed or of another kind is refused with the rule that it breaks."""
     assert refusal(public_key, text) == rule
 
 
 @pytest.mark.parametrize("exponent", [1, 2, 65536])
-def test_an_rsa_key_of_a_weak_exponent_is_refused(exponent: int) -> None:
-    """The library refuses to load an RSA key with an even exponent or 1."""
+def test_a_weak_rsa_exponent_is_refused(exponent: int) -> None:
+    """An RSA key with an even exponent, or with the exponent 1, is refused."""
     assert refusal(public_key, rsa_pem(MODULUS, exponent)) == NO_KEY
 
 
 @pytest.mark.parametrize("exponent", [1, 2, 65536])
 def test_a_weak_exponent_is_refused_after_loading(exponent: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library that loads a weak key, as cryptography did before version 50, makes no difference."""
+    """A weak exponent is refused even if the library loads the key, as cryptography did before version 50."""
     numbers = {"public_numbers.return_value": rsa.RSAPublicNumbers(exponent, MODULUS)}
     loaded = Mock(spec=rsa.RSAPublicKey, key_size=2048, **numbers)
     monkeypatch.setattr("broker.crypto.verification_key.load_pem_public_key", lambda _: loaded)
@@ -387,7 +401,7 @@ SMALL = {
 
 
 def okp(curve: str, encoded: int) -> str:
-    """An Edwards key of any bytes."""
+    """Return an Edwards key of any bytes."""
     x = encoded.to_bytes(32 if curve == "Ed25519" else 57, "little")
     return json.dumps({"kty": "OKP", "crv": curve, "x": base64.urlsafe_b64encode(x).decode().rstrip("=")})
 
@@ -396,14 +410,15 @@ def okp(curve: str, encoded: int) -> str:
     ("curve", "y"),
     [pytest.param(curve, y, id=f"{curve} {name}") for curve in SMALL for name, y in SMALL[curve].items()],
 )
-def test_an_edwards_key_that_anybody_can_sign_for_is_refused(curve: str, y: int) -> None:
-    """Whatever the sign of its x."""
+def test_an_edwards_key_of_small_order_is_refused(curve: str, y: int) -> None:
+    """An Edwards key for which anybody can sign is refused, with both signs of x."""
     sign = 1 << (255 if curve == "Ed25519" else 455)
     assert refusal(public_key, okp(curve, y)) == refusal(public_key, okp(curve, y | sign)) == SMALL_ORDER
 
 
 @pytest.mark.parametrize("curve", SMALL)
-def test_the_points_beside_those_are_keys(curve: str) -> None:
+def test_neighbours_of_weak_points_are_accepted(curve: str) -> None:
+    """The points next to those of small order are accepted."""
     assert public_key(okp(curve, 3)).algorithms == public_key(okp(curve, 4)).algorithms == ("EdDSA",)
 
 
@@ -425,8 +440,8 @@ members = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("make", [secret_key, public_key])
 @given(text=texts | pems | members.map(json.dumps))
-def test_a_refusal_is_one_of_the_rules_word_for_word(make: Callable[[str], VerificationKey], text: str) -> None:
-    """So no part of the value is in it, whatever the value and whatever a library says of it."""
+def test_a_refusal_has_only_the_rule(make: Callable[[str], VerificationKey], text: str) -> None:
+    """An error has exactly the text of a rule, so that no part of the value is in it."""
     try:
         make(text)
     except ValueError as error:
@@ -437,7 +452,8 @@ def test_a_refusal_is_one_of_the_rules_word_for_word(make: Callable[[str], Verif
     assert chained is None
 
 
-def test_no_key_shows_in_a_repr() -> None:
+def test_no_key_is_in_a_repr() -> None:
+    """The repr of a key does not show it."""
     rules = TokenRules(secret_key(SECRET))
     expected = "VerificationKey(algorithms=('HS256', 'HS384', 'HS512'))"
     assert repr(rules.key) == expected

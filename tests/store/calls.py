@@ -1,4 +1,4 @@
-"""Every verb of the port, with what a store answers when all is well and what comes of it."""
+"""Every operation of the port, with a good response of a store and the result of it."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -57,7 +57,7 @@ COMPLETED = b"<CompleteMultipartUploadResult><ETag>&quot;abc-1&quot;</ETag></Com
 
 
 def listed(*parts: tuple[int, int], truncated: bool = False, moment: str = "2027-01-15T08:00:00Z") -> bytes:
-    """A page of ListParts with parts of such numbers and sizes."""
+    """Return a page of ListParts with parts of these numbers and sizes."""
     document = "".join(
         f"<Part><PartNumber>{number}</PartNumber><Size>{size}</Size><ETag>&quot;e{number}&quot;</ETag>"
         f"<LastModified>{moment}</LastModified></Part>"
@@ -139,7 +139,7 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 async def store_at(
     endpoint: str, timeouts: Timeouts = PATIENT, *, dialect: Dialect = UNKNOWN, **limits: int
 ) -> AsyncIterator[S3ObjectStore]:
-    """The adapter over ``endpoint``, whose clock stands at ``NOW``."""
+    """Return the adapter for ``endpoint``, whose clock stands still at ``NOW``."""
     presigner = Presigner(CREDENTIALS, endpoint)
     store = S3ObjectStore(presigner, dialect, clock=lambda: NOW, timeouts=timeouts, **limits)
     try:
@@ -149,14 +149,14 @@ async def store_at(
 
 
 def check_discreet(reason: str) -> None:
-    """A reason goes to the log: nothing in it may sign, name the endpoint, or come from an error's prose."""
+    """Check that a reason has no secret, no endpoint and no text of an error response, because it is logged."""
     for secret in ("canary", "CANARY", "127.0.0.1", "localhost", "http", "X-Amz", "Signature=", "told by", "\n"):
         assert secret not in reason
 
 
 @asynccontextmanager
 async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> AsyncIterator[tuple[S3ObjectStore, Wire]]:
-    """The adapter over a server that acts so."""
+    """Return the adapter for a server with these acts."""
     async with (
         wire(*acts) as server,
         store_at(f"http://127.0.0.1:{server.port}", timeouts, dialect=UNKNOWN, **limits) as store,
@@ -165,7 +165,7 @@ async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> Asy
 
 
 async def unavailable(store: ObjectStore, verb: Verb, within: float = TIMEOUTS.total) -> str:
-    """The reason of the refusal to guess, which came in time and tells no secret."""
+    """Return the reason of the error of ``verb``, which must come in time and without a secret."""
     began = time.monotonic()
     with pytest.raises(StorageUnavailableError) as caught:
         await verb.call(store)

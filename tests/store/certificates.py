@@ -1,4 +1,4 @@
-"""A certificate authority of one test run, and what it signs."""
+"""A certificate authority of one test run."""
 
 import ipaddress
 import ssl
@@ -23,13 +23,13 @@ class Authority:
         self.certificate = self._sign("authority", self._key, x509.BasicConstraints(ca=True, path_length=0), 1)
 
     def trust(self) -> ssl.SSLContext:
-        """A client's context that trusts this authority and nobody else."""
+        """Return the context of a client that trusts only this authority."""
         context = ssl.create_default_context()
         context.load_verify_locations(cadata=self.certificate.public_bytes(serialization.Encoding.PEM).decode())
         return context
 
     def server(self, address: str = "127.0.0.1", *, days: int = 1) -> ssl.SSLContext:
-        """The context of a server at ``address``; expired when ``days`` is negative."""
+        """Return the context of a server at ``address``; its certificate is expired if ``days`` is negative."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         path = self._folder / "server.pem"

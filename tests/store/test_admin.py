@@ -1,4 +1,4 @@
-"""The control plane: rules as data, and a real store that takes them."""
+"""The administration of buckets: rules as data, and a real store that keeps them."""
 
 import base64
 import hashlib
@@ -20,7 +20,8 @@ from tests.stores.place import Place, send
 ORIGINS = ["https://app.example", "http://localhost:3000"]
 
 
-def test_the_cors_rule_lets_exactly_the_headers_pass_that_an_upload_may_sign() -> None:
+def test_the_cors_rule_allows_the_upload_headers() -> None:
+    """The CORS rule allows exactly the headers that an upload may sign."""
     rule = admin.cors_rule(ORIGINS)
     signed = upload_headers(FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1, sha256=bytes(32), md5=bytes(16)))
 
@@ -34,7 +35,8 @@ def test_the_cors_rule_lets_exactly_the_headers_pass_that_an_upload_may_sign() -
     assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
 
 
-def test_the_lifecycle_removes_what_is_staged_and_unfinished_multipart_uploads_everywhere() -> None:
+def test_the_lifecycle_removes_unfinished_uploads() -> None:
+    """The rules remove staged objects under the prefix, and unfinished multipart uploads in the whole bucket."""
     staged, unfinished = admin.lifecycle_rules("incoming/", 2)
 
     assert (staged["Filter"], staged["Expiration"]) == ({"Prefix": "incoming/"}, {"Days": 2})
@@ -45,20 +47,21 @@ def test_the_lifecycle_removes_what_is_staged_and_unfinished_multipart_uploads_e
 
 @pytest.fixture
 def client(seaweedfs: Place) -> Any:
-    """A client of a real store."""
+    """Return a client of a real store."""
     return admin.connect(seaweedfs.endpoint, seaweedfs.credentials)
 
 
 @pytest.fixture
 def bucket(client: Any) -> Iterator[str]:
-    """A bucket of one test."""
+    """Create a bucket for one test."""
     name = f"admin-{uuid4()}"
     admin.ensure_bucket(client, name)
     yield name
     client.delete_bucket(Bucket=name)
 
 
-def test_a_bucket_is_made_once(client: Any, bucket: str) -> None:
+def test_a_bucket_is_created_once(client: Any, bucket: str) -> None:
+    """To ensure a bucket twice creates it once."""
     client.put_object(Bucket=bucket, Key="kept", Body=b"1")
 
     admin.ensure_bucket(client, bucket)
@@ -67,7 +70,8 @@ def test_a_bucket_is_made_once(client: Any, bucket: str) -> None:
     client.delete_object(Bucket=bucket, Key="kept")
 
 
-def test_a_bucket_that_may_not_be_looked_at_is_not_taken_for_missing(seaweedfs: Place) -> None:
+def test_a_forbidden_bucket_is_not_created(seaweedfs: Place) -> None:
+    """A bucket that must not be read is not regarded as missing."""
     stranger = admin.connect(seaweedfs.endpoint, Credentials("AKIDOFTHETESTS", "another secret"))
 
     with pytest.raises(ClientError) as caught:
@@ -76,6 +80,7 @@ def test_a_bucket_that_may_not_be_looked_at_is_not_taken_for_missing(seaweedfs: 
 
 
 def test_the_store_keeps_the_rules(client: Any, bucket: str) -> None:
+    """A real store returns the rules that were put."""
     admin.put_cors(client, bucket, ORIGINS)
     admin.put_lifecycle(client, bucket, "incoming/", 2)
 
@@ -85,9 +90,10 @@ def test_the_store_keeps_the_rules(client: Any, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(ORIGINS[0], ORIGINS[0]), ("https://evil.example", None)])
-def test_a_browser_is_let_through_from_the_origins_alone(
+def test_only_the_origins_may_upload(
     client: Any, bucket: str, seaweedfs: Place, origin: str, allowed: str | None
 ) -> None:
+    """A preflight request succeeds from the allowed origins only."""
     admin.put_cors(client, bucket, ORIGINS)
     asked = {
         "Origin": origin,
@@ -100,7 +106,8 @@ def test_a_browser_is_let_through_from_the_origins_alone(
     assert reply.headers.get("access-control-allow-origin") == allowed
 
 
-def test_without_rules_no_origin_is_let_through(bucket: str, seaweedfs: Place) -> None:
+def test_without_rules_no_origin_may_upload(bucket: str, seaweedfs: Place) -> None:
+    """Without CORS rules a preflight request fails from every origin."""
     asked = {"Origin": ORIGINS[0], "Access-Control-Request-Method": "PUT"}
 
     reply = send("OPTIONS", f"{seaweedfs.endpoint}/{bucket}/incoming/a.mp3?x=1", asked)
@@ -109,9 +116,8 @@ def test_without_rules_no_origin_is_let_through(bucket: str, seaweedfs: Place) -
 
 
 @pytest.mark.parametrize("operation", ["PutBucketCors", "PutBucketLifecycleConfiguration"])
-def test_rules_go_out_with_content_md5_and_without_what_r2_does_not_implement(
-    client: Any, bucket: str, operation: str
-) -> None:
+def test_rules_are_sent_with_content_md5(client: Any, bucket: str, operation: str) -> None:
+    """Rules are sent with Content-MD5 and without the checksum headers that R2 does not implement."""
     sent: list[AWSPreparedRequest] = []
 
     def see(request: AWSPreparedRequest, **_event: object) -> None:

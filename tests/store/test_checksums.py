@@ -1,4 +1,4 @@
-"""Asking the store for checksums: with whatever it answers, the object itself is found."""
+"""Checksums from the store: whether it returns or refuses them, the object itself is found."""
 
 import asyncio
 import base64
@@ -28,13 +28,13 @@ def by_method(get: bytes, head: bytes) -> Act:
 
 
 async def asked(head: bytes, get: bytes = FIRST.good) -> tuple[ObjectHead | None, list[str]]:
-    """What is found with a checksum, and the requests that it took."""
+    """Return the result with a checksum, and the requests that were sent."""
     async with facing(by_method(get, head)) as (store, server):
         return await store.first_bytes(REF, 4, checksum=True), server.requests
 
 
-async def test_the_checksum_is_asked_for_by_a_signed_header_beside_the_first_bytes() -> None:
-    """The ranged request goes without it: a store returns no checksum with a part of an object."""
+async def test_a_signed_header_requests_the_checksum() -> None:
+    """A HeadObject with a signed x-amz-checksum-mode is sent together with the ranged GetObject, which has none."""
     encoded = base64.b64encode(DIGEST).decode()
     found, requests = await asked(answer(200, {**DESCRIBED, "x-amz-checksum-sha256": encoded}))
     assert found
@@ -45,15 +45,15 @@ async def test_the_checksum_is_asked_for_by_a_signed_header_beside_the_first_byt
 
 
 @pytest.mark.parametrize("value", ["", "x", "AAAA", base64.b64encode(DIGEST).decode() + "-3", "é" * 44])
-async def test_a_value_that_is_not_a_whole_files_checksum_is_none(value: str) -> None:
-    """The checksum of an object in parts is one of its parts' checksums."""
+async def test_only_a_whole_checksum_counts(value: str) -> None:
+    """A value that is not the SHA-256 of the whole object, such as one of its parts' checksums, is ignored."""
     found, _ = await asked(answer(200, {**DESCRIBED, "x-amz-checksum-sha256": value}))
     assert found
     assert found.stored.sha256 is None
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 501])
-async def test_seq03_a_store_that_refuses_is_looked_at_without(status: int) -> None:
+async def test_seq03_a_refusal_of_checksums_is_remembered(status: int) -> None:
     """A refusal costs one extra request, and none for an hour."""
     async with facing(by_method(FIRST.good, error(status, "NotImplemented"))) as (store, server):
         for _ in range(3):
@@ -64,8 +64,8 @@ async def test_seq03_a_store_that_refuses_is_looked_at_without(status: int) -> N
         assert len([request for request in server.requests if request.startswith("HEAD ")]) == 2
 
 
-async def test_a_refusal_of_everything_is_not_remembered_as_one_of_checksums() -> None:
-    """Credentials that fail for a minute cost no evidence for an hour."""
+async def test_a_general_refusal_is_not_remembered() -> None:
+    """If the store refuses every request, checksums are requested again at once."""
     refusal = error(403, "AccessDenied")
     async with facing(by_method(refusal, refusal)) as (store, _):
         with pytest.raises(StorageUnavailableError):
@@ -73,28 +73,28 @@ async def test_a_refusal_of_everything_is_not_remembered_as_one_of_checksums() -
         assert store._checksums_from == float("-inf")
 
 
-async def test_two_looks_at_two_versions_are_unclear() -> None:
-    """A checksum of another version proves nothing."""
+async def test_two_versions_are_an_error() -> None:
+    """If GetObject and HeadObject describe two versions, the store is unavailable."""
     with pytest.raises(StorageUnavailableError):
         await asked(answer(200, {**DESCRIBED, "ETag": '"another"'}))
 
 
-async def test_an_object_that_is_gone_at_the_second_look_has_no_checksum() -> None:
-    """The first look decides what there is."""
+async def test_a_missing_head_has_no_checksum() -> None:
+    """If HeadObject returns 404, the object of GetObject is returned without a checksum."""
     found, _ = await asked(answer(404))
     assert found == FIRST.result
 
 
 @pytest.mark.parametrize("status", [500, 520])
-async def test_a_store_in_trouble_is_not_taken_for_a_refusal(status: int) -> None:
-    """No receipt loses its checksum by an outage."""
+async def test_an_outage_is_not_a_refusal(status: int) -> None:
+    """A failing store raises an error, so that no receipt loses its checksum by an outage."""
     with pytest.raises(StorageUnavailableError):
         await asked(error(status, "InternalError"))
 
 
 @pytest.mark.parametrize("status", [200, 206])
-async def test_e09_an_encoded_object_is_found_whatever_its_length_says(status: int) -> None:
-    """The edge may decode it on its way: then there is no length, or one that does not fit."""
+async def test_e09_an_encoded_object_is_found(status: int) -> None:
+    """An object with a Content-Encoding is found even if its length is missing or does not fit."""
     fields = {"Content-Type": "audio/mpeg", "Content-Encoding": "gzip", "ETag": 'W/"abc"'}
     found, _ = await asked(answer(200, DESCRIBED), answer(status, fields, b"decoded bytes"))
     assert found
@@ -102,8 +102,8 @@ async def test_e09_an_encoded_object_is_found_whatever_its_length_says(status: i
 
 
 @pytest.mark.parametrize("value", ["identity", "aws-chunked", " Identity "])
-async def test_an_encoding_that_changes_no_byte_is_none(value: str) -> None:
-    """Some stores keep the name of the transfer's own framing."""
+async def test_harmless_encodings_are_ignored(value: str) -> None:
+    """A Content-Encoding that changes no byte is not reported."""
     get = FIRST.good.replace(b"HTTP/1.1 206 Said\r\n", f"HTTP/1.1 206 Said\r\nContent-Encoding: {value}\r\n".encode())
     found, _ = await asked(answer(404), get)
     assert found == FIRST.result

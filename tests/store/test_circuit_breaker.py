@@ -1,4 +1,4 @@
-"""When a store that has troubles is not asked: the rules alone, then over a socket."""
+"""The circuit breaker and the retry budget, first alone and then over a socket."""
 
 import asyncio
 import json
@@ -19,14 +19,15 @@ HEAD = VERBS["head"]
 
 
 def opened() -> CircuitBreaker:
-    """A breaker that has opened at the instant 0."""
+    """Return a breaker that has opened at the instant 0."""
     found = CircuitBreaker()
     assert [found.record_failure(-SPAN) for _ in range(FAILURES)] == [False] * FAILURES
     assert found.record_failure(0)
     return found
 
 
-def test_a_store_that_answers_is_asked() -> None:
+def test_a_healthy_store_is_called() -> None:
+    """Single failures between successes leave the circuit closed."""
     found = CircuitBreaker()
     for _ in range(10 * FAILURES):
         assert not found.record_failure(0)
@@ -35,20 +36,20 @@ def test_a_store_that_answers_is_asked() -> None:
 
 
 def test_a_short_outage_opens_nothing() -> None:
-    """However many calls fail in it: they must fail over a span of time."""
+    """Any number of failures within less than the span leaves the circuit closed."""
     found = CircuitBreaker()
     assert not any(found.record_failure(SPAN * each / 1001) for each in range(1001))
     assert found.wait(SPAN, may_probe=False) == 0
 
 
 def test_a_few_failures_far_apart_open_nothing() -> None:
-    """A store that is called seldom needs several failures as well."""
+    """A store that is rarely called needs several failures as well."""
     found = CircuitBreaker()
     assert [found.record_failure(each * 60) for each in range(FAILURES)] == [False] * (FAILURES - 1) + [True]
 
 
-def test_an_answer_begins_the_span_anew() -> None:
-    """Failures before it do not count."""
+def test_a_success_restarts_the_span() -> None:
+    """Failures before a success do not count."""
     found = CircuitBreaker()
     for _ in range(10 * FAILURES):
         found.record_failure(0)
@@ -57,14 +58,14 @@ def test_an_answer_begins_the_span_anew() -> None:
 
 
 def test_an_open_circuit_refuses_calls_for_the_pause() -> None:
-    """The wait is what is left of it."""
+    """An open circuit refuses calls and returns the rest of the pause."""
     found = opened()
     assert found.wait(0, may_probe=True) == PAUSE
     assert found.wait(PAUSE / 2, may_probe=True) == PAUSE / 2
 
 
-def test_after_the_pause_one_quick_call_is_the_probe() -> None:
-    """A long call is not: its caller would wait too long for the outcome."""
+def test_the_probe_is_a_quick_call() -> None:
+    """After the pause one quick call is the probe, but never a long call."""
     found = opened()
     assert found.wait(PAUSE, may_probe=False) == PAUSE
     assert found.wait(PAUSE, may_probe=True) == 0
@@ -72,7 +73,7 @@ def test_after_the_pause_one_quick_call_is_the_probe() -> None:
 
 
 def test_the_pause_doubles_with_each_probe() -> None:
-    """From a quarter of a second to five seconds, and begins anew when the circuit opens the next time."""
+    """The pause doubles from a quarter of a second to five seconds, and is reset when the circuit closes."""
     found = opened()
     now, pauses = 0.0, []
     for _ in range(8):
@@ -88,7 +89,8 @@ def test_the_pause_doubles_with_each_probe() -> None:
     assert found.wait(now + SPAN, may_probe=True) == PAUSE
 
 
-def test_one_success_ends_it() -> None:
+def test_one_success_closes_the_circuit() -> None:
+    """One success closes the circuit and resets the count of failures."""
     found = opened()
     assert found.record_success()
     assert not found.record_success()
@@ -97,7 +99,8 @@ def test_one_success_ends_it() -> None:
     assert found.wait(0, may_probe=False) == 0
 
 
-def test_second_attempts_are_few() -> None:
+def test_retries_are_limited() -> None:
+    """Retries are at most a fifth of all calls and the reserve."""
     budget = RetryBudget()
     spent = 0
     for _ in range(1000):
@@ -106,16 +109,18 @@ def test_second_attempts_are_few() -> None:
     assert 200 <= spent <= 211
 
 
-def test_what_is_not_spent_makes_no_fortune() -> None:
+def test_the_retry_budget_is_bounded() -> None:
+    """Unused retries add up to the reserve only."""
     budget = RetryBudget()
     for _ in range(1000):
         budget.earn()
     assert [budget.spend() for _ in range(12)] == [True] * 10 + [False] * 2
 
 
-async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(
+async def test_s15_calls_to_a_dead_store_fail_at_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """After the circuit has opened, a call to a dead store fails at once and is not sent."""
     opens_at_once(monkeypatch, pause=60)
     async with facing(silence, timeouts=TIMEOUTS) as (store, server):
         await asyncio.gather(*(store.head(REF) for _ in range(2 * FAILURES)), return_exceptions=True)
@@ -131,9 +136,10 @@ async def test_s15_a_dead_store_is_asked_no_more_and_said_to_be_away_at_once(
     assert [json.loads(record.getMessage()) for record in caplog.records] == [opened]
 
 
-async def test_s15_a_store_that_is_back_is_found_by_one_quick_call(
+async def test_s15_a_probe_finds_a_recovered_store(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """After the pause a quick call, but no copy, is sent to the store, and its success closes the circuit."""
     opens_at_once(monkeypatch, pause=1)
     async with facing(resets()) as (store, server):
         for _ in range(FAILURES):
@@ -150,7 +156,8 @@ async def test_s15_a_store_that_is_back_is_found_by_one_quick_call(
     ]
 
 
-async def test_s04_a_store_that_is_overloaded_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_s04_an_overloaded_store_opens_the_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The circuit opens after repeated 503 responses, and few requests are sent."""
     opens_at_once(monkeypatch, pause=60)
     async with facing(says(error(503, "SlowDown"))) as (store, server):
         for _ in range(3 * FAILURES):
@@ -158,14 +165,16 @@ async def test_s04_a_store_that_is_overloaded_is_left_alone(monkeypatch: pytest.
         assert FAILURES <= len(server.requests) <= 2 * FAILURES
 
 
-async def test_a_refusal_is_an_answer() -> None:
+async def test_a_refusal_is_not_a_failure() -> None:
+    """A refusal by the store does not open the circuit."""
     async with facing(keeps(error(403, "AccessDenied"))) as (store, server):
         for _ in range(3 * FAILURES):
             await unavailable(store, HEAD)
         assert len(server.requests) == 3 * FAILURES
 
 
-async def test_a_caller_that_goes_away_says_nothing_of_the_store() -> None:
+async def test_a_cancelled_call_is_not_recorded() -> None:
+    """A cancelled call is neither a failure nor a success of the store."""
     async with facing(silence) as (store, server):
         for _ in range(2 * FAILURES):
             call = asyncio.create_task(store.head(REF))
@@ -176,15 +185,16 @@ async def test_a_caller_that_goes_away_says_nothing_of_the_store() -> None:
 
 
 @pytest.mark.parametrize("acts", [(resets(),), (says(error(500, "InternalError")),)], ids=["reset", "500"])
-async def test_s04_troubles_are_not_doubled(acts: tuple[Act, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_s04_retries_do_not_double_an_overload(acts: tuple[Act, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failing store receives few more requests than there are calls."""
     monkeypatch.setattr(circuit_breaker, "FAILURES", 10_000)
     async with facing(*acts) as (store, server):
         await asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
         assert 100 <= len(server.requests) <= 131
 
 
-async def test_past_its_capacity_a_store_answers_as_many_calls_as_before() -> None:
-    """Those for which there is no slot soon are refused early, and cost the others nothing."""
+async def test_overload_does_not_reduce_goodput() -> None:
+    """Beyond the capacity of the store, calls that get no slot fail early, and the others succeed as before."""
 
     async def in_a_moment(request: str, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(LATE.total * 0.3)
@@ -199,7 +209,7 @@ async def test_past_its_capacity_a_store_answers_as_many_calls_as_before() -> No
 
 
 async def test_calls_with_a_place_wait_for_no_slot() -> None:
-    """Not even while others hold all slots; and the place is free again afterwards."""
+    """Calls in a place need no slot, and the place is free again afterwards."""
     async with facing(silence, timeouts=LATE, concurrency=1) as (store, server):
         hanging = asyncio.create_task(store.head(REF))
         await becomes(lambda: server.connections == 1)
@@ -211,7 +221,7 @@ async def test_calls_with_a_place_wait_for_no_slot() -> None:
 
 
 async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who gets none soon is refused, before anything is asked of the store."""
+    """A request that gets no place in time is refused before any call."""
     monkeypatch.setattr(transport, "PLACE_WAIT", 0.05)
     async with facing(says(HEAD.good), concurrency=1) as (store, server):
         async with store.place():
@@ -227,7 +237,8 @@ async def _placed(store: ObjectStore) -> None:
         await store.head(REF)
 
 
-async def test_s16_slow_copies_keep_nobody_from_a_quick_look() -> None:
+async def test_s16_slow_copies_delay_no_quick_call() -> None:
+    """Slow copies do not delay a quick call."""
     async with facing(silence, timeouts=LATE, long_calls=2) as (store, server):
         copies = [asyncio.create_task(store.copy(REF, TARGET, if_match="a", headers={})) for _ in range(50)]
         await becomes(lambda: server.connections == 2)

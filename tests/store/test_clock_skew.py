@@ -1,4 +1,4 @@
-"""How far the clock is from the store's: what its answers tell, good ones as well."""
+"""The difference between our clock and the store's, by the dates of its responses."""
 
 import json
 
@@ -24,34 +24,32 @@ DATE = "Fri, 15 Jan 2027 08:00:00 GMT"  # NOW
         (NOW - 60, NOW + 3600, 0),
     ],
 )
-def test_the_difference_is_what_the_call_itself_does_not_explain(
-    sent_at: float, received_at: float, seconds: float
-) -> None:
-    """A store that answers for a minute has made its date at any instant of it, cut to a second."""
+def test_the_duration_of_a_call_is_not_skew(sent_at: float, received_at: float, seconds: float) -> None:
+    """The skew is the difference that the duration of the call and the cut to whole seconds do not explain."""
     skew = ClockSkew()
     assert skew.seconds is None
     skew.observe(DATE, sent_at, received_at)
     assert skew.seconds == seconds
 
 
-def test_a_change_is_told_once() -> None:
-    """From a minute on, and when it has gone."""
+def test_a_change_is_reported_once() -> None:
+    """A skew of more than a minute is reported once, and so is its end."""
     skew = ClockSkew()
     seen = [skew.observe(DATE, NOW + ahead, NOW + ahead) for ahead in (0, 60, 61, 300, 60, 0, 0)]
     assert seen == [False, False, True, False, True, False, False]
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Fri, 15 Jan 2027 08:00:00 CET"])
-def test_an_answer_without_a_date_changes_nothing(date: str) -> None:
-    """What was known before stays."""
+def test_a_response_without_date_changes_nothing(date: str) -> None:
+    """A response without a valid Date does not change the skew."""
     skew = ClockSkew()
     skew.observe(DATE, NOW + 101, NOW + 101)
     assert not skew.observe(date, NOW, NOW)
     assert skew.seconds == 100
 
 
-async def test_a_good_answer_tells_of_a_fast_clock(caplog: pytest.LogCaptureFixture) -> None:
-    """The store refuses nothing yet, and the operator is told."""
+async def test_a_successful_response_shows_the_skew(caplog: pytest.LogCaptureFixture) -> None:
+    """A fast clock is logged by the dates of successful responses."""
     dated = answer(200, {"ETag": '"abc"', "Last-Modified": DATE, "Content-Length": "11", "Date": DATE})
     early = dated.replace(b"Date: Fri, 15 Jan 2027 08:00:00", b"Date: Fri, 15 Jan 2027 07:55:00")
     async with facing(keeps(early), keeps(early), keeps(dated)) as (store, _):

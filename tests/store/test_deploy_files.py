@@ -1,4 +1,4 @@
-"""The bucket rules that are shipped as files say what the code's own rules say."""
+"""The bucket rules in the files of deploy/ equal those of the code."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,12 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def rules(name: str) -> list[dict[str, Any]]:
-    """The rules of a file in the form that wrangler takes."""
+    """Return the rules of a file in wrangler's format."""
     return list(json.loads((DEPLOY / name).read_text(encoding="utf-8"))["rules"])
 
 
-def test_the_cors_file_allows_what_the_demo_allows() -> None:
+def test_the_cors_file_equals_the_code() -> None:
+    """The CORS file has the rule of the code."""
     (rule,), expected = rules("cors.json"), admin.cors_rule(["https://app.example"])
     assert rule["allowed"]["origins"] == expected["AllowedOrigins"]
     assert set(rule["allowed"]["methods"]) == set(expected["AllowedMethods"])
@@ -29,13 +30,14 @@ def test_the_cors_file_allows_what_the_demo_allows() -> None:
     assert rule["exposeHeaders"] == expected["ExposeHeaders"]
 
 
-def test_browsers_may_send_every_header_that_an_upload_may_sign() -> None:
+def test_the_upload_headers_are_complete() -> None:
+    """UPLOAD_HEADERS has exactly the headers that an upload may sign."""
     signed = upload_headers(FileSpec("a", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1, sha256=b"s" * 32, md5=b"m" * 16))
     assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
 
 
-def test_the_lifecycle_file_is_that_of_the_code() -> None:
-    """Promotions that nobody finished are parts too, and stand where objects are ready."""
+def test_the_lifecycle_file_equals_the_code() -> None:
+    """The lifecycle file has the rules of the code: staged objects under a prefix, multipart uploads everywhere."""
     staged, unfinished = rules("lifecycle.json")
     kept = UploadPolicy().retention_days * DAY
     assert staged["conditions"]["prefix"] == STAGING_PREFIX
@@ -45,13 +47,13 @@ def test_the_lifecycle_file_is_that_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("lifetime", [1, DAY - 1, DAY, DAY + 1, 3 * DAY, 7 * DAY])
-def test_a_tombstone_outlives_every_upload_id_with_its_key(lifetime: int) -> None:
-    """Longer than the lifetime of an upload, the period of an idempotency key and a day for the store."""
+def test_a_tombstone_outlives_its_upload_ids(lifetime: int) -> None:
+    """Staged objects are kept longer than an upload, the period of an idempotency key and a day of the store."""
     kept = UploadPolicy(lifetime=lifetime).retention_days * DAY
     assert lifetime + IDEMPOTENCY_PERIOD + DAY < kept <= lifetime + IDEMPOTENCY_PERIOD + 3 * DAY
 
 
-def test_the_example_settings_state_the_days_of_the_lifecycle_file() -> None:
-    """Who copies both gets both right."""
+def test_example_settings_and_lifecycle_file_agree() -> None:
+    """The example settings name the days of the lifecycle file."""
     example = (DEPLOY.parent / ".env.example").read_text(encoding="utf-8")
     assert f"{UploadPolicy().retention_days} days for 1d, as in deploy/lifecycle.json" in example

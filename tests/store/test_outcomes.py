@@ -1,4 +1,4 @@
-"""What each kind of answer does to the next call, to the circuit breaker and to the client: the table of outcomes."""
+"""The effect of each status on a retry, on the circuit breaker and on the client."""
 
 import asyncio
 import json
@@ -31,21 +31,21 @@ def throttled(retry_after: str | None = None, code: str = "ServiceUnavailable") 
     ],
 )
 def test_the_table(status: int, is_retried: bool, is_failure: bool | None) -> None:
-    """Each status has one row."""
+    """Each status has the retry and the effect on the circuit breaker that the table names."""
     assert outcome_of(status)[1:] == (is_retried, is_failure)
 
 
 @pytest.mark.parametrize("status", [*EDGE, 500, 502, 503, 504, 429])
-async def test_e08_a_passing_fault_is_passed_by_one_repetition(status: int) -> None:
-    """The caller sees the good answer that follows."""
+async def test_e08_a_passing_fault_is_retried(status: int) -> None:
+    """After a passing fault the caller receives the good response of the retry."""
     async with facing(says(answer(status)), GOOD) as (store, server):
         assert await HEAD.call(store) == HEAD.result
         assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("code", ["ServiceUnavailable", "TooManyRequests"])
-async def test_seq05_a_throttled_object_says_nothing_of_the_store(code: str) -> None:
-    """However often one object is throttled, the circuit breaker stays closed for the others."""
+async def test_seq05_a_throttled_object_opens_no_circuit(code: str) -> None:
+    """However often one object is throttled, the circuit stays closed for the others."""
     async with facing(throttled(code=code)) as (store, server):
         for _ in range(4 * FAILURES):
             with pytest.raises(ObjectThrottledError):
@@ -54,8 +54,8 @@ async def test_seq05_a_throttled_object_says_nothing_of_the_store(code: str) -> 
         assert await HEAD.call(store) == HEAD.result
 
 
-async def test_seq05_throttled_objects_use_up_no_other_second_attempts() -> None:
-    """The retry budget of throttled objects is their own."""
+async def test_seq05_throttled_objects_have_their_own_retries() -> None:
+    """Throttled objects have their own retry budget."""
     async with facing(throttled()) as (store, server):
         for _ in range(100):
             with pytest.raises(ObjectThrottledError):
@@ -65,10 +65,10 @@ async def test_seq05_throttled_objects_use_up_no_other_second_attempts() -> None
 
 
 @pytest.mark.parametrize("status", [500, 520, 530])
-async def test_a_store_that_fails_opens_the_circuit_and_the_line_says_why(
+async def test_the_log_has_the_reason_of_opening(
     status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The reason of the failure that opened it stands in the log."""
+    """The log line of an opened circuit has the reason of the last failure."""
     opens_at_once(monkeypatch, pause=60)
     async with facing(says(error(status, "InternalError"))) as (store, _):
         for _ in range(FAILURES):
@@ -77,8 +77,8 @@ async def test_a_store_that_fails_opens_the_circuit_and_the_line_says_why(
     assert line == {"event": "broker.store_circuit_opened", "reason": f"HeadObject returned {status}"}
 
 
-async def test_a_throttled_probe_leaves_the_next_call_to_find_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One user's throttled object does not keep the circuit open."""
+async def test_a_throttled_probe_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a throttled probe the next call is a probe at once."""
     opens_at_once(monkeypatch, pause=0.2)
     async with facing(says(answer(500)), timeouts=LATE) as (store, server):
         for _ in range(FAILURES):
@@ -106,16 +106,16 @@ async def test_a_throttled_probe_leaves_the_next_call_to_find_out(monkeypatch: p
         ("", 2),
     ],
 )
-async def test_the_client_is_told_the_stores_retry_after(field: str, seconds: int) -> None:
-    """Seconds or a date, at most a minute; without one that can be read, two seconds."""
+async def test_retry_after_is_passed_on(field: str, seconds: int) -> None:
+    """The error has the store's Retry-After, at most a minute, and two seconds if there is no valid one."""
     async with facing(says(error(503, "SlowDown", {"Retry-After": field})), timeouts=LATE) as (store, _):
         with pytest.raises(StorageUnavailableError) as refused:
             await HEAD.call(store)
     assert refused.value.retry_after == seconds
 
 
-async def test_no_call_is_retried_before_the_stores_retry_after() -> None:
-    """A wait that does not fit into the deadline is left to the client."""
+async def test_retry_after_is_honoured() -> None:
+    """A call whose Retry-After is beyond the deadline is not retried, and the client receives the value."""
     async with facing(throttled("5"), GOOD, timeouts=LATE) as (store, server):
         with pytest.raises(ObjectThrottledError) as refused:
             await HEAD.call(store)
@@ -123,8 +123,8 @@ async def test_no_call_is_retried_before_the_stores_retry_after() -> None:
     assert refused.value.retry_after == 5
 
 
-async def test_a_throttled_copy_is_told_apart_from_a_store_that_fails() -> None:
-    """Its caller looks whether another copy made the object."""
+async def test_a_throttled_copy_has_its_own_error() -> None:
+    """A throttled copy raises ObjectThrottledError."""
     async with facing(throttled("5"), timeouts=LATE) as (store, _):
         with pytest.raises(ObjectThrottledError):
             await store.copy(REF, TARGET, if_match="abc", headers={})

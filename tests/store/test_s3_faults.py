@@ -1,4 +1,4 @@
-"""What the adapter makes of a store that fails, one test for each row of the catalogue of storage faults."""
+"""A failing store, with one test for each row of the catalogue of storage faults."""
 
 import asyncio
 import socket
@@ -19,19 +19,22 @@ from .wire import Act, answer, drips, error, keeps, resets, says, silence, silen
 
 
 @every_verb
-async def test_a_good_answer_needs_one_request(verb: Verb) -> None:
+async def test_a_good_response_needs_one_request(verb: Verb) -> None:
+    """An operation that succeeds sends one request."""
     async with facing(says(verb.good)) as (store, server):
         assert await verb.call(store) == verb.result
         assert len(server.requests) == 1
 
 
 async def test_s01_head_404_is_none() -> None:
+    """HeadObject with a 404 returns None."""
     async with facing(says(answer(404))) as (store, _):
         assert await VERBS["head"].call(store) is None
 
 
 @pytest.mark.parametrize("verb", ["first_bytes", "copy", "delete", "ping"])
 async def test_s01_no_such_key_is_none(verb: str) -> None:
+    """NoSuchKey is a value."""
     async with facing(says(error(404, "NoSuchKey"))) as (store, server):
         assert await VERBS[verb].call(store) is None
         assert len(server.requests) == 1
@@ -41,43 +44,49 @@ async def test_s01_no_such_key_is_none(verb: str) -> None:
     ("verb", "gone"),
     [("list_parts", None), ("complete_multipart", False), ("abort_multipart", None), ("copy_part", False)],
 )
-async def test_a_multipart_upload_that_is_gone_is_a_value(verb: str, gone: object) -> None:
+async def test_no_such_upload_is_a_value(verb: str, gone: object) -> None:
+    """NoSuchUpload is a value."""
     async with facing(says(error(404, "NoSuchUpload"))) as (store, server):
         assert await VERBS[verb].call(store) is gone
         assert len(server.requests) == 1
 
 
-async def test_a_range_of_another_version_is_not_copied() -> None:
+async def test_a_changed_source_part_is_not_copied() -> None:
+    """UploadPartCopy with a failed condition returns False."""
     async with facing(says(error(412, "PreconditionFailed"))) as (store, _):
         assert await VERBS["copy_part"].call(store) is False
 
 
 async def test_a_completion_onto_an_object_is_a_value() -> None:
+    """CompleteMultipartUpload onto an existing object returns False."""
     async with facing(says(error(412, "PreconditionFailed"))) as (store, _):
         assert await VERBS["complete_multipart"].call(store) is False
 
 
-async def test_a_store_without_conditions_of_ranges_is_asked_without_them() -> None:
-    """Cloudflare's local R2 does not implement them; the promotion's last look at its source remains."""
+async def test_a_501_ends_part_conditions() -> None:
+    """After a 501 UploadPartCopy is sent without its condition, now and later."""
     async with facing(keeps(error(501, "NotImplemented")), keeps(VERBS["copy_part"].good)) as (store, server):
         for _ in range(2):
             assert await VERBS["copy_part"].call(store) is True
     assert ["if-match" in request for request in server.requests] == [True, False, False]
 
 
-async def test_a_range_of_a_source_that_is_gone_is_not_copied() -> None:
+async def test_a_missing_source_part_is_not_copied() -> None:
+    """UploadPartCopy of a missing source returns False."""
     async with facing(says(error(404, "NoSuchKey"))) as (store, _):
         assert await VERBS["copy_part"].call(store) is False
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "head"])
-async def test_s01_no_such_bucket_is_an_operators_error(verb: str) -> None:
+async def test_s01_no_such_bucket_is_an_error(verb: str) -> None:
+    """NoSuchBucket is an error with its code, never a missing object."""
     async with facing(says(error(404, "NoSuchBucket"))) as (store, _):
         assert "404, NoSuchBucket" in await unavailable(store, VERBS[verb])
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "head"])
-async def test_s01_a_404_that_is_not_the_stores_says_nothing(verb: str) -> None:
+async def test_s01_a_404_of_a_proxy_is_an_error(verb: str) -> None:
+    """A 404 without an S3 error, such as a proxy's, is an error."""
     page = answer(404, {"Content-Type": "text/html"}, b"<html><body>Not found: NoSuchKey</body></html>")
     async with facing(says(page)) as (store, _):
         await unavailable(store, VERBS[verb])
@@ -96,7 +105,8 @@ async def test_s01_a_404_that_is_not_the_stores_says_nothing(verb: str) -> None:
         pytest.param(error(501, "NotImplemented"), id="not implemented"),
     ],
 )
-async def test_s02_s03_a_refusal_is_never_not_uploaded_and_is_not_asked_for_again(verb: Verb, said: bytes) -> None:
+async def test_s02_s03_a_refusal_is_an_error(verb: Verb, said: bytes) -> None:
+    """A refusal is an error, never a missing object, and is not retried."""
     async with facing(says(said)) as (store, server):
         reason = await unavailable(store, verb)
         assert said.split(b" ")[1].decode() in reason
@@ -104,7 +114,8 @@ async def test_s02_s03_a_refusal_is_never_not_uploaded_and_is_not_asked_for_agai
         assert len(server.requests) == 1 + without_condition
 
 
-async def test_s02_the_reason_has_operation_status_code_and_trace_ids() -> None:
+async def test_s02_the_reason_has_the_facts() -> None:
+    """The reason has the operation, the status, the error code and the trace ids."""
     said = error(403, "AccessDenied", {"CF-RAY": "8f1c2d3e4f5a6b7c-FRA", "x-amz-request-id": "18EABCECFAEAA9BE"})
     async with facing(says(said)) as (store, _):
         reason = await unavailable(store, VERBS["first_bytes"])
@@ -113,7 +124,8 @@ async def test_s02_the_reason_has_operation_status_code_and_trace_ids() -> None:
     )
 
 
-async def test_s02_a_code_or_a_trace_id_that_reads_as_none_is_not_repeated() -> None:
+async def test_s02_strange_codes_are_not_repeated() -> None:
+    """A code or trace id of another form is not in the reason."""
     said = error(403, "http://127.0.0.1/?X-Amz-Signature=0", {"cf-ray": "<script>", "x-amz-request-id": "a b"})
     async with facing(says(said)) as (store, _):
         assert await unavailable(store, VERBS["first_bytes"]) == "GetObject returned 403"
@@ -121,7 +133,8 @@ async def test_s02_a_code_or_a_trace_id_that_reads_as_none_is_not_repeated() -> 
 
 @every_verb
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-async def test_s04_what_may_pass_is_tried_twice(verb: Verb, status: int) -> None:
+async def test_s04_passing_errors_are_retried_once(verb: Verb, status: int) -> None:
+    """An error that may pass is retried once."""
     async with facing(says(error(status, "SlowDown"))) as (store, server):
         assert str(status) in await unavailable(store, verb)
         assert len(server.requests) == 2
@@ -129,13 +142,15 @@ async def test_s04_what_may_pass_is_tried_twice(verb: Verb, status: int) -> None
 
 @every_verb
 @pytest.mark.parametrize("first", [says(error(503, "SlowDown")), resets(), says(b"")], ids=["503", "reset", "closed"])
-async def test_s04_what_passed_is_not_seen(verb: Verb, first: Act) -> None:
+async def test_s04_a_successful_retry_hides_the_error(verb: Verb, first: Act) -> None:
+    """If the retry succeeds, the caller does not see the error."""
     async with facing(first, says(verb.good)) as (store, server):
         assert await verb.call(store) == verb.result
         assert len(server.requests) == 2
 
 
-async def test_s04_each_attempt_is_signed_anew() -> None:
+async def test_s04_each_attempt_is_signed_again() -> None:
+    """Each attempt has a new signature."""
     async with facing(says(error(503, "SlowDown")), says(VERBS["head"].good)) as (store, server):
         times = iter(range(1_800_000_000, 1_800_000_100, 10))
         store._transport._clock = lambda: next(times)
@@ -147,7 +162,7 @@ async def test_s04_each_attempt_is_signed_anew() -> None:
 
 @pytest.fixture
 def black_hole() -> Iterator[int]:
-    """A port whose queue of connections is full: a SYN to it gets no answer."""
+    """Open a port whose queue of connections is full, so that a SYN to it gets no response."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -160,21 +175,24 @@ def black_hole() -> Iterator[int]:
 
 
 @every_verb
-async def test_s05_no_answer_to_a_syn(verb: Verb, black_hole: int) -> None:
+async def test_s05_a_connection_that_hangs_ends(verb: Verb, black_hole: int) -> None:
+    """A call whose connection is not accepted ends in time."""
     async with store_at(f"http://127.0.0.1:{black_hole}", Timeouts(connect=0.1, total=2, copy=2)) as store:
         reason = await unavailable(store, verb, within=2 * 0.1 + 0.25)
     assert "ConnectionTimeoutError" in reason
 
 
 @every_verb
-async def test_s05_a_server_that_says_nothing(verb: Verb) -> None:
+async def test_s05_a_silent_server_is_an_error(verb: Verb) -> None:
+    """A call to a server that sends nothing ends in time."""
     async with facing(silence, timeouts=TIMEOUTS) as (store, server):
         assert "TimeoutError" in await unavailable(store, verb)
         assert len(server.requests) == 1
 
 
 @every_verb
-async def test_s06_a_dripping_header_and_a_dripping_body_end_at_the_deadline(verb: Verb) -> None:
+async def test_s06_a_dripping_response_ends(verb: Verb) -> None:
+    """A response that arrives byte by byte ends at the deadline."""
     async with facing(drips(verb.good, 0.05), timeouts=TIMEOUTS) as (store, _):
         assert "TimeoutError" in await unavailable(store, verb)
 
@@ -182,9 +200,8 @@ async def test_s06_a_dripping_header_and_a_dripping_body_end_at_the_deadline(ver
 @pytest.mark.parametrize(
     ("size", "at_most", "within"), [(1, 60, 0.1), (COPIED_A_SECOND // 2, 60, 0.6), (PUT_MAX, 1, 1.0)]
 )
-async def test_s06_a_copy_that_hangs_is_waited_for_the_longer_the_larger_it_is(
-    size: int, at_most: float, within: float
-) -> None:
+async def test_s06_the_deadline_of_a_copy_grows(size: int, at_most: float, within: float) -> None:
+    """The deadline of a copy grows with its size, up to the timeout of copies."""
     async with (
         wire(silence) as server,
         store_at(f"http://127.0.0.1:{server.port}", Timeouts(connect=0.3, total=0.1, copy=at_most)) as store,
@@ -195,7 +212,8 @@ async def test_s06_a_copy_that_hangs_is_waited_for_the_longer_the_larger_it_is(
         assert within <= time.monotonic() - began < within + SLACK
 
 
-async def test_s06_a_copy_has_a_deadline_of_its_own() -> None:
+async def test_s06_a_copy_has_its_own_deadline() -> None:
+    """A copy may take longer than other calls."""
     async with (
         wire(silence_then(VERBS["copy"].good)) as server,
         store_at(f"http://127.0.0.1:{server.port}", Timeouts(connect=0.3, total=0.1, copy=5)) as store,
@@ -219,7 +237,8 @@ async def test_s06_a_copy_has_a_deadline_of_its_own() -> None:
         pytest.param(says(answer(200, {"X-Long": "1" * 100_000})), id="a header of 100 kB"),
     ],
 )
-async def test_s07_a_broken_answer_is_no_answer(verb: Verb, act: Act) -> None:
+async def test_s07_a_broken_response_is_an_error(verb: Verb, act: Act) -> None:
+    """A response that breaks off or is not HTTP is an error."""
     async with facing(act) as (store, server):
         await unavailable(store, verb)
         assert len(server.requests) <= 2
@@ -228,6 +247,7 @@ async def test_s07_a_broken_answer_is_no_answer(verb: Verb, act: Act) -> None:
 @every_verb
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_s09_no_redirect_is_followed(verb: Verb, status: int) -> None:
+    """A redirect is an error and is not followed."""
     async with wire(says(verb.good)) as elsewhere:
         away = {"Location": f"http://127.0.0.1:{elsewhere.port}/", "x-amz-bucket-region": "eu-west-1"}
         async with facing(says(error(status, "PermanentRedirect", away))) as (store, server):
@@ -238,35 +258,40 @@ async def test_s09_no_redirect_is_followed(verb: Verb, status: int) -> None:
 
 @every_verb
 async def test_s11_a_skewed_clock_is_named(verb: Verb) -> None:
+    """The reason names a large clock skew."""
     said = error(403, "RequestTimeTooSkewed", {"Date": "Wed, 15 Jan 2025 08:00:00 GMT"})
     async with facing(says(said)) as (store, _):
         assert "our clock is +63072000 s off the store's" in await unavailable(store, verb)
 
 
 async def test_s11_a_clock_a_minute_off_is_named() -> None:
-    """URLs of a slow clock are refused as AccessDenied, long before the store names the clock."""
+    """A skew of one minute is named, for example in AccessDenied, which a store returns for URLs of a slow clock."""
     async with facing(says(error(403, "AccessDenied", {"Date": "Fri, 15 Jan 2027 08:01:00 GMT"}))) as (store, _):
         assert "our clock is -60 s off the store's" in await unavailable(store, VERBS["head"])
 
 
-async def test_s11_a_clock_that_agrees_is_not_named() -> None:
+async def test_s11_a_small_skew_is_not_named() -> None:
+    """The reason does not name a small clock skew."""
     async with facing(says(error(403, "AccessDenied", {"Date": "Fri, 15 Jan 2027 08:00:59 GMT"}))) as (store, _):
         assert "clock" not in await unavailable(store, VERBS["head"])
 
 
 @every_verb
-async def test_s12_a_name_that_does_not_resolve(verb: Verb) -> None:
+async def test_s12_an_unknown_host_is_an_error(verb: Verb) -> None:
+    """A host that does not resolve is an error."""
     async with store_at("http://localhost.invalid:9", TIMEOUTS) as store:
         await unavailable(store, verb)
 
 
 @every_verb
-async def test_s12_a_refused_connection(verb: Verb) -> None:
+async def test_s12_a_refused_connection_is_an_error(verb: Verb) -> None:
+    """A refused connection is an error."""
     async with store_at("http://127.0.0.1:1") as store:
         assert "ConnectionRefusedError" in await unavailable(store, verb)
 
 
-async def test_s16_no_more_calls_are_in_flight_than_slots_and_the_rest_ends_in_time() -> None:
+async def test_s16_slots_limit_calls_in_flight() -> None:
+    """No more calls are in flight than there are slots, and the others end in time."""
     async with facing(silence, timeouts=TIMEOUTS, concurrency=4) as (store, server):
         began = time.monotonic()
         calls = asyncio.gather(*(store.head(REF) for _ in range(100)), return_exceptions=True)
@@ -276,7 +301,8 @@ async def test_s16_no_more_calls_are_in_flight_than_slots_and_the_rest_ends_in_t
         assert time.monotonic() - began < TIMEOUTS.total + SLACK
 
 
-async def test_s18_a_connection_that_died_while_idle_is_not_seen() -> None:
+async def test_s18_a_lost_idle_connection_is_replaced() -> None:
+    """A call on a connection that was closed while idle succeeds on a new one."""
     good = VERBS["head"].good
     async with facing(keeps(good), resets(), says(good)) as (store, server):
         assert await store.head(REF) == await store.head(REF) == VERBS["head"].result
@@ -284,8 +310,8 @@ async def test_s18_a_connection_that_died_while_idle_is_not_seen() -> None:
 
 
 @pytest.mark.parametrize("ends", [resets(), says(b"")], ids=["reset", "closed"])
-async def test_s18_lost_connections_cost_no_second_attempts(ends: Act) -> None:
-    """However many kept connections a store closes, no call fails for it."""
+async def test_s18_lost_connections_cost_no_retries(ends: Act) -> None:
+    """However many kept connections a store closes, no call fails."""
     good = VERBS["head"].good
     async with facing(*(keeps(good), ends) * 100, keeps(good)) as (store, server):
         for _ in range(100):
@@ -293,14 +319,15 @@ async def test_s18_lost_connections_cost_no_second_attempts(ends: Act) -> None:
         assert server.connections == 100
 
 
-async def test_a_second_attempt_goes_on_a_fresh_connection() -> None:
-    """What is wrong may be the connection, or the one machine that it leads to."""
+async def test_a_retry_uses_a_new_connection() -> None:
+    """A retry uses a new connection, because the old one or its server may be faulty."""
     async with facing(keeps(error(503, "SlowDown")), keeps(VERBS["head"].good)) as (store, server):
         assert await store.head(REF) == VERBS["head"].result
         assert server.connections == 2
 
 
-async def test_s15_a_store_that_is_back_is_used_again() -> None:
+async def test_s15_a_recovered_store_is_used_again() -> None:
+    """A store that is reachable again is used again."""
     async with wire(says(VERBS["head"].good)) as server:
         port = server.port
         async with store_at(f"http://127.0.0.1:{port}") as store:
@@ -311,7 +338,8 @@ async def test_s15_a_store_that_is_back_is_used_again() -> None:
             assert await store.head(REF) == VERBS["head"].result
 
 
-async def test_a_closed_store_opens_again_for_the_next_call() -> None:
+async def test_a_closed_store_connects_again() -> None:
+    """After its connections were closed, the next call opens a new one."""
     async with facing(keeps(VERBS["head"].good)) as (store, server):
         await store.head(REF)
         await store.close()

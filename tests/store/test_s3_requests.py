@@ -1,4 +1,4 @@
-"""What the adapter sends, and to whom."""
+"""The requests that the adapter sends."""
 
 import ssl
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ from .wire import Wire, answer, keeps, says, wire
 
 
 async def sent(verb: Verb) -> dict[str, str]:
-    """The headers of a verb's request, under the names that were sent."""
+    """Return the headers of a request, with their names as sent."""
     async with wire(says(verb.good)) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
         await verb.call(store)
     lines = server.requests[0].rstrip().split("\r\n")[1:]
@@ -26,7 +26,8 @@ async def sent(verb: Verb) -> dict[str, str]:
 
 
 @every_verb
-async def test_a_request_says_who_asks_and_wants_no_coding(verb: Verb) -> None:
+async def test_default_headers_are_few(verb: Verb) -> None:
+    """A request has a User-Agent, accepts no content coding, and has no other default header."""
     headers = await sent(verb)
 
     assert headers["Accept-Encoding"] == "identity"
@@ -35,7 +36,8 @@ async def test_a_request_says_who_asks_and_wants_no_coding(verb: Verb) -> None:
 
 
 @every_verb
-async def test_every_header_that_a_store_acts_on_is_signed(verb: Verb) -> None:
+async def test_every_relevant_header_is_signed(verb: Verb) -> None:
+    """Every header on which a store acts is signed."""
     async with wire(says(verb.good)) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
         await verb.call(store)
     target, *lines = server.requests[0].rstrip().split("\r\n")
@@ -46,7 +48,8 @@ async def test_every_header_that_a_store_acts_on_is_signed(verb: Verb) -> None:
     assert signed <= named
 
 
-async def test_a_copy_names_its_source_its_version_and_all_its_new_headers() -> None:
+async def test_the_headers_of_a_copy() -> None:
+    """CopyObject has its source, its conditions and all new headers of the object."""
     headers = await sent(VERBS["copy"])
 
     assert {name: value for name, value in headers.items() if name.islower()} == {
@@ -59,12 +62,13 @@ async def test_a_copy_names_its_source_its_version_and_all_its_new_headers() -> 
     assert headers["Content-Length"] == "0"
 
 
-async def test_first_bytes_asks_for_no_more_than_it_needs() -> None:
+async def test_first_bytes_has_a_range() -> None:
+    """GetObject has the range of the first bytes."""
     assert (await sent(VERBS["first_bytes"]))["range"] == "bytes=0-3"
 
 
 async def asked(name: str) -> tuple[str, dict[str, list[str]]]:
-    """The method and the query of a verb's request, without the signature's own parameters."""
+    """Return the method and the query of a request, without the parameters of the signature."""
     verb = VERBS[name]
     async with wire(says(verb.good)) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
         await verb.call(store)
@@ -73,7 +77,8 @@ async def asked(name: str) -> tuple[str, dict[str, list[str]]]:
     return method, {name: values for name, values in query.items() if not name.startswith("X-Amz-")}
 
 
-async def test_the_multipart_verbs_ask_as_the_s3_api_has_it() -> None:
+async def test_the_queries_of_multipart_operations() -> None:
+    """Multipart operations have the methods and queries of the S3 API."""
     assert await asked("create_multipart") == ("POST", {"uploads": [""]})
     assert await asked("open_multiparts") == ("GET", {"uploads": [""], "prefix": ["incoming/key-canary.mp3"]})
     assert await asked("list_parts") == ("GET", {"uploadId": ["an-id"], "part-number-marker": ["0"]})
@@ -82,7 +87,8 @@ async def test_the_multipart_verbs_ask_as_the_s3_api_has_it() -> None:
     assert await asked("abort_multipart") == ("DELETE", {"uploadId": ["an-id"]})
 
 
-async def test_a_copied_range_names_its_source_and_its_first_and_last_byte() -> None:
+async def test_the_headers_of_a_copied_part() -> None:
+    """UploadPartCopy has its source, its condition and the first and last byte."""
     headers = await sent(VERBS["copy_part"])
 
     assert headers["x-amz-copy-source"] == "bucket-canary/incoming/key-canary.mp3"
@@ -91,17 +97,20 @@ async def test_a_copied_range_names_its_source_and_its_first_and_last_byte() -> 
 
 
 async def test_a_completion_is_create_only() -> None:
+    """CompleteMultipartUpload has the condition that no object exists."""
     assert (await sent(VERBS["complete_multipart"]))["if-none-match"] == "*"
 
 
-async def test_a_tombstone_is_put_whatever_is_there() -> None:
+async def test_a_tombstone_has_no_condition() -> None:
+    """PutObject of a tombstone has no condition and no body."""
     headers = await sent(VERBS["put_empty"])
 
     assert "if-none-match" not in headers
     assert (headers["Content-Length"], headers["x-amz-meta-broker-state"]) == ("0", "deleted")
 
 
-def test_a_completion_lists_its_parts_in_xml_that_cannot_be_broken_out_of() -> None:
+def test_etags_are_escaped_in_xml() -> None:
+    """The body of a completion escapes its ETags."""
     body = complete_request([Part(1, 5, 'e&1"</ETag>'), Part(2, 4, "e2")])
 
     parts = ET.fromstring(body).findall("{*}Part")
@@ -112,6 +121,7 @@ def test_a_completion_lists_its_parts_in_xml_that_cannot_be_broken_out_of() -> N
 
 
 async def test_no_cookie_is_kept() -> None:
+    """A cookie of the store is not sent back."""
     good = answer(200, {**OBJECT, "Content-Length": "11", "Set-Cookie": "session=1; Path=/"})
     async with wire(keeps(good)) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
         await store.head(REF)
@@ -120,7 +130,8 @@ async def test_no_cookie_is_kept() -> None:
     assert "cookie" not in server.requests[1].lower()
 
 
-async def test_no_proxy_nor_netrc_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_no_proxy_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Proxies and a netrc file in the environment are not used."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password something\n")
     netrc.chmod(0o600)
@@ -136,7 +147,8 @@ async def test_no_proxy_nor_netrc_is_read_from_the_environment(monkeypatch: pyte
     assert proxy.connections == 0
 
 
-async def test_metadata_has_lower_case_names_and_is_text_whatever_the_bytes() -> None:
+async def test_metadata_is_lowercase_text() -> None:
+    """Metadata has lowercase names, and its values are text for any bytes."""
     metadata = {
         "X-Amz-Meta-Owner": "user%201",
         "x-amz-meta-FileName": "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
@@ -149,7 +161,8 @@ async def test_metadata_has_lower_case_names_and_is_text_whatever_the_bytes() ->
     assert found.metadata == {"owner": "user%201", "filename": "caf\N{REPLACEMENT CHARACTER}"}
 
 
-async def test_an_object_without_a_type_has_none() -> None:
+async def test_an_object_may_have_no_type() -> None:
+    """An object without a Content-Type has an empty one."""
     headers = {name: value for name, value in OBJECT.items() if name != "Content-Type"}
     async with (
         wire(says(answer(200, {**headers, "Content-Length": "11"}))) as server,
@@ -160,7 +173,8 @@ async def test_an_object_without_a_type_has_none() -> None:
     assert found.content_type == ""
 
 
-async def test_connections_are_used_again() -> None:
+async def test_connections_are_reused() -> None:
+    """Calls one after the other use one connection."""
     good = VERBS["first_bytes"].good
     async with wire(keeps(good)) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
         for _ in range(5):
@@ -168,7 +182,8 @@ async def test_connections_are_used_again() -> None:
     assert server.connections == 1
 
 
-async def test_delete_many_of_nothing_asks_nothing() -> None:
+async def test_delete_many_without_keys_sends_nothing() -> None:
+    """DeleteObjects without keys sends no request."""
     async with wire(says(b"")) as server, store_at(f"http://127.0.0.1:{server.port}") as store:
         assert await store.delete_many(TARGET.bucket, []) == {}
     assert server.connections == 0
@@ -181,23 +196,23 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 async def over_tls(server: Wire, trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> object:
-    """The result of a HEAD over TLS by a client with this trust."""
+    """Send HeadObject over TLS with these trusted authorities."""
     monkeypatch.setattr("broker.http_client.origin.default_tls_context", lambda: trust)
     async with store_at(f"https://127.0.0.1:{server.port}", LATE) as store:
         return await store.head(REF)
 
 
-async def test_a_store_with_a_good_certificate_is_spoken_to(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_good_certificate_is_accepted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store with a valid certificate is called."""
     async with wire(says(VERBS["head"].good), tls=authority.server()) as server:
         assert await over_tls(server, authority.trust(), monkeypatch) == VERBS["head"].result
 
 
 @pytest.mark.parametrize("fault", ["expired", "of another host", "of another authority", "none, plain HTTP"])
-async def test_s12_a_store_with_a_bad_certificate_is_not_spoken_to(
+async def test_s12_a_bad_certificate_is_refused(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
 ) -> None:
+    """A store with an invalid certificate receives no request."""
     contexts = {
         "expired": authority.server(days=-1),
         "of another host": authority.server("127.0.0.2"),

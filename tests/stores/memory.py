@@ -1,4 +1,4 @@
-"""The port in memory: what its contract says, no more. For fast tests of the use cases."""
+"""The port in memory, exactly as its contract says, for fast tests of the use cases."""
 
 import hashlib
 import time
@@ -59,7 +59,7 @@ class MemoryObjectStore:
         etag: str | None = None,
         content_encoding: str = "",
     ) -> StoredObject:
-        """What a client's PUT leaves behind."""
+        """Store an object as by a client's PUT."""
         tag = etag or hashlib.md5(body).hexdigest()
         moment = int(self._clock())
         stored = StoredObject(
@@ -69,7 +69,7 @@ class MemoryObjectStore:
         return stored
 
     def put_part(self, s3_upload_id: str, number: int, body: bytes, *, size: int | None = None) -> None:
-        """What a client's PUT of a part leaves behind; ``size`` is what it counts as, if not the bytes there are."""
+        """Store a part as by a client's PUT; ``size`` replaces the number of its bytes."""
         part = Part(number, len(body) if size is None else size, hashlib.md5(body).hexdigest())
         self.multiparts[s3_upload_id].parts[number] = (part, body)
 
@@ -195,7 +195,7 @@ class MemoryObjectStore:
         return found if found and found.ref == ref else None
 
     def _make(self, ref: ObjectRef, headers: Mapping[str, str], body: bytes, size: int, etag: str) -> StoredObject:
-        """An object with the type and the metadata that ``headers`` say."""
+        """Return an object with the type and the metadata of ``headers``."""
         metadata = {
             name.removeprefix(METADATA_PREFIX): value
             for name, value in headers.items()

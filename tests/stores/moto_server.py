@@ -1,4 +1,4 @@
-"""moto: S3 in this process. It verifies no signature, so no claim of safety rests on it."""
+"""moto: S3 in this process. It verifies no signature, so no test of security may use it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from .place import BUCKET, CREDENTIALS, Place
 
 @contextmanager
 def running() -> Iterator[Place]:
-    """A server with an empty bucket."""
+    """Start a server with an empty bucket."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -1,4 +1,4 @@
-"""Where a real store runs, and plain HTTP requests to it."""
+"""The address of a running store, and plain HTTP requests to it."""
 
 import http.client
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ CREDENTIALS = Credentials("AKIDOFTHETESTS", "a/secret+access key of the tests")
 
 
 class Reply(NamedTuple):
-    """What a store answered; header names are lower case."""
+    """A response of a store; header names are lowercase."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,20 +39,20 @@ class Place:
     credentials: Credentials = CREDENTIALS
 
     def presigner(self, credentials: Credentials | None = None) -> Presigner:
-        """What signs for this store."""
+        """Return a presigner for this store."""
         signer = credentials or self.credentials
         if self.mount:
             return MountedPresigner(signer, self.endpoint, self.mount)
         return Presigner(signer, self.endpoint)
 
     def object_store(self, credentials: Credentials | None = None) -> S3ObjectStore:
-        """The port over this store, which may take its time."""
+        """Return the port for this store, with long timeouts."""
         patient = Timeouts(connect=PATIENCE, total=PATIENCE, listing=PATIENCE, copy=PATIENCE)
         return S3ObjectStore(self.presigner(credentials), UNKNOWN, timeouts=patient)
 
 
 class MountedPresigner(Presigner):
-    """Signs for a store below a path, which no store in production is."""
+    """A presigner for a store below a path, which no store in production has."""
 
     def __init__(self, credentials: Credentials, endpoint: str, mount: str) -> None:
         super().__init__(credentials, endpoint)
@@ -63,12 +63,12 @@ class MountedPresigner(Presigner):
 
 
 def new_ref(folder: str = "incoming") -> ObjectRef:
-    """A key that no other test uses."""
+    """Return a key that no other test uses."""
     return ObjectRef(BUCKET, f"{folder}/{uuid4()}.mp3")
 
 
 def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Reply:
-    """One request on a connection of its own, with these headers and no others but Host and Content-Length."""
+    """Send one request on a new connection, with only these headers, Host and Content-Length."""
     parts = urlsplit(url)
     assert parts.hostname
     with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)) as connection:

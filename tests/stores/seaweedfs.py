@@ -1,4 +1,4 @@
-"""SeaweedFS: the store of the demo, and the verifier of signatures in these tests."""
+"""SeaweedFS: the store of the demo, which verifies signatures in these tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from .place import BUCKET, CREDENTIALS, Place
 
 @contextmanager
 def running(folder: Path) -> Iterator[Place]:
-    """A server with an empty bucket, its data in ``folder``."""
+    """Start a server with an empty bucket and its data in ``folder``."""
     with SeaweedFS(folder, CREDENTIALS.access_key_id, CREDENTIALS.secret_access_key) as server:
         admin.ensure_bucket(admin.connect(server.endpoint, CREDENTIALS), BUCKET)
         yield Place("seaweedfs", server.endpoint)

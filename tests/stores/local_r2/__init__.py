@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 @contextmanager
 def running(folder: Path) -> Iterator[Place]:
-    """A server with an empty bucket, its data in ``folder``."""
+    """Start a server with an empty bucket and its data in ``folder``."""
     install(HERE)
     log = folder / "local_r2.log"
     keys = (CREDENTIALS.access_key_id, CREDENTIALS.secret_access_key)
