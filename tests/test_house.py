@@ -22,8 +22,15 @@ DOCUMENTED_MIN: Final = 0.90
 UVICORN_INTERNALS: Final = "server/uvicorn_internals"
 """The only module that imports more of uvicorn than its public names."""
 
-UVICORN_PUBLIC: Final = {"uvicorn", "uvicorn.Config", "uvicorn.Server", "uvicorn.main", "uvicorn.run"}
-"""``uvicorn`` and the members of ``uvicorn.__all__``."""
+UVICORN_PUBLIC: Final = {
+    "uvicorn",
+    "uvicorn.__version__",
+    "uvicorn.Config",
+    "uvicorn.Server",
+    "uvicorn.main",
+    "uvicorn.run",
+}
+"""``uvicorn``, its version and the members of ``uvicorn.__all__``."""
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Definition: TypeAlias = Function | ast.ClassDef
