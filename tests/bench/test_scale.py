@@ -10,7 +10,7 @@ from bench.scale.prices import MIX, Operation, Session, table
 
 
 def response(objects: Objects, method: str, target: str, fields: dict[str, str] | None = None) -> bytes:
-    """The answer of the store to one request in the bucket ``songs``."""
+    """Return the response of the store to one request in the bucket ``songs``."""
     request = S3Request.of(method, f"/songs/{target}", fields or {})
     return objects.response(request, request.operation())
 

@@ -32,19 +32,19 @@ async def load(url: str, clients: int = 16) -> AsyncIterator[Load]:
     found = Load()
     headers = {"Authorization": f"Bearer {token(scope='broker:service')}"}
     async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
-        session._retry_connection = False  # a request that is lost is to be seen
+        session._retry_connection = False  # a lost request must be counted
 
-        async def ask() -> None:
+        async def request_links() -> None:
             while True:
                 try:
-                    async with session.get(f"{url}/api/v1/downloads/{KEY}") as answer:
-                        await answer.read()
-                        found.statuses.append(answer.status)
+                    async with session.get(f"{url}/api/v1/downloads/{KEY}") as response:
+                        await response.read()
+                        found.statuses.append(response.status)
                 except aiohttp.ClientError:
                     found.lost.append(time.monotonic())
-                    await asyncio.sleep(0.01)  # a port that is closed answers at once, and would be asked without end
+                    await asyncio.sleep(0.01)  # a closed port refuses at once
 
-        tasks = [asyncio.create_task(ask()) for _ in range(clients)]
+        tasks = [asyncio.create_task(request_links()) for _ in range(clients)]
         try:
             yield found
         finally:

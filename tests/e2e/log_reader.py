@@ -13,9 +13,9 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
-        self._source = os.open(path, os.O_RDWR)  # so that there is no end before the broker opens it (fifo(7))
+        self._source = os.open(path, os.O_RDWR)  # so that no end of file is read before the broker opens it (fifo(7))
         fcntl.fcntl(self._source, fcntl.F_SETPIPE_SZ, 4096)
-        self._goes_on = threading.Event()
+        self._running = threading.Event()
         self._found = bytearray()
         self._lines: list[dict[str, Any]] = []
         self._parsed = 0
@@ -23,11 +23,11 @@ class Reader:
 
     def read(self) -> None:
         """Start reading, or continue."""
-        self._goes_on.set()
+        self._running.set()
 
     def stop(self) -> None:
         """Stop reading from the pipe."""
-        self._goes_on.clear()
+        self._running.clear()
 
     def lines(self) -> list[dict[str, Any]]:
         """Return all whole lines so far."""
@@ -41,7 +41,7 @@ class Reader:
         return sum(line.get("count", line["event"] == "broker.request_completed") for line in self.lines())
 
     def _read(self) -> None:
-        self._goes_on.wait()
+        self._running.wait()
         while True:
             self._found += os.read(self._source, 4096)
-            self._goes_on.wait()
+            self._running.wait()

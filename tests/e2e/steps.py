@@ -16,9 +16,9 @@ def create(client: httpx2.Client, content: bytes, content_type: str = MP3, **fie
     """Create an upload of ``content``."""
     headers = fields.pop("headers", {})
     declared = {"filename": "My söng.mp3", "contentType": content_type, "size": len(content), **fields}
-    answer = client.post("/uploads", json=declared, headers=headers)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = client.post("/uploads", json=declared, headers=headers)
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 def put(upload: dict[str, Any], content: bytes, **changes: str) -> httpx2.Response:
@@ -41,17 +41,17 @@ def uploaded(client: httpx2.Client, content: bytes, content_type: str = MP3, **f
 
 def ready(client: httpx2.Client, content: bytes, content_type: str = MP3, **fields: Any) -> dict[str, Any]:
     """Create, send and confirm an upload; return the document of the object."""
-    answer = confirm(client, uploaded(client, content, content_type, **fields))
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = confirm(client, uploaded(client, content, content_type, **fields))
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
 def served(client: httpx2.Client, key: str) -> bytes:
     """Return the bytes that a download link to ``key`` serves."""
     link = client.get(f"/downloads/{key}").json()["url"]
-    answer = fetch(link)
-    assert answer.status_code == 200, answer.text
-    return answer.content
+    response = fetch(link)
+    assert response.status_code == 200, response.text
+    return response.content
 
 
 def fetch(url: str) -> httpx2.Response:

@@ -30,9 +30,9 @@ def test_another_process_confirms_after_a_kill(tmp_path: Path, environment: dict
 
 def test_two_processes_give_the_same_response(tmp_path: Path, environment: dict[str, str], broker: Broker) -> None:
     """Two processes confirm one upload with the same response."""
-    with Broker(tmp_path, environment) as second, second.client() as there, broker.client() as here:
-        upload = uploaded(here, mp3())
-        assert confirm(here, upload).json() == confirm(there, upload).json()
+    with Broker(tmp_path, environment) as second, second.client() as second_client, broker.client() as first_client:
+        upload = uploaded(first_client, mp3())
+        assert confirm(first_client, upload).json() == confirm(second_client, upload).json()
 
 
 def test_two_workers_serve_and_stop(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -74,17 +74,17 @@ def test_without_the_store_signing_still_works(
         with fault(store):
             created = create(client, mp3())
             assert client.get(f"/downloads/{key}").status_code == 200
-            asked: list[tuple[str, str]] = [
+            requests: list[tuple[str, str]] = [
                 ("POST", f"/uploads/{waiting['uploadId']}/confirm"),
                 ("GET", f"/uploads/{waiting['uploadId']}"),
                 ("GET", f"/objects/{key}"),
                 ("DELETE", f"/objects/{key}"),
             ]
-            for method, path in asked:
+            for method, path in requests:
                 began = time.monotonic()
-                answer = client.request(method, path)
-                assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
-                assert int(answer.headers["retry-after"]) >= 1
+                response = client.request(method, path)
+                assert (response.status_code, response.json()["code"]) == (503, "storage_unavailable")
+                assert int(response.headers["retry-after"]) >= 1
                 assert time.monotonic() - began < DEFAULT_TIMEOUTS.total + SLACK
             ready_state = fetch(f"{broker.url}/readyz")
             assert (ready_state.status_code, ready_state.json()["checks"]["store"]) == (503, "storage_unavailable")
@@ -108,14 +108,14 @@ def recovers(works: Callable[[], bool]) -> bool:
 def test_service_starts_without_store_settings(tmp_path: Path) -> None:
     """Without store settings the service starts, logs one warning and refuses uploads with 503."""
     with Broker(tmp_path, {"R2_BUCKET_NAME": "songs"}) as bare, bare.client() as client:
-        answer = client.post("/uploads", json={})
+        response = client.post("/uploads", json={})
         ready_state = fetch(f"{bare.url}/readyz")
         status = client.get("/uploads/status").json()
     warnings = [line["message"] for line in bare.lines() if line["event"] == "broker.warning_raised"]
     assert len(warnings) == 1
     assert "R2_ACCESS_KEY_ID" in warnings[0]
     assert "R2_BUCKET_NAME" not in warnings[0]
-    assert (answer.status_code, answer.json()["code"]) == (503, "storage_not_configured")
-    assert "R2_SECRET_ACCESS_KEY" in answer.json()["message"]
+    assert (response.status_code, response.json()["code"]) == (503, "storage_not_configured")
+    assert "R2_SECRET_ACCESS_KEY" in response.json()["message"]
     assert ready_state.status_code == 503
     assert status == {"r2Configured": False, "provider": "none"}

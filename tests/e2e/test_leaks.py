@@ -19,14 +19,14 @@ import logging, runpy
 logging.basicConfig(level=logging.DEBUG)
 set_level = logging.Logger.setLevel
 logging.Logger.setLevel = lambda self, _level: set_level(self, logging.DEBUG)
-logging.getLogger("aiohttp.client").debug("this level is heard")
+logging.getLogger("aiohttp.client").debug("this level is logged")
 runpy.run_module("broker", run_name="__main__", alter_sys=True)
 """
 FORGED = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnktc3ViamVjdCJ9.Y2FuYXJ5LXNpZ25hdHVyZQ"
 
 
 @pytest.fixture
-def loud(tmp_path: Path, environment: dict[str, str]) -> Iterator[Broker]:
+def debug_broker(tmp_path: Path, environment: dict[str, str]) -> Iterator[Broker]:
     """Start a broker with every logger at DEBUG, including asyncio's debug mode."""
     command = (sys.executable, "-X", "dev", "-c", AT_DEBUG)
     with Broker(tmp_path, environment, command=command) as running:
@@ -39,11 +39,11 @@ def secrets_of(url: str) -> set[str]:
     return {query["X-Amz-Signature"][0], query["X-Amz-Credential"][0]}
 
 
-def test_l01_no_secret_is_logged(loud: Broker, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_l01_no_secret_is_logged(debug_broker: Broker, tmp_path: Path, environment: dict[str, str]) -> None:
     """L01: Neither successful nor failed requests write a secret to the log."""
     bearer = token()
     headers = {"Authorization": f"Bearer {bearer}"}
-    with loud.client() as client:
+    with debug_broker.client() as client:
         client.headers.update(headers)
         upload = uploaded(client, mp3())
         track = confirm(client, upload).json()
@@ -57,13 +57,13 @@ def test_l01_no_secret_is_logged(loud: Broker, tmp_path: Path, environment: dict
         client.get("/keys", params={"url": link})
         client.get("/keys", headers={"Authorization": f"Bearer {FORGED}"})
         client.get("/keys", headers={"Authorization": f"Bearer {bearer[:-2]}", "X-Request-Id": "the-last"})
-        until(lambda: "the-last" in loud.written())
+        until(lambda: "the-last" in debug_broker.written())
     hidden = {bearer, FORGED, JWT_SECRET, environment["R2_SECRET_ACCESS_KEY"], upload["uploadId"], parts["uploadId"]}
     for url in (upload["url"], link, part):
         hidden |= secrets_of(url)
     hidden |= {"canary-name", "canary-body", "canary-signature", track["receipt"]}
-    written = loud.written()
-    assert "this level is heard" in written
+    written = debug_broker.written()
+    assert "this level is logged" in written
     assert '"event":"broker.request_completed"' in written
     assert {secret for secret in hidden if secret in written} == set()
     assert not re.search(r"X-Amz-(Signature|Credential)=|Bearer |eyJ", written)
@@ -73,11 +73,11 @@ def test_l06_error_response_hides_the_store(tmp_path: Path, environment: dict[st
     """L06: The 503 for an unreachable store contains neither the store's address nor its settings."""
     away = {**environment, "R2_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
     with Broker(tmp_path, away) as broker, broker.client() as client:
-        answer = confirm(client, create(client, mp3()))
-    assert answer.status_code == 503
-    told = answer.text + repr(answer.headers)
+        response = confirm(client, create(client, mp3()))
+    assert response.status_code == 503
+    visible = response.text + repr(response.headers)
     for hidden in (away["R2_ENDPOINT"], away["R2_ACCESS_KEY_ID"], away["R2_BUCKET_NAME"], "incoming/"):
-        assert hidden not in told
+        assert hidden not in visible
 
 
 UNSIGNED = {
@@ -93,8 +93,10 @@ def test_e09_content_encoding_is_a_mismatch(broker: Broker) -> None:
     with broker.client() as client:
         upload = create(client, mp3())
         assert put(upload, mp3(), **{"Content-Encoding": "gzip"}).status_code == 200
-        answers = [confirm(client, upload) for _ in range(2)]
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "encoding_mismatch")] * 2
+        responses = [confirm(client, upload) for _ in range(2)]
+    assert [(response.status_code, response.json()["code"]) for response in responses] == [
+        (409, "encoding_mismatch")
+    ] * 2
 
 
 def test_p15_unsigned_headers_do_not_reach_the_object(broker: Broker) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -14,7 +13,7 @@ from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 
 from .conftest import BUCKET
-from .parts import CONTENT, PART, begin, look, part_of, put_part, send, signed
+from .parts import CONTENT, PART, create_multipart, key_of, part_of, put_part, send, signed, status_of, store_id_of
 from .processes import Broker
 from .steps import confirm, create, digest, put, served
 
@@ -35,21 +34,6 @@ def s3(store: SeaweedFS) -> "S3Client":
     return admin.connect(store.endpoint, Credentials(store.access_key_id, store.secret_access_key))
 
 
-def url_of(client: httpx2.Client, upload: dict[str, Any]) -> SplitResult:
-    """Return the URL of the first part."""
-    return urlsplit(str(signed(client, upload, 1)[0]["url"]))
-
-
-def key_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """Return the staged key."""
-    return url_of(client, upload).path.removeprefix(f"/{BUCKET}/")
-
-
-def store_id_of(client: httpx2.Client, upload: dict[str, Any]) -> str:
-    """Return the S3 UploadId."""
-    return parse_qs(url_of(client, upload).query)["uploadId"][0]
-
-
 def put_unsigned_part(s3: "S3Client", client: httpx2.Client, upload: dict[str, Any], number: int) -> None:
     """Send a part of 35 bytes with the store's own credentials."""
     key, upload_id = key_of(client, upload), store_id_of(client, upload)
@@ -61,15 +45,15 @@ def open_uploads(s3: "S3Client") -> list[str]:
     return [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 
-def problem(answer: httpx2.Response) -> tuple[int, str, list[str]]:
+def problem(response: httpx2.Response) -> tuple[int, str, list[str]]:
     """Return status, code and pointers of a refusal."""
-    document = answer.json()
-    return answer.status_code, document["code"], [error["pointer"] for error in document.get("errors", [])]
+    document = response.json()
+    return response.status_code, document["code"], [error["pointer"] for error in document.get("errors", [])]
 
 
 def test_create_returns_the_part_plan(client: httpx2.Client) -> None:
     """Creating a multipart upload returns part size, number of parts and concurrency."""
-    upload = begin(client)
+    upload = create_multipart(client)
 
     assert {name: value for name, value in upload.items() if name not in ("uploadId", "expiresAt")} == {
         "method": "MULTIPART",
@@ -82,11 +66,11 @@ def test_create_returns_the_part_plan(client: httpx2.Client) -> None:
 
 def test_parts_in_any_order_become_one_object(client: httpx2.Client) -> None:
     """Parts in any order become one object; the status reports the parts until then."""
-    upload = begin(client)
-    assert look(client, upload)["status"] == "pending"
+    upload = create_multipart(client)
+    assert status_of(client, upload)["status"] == "pending"
 
     send(client, upload, 3, 1)
-    half = look(client, upload)
+    half = status_of(client, upload)
     assert (half["status"], half["uploadedBytes"], half["partSize"]) == ("uploading", PART + 12_345, PART)
     assert [(part["partNumber"], part["size"]) for part in half["parts"]] == [(1, PART), (3, 12_345)]
 
@@ -97,7 +81,7 @@ def test_parts_in_any_order_become_one_object(client: httpx2.Client) -> None:
     assert first.json()["etag"].endswith("-3")
     assert digest(served(client, first.json()["key"])) == digest(CONTENT)
 
-    done = look(client, upload)
+    done = status_of(client, upload)
     assert (done["status"], done["uploadedBytes"], done["key"]) == ("ready", len(CONTENT), first.json()["key"])
     assert "parts" not in done
 
@@ -114,21 +98,21 @@ def test_large_file_is_multipart_by_default(client: httpx2.Client) -> None:
 
 def test_range_of_parts_is_signed(client: httpx2.Client) -> None:
     """A request for a range of parts returns a URL for each with its exact size."""
-    upload = begin(client)
+    upload = create_multipart(client)
 
-    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json={"from": 1, "to": 3})
+    response = client.post(f"/uploads/{upload['uploadId']}/parts", json={"from": 1, "to": 3})
 
-    assert answer.headers["cache-control"] == "no-store"
-    assert [(part["partNumber"], part["size"], part["headers"]) for part in answer.json()["parts"]] == [
+    assert response.headers["cache-control"] == "no-store"
+    assert [(part["partNumber"], part["size"], part["headers"]) for part in response.json()["parts"]] == [
         (1, PART, {}),
         (2, PART, {}),
         (3, 12_345, {}),
     ]
-    assert answer.json()["expiresAt"] < upload["expiresAt"]
+    assert response.json()["expiresAt"] < upload["expiresAt"]
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         {"partNumbers": [0]},
         {"partNumbers": [1, 4]},
@@ -144,14 +128,14 @@ def test_range_of_parts_is_signed(client: httpx2.Client) -> None:
         {"partNumbers": [1], "from": 1, "to": 1},
     ],
 )
-def test_invalid_part_numbers_are_refused(client: httpx2.Client, asked: dict[str, Any]) -> None:
+def test_invalid_part_numbers_are_refused(client: httpx2.Client, requested: dict[str, Any]) -> None:
     """Part numbers outside of the plan, and contradicting or empty requests, are refused."""
-    upload = begin(client)
+    upload = create_multipart(client)
 
-    answer = client.post(f"/uploads/{upload['uploadId']}/parts", json=asked)
+    response = client.post(f"/uploads/{upload['uploadId']}/parts", json=requested)
 
-    assert answer.status_code == 422, answer.text
-    assert "url" not in answer.text
+    assert response.status_code == 422, response.text
+    assert "url" not in response.text
 
 
 def test_single_put_has_no_parts(client: httpx2.Client) -> None:
@@ -166,7 +150,7 @@ def test_single_put_has_no_parts(client: httpx2.Client) -> None:
 
 def test_confirm_names_missing_parts(client: httpx2.Client) -> None:
     """A confirm names the missing parts, which the client can then send."""
-    upload = begin(client)
+    upload = create_multipart(client)
 
     assert problem(confirm(client, upload)) == (409, "parts_missing", ["/parts/1", "/parts/2", "/parts/3"])
     send(client, upload, 2)
@@ -179,7 +163,7 @@ def test_confirm_names_missing_parts(client: httpx2.Client) -> None:
 
 def test_part_of_wrong_size_is_refused(client: httpx2.Client, s3: "S3Client") -> None:
     """The store refuses a part of another size, and so does the confirm if the store contains one."""
-    upload = begin(client)
+    upload = create_multipart(client)
     (part,) = signed(client, upload, 2)
     assert put_part(part, part_of(upload, 2) + b"x").status_code == 403
     assert put_part(part, part_of(upload, 2)[:-1]).status_code == 403
@@ -195,7 +179,7 @@ def test_part_of_wrong_size_is_refused(client: httpx2.Client, s3: "S3Client") ->
 
 def test_confirm_names_unplanned_part(client: httpx2.Client, s3: "S3Client") -> None:
     """A confirm names a part with a number outside of the plan."""
-    upload = begin(client)
+    upload = create_multipart(client)
     send(client, upload, 1, 2, 3)
     put_unsigned_part(s3, client, upload, 4)
 
@@ -204,11 +188,11 @@ def test_confirm_names_unplanned_part(client: httpx2.Client, s3: "S3Client") -> 
 
 def test_part_can_be_repeated_until_confirm(client: httpx2.Client) -> None:
     """A part can be sent again until the confirm, and not afterwards."""
-    upload = begin(client)
+    upload = create_multipart(client)
     send(client, upload, 1, 2, 3)
     (part,) = signed(client, upload, 2)
     assert put_part(part, bytes(PART)).status_code == 200
-    assert look(client, upload)["uploadedBytes"] == len(CONTENT)
+    assert status_of(client, upload)["uploadedBytes"] == len(CONTENT)
 
     key = confirm(client, upload).json()["key"]
 
@@ -220,7 +204,7 @@ def test_part_can_be_repeated_until_confirm(client: httpx2.Client) -> None:
 
 def test_content_of_wrong_type_is_refused(client: httpx2.Client) -> None:
     """A complete upload whose first bytes are not of its type is refused."""
-    upload = begin(client)
+    upload = create_multipart(client)
     send(client, upload, 2, 3)
     (part,) = signed(client, upload, 1)
     assert put_part(part, bytes(PART)).status_code == 200
@@ -230,7 +214,7 @@ def test_content_of_wrong_type_is_refused(client: httpx2.Client) -> None:
 
 def test_abort_leaves_only_a_tombstone(client: httpx2.Client, s3: "S3Client") -> None:
     """An aborted upload leaves a tombstone and no parts."""
-    upload = begin(client)
+    upload = create_multipart(client)
     send(client, upload, 1)
     key = key_of(client, upload)
     assert key in open_uploads(s3)
@@ -240,16 +224,16 @@ def test_abort_leaves_only_a_tombstone(client: httpx2.Client, s3: "S3Client") ->
 
     assert key not in open_uploads(s3)
     assert [found["Size"] for found in s3.list_objects_v2(Bucket=BUCKET, Prefix=key)["Contents"]] == [0]
-    assert look(client, upload)["status"] == "deleted"
+    assert status_of(client, upload)["status"] == "deleted"
     assert problem(confirm(client, upload))[:2] == (410, "upload_deleted")
 
 
 def test_retried_create_continues_the_upload(client: httpx2.Client, s3: "S3Client") -> None:
     """A create that is retried with its Idempotency-Key continues the multipart upload."""
     retried = {"headers": {"Idempotency-Key": "the-same-upload"}}
-    first = begin(client, **retried)
+    first = create_multipart(client, **retried)
     send(client, first, 1, 2)
-    again = begin(client, **retried)
+    again = create_multipart(client, **retried)
 
     assert store_id_of(client, again) == store_id_of(client, first)
     assert open_uploads(s3).count(key_of(client, first)) == 1
@@ -259,39 +243,39 @@ def test_retried_create_continues_the_upload(client: httpx2.Client, s3: "S3Clien
 
 def test_foreign_upload_is_not_found(broker: Broker, client: httpx2.Client) -> None:
     """P25: Another user's upload is not found by any call, and stays unchanged."""
-    upload = begin(client)
+    upload = create_multipart(client)
     path = f"/uploads/{upload['uploadId']}"
     with broker.client("user-2") as other:
-        answers = [
+        responses = [
             other.post(f"{path}/parts", json={"partNumbers": [1]}),
             other.get(path),
             other.post(f"{path}/confirm"),
             other.delete(path),
         ]
-    assert [problem(answer)[:2] for answer in answers] == [(404, "not_found")] * 4
-    assert look(client, upload)["status"] == "pending"
+    assert [problem(response)[:2] for response in responses] == [(404, "not_found")] * 4
+    assert status_of(client, upload)["status"] == "pending"
 
 
 def test_concurrent_confirms_agree(client: httpx2.Client) -> None:
     """Sixteen concurrent confirms of a multipart upload return the same response."""
-    upload = begin(client)
+    upload = create_multipart(client)
     send(client, upload, 1, 2, 3)
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: confirm(client, upload), range(16)))
+        responses = list(pool.map(lambda _: confirm(client, upload), range(16)))
 
-    assert {answer.text for answer in answers} == {answers[0].text}
-    assert answers[0].status_code == 200
+    assert {response.text for response in responses} == {responses[0].text}
+    assert responses[0].status_code == 200
 
 
 def test_another_broker_continues_after_a_kill(tmp_path: Path, environment: dict[str, str]) -> None:
     """A multipart upload continues with another broker process after the first is killed."""
     with Broker(tmp_path, environment) as first, first.client() as client:
-        upload = begin(client)
+        upload = create_multipart(client)
         send(client, upload, 1)
         first.kill()
     with Broker(tmp_path, environment) as second, second.client() as client:
-        assert look(client, upload)["uploadedBytes"] == PART
+        assert status_of(client, upload)["uploadedBytes"] == PART
         send(client, upload, 2, 3)
         assert confirm(client, upload).status_code == 200
 

@@ -85,7 +85,7 @@ async def test_x01_sigterm_completes_requests_in_flight(tmp_path: Path) -> None:
         environment = {**NOWHERE, "R2_ENDPOINT": f"http://127.0.0.1:{store.port}"}
         with Broker(tmp_path, environment) as broker, connections(broker.port, 20) as clients:
             for client in clients:
-                client.send(request("GET", OBJECT, scope="broker:service"))  # a user's would wait for each other
+                client.send(request("GET", OBJECT, scope="broker:service"))  # one user has a share of the slots
             await becomes(lambda: len(store.requests) == 20)
             began = time.monotonic()
             broker.process.send_signal(signal.SIGTERM)
@@ -130,7 +130,7 @@ async def test_x02_stuck_requests_end_with_the_stop(tmp_path: Path) -> None:
         with Broker(tmp_path, environment) as broker, connections(broker.port, 2) as (stuck, stalled):
             stalled.send(request("POST", "/api/v1/uploads", "Content-Type: application/json", "Content-Length: 100"))
             stuck.send(request("GET", OBJECT))
-            await becomes(lambda: len(store.requests) == 1)  # both have reached the broker, in their order
+            await becomes(lambda: len(store.requests) == 1)  # the broker has read both, in their order
             began = time.monotonic()
             broker.process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(stuck.reply)
@@ -156,11 +156,11 @@ async def test_x04_killed_worker_is_replaced(tmp_path: Path) -> None:
     with Broker(tmp_path, NOWHERE, "--workers", "2") as broker:
         before = await all_workers(broker)
         async with load(broker.url) as found:
-            await becomes(lambda: len(found.statuses) >= 500)  # the load is under way
+            await becomes(lambda: len(found.statuses) >= 500)  # the load has started
             os.kill(min(before), signal.SIGKILL)
             await becomes(lambda: bool(workers(broker) - before))
-            await asyncio.sleep(2)  # the new worker takes its share
-            await becomes(lambda: len(found.statuses) >= 2000)  # one request of each client is less than a hundredth
+            await asyncio.sleep(2)  # the new worker gets requests, too
+            await becomes(lambda: len(found.statuses) >= 2000)  # one lost request of each client is less than 1 %
         assert set(found.statuses) == {200}
         assert len(found.lost) <= len(found.statuses) / 100
         assert found.lost_for <= 1
@@ -179,10 +179,10 @@ def test_x06_recovers_from_exhausted_file_descriptors(tmp_path: Path) -> None:
     limited = [sys.executable, "-c", LIMITED]
     with Broker(tmp_path, NOWHERE, command=limited) as broker:
         with connections(broker.port, 150) as clients:
-            time.sleep(2)  # as long as the lines are counted
+            time.sleep(2)  # the period of the limit on lines
             lines = len(broker.lines())
             assert clients
-        time.sleep(2)  # the time in which it is to be well again
+        time.sleep(2)  # the time to recover
         assert lines <= 20 + 10
         with broker.client() as client:
             assert client.get(f"/downloads/{KEY}").status_code == 200
@@ -239,11 +239,11 @@ def test_x09_largest_inputs_fit_into_256_mib(tmp_path: Path) -> None:
     with Broker(tmp_path, NOWHERE) as broker, connections(broker.port, 500) as clients, broker.client() as good:
         for index, client in enumerate(clients):
             client.send(head if index % 2 else body + b"a" * (64 * 1024 - 1))
-        time.sleep(1)  # all of it has been read
+        time.sleep(1)  # until the broker has read everything
         assert rss(broker.process.pid) < 256 * 2**20
         began = time.monotonic()
         assert good.get(f"/downloads/{KEY}").status_code == 200
-        assert time.monotonic() - began < HEAD_DEADLINE  # after which none of the others would be left
+        assert time.monotonic() - began < HEAD_DEADLINE  # after which the other connections are closed
 
 
 async def test_x12_rolling_restart_loses_no_request(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 runpy.run_module("broker", run_name="__main__", alter_sys=True)
 """
 SHARE = 32
-"""Clients of a process that has 64 descriptors."""
+"""Connections of clients that a process with 64 descriptors accepts."""
 
 
 def limited(soft: int, hard: int, *, without_uvloop: bool = False) -> list[str]:

@@ -39,7 +39,7 @@ def ignored(broker: Broker) -> list[str]:
     return sorted(line["signal"] for line in events(broker, "broker.signal_ignored"))
 
 
-def well(broker: Broker) -> bool:
+def serves(broker: Broker) -> bool:
     """Return whether the broker runs and serves a request."""
     with broker.client() as client:
         return broker.process.poll() is None and client.get(f"/downloads/{KEY}").status_code == 200
@@ -70,7 +70,7 @@ def test_one_worker_ignores_other_signals(tmp_path: Path) -> None:
             broker.process.send_signal(number)
         until(lambda: ignored(broker) == ["SIGHUP", "SIGUSR1", "SIGUSR2"])
         assert all("SIGTERM" in line["remedy"] for line in events(broker, "broker.signal_ignored"))
-        assert well(broker)
+        assert serves(broker)
 
 
 async def test_two_workers_ignore_other_signals(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_two_workers_ignore_other_signals(tmp_path: Path) -> None:
             os.kill(worker, signal.SIGHUP)
         await becomes(lambda: ignored(broker) == ["SIGHUP"] * 2 + ["SIGUSR1"] * 3 + ["SIGUSR2"] * 3)
         assert workers(broker) == now
-        assert well(broker)
+        assert serves(broker)
 
 
 async def test_signals_add_and_remove_workers(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_signals_add_and_remove_workers(tmp_path: Path) -> None:
         for left in (2, 1, 1):
             broker.process.send_signal(signal.SIGTTOU)
             await becomes(lambda left=left: len(workers(broker)) == left)  # type: ignore[misc]  # a lambda's default
-        assert well(broker)
+        assert serves(broker)
         assert not events(broker, "broker.worker_exited")
 
 
@@ -171,11 +171,11 @@ async def test_workers_end_with_their_parent(tmp_path: Path) -> None:
                 client.send(request("GET", OBJECT))
             await becomes(lambda: len(store.requests) == len(clients))
             async with load(broker.url) as found:
-                await becomes(lambda: len(found.statuses) >= 500)  # the load is under way
+                await becomes(lambda: len(found.statuses) >= 500)  # the load has started
                 os.kill(min(now), signal.SIGTERM)
                 await becomes(lambda: "Shutting down" in broker.written())
                 began = time.monotonic()
                 broker.kill()
                 await becomes(lambda: not any(map(runs, now)))
-                await becomes(lambda: is_free(broker.port))  # a worker that was just being made has it, too
+                await becomes(lambda: is_free(broker.port))  # a starting worker has the listening socket, too
                 assert time.monotonic() - began < GONE_WITHIN + SLACK

@@ -94,15 +94,15 @@ def fed(pipe: Path, *contents: str) -> Iterator[None]:
 
     def feed() -> None:
         left = list(contents)
-        while not is_over.wait(0.01):  # between two looks for a reader
+        while not is_over.wait(0.01):  # poll for a reader
             try:
                 end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
             except OSError as error:
-                assert error.errno == errno.ENXIO  # nobody reads
+                assert error.errno == errno.ENXIO  # the pipe has no reader
                 continue
             os.write(end, (left.pop(0) if len(left) > 1 else left[0]).encode())
             os.close(end)
-            is_over.wait(0.2)  # until the reader has closed it, too
+            is_over.wait(0.2)  # until the reader has closed the pipe, too
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -127,7 +127,7 @@ def test_worker_that_cannot_serve(tmp_path: Path, count: str) -> None:
     assert len(reasons) <= int(count)
     if count == "1":
         assert error == "broker: cannot serve: JWT_SECRET must have at least 32 bytes.\n"
-    for reason in reasons:  # two workers may find the pipe in any state
+    for reason in reasons:  # each of two workers may read any content
         assert reason.startswith("broker: cannot serve: JWT_SECRET ")
 
 

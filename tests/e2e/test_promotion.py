@@ -56,13 +56,13 @@ def content(upload: dict[str, Any], number: int) -> bytes:
 
 def send_all(client: httpx2.Client, upload: dict[str, Any]) -> str:
     """Send every part, three at a time; return the SHA-256 of the file."""
-    answer = client.post(f"uploads/{upload['uploadId']}/parts", json={"from": 1, "to": upload["partCount"]})
+    response = client.post(f"uploads/{upload['uploadId']}/parts", json={"from": 1, "to": upload["partCount"]})
 
     def send(part: dict[str, Any]) -> int:
         return put_part(part, content(upload, part["partNumber"])).status_code
 
     with ThreadPoolExecutor(upload["maxConcurrency"]) as pool:
-        assert set(pool.map(send, answer.json()["parts"])) == {200}
+        assert set(pool.map(send, response.json()["parts"])) == {200}
     digest = hashlib.sha256()
     for number in range(1, upload["partCount"] + 1):
         digest.update(content(upload, number))
@@ -81,8 +81,8 @@ def served_digest(client: httpx2.Client, key: str) -> str:
     """Return the SHA-256 of the bytes that a download link serves."""
     link = client.get(f"downloads/{key}").json()["url"]
     digest = hashlib.sha256()
-    with httpx2.stream("GET", link, timeout=60, trust_env=False, verify=NO_TLS) as answer:
-        for chunk in answer.iter_bytes(MIB):
+    with httpx2.stream("GET", link, timeout=60, trust_env=False, verify=NO_TLS) as response:
+        for chunk in response.iter_bytes(MIB):
             digest.update(chunk)
     return digest.hexdigest()
 
@@ -101,9 +101,9 @@ def environment_of(place: SeaweedFS) -> dict[str, str]:
 
 def until_ready(client: httpx2.Client, confirm: str) -> dict[str, Any]:
     """Confirm until the promotion ends; return the document."""
-    while (answer := client.post(confirm)).status_code == 202:
+    while (response := client.post(confirm)).status_code == 202:
         pass
-    return dict(answer.json())
+    return dict(response.json())
 
 
 @pytest.mark.large
@@ -127,13 +127,13 @@ def test_interrupted_promotion_is_continued(tmp_path: Path, place: SeaweedFS, mo
     monkeypatch.setattr(promotion, "DEADLINE", 0)
     app = create_app(assemble(settings.parse({**environment, "JWT_SECRET": JWT_SECRET})))
     with TestClient(app, headers={"Authorization": f"Bearer {token()}"}) as client_of_second:
-        answers = [client_of_second.post(f"/api/v1{confirm}") for _ in range(2)]
-    assert [(answer.status_code, answer.headers["retry-after"]) for answer in answers] == [(202, "1")] * 2
-    promoted = [answer.json()["promotedBytes"] for answer in answers]
+        responses = [client_of_second.post(f"/api/v1{confirm}") for _ in range(2)]
+    assert [(response.status_code, response.headers["retry-after"]) for response in responses] == [(202, "1")] * 2
+    promoted = [response.json()["promotedBytes"] for response in responses]
     assert (copied + promotion.CONCURRENCY) * promotion.RANGE <= promoted[0] < promoted[1] < SIZE
-    assert answers[1].json() == {
+    assert responses[1].json() == {
         "uploadId": upload["uploadId"], "status": "promoting", "size": SIZE, "promotedBytes": promoted[1]
-    }  # fmt: skip  # an answer on one line
+    }  # fmt: skip  # the whole document on one line
 
     with Broker(tmp_path, environment) as third, third.client() as client:
         assert client.get(f"/uploads/{upload['uploadId']}").json()["status"] == "uploaded"

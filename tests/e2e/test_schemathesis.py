@@ -19,33 +19,32 @@ from .steps import confirm, mp3, uploaded
 EXAMPLES = "5"
 """Generated requests of each operation, beside those of the coverage phase. ``make fuzz`` sends 300 of each."""
 
-# Every check is on unless it is turned off here; said on the command line, "all" would outdo this file.
+# Checks are enabled unless disabled here. Options of the command line would override this file.
 CONFIG = """
 [checks]
-# A file over the limit is 413 (too_large) by the contract, which is a refusal like any other.
+# The contract has 413 (too_large) for a file over the limit.
 negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 411, 413, 415, 422]
 
 [[operations]]
 include-path = "/api/v1/uploads/{uploadId}"
-# An upload id is sealed, not stored: after an abort it is still one, and its status is "deleted".
+# An upload id is sealed, not stored: it stays valid after an abort, with the status "deleted".
 checks.use_after_free.enabled = false
-# Nothing in a request says whether the upload is confirmed: 409 (upload_confirmed).
+# A valid request may meet a confirmed upload: 409 (upload_confirmed).
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409]
 
 [[operations]]
 include-path = "/api/v1/uploads"
-# Nor whether an upload of this Idempotency-Key was deleted: 410.
+# The Idempotency-Key may belong to a deleted upload: 410.
 checks.positive_data_acceptance.expected-statuses = ["2xx", 410]
 
 [[operations]]
 include-path = "/api/v1/uploads/{uploadId}/confirm"
-# Nothing in a request says whether the stored bytes begin as their type does: 422 (content_mismatch); nor whether the
-# upload was aborted: 410.
+# The stored bytes may not match their type: 422 (content_mismatch). The upload may be aborted: 410.
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 409, 410, 422]
 
 [[operations]]
 include-path = "/api/v1/uploads/{uploadId}/parts"
-# Nor which parts the upload has, if any.
+# The upload may not have the requested parts.
 checks.positive_data_acceptance.expected-statuses = ["2xx", 404, 410, 422]
 """
 
@@ -55,7 +54,7 @@ import schemathesis
 
 
 def whole(value):
-    """JSON Schema calls 1.0 an integer; the broker, as every strict reader of sizes, does not: not sent as valid."""
+    """Replace 1.0 by 1: JSON Schema calls both integers, and the broker refuses 1.0 as a size."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -70,7 +69,7 @@ def map_body(context, body):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """What a client does between create and confirm: it sends the bytes. They begin as an MP3 and a FLAC may."""
+    """Send the bytes of a new upload, as a client does between create and confirm; they begin as an MP3 or FLAC may."""
     if response.status_code == 201:
         made = response.json()
         for upload in made.get("uploads", [made]):
@@ -84,11 +83,11 @@ def description(examples: dict[str, str]) -> str:
     """Return the API description with closed responses, and with ``examples`` in place of its own."""
     document = json.loads(json.dumps(DOCUMENT))
     for path, method, operation in operations():
-        answers = {status: dict(resolved(answer)) for status, answer in operation["responses"].items()}
-        for answer in answers.values():
-            kinds = answer.get("content", {}).items()
-            answer["content"] = {kind: {"schema": closed(content["schema"])} for kind, content in kinds}
-        document["paths"][path][method.lower()]["responses"] = answers
+        responses = {status: dict(resolved(response)) for status, response in operation["responses"].items()}
+        for response in responses.values():
+            kinds = response.get("content", {}).items()
+            response["content"] = {kind: {"schema": closed(content["schema"])} for kind, content in kinds}
+        document["paths"][path][method.lower()]["responses"] = responses
     text = json.dumps(document)
     for old, new in examples.items():
         text = text.replace(old, new)

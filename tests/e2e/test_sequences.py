@@ -32,9 +32,9 @@ OTHER = mp3()[:-1] + b"x"
 GONE = (410, "upload_deleted")
 
 
-def said(answer: httpx2.Response) -> tuple[int, str]:
+def refusal(response: httpx2.Response) -> tuple[int, str]:
     """Return status and code of a refusal."""
-    return answer.status_code, answer.json()["code"]
+    return response.status_code, response.json()["code"]
 
 
 def staged_key(upload: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ def test_seq01_deletion_is_final(
         delete(owner, service, key)
         assert put(upload, content).status_code == 412
         for client in (owner, service):
-            assert said(confirm(client, upload)) == GONE
+            assert refusal(confirm(client, upload)) == GONE
         assert owner.get(f"/uploads/{upload['uploadId']}").json()["status"] == "deleted"
         assert owner.get(f"/objects/{key}").status_code == 404
         link = owner.get(f"/downloads/{key}").json()["url"]
@@ -89,7 +89,7 @@ def test_seq01_abort_is_final(broker: Broker) -> None:
         for upload in (create(client, mp3()), uploaded(client, mp3())):
             assert client.delete(f"/uploads/{upload['uploadId']}").status_code == 204
             assert put(upload, mp3()).status_code == 412
-            assert said(confirm(client, upload)) == GONE
+            assert refusal(confirm(client, upload)) == GONE
 
 
 def test_seq02_retried_create_restores_nothing(broker: Broker) -> None:
@@ -103,7 +103,7 @@ def test_seq02_retried_create_restores_nothing(broker: Broker) -> None:
         again = create(owner, mp3(), **retried)
         assert staged_key(again) == staged_key(upload)
         assert put(again, mp3()).status_code == 412
-        assert said(confirm(owner, again)) == GONE
+        assert refusal(confirm(owner, again)) == GONE
 
 
 def replace_staged(s3: "S3Client", upload: dict[str, Any], content: bytes, **options: Any) -> None:
@@ -119,13 +119,13 @@ def test_seq03_receipt_states_the_stored_checksum(broker: Broker, s3: "S3Client"
 
         unproven = uploaded(client, mp3(), sha256=digest(mp3()))
         replace_staged(s3, unproven, OTHER)
-        answers = [confirm(client, unproven).json() for _ in range(2)]
-        assert [(answer["sha256"], answer["sha256Evidence"]) for answer in answers] == [(None, None)] * 2
-        assert answers[0] == answers[1]
+        responses = [confirm(client, unproven).json() for _ in range(2)]
+        assert [(response["sha256"], response["sha256Evidence"]) for response in responses] == [(None, None)] * 2
+        assert responses[0] == responses[1]
 
         wrong = uploaded(client, mp3(), sha256=digest(mp3()))
         replace_staged(s3, wrong, OTHER, ChecksumAlgorithm="SHA256")
-        assert said(confirm(client, wrong)) == (409, "checksum_mismatch")
+        assert refusal(confirm(client, wrong)) == (409, "checksum_mismatch")
 
 
 @dataclass
@@ -155,17 +155,17 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
     """Return a function that starts a confirm at a second process with a delayed message to or from the store."""
 
     @contextmanager
-    def begun(fits: Callable[[RequestCycle], bool], *, answer: bool = False) -> Iterator[Race]:
-        there, go = urlsplit(store.endpoint), threading.Event()
+    def start(fits: Callable[[RequestCycle], bool], *, response: bool = False) -> Iterator[Race]:
+        address, go = urlsplit(store.endpoint), threading.Event()
         with (
-            FaultProxy(there.hostname or "", there.port or 0) as proxy,
+            FaultProxy(address.hostname or "", address.port or 0) as proxy,
             Broker(tmp_path, {**environment, "R2_ENDPOINT": proxy.endpoint}) as slow,
             slow.client() as client,
-            broker.client() as here,
+            broker.client() as fast,
             ThreadPoolExecutor(1) as pool,
         ):
-            upload = uploaded(here, mp3())
-            fault = proxy.next(Fault(fits, answer_held=go) if answer else Fault(fits, held=go))
+            upload = uploaded(fast, mp3())
+            fault = proxy.next(Fault(fits, answer_held=go) if response else Fault(fits, held=go))
             late = pool.submit(confirm, client, upload)
             assert fault.happened.wait(20)
             try:
@@ -173,36 +173,36 @@ def delayed(tmp_path: Path, environment: dict[str, str], broker: Broker, store: 
             finally:
                 go.set()
 
-    return begun
+    return start
 
 
-def look(exchange: RequestCycle) -> bool:
+def reads_staged(exchange: RequestCycle) -> bool:
     """Return whether this is a read of a staged object."""
     return exchange.method == "GET" and "/incoming/" in exchange.path
 
 
-def copy(exchange: RequestCycle) -> bool:
+def copies(exchange: RequestCycle) -> bool:
     """Return whether this is a CopyObject."""
     return exchange.method == "PUT" and "x-amz-copy-source" in exchange.headers
 
 
 def test_seq07_delayed_read_replaces_nothing(delayed: Delayed, broker: Broker) -> None:
     """SEQ07: A confirm whose first read was delayed does not replace the ready object."""
-    with delayed(look) as race, broker.client() as client:
+    with delayed(reads_staged) as race, broker.client() as client:
         track = confirm(client, race.upload).json()
-        assert said(client.delete(f"/uploads/{race.upload['uploadId']}")) == (409, "upload_confirmed")
+        assert refusal(client.delete(f"/uploads/{race.upload['uploadId']}")) == (409, "upload_confirmed")
         assert put(race.upload, OTHER).status_code == 412
-        answer = race.end()
-        assert (answer.status_code, answer.json()["etag"]) == (200, track["etag"])
+        response = race.end()
+        assert (response.status_code, response.json()["etag"]) == (200, track["etag"])
         assert served(client, track["key"]) == mp3()
 
 
 def test_seq07_delayed_read_meets_the_tombstone(delayed: Delayed, broker: Broker) -> None:
     """SEQ07: A confirm whose first read was delayed finds the tombstone of an abort."""
-    with delayed(look) as race, broker.client() as client:
+    with delayed(reads_staged) as race, broker.client() as client:
         assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
         assert put(race.upload, OTHER).status_code == 412
-        assert said(race.end()) == GONE
+        assert refusal(race.end()) == GONE
 
 
 def test_seq08_delete_does_not_reveal_keys(broker: Broker) -> None:
@@ -211,20 +211,20 @@ def test_seq08_delete_does_not_reveal_keys(broker: Broker) -> None:
         keys = [confirm(owner, uploaded(owner, mp3())).json()["key"] for _ in range(2)]
         assert owner.delete(f"/objects/{keys[1]}").status_code == 204
         unknown = "media/00000000-0000-4000-8000-000000000000.mp3"
-        answers = [
-            [seen(other.request(method, f"/objects/{key}")) for key in (unknown, *keys)]
+        responses = [
+            [comparable(other.request(method, f"/objects/{key}")) for key in (unknown, *keys)]
             for method in ("DELETE", "GET", "HEAD")
         ]
-        assert [len(set(row)) for row in answers] == [1, 1, 1]
-        assert {row[0][0] for row in answers} == {404}
+        assert [len(set(row)) for row in responses] == [1, 1, 1]
+        assert {row[0][0] for row in responses} == {404}
         assert [owner.delete(f"/objects/{keys[0]}").status_code for _ in range(2)] == [204, 404]
 
 
-def seen(answer: httpx2.Response) -> tuple[int, str]:
+def comparable(response: httpx2.Response) -> tuple[int, str]:
     """Return the parts of a response that a client can compare: everything except the request's own id."""
-    own = answer.headers["x-request-id"]
-    fields = sorted((name, value) for name, value in answer.headers.items() if name not in ("x-request-id", "date"))
-    return answer.status_code, f"{fields} {answer.text.replace(own, '')}"
+    own = response.headers["x-request-id"]
+    fields = sorted((name, value) for name, value in response.headers.items() if name not in ("x-request-id", "date"))
+    return response.status_code, f"{fields} {response.text.replace(own, '')}"
 
 
 def test_seq09_confirm_or_abort_wins(broker: Broker) -> None:
@@ -239,24 +239,24 @@ def test_seq09_confirm_or_abort_wins(broker: Broker) -> None:
             confirmed, aborted = (found[call] for call in calls)
             status = client.get(path).json()["status"]
             if confirmed.status_code == 200:
-                assert (said(aborted), status) == ((409, "upload_confirmed"), "ready")
+                assert (refusal(aborted), status) == ((409, "upload_confirmed"), "ready")
                 assert served(client, confirmed.json()["key"]) == mp3()
             else:
-                assert (said(confirmed), aborted.status_code, status) == (GONE, 204, "deleted")
+                assert (refusal(confirmed), aborted.status_code, status) == (GONE, 204, "deleted")
 
 
 def test_seq09_abort_precedes_a_later_copy(delayed: Delayed, broker: Broker) -> None:
     """SEQ09: A copy that reaches the store after an abort finds the tombstone."""
-    with delayed(copy) as race, broker.client() as client:
+    with delayed(copies) as race, broker.client() as client:
         assert client.delete(f"/uploads/{race.upload['uploadId']}").status_code == 204
-        assert said(race.end()) == GONE
+        assert refusal(race.end()) == GONE
         assert client.get(f"/objects/{race.key}").status_code == 404
 
 
 def test_seq09_late_confirm_reports_the_deletion(delayed: Delayed, broker: Broker) -> None:
     """SEQ09: A confirm whose copy response arrives after a deletion returns 410."""
-    with delayed(copy, answer=True) as race, broker.client() as client:
+    with delayed(copies, response=True) as race, broker.client() as client:
         assert client.delete(f"/objects/{race.key}").status_code == 204
-        assert said(race.end()) == GONE
-        assert said(confirm(client, race.upload)) == GONE
+        assert refusal(race.end()) == GONE
+        assert refusal(confirm(client, race.upload)) == GONE
         assert client.get(f"/objects/{race.key}").status_code == 404

@@ -68,11 +68,11 @@ def test_seq02_idempotency_key_expires_after_a_day(environment: dict[str, str]) 
             clock.shift = hours * 3600
             again = create(client, mp3(), **RETRIED)
             status = put(again, mp3()).status_code
-            answer = confirm(client, again)
+            response = confirm(client, again)
             if path_of(again) == path_of(first):
-                assert (hours, status, answer.json()["code"]) == (1, 412, "upload_deleted")
+                assert (hours, status, response.json()["code"]) == (1, 412, "upload_deleted")
             else:
-                assert (status, answer.status_code) == (200, 200)
+                assert (status, response.status_code) == (200, 200)
         assert confirm(client, first).json()["code"] == "upload_deleted"
 
 
@@ -90,10 +90,10 @@ def test_seq10_secret_rotation_ends_nothing(environment: dict[str, str]) -> None
         later = confirm(after, waiting)
         assert later.status_code == 200
         keys = jwt.PyJWKSet.from_dict(after.get("http://broker/.well-known/jwks.json").json())
-        for answer in (track, later.json(), confirm(after, done).json()):
-            key = keys[jwt.get_unverified_header(answer["receipt"])["kid"]]
-            claims = jwt.decode(answer["receipt"], key, algorithms=["EdDSA"])
-            assert (claims["key"], claims["etag"]) == (answer["key"], answer["etag"])
+        for response in (track, later.json(), confirm(after, done).json()):
+            key = keys[jwt.get_unverified_header(response["receipt"])["kid"]]
+            claims = jwt.decode(response["receipt"], key, algorithms=["EdDSA"])
+            assert (claims["key"], claims["etag"]) == (response["key"], response["etag"])
 
 
 def test_seq10_derived_secret_is_warned_of(environment: dict[str, str]) -> None:
@@ -130,9 +130,9 @@ def half_promoted(client: httpx2.Client, body: bytes) -> dict[str, Any]:
     for part in client.post(f"uploads/{upload['uploadId']}/parts", json=numbers).json()["parts"]:
         first = (part["partNumber"] - 1) * upload["partSize"]
         assert put_part(part, body[first : first + part["size"]]).status_code == 200
-    time.sleep(1.1)  # until the store's clock shows another second than that of the parts
-    answer = client.post(f"uploads/{upload['uploadId']}/confirm")
-    assert (answer.status_code, answer.json()["status"]) == (202, "promoting")
+    time.sleep(1.1)  # so that the store's clock shows another second than at the parts
+    response = client.post(f"uploads/{upload['uploadId']}/confirm")
+    assert (response.status_code, response.json()["status"]) == (202, "promoting")
     return upload
 
 
@@ -152,9 +152,9 @@ def newest_staged(s3: "S3Client", size: int) -> str:
 def until_ready(client: httpx2.Client, upload: dict[str, Any]) -> httpx2.Response:
     """Confirm until the promotion ends."""
     for _ in range(20):
-        answer = client.post(f"uploads/{upload['uploadId']}/confirm")
-        if answer.status_code != 202:
-            return answer
+        response = client.post(f"uploads/{upload['uploadId']}/confirm")
+        if response.status_code != 202:
+            return response
     pytest.fail("the promotion makes no progress")
 
 
@@ -165,9 +165,9 @@ def test_seq04_promotion_has_one_version(environment: dict[str, str], s3: "S3Cli
         upload = half_promoted(client, content(1))
         key = newest_staged(s3, len(content(1)))
         s3.put_object(Bucket=BUCKET, Key=key, Body=content(2), ContentType=MP3)
-        answer = until_ready(client, upload)
-        assert answer.status_code == 200
-        link = client.get(f"downloads/{answer.json()['key']}").json()["url"]
+        response = until_ready(client, upload)
+        assert response.status_code == 200
+        link = client.get(f"downloads/{response.json()['key']}").json()["url"]
     assert httpx2.get(link, timeout=20, trust_env=False, verify=NO_TLS).content == content(2)
 
 
@@ -190,6 +190,6 @@ def test_next_confirm_continues_the_promotion(environment: dict[str, str]) -> No
         upload = half_promoted(client, content(4))
         second = client.post(f"uploads/{upload['uploadId']}/confirm").json()
         assert second["promotedBytes"] == 2 * 5 * MIB
-        answer = until_ready(client, upload)
-        link = client.get(f"downloads/{answer.json()['key']}").json()["url"]
+        response = until_ready(client, upload)
+        link = client.get(f"downloads/{response.json()['key']}").json()["url"]
     assert httpx2.get(link, timeout=20, trust_env=False, verify=NO_TLS).content == content(4)
