@@ -125,6 +125,15 @@ def test_public_definitions_have_docstrings() -> None:
     assert len(documented) / len(found) >= DOCUMENTED_MIN
 
 
+def test_tests_state_their_behaviour() -> None:
+    """Every test has a docstring."""
+    files = PACKAGE.with_name("tests").glob("*/test_*.py")
+    found = [node for path in files for node in ast.walk(tree(path)) if isinstance(node, Function)]
+    tests = [function for function in found if function.name.startswith("test_")]
+    assert len(tests) > 1000
+    assert [test.name for test in tests if not ast.get_docstring(test)] == []
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_one_module_uses_uvicorn_internals(path: Path) -> None:
     """Only ``server/uvicorn_internals`` uses names of uvicorn that are not public."""
