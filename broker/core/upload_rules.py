@@ -46,7 +46,7 @@ class UploadPolicy:
         """The least number of days for which the bucket's lifecycle rules must keep staged objects.
 
         A tombstone must outlive every upload id with its key. An upload id that is created at the end of an idempotency
-        period is valid for another ``lifetime``. One day more is for the store, which removes objects once a day.
+        period is valid for another ``lifetime``. Two days more are a margin: the store removes objects once a day.
         """
         return -(-(self.lifetime + IDEMPOTENCY_PERIOD) // DAY) + 2
 
