@@ -5,15 +5,12 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from string import Template
 from types import FrameType
 from typing import Final, NoReturn
-
-import jwt
 
 from broker import settings
 from broker.core.object_keys import STAGING_PREFIX
@@ -26,12 +23,13 @@ from broker.server.log_handler import configure_logging
 from broker.server.startup import finish_start
 from broker.server.uvicorn_server import Server, check_uvicorn_version
 from broker.service.assembly import assemble
-from broker.settings import Settings
+from broker.settings import Settings, TokenRules
 from broker.store import admin
 from broker.web.app import create_app
 from broker.web.demo_page import page_routes
 
 from .seaweedfs import DataFolderError, SeaweedFS, SeaweedFSError
+from .token import TOKEN_LIFETIME, mint
 
 BUCKET: Final = "demo-media"
 """The bucket of the demo's store."""
@@ -39,7 +37,6 @@ BUCKET: Final = "demo-media"
 WELCOME: Final = Path(__file__).with_name("welcome.txt")
 """The template of the text that is printed when the broker is ready."""
 
-TOKEN_LIFETIME: Final = 12 * 3600
 """Seconds."""
 
 
@@ -48,6 +45,7 @@ def run(port: int, data: Path | None) -> int:
 
     ``data`` is the folder of the store's data; without it, a temporary folder is used and removed.
     """
+    check_uvicorn_version()
     (listener,) = listen("127.0.0.1", port)
     port = listener.getsockname()[1]
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,11 +69,9 @@ def run(port: int, data: Path | None) -> int:
 
 
 def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
-    secret = secrets.token_hex(32)
-    app = create_app(assemble(_settings(store, secret)), extra_routes=page_routes(store.endpoint))
-    port = listener.getsockname()[1]
-    welcome = _welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service"))
-    check_uvicorn_version()
+    configured = _settings(store)
+    app = create_app(assemble(configured), extra_routes=page_routes(store.endpoint))
+    welcome = _welcome(listener.getsockname()[1], store.endpoint, configured.tokens)
     finish_start()
     file_descriptors.raise_limit()
     configure_logging()
@@ -113,28 +109,21 @@ def _store(folder: Path, port: int) -> Iterator[SeaweedFS]:
         yield store
 
 
-def _settings(store: SeaweedFS, secret: str) -> Settings:
+def _settings(store: SeaweedFS) -> Settings:
     return settings.parse(
         {
             "R2_ENDPOINT": store.endpoint,
             "R2_ACCESS_KEY_ID": store.access_key_id,
             "R2_SECRET_ACCESS_KEY": store.secret_access_key,
             "R2_BUCKET_NAME": BUCKET,
-            "JWT_SECRET": secret,
+            "JWT_SECRET": secrets.token_hex(32),
             "BROKER_SECRET": secrets.token_hex(32),
         }
     )
 
 
-def _token(secret: str, scope: str = "") -> str:
-    claims = {
-        "sub": "backend" if scope else "demo-user",
-        "scope": scope,
-        "exp": int(time.time()) + TOKEN_LIFETIME,
-    }
-    return jwt.encode(claims, secret, algorithm="HS256")
-
-
-def _welcome(port: int, endpoint: str, user: str, service: str) -> str:
+def _welcome(port: int, endpoint: str, rules: TokenRules) -> str:
+    user = mint(rules, "demo-user", TOKEN_LIFETIME)
+    service = mint(rules, "backend", TOKEN_LIFETIME, is_service=True)
     template = Template(WELCOME.read_text(encoding="utf-8"))
     return template.substitute(broker=f"http://127.0.0.1:{port}", store=endpoint, token=user, service_token=service)

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jwt
 
@@ -11,6 +11,9 @@ from broker.server.exits import Exit, StartError
 from broker.settings import JwksLocation, TokenRules
 
 from .env_file import load_env_file
+
+TOKEN_LIFETIME: Final = 12 * 3600
+"""Seconds for which a development token is valid by default."""
 
 
 def run(subject: str, lifetime: int, env_file: Path | None, *, is_service: bool) -> int:
