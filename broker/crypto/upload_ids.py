@@ -83,7 +83,7 @@ class UploadIds:
             return None
         return _upload(_decode(payload))
 
-    def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
+    def derived_uuid(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
         """Return the UUID of the ``index``-th file of a create with this ``Idempotency-Key`` within one period.
 
         The file is part of it, so that a key which is used again for another file gives another UUID. The period

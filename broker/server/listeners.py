@@ -30,10 +30,10 @@ def listen(host: str, port: int) -> list[socket.socket]:
             opened.pop_all()
             return listeners
     except OSError as error:
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Choose another --host.")
-        text = f"cannot listen on {place}: {reason[:1].lower()}{reason[1:]}. {remedy}"
+        text = f"cannot listen on {address}: {reason[:1].lower()}{reason[1:]}. {remedy}"
         raise StartError(text, Exit.CANNOT_LISTEN) from None
 
 

@@ -181,7 +181,7 @@ class Uploads:
 
     def _new_uuid(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:
         if idempotency_key:
-            return self.upload_ids.derived_id(owner, idempotency_key, index, file, now=now)
+            return self.upload_ids.derived_uuid(owner, idempotency_key, index, file, now=now)
         return _random_uuid()
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:

@@ -113,8 +113,8 @@ class ObjectStore(ObjectOperations, MultipartOperations, Protocol):
         """Seconds that our clock is ahead of the store's, by its latest response; ``None`` if unknown."""
         ...
 
-    def place(self) -> AbstractAsyncContextManager[None]:
-        """Reserve a place at the store for the calls of one request: in it, only long calls wait for a slot."""
+    def reserve(self) -> AbstractAsyncContextManager[None]:
+        """Reserve a slot for the calls of one request: within the context, only long calls wait for a slot."""
         ...
 
     async def ping(self, bucket: str) -> None:

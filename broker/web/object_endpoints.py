@@ -59,7 +59,7 @@ async def find_key(services: Services, request: Request, principal: Principal) -
 
 
 async def download(services: Services, request: Request, principal: Principal) -> Response:
-    """Return a signed link to one object, or redirect to it."""
+    """Return a presigned link to one object, or redirect to it."""
     given = parameters(request, "expiresIn", "filename", "disposition", "redirect")
     redirect = given.get("redirect", "0")
     if redirect not in ("0", "1"):
@@ -80,12 +80,12 @@ async def download(services: Services, request: Request, principal: Principal) -
 
 
 async def download_many(services: Services, request: Request, principal: Principal) -> Response:
-    """Return signed links to many objects."""
+    """Return presigned links to many objects."""
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.CreateDownloads)
     count = len(wanted.keys)
-    looks = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
-    services.rate_limit.spend_more(principal, count - 1 + looks)
+    reads = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
+    services.rate_limit.spend_more(principal, count - 1 + reads)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return json_response(schemas.Downloads([representations.download(link) for link in links]))

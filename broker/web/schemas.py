@@ -36,7 +36,7 @@ class Files(_Request, frozen=True):
 
 
 class PartNumbers(_Request, frozen=True):
-    """Parts to sign, as a list."""
+    """Parts to presign, as a list."""
 
     part_numbers: Annotated[list[int], Meta(min_length=1, max_length=PART_NUMBERS_MAX)]
 
@@ -46,7 +46,7 @@ class PartNumbers(_Request, frozen=True):
 
 
 class PartRange(_Request, frozen=True):
-    """Parts to sign, from the first to the last number."""
+    """Parts to presign, from the first to the last number."""
 
     from_: int = field(name="from")
     to: int
@@ -75,7 +75,7 @@ class Keys(_Request, frozen=True):
 
 
 class CreateDownloads(_Request, frozen=True):
-    """Objects to sign download links for; ``expires_in`` is in seconds."""
+    """Objects to presign download links for; ``expires_in`` is in seconds."""
 
     keys: Annotated[list[str], Meta(min_length=1, max_length=REQUEST_KEYS_MAX)]
     expires_in: int | None = None
@@ -229,7 +229,7 @@ class FoundKey(_Response, frozen=True):
 
 
 class Download(_Response, frozen=True):
-    """A signed download link."""
+    """A presigned download link."""
 
     key: str
     url: str
@@ -237,7 +237,7 @@ class Download(_Response, frozen=True):
 
 
 class Downloads(_Response, frozen=True):
-    """Signed download links, in the order of the request."""
+    """Presigned download links, in the order of the request."""
 
     downloads: list[Download]
 
@@ -250,7 +250,7 @@ class StorageStatus(_Response, frozen=True):
 
 
 class Health(_Response, frozen=True):
-    """The state of a process that answers."""
+    """The state of a process that responds."""
 
     status: Literal["ok"] = "ok"
 

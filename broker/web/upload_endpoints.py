@@ -63,14 +63,14 @@ def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
     return each * len([file for file in accepted if file.parts])
 
 
-async def sign_parts(services: Services, request: Request, principal: Principal) -> Response:
-    """Sign a PUT for each of some parts."""
+async def presign_parts(services: Services, request: Request, principal: Principal) -> Response:
+    """Presign a PUT for each requested part."""
     parameters(request)
     document = await read_json(request)
     is_range = isinstance(document, dict) and "from" in document
     wanted = convert(document, schemas.PartRange) if is_range else convert(document, schemas.PartNumbers)
-    signed = services.uploads.presign_parts(principal, request.path_params["upload_id"], wanted.numbers())
-    return json_response(representations.signed_parts(signed))
+    presigned = services.uploads.presign_parts(principal, request.path_params["upload_id"], wanted.numbers())
+    return json_response(representations.presigned_parts(presigned))
 
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:

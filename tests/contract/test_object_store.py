@@ -107,7 +107,7 @@ async def test_keys_are_encoded(subject: Subject) -> None:
 async def test_a_place_changes_no_result(subject: Subject) -> None:
     """Calls in a place have the same results as other calls."""
     ref = put(subject)
-    async with subject.store.place():
+    async with subject.store.reserve():
         assert await subject.store.first_bytes(ref, 4) == (await head(subject, ref), BODY[:4])
 
 

@@ -215,16 +215,16 @@ async def test_calls_with_a_place_wait_for_no_slot() -> None:
         await becomes(lambda: server.connections == 1)
         server.acts = (silence, says(HEAD.good))
         for _ in range(2):
-            async with store.place():
+            async with store.reserve():
                 assert [*await asyncio.gather(store.head(REF), store.head(REF))] == [HEAD.result] * 2
         await asyncio.gather(hanging, return_exceptions=True)
 
 
 async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that gets no place in time is refused before any call."""
-    monkeypatch.setattr(transport, "PLACE_WAIT", 0.05)
+    monkeypatch.setattr(transport, "RESERVATION_WAIT", 0.05)
     async with facing(says(HEAD.good), concurrency=1) as (store, server):
-        async with store.place():
+        async with store.reserve():
             with pytest.raises(StorageUnavailableError) as refused:
                 await asyncio.create_task(_placed(store))
             assert refused.value.reason == "The request got no free slot"
@@ -233,7 +233,7 @@ async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch
 
 
 async def _placed(store: ObjectStore) -> None:
-    async with store.place():
+    async with store.reserve():
         await store.head(REF)
 
 
