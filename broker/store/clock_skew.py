@@ -1,6 +1,6 @@
 """The difference between our clock and the store's, by the Date of its responses (RFC 9110, section 6.6.1)."""
 
-from .s3_responses import SKEW_HINT, http_date
+from .s3_responses import SKEW_REPORTED, http_date
 
 
 class ClockSkew:
@@ -13,17 +13,17 @@ class ClockSkew:
 
     @property
     def is_large(self) -> bool:
-        """Whether the difference is reported to an operator."""
-        return abs(self.seconds or 0) >= SKEW_HINT
+        """Whether the difference is so large that it is reported."""
+        return abs(self.seconds or 0) >= SKEW_REPORTED
 
     def observe(self, date: str, sent_at: float, received_at: float) -> bool:
-        """Take the ``date`` of a response; return whether ``is_large`` changed.
+        """Update the difference by the ``date`` of a response; return whether ``is_large`` changed.
 
         The request was sent and the response received at these instants of our clock. The store makes the date at
         some instant between them, and cuts it to a whole second. A store that sends the start of a response long
         before its end must not seem to be behind.
         """
-        if date != self._text:  # the text stays the same for a second, and to parse it is the largest cost
+        if date != self._text:  # the same for a second; parsing it is the largest cost
             self._text, self._date = date, http_date(date)
         if self._date is None:
             return False

@@ -13,7 +13,7 @@ from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, S
 from broker.service.assembly import Deployment
 from broker.settings import StoreSettings
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_HINT, skew_text
+from broker.store.s3_responses import SKEW_REPORTED, skew_text
 
 from . import request_record, schemas
 from .responses import json_response
@@ -49,7 +49,7 @@ class Operations:
             "clock": "ok",
         }
         skew = store.clock_skew if store else None
-        if skew is not None and abs(skew) >= SKEW_HINT:
+        if skew is not None and abs(skew) >= SKEW_REPORTED:
             checks["clock"] = "clock_skewed"
             reason = reason or skew_text(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}

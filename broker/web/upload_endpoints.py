@@ -58,7 +58,7 @@ def _declared(data: bytes) -> tuple[list[Declaration], bool]:
 
 
 def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
-    """Return the calls of the store that files in parts need."""
+    """Return the number of calls to the store for the files in parts."""
     each = Cost.RETRY_CREATE_IN_PARTS if is_retry else Cost.CREATE_IN_PARTS
     return each * len([file for file in accepted if file.parts])
 

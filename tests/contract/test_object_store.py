@@ -14,7 +14,7 @@ from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import StorageUnavailableError
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_HINT
+from broker.store.s3_responses import SKEW_REPORTED
 from broker.store.timeouts import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
 from tests.stores.place import BUCKET, new_ref
@@ -114,7 +114,7 @@ async def test_a_place_changes_no_result(subject: Subject) -> None:
 async def test_a_local_store_has_no_skew(subject: Subject) -> None:
     """The clock of a store on the same machine does not differ; without dates it is unknown."""
     await subject.store.head(new_ref())
-    assert abs(subject.store.clock_skew or 0) < SKEW_HINT
+    assert abs(subject.store.clock_skew or 0) < SKEW_REPORTED
 
 
 async def test_the_etag_is_the_md5(subject: Subject) -> None:
