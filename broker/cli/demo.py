@@ -5,15 +5,12 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from string import Template
 from types import FrameType
 from typing import Final, NoReturn
-
-import jwt
 
 from broker import settings
 from broker.core.object_keys import STAGING_PREFIX
@@ -26,21 +23,19 @@ from broker.server.log_handler import configure_logging
 from broker.server.startup import finish_start
 from broker.server.uvicorn_server import Server, check_uvicorn_version
 from broker.service.assembly import assemble
-from broker.settings import Settings
+from broker.settings import Settings, TokenRules
 from broker.store import admin
 from broker.web.app import create_app
 from broker.web.demo_page import page_routes
 
 from .seaweedfs import DataFolderError, SeaweedFS, SeaweedFSError
+from .token import mint
 
 BUCKET: Final = "demo-media"
 """The bucket of the demo's store."""
 
 WELCOME: Final = Path(__file__).with_name("welcome.txt")
 """The template of the text that is printed when the broker is ready."""
-
-TOKEN_LIFETIME: Final = 12 * 3600
-"""Seconds."""
 
 
 def run(port: int, data: Path | None) -> int:
@@ -71,10 +66,10 @@ def run(port: int, data: Path | None) -> int:
 
 
 def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
-    secret = secrets.token_hex(32)
-    app = create_app(assemble(_settings(store, secret)), extra_routes=page_routes(store.endpoint))
+    parsed = _settings(store)
+    app = create_app(assemble(parsed), extra_routes=page_routes(store.endpoint))
     port = listener.getsockname()[1]
-    welcome = _welcome(port, store.endpoint, _token(secret), _token(secret, "broker:service"))
+    welcome = _welcome(port, store.endpoint, parsed.tokens)
     check_uvicorn_version()
     finish_start()
     file_descriptors.raise_limit()
@@ -113,28 +108,23 @@ def _store(folder: Path, port: int) -> Iterator[SeaweedFS]:
         yield store
 
 
-def _settings(store: SeaweedFS, secret: str) -> Settings:
+def _settings(store: SeaweedFS) -> Settings:
     return settings.parse(
         {
             "R2_ENDPOINT": store.endpoint,
             "R2_ACCESS_KEY_ID": store.access_key_id,
             "R2_SECRET_ACCESS_KEY": store.secret_access_key,
             "R2_BUCKET_NAME": BUCKET,
-            "JWT_SECRET": secret,
+            "JWT_SECRET": secrets.token_hex(32),
             "BROKER_SECRET": secrets.token_hex(32),
         }
     )
 
 
-def _token(secret: str, scope: str = "") -> str:
-    claims = {
-        "sub": "backend" if scope else "demo-user",
-        "scope": scope,
-        "exp": int(time.time()) + TOKEN_LIFETIME,
-    }
-    return jwt.encode(claims, secret, algorithm="HS256")
-
-
-def _welcome(port: int, endpoint: str, user: str, service: str) -> str:
-    template = Template(WELCOME.read_text(encoding="utf-8"))
-    return template.substitute(broker=f"http://127.0.0.1:{port}", store=endpoint, token=user, service_token=service)
+def _welcome(port: int, endpoint: str, rules: TokenRules) -> str:
+    return Template(WELCOME.read_text(encoding="utf-8")).substitute(
+        broker=f"http://127.0.0.1:{port}",
+        store=endpoint,
+        token=mint(rules, "demo-user"),
+        service_token=mint(rules, "backend", is_service=True),
+    )

@@ -10,10 +10,7 @@ from broker.server.exits import Exit, StartError
 from broker.settings import SettingsError
 
 WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
-"""Worker processes at most; more than one need the signals of POSIX."""
-
-TOKEN_LIFETIME: Final = 12 * 3600
-"""Seconds for which a development token is valid by default."""
+"""Maximum number of worker processes; more than one need the signals of POSIX."""
 
 _SECONDS_MAX: Final = 2**31
 
@@ -80,9 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", help="print a development token, signed with JWT_SECRET")
     token.add_argument("--subject", default="user-1", help="subject of the token (default %(default)s)")
     token.add_argument("--service", action="store_true", help="add the scope of a service to the token")
-    token.add_argument(
-        "--lifetime", type=_seconds, default=TOKEN_LIFETIME, help="validity in seconds (default %(default)s)"
-    )
+    token.add_argument("--lifetime", type=_seconds, help="validity in seconds (default: twelve hours)")
     token.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     return parser
 
