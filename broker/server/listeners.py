@@ -19,7 +19,7 @@ _ABSENT_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for every address of ``host``; raises ``StartError``.
+    """Return a listening socket for every address of ``host``; raise ``StartError``.
 
     An address that this machine does not have is skipped if the host has others: ``localhost`` often has an IPv6
     address on machines without IPv6. With port 0, all sockets listen on the same free port.

@@ -74,7 +74,7 @@ def put_lifecycle(client: "S3Client", bucket: str, prefix: str, days: int) -> No
 
 
 def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
-    """Return the rule that uploads and downloads by a browser need, and nothing more."""
+    """Return the least rule by which a browser can upload and download."""
     return {
         "AllowedOrigins": list(origins),
         "AllowedMethods": ["GET", "PUT", "HEAD"],

@@ -1,4 +1,4 @@
-"""ObjectStore: the S3 operations that the use cases need from a store, and nothing more.
+"""ObjectStore: only those S3 operations that the use cases need.
 
 Contract, which one test suite in ``tests/contract`` checks for every implementation
 - A missing object is a value (``None``), and only if the store itself reports it. Every other failure (refused,
@@ -52,7 +52,7 @@ class ObjectOperations(Protocol):
         ...
 
     async def delete(self, ref: ObjectRef) -> None:
-        """Send DeleteObject; to delete an object that does not exist succeeds."""
+        """Send DeleteObject, which succeeds if the object does not exist."""
         ...
 
     async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
@@ -101,7 +101,7 @@ class MultipartOperations(Protocol):
         ...
 
     async def abort_multipart(self, ref: ObjectRef, s3_upload_id: str) -> None:
-        """Send AbortMultipartUpload; to abort a multipart upload that does not exist succeeds."""
+        """Send AbortMultipartUpload, which succeeds if the multipart upload does not exist."""
         ...
 
 

@@ -208,7 +208,7 @@ class S3ObjectStore:
         return True
 
     async def complete_multipart(self, ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
-        """Send CompleteMultipartUpload, with the condition that there is no such object."""
+        """Send CompleteMultipartUpload, with the condition that the object does not exist."""
         # If-None-Match of a completion: developers.cloudflare.com/r2/api/s3/conditional-operations
         headers = {"content-type": "application/xml", "if-none-match": "*"}
         response = await self._send(

@@ -19,7 +19,7 @@ from .query import invalid, parameters
 from .responses import NO_STORE, json_response
 
 KEYS_BODY_MAX: Final = 128 * 1024
-"""Bytes of a list of a thousand keys."""
+"""Maximum bytes of a body with a list of a thousand keys."""
 
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:
@@ -72,7 +72,7 @@ async def download(services: Services, request: Request, principal: Principal) -
     if services.downloads.needs_owner(principal):
         services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     link = await services.downloads.link(principal, request.path_params["key"], options)
-    # The holder's own cache may keep a stable link until the window ends
+    # The cache of the client may keep a stable link until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
     if redirect == "1":
         return Response(status_code=307, headers={**NO_STORE, "Cache-Control": cache, "Location": link.url})

@@ -16,13 +16,13 @@ from broker.error_texts import Rule
 from broker.errors import Fault, InvalidRequestError, about
 
 BATCH_MAX: Final = 100
-"""Files or uploads in one request."""
+"""Maximum number of files or uploads in one request."""
 
 REQUEST_KEYS_MAX: Final = 1000
-"""Object keys in one request."""
+"""Maximum number of object keys in one request."""
 
 PART_NUMBERS_MAX: Final = 1000
-"""Part numbers in one request."""
+"""Maximum number of part numbers in one request."""
 
 
 class _Request(Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
@@ -52,7 +52,7 @@ class PartRange(_Request, frozen=True):
     to: int
 
     def numbers(self) -> Sequence[int]:
-        """Return the part numbers; raises ``InvalidRequestError`` if the range is empty or too long."""
+        """Return the part numbers; raise ``InvalidRequestError`` if the range is empty or too long."""
         if not 0 <= self.to - self.from_ < PART_NUMBERS_MAX:
             raise about(InvalidRequestError, Fault("/to", Rule.PART_RANGE.format(limit=PART_NUMBERS_MAX - 1)))
         return range(self.from_, self.to + 1)
@@ -140,7 +140,7 @@ class StoredPart(_Response, frozen=True):
 
 
 class Progress(_Response, frozen=True):
-    """The state of an upload; ``parts`` only until they are joined."""
+    """The state of an upload; ``parts`` is present until the parts are joined."""
 
     upload_id: str
     status: UploadStatus

@@ -21,7 +21,7 @@ from .query import idempotency_key, parameters
 from .responses import NO_STORE, json_response
 
 CONFIRMS_BODY_MAX: Final = 512 * 1024
-"""Bytes of a batch confirm: a hundred upload ids, each of the greatest length."""
+"""Maximum bytes of the body of a batch confirm: a hundred upload ids of the maximum length."""
 
 PROMOTING_RETRY_AFTER: Final = b"1"
 """Seconds after which a client should repeat a confirm that has more to copy."""
