@@ -5,7 +5,7 @@ Rules of this module
   encrypted: its holder is the owner of the upload, and the presigned URL has the same key in it.
 - The first secret seals and all secrets open, so that a rotation of secrets loses no upload.
 - The last secret derives the UUIDs of retried creates: a retry after ``old`` became ``new,old`` has the same UUID.
-- The result for an upload id that does not open is ``None``, whatever the cause.
+- An upload id that does not open gives ``None``. The cause is not reported.
 """
 
 import hmac

@@ -66,7 +66,7 @@ class RateLimit:
     def spend(self, principal: Principal, amount: int = 1) -> None:
         """Take ``amount`` from the user's bucket, at most a full bucket.
 
-        Raises ``RateLimitedError``, and takes nothing, when the bucket has less.
+        Raises ``RateLimitedError``, and leaves the bucket as it is, when it has less.
         """
         self._take(principal, min(amount * self._interval, _MINUTE))
 

@@ -5,13 +5,13 @@ As in ``s3_responses``, every unexpected response raises ``StorageUnavailableErr
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
 from broker.core.model import CopiedObject, OpenMultipart, Part
 
+from .dates import iso_date
 from .s3_responses import DIGITS, ERROR_CODE, S3Response, local_name, root_of
 
 _XML_ETAG: Final = re.compile(r'"?([!#-~]+)"?')  # some stores leave out the quotes in XML
@@ -28,7 +28,7 @@ class Page(NamedTuple):
 def copied_object(response: S3Response) -> CopiedObject:
     """Return the result of CopyObject. A store may send a 200 before it copies, and then an error as the body."""
     result = _document(response, "CopyObjectResult")
-    tag, moment = _etag(response, result.findtext("{*}ETag", "")), _iso_date(result.findtext("{*}LastModified", ""))
+    tag, moment = _etag(response, result.findtext("{*}ETag", "")), iso_date(result.findtext("{*}LastModified", ""))
     if moment is None:
         raise response.unexpected("no Last-Modified")
     return CopiedObject(tag, moment)
@@ -58,7 +58,7 @@ def page_of_multiparts(response: S3Response) -> Page:
         OpenMultipart(
             upload.findtext("{*}Key", ""),
             upload.findtext("{*}UploadId", ""),
-            _iso_date(upload.findtext("{*}Initiated", "")) or 0,
+            iso_date(upload.findtext("{*}Initiated", "")) or 0,
         )
         for upload in result.iterfind("{*}Upload")
     ]
@@ -128,12 +128,3 @@ def _document(response: S3Response, name: str) -> ET.Element:
     if root is None or local_name(root) != name:
         raise response.unexpected(f"no {name}")
     return root
-
-
-def _iso_date(text: str) -> int | None:
-    """Return the seconds since the Unix epoch of an ISO 8601 instant with a time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return int(moment.timestamp()) if moment.tzinfo else None
-    except ValueError:
-        return None

@@ -12,24 +12,18 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from broker.core.model import ObjectHead, StoredObject
 from broker.errors import ObjectThrottledError, StorageUnavailableError
 
+from .clock_skew import is_reported, skew_text
+from .dates import http_date
 from .outcomes import OBJECT_THROTTLED, Outcome, outcome_of
 
 METADATA_PREFIX: Final = "x-amz-meta-"
 """The start of the header names of an object's metadata."""
-
-SKEW_REPORTED: Final = 60
-"""Seconds between our clock and the store's from which the difference is reported.
-
-URLs are signed by our clock: if it is slow, their lifetime is shorter, and beyond 900 s S3 refuses every request
-(RequestTimeTooSkewed).
-"""
 
 RETRY_AFTER: Final = 2
 """Seconds after which a client should retry if the store sent no Retry-After."""
@@ -89,12 +83,7 @@ class S3Response:
     def _skew(self) -> str:
         date = http_date(self.headers.get("date", ""))
         skew = 0 if date is None else self.received_at - date
-        return skew_text(skew) if abs(skew) >= SKEW_REPORTED else ""
-
-
-def skew_text(seconds: float) -> str:
-    """Return the reason for the log: our clock is ahead of the store's by these ``seconds``."""
-    return f"our clock is {seconds:+.0f} s off the store's"
+        return skew_text(skew) if is_reported(skew) else ""
 
 
 def root_of(response: S3Response) -> ET.Element | None:
@@ -153,14 +142,6 @@ def object_head(response: S3Response, count: int) -> ObjectHead:
     if len(response.body) != min(count, size):
         raise response.unexpected(f"a body of {len(response.body)} bytes for an object of {size}")
     return ObjectHead(_described(response, size), response.body)
-
-
-def http_date(text: str) -> int | None:
-    """Return the seconds since the Unix epoch of an IMF-fixdate (RFC 9110, section 5.6.7), the only form of S3."""
-    try:
-        return int(datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        return None
 
 
 def _described(response: S3Response, size: int) -> StoredObject:

@@ -30,9 +30,9 @@ from broker.http_client.message import Request
 from broker.http_client.origin import USER_AGENT, Origin
 
 from .circuit_breaker import CircuitBreaker, RetryBudget
-from .clock_skew import ClockSkew
+from .clock_skew import ClockSkew, skew_text
 from .outcomes import OBJECT_THROTTLED
-from .s3_responses import S3Response, skew_text
+from .s3_responses import S3Response
 from .slots import CALLER, Slots
 
 log = logging.getLogger("broker.store")
@@ -80,7 +80,7 @@ class Call(NamedTuple):
 
 
 class Transport:
-    """A client of one store, with ``concurrency`` slots to reserve, as many for other quick calls, and ``long_calls``.
+    """A client of one store, with ``concurrency`` slots to reserve, as many for other calls, and ``long_calls``.
 
     ``connect_timeout`` is the time for one connection, in seconds.
     """

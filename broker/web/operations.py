@@ -12,8 +12,8 @@ from starlette.responses import Response
 from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, StorageUnavailableError
 from broker.service.assembly import Deployment
 from broker.settings import StoreSettings
+from broker.store.clock_skew import is_reported, skew_text
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_REPORTED, skew_text
 
 from . import request_record, schemas
 from .responses import json_response
@@ -49,7 +49,7 @@ class Operations:
             "clock": "ok",
         }
         skew = store.clock_skew if store else None
-        if skew is not None and abs(skew) >= SKEW_REPORTED:
+        if skew is not None and is_reported(skew):
             checks["clock"] = "clock_skewed"
             reason = reason or skew_text(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}

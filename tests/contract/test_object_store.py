@@ -13,8 +13,8 @@ import pytest
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import StorageUnavailableError
+from broker.store.clock_skew import SKEW_REPORTED
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_REPORTED
 from broker.store.timeouts import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
 from tests.stores.place import BUCKET, new_ref
