@@ -38,7 +38,7 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 """No header fields, or no query parameters."""
 
 PLANS_MAX: Final = 64
-"""Maximum number of plans in memory. More drop all of them: each second needs new plans, and only few."""
+"""Maximum number of plans in memory. Before one more all are dropped: each second needs a few new plans."""
 
 _ENDPOINT: Final = re.compile(r"(https?)://((?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+])(?::[0-9]+)?)")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
@@ -112,8 +112,8 @@ class Presigner:
         """Return a URL that permits ``method`` on ``ref``, or on its bucket if the key is empty.
 
         The URL is signed at ``now``, in seconds since the Unix epoch, and expires ``expires_in`` seconds later. A
-        client must send exactly these ``headers``. Raises ``ValueError`` for an argument that cannot be
-        signed. It is fastest with ``headers`` that are sorted by their lowercase names.
+        client must send exactly these ``headers``. Raises ``ValueError`` for an argument that cannot be signed. It
+        is fastest with ``headers`` that are sorted by their lowercase names.
         """
         plan = self._plans.get((method, ref.bucket, now, expires_in, *headers)) or self._prepare(
             method, ref.bucket, now, expires_in, *headers

@@ -42,8 +42,8 @@ RESERVATION_WAIT: Final = 1.0
 
 _FAILURES: Final = (HttpError, OSError)  # a TimeoutError is an OSError
 
-_SLOT_WAIT: Final = 6
-"""A call waits for a slot for at most this fraction of its time: one sixth."""
+_SLOT_WAIT_DIVISOR: Final = 6
+"""A call waits for a slot for at most one sixth of its time."""
 
 _RETRY_PAUSE: Final = (0.05, 0.25)
 """The shortest and the longest pause before a retry, in seconds."""
@@ -80,8 +80,9 @@ class Call(NamedTuple):
 
 
 class Transport:
-    """A client of one store, with ``concurrency`` slots to reserve, as many for other calls, and ``long_calls``.
+    """A client of one store.
 
+    ``concurrency`` slots can be reserved, as many are for other quick calls, and ``long_calls`` are for long calls.
     ``connect_timeout`` is the time for one connection, in seconds.
     """
 
@@ -124,7 +125,7 @@ class Transport:
         slots = self._long_slots if call.is_long else self._slots
         user = CALLER.get()
         now = asyncio.get_running_loop().time()
-        await _acquire(slots, user, now + (call.until - now) / _SLOT_WAIT, call.operation)
+        await _acquire(slots, user, now + (call.until - now) / _SLOT_WAIT_DIVISOR, call.operation)
         try:
             return await self._send_now(call)
         finally:
