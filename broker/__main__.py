@@ -4,4 +4,4 @@ import sys
 
 from broker.cli.entry import main
 
-sys.exit(main())  # no guard: a worker that is spawned never imports a package's __main__
+sys.exit(main())  # without a test of __name__: a spawned worker never imports a package's __main__

@@ -4,7 +4,7 @@ Rules of this module
 - A ``Detail`` is the sentence or two of an error. A ``Rule`` is the phrase of a fault, which follows its field's name.
 - A text names the field or object, the rule, the received value where that is harmless, and the remedy.
 - It has at most 20 words, and never a secret, a token, a URL or the data of another user.
-- The places that raise an error use these names and fill in values with ``format``.
+- Code that raises an error uses these names, and adds values with ``format``.
 """
 
 import re

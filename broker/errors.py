@@ -1,7 +1,7 @@
 """The tree of errors that the broker returns to clients. The use cases raise them, the HTTP edge returns them.
 
 Rules of this module
-- One class for each meaning, with a stable wire code; nothing here depends on a server.
+- One class for each meaning, with a stable wire code. No class depends on a server.
 - An error carries its reason, its ``Retry-After`` and its header fields, so that the edge treats all classes alike.
 - ``detail`` is written for the client; it never holds a secret, a URL or the data of another user.
 - An error about fields of a request carries one fault for each, with an RFC 6901 JSON Pointer.

@@ -120,8 +120,8 @@ def key_source_of(rules: TokenRules) -> KeySource:
     return JwksClient(rules.key) if isinstance(rules.key, JwksLocation) else ConfiguredKey(rules.key)
 
 
-def _require(kept: bool, reason: str) -> None:
-    if not kept:
+def _require(is_kept: bool, reason: str) -> None:
+    if not is_kept:
         raise UnauthenticatedError(reason)
 
 

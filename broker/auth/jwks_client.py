@@ -19,7 +19,7 @@ from typing import Any, Final
 from broker.errors import IdentityUnavailableError, UnauthenticatedError
 from broker.http_client.http_errors import HttpError
 from broker.http_client.message import Request
-from broker.http_client.origin import Origin
+from broker.http_client.origin import USER_AGENT, Origin
 from broker.settings.token_rules import JwksLocation
 
 from . import jwk_set
@@ -35,7 +35,7 @@ REFRESH_INTERVAL: Final = 300.0
 """Seconds after which loaded keys are refreshed."""
 
 _TIMEOUT: Final = 5.0  # seconds for one fetch, connecting included
-_FIELDS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "r2-upload-broker"}
+_FIELDS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
 class JwksClient:

@@ -29,7 +29,7 @@ class KeySource(Protocol):
         """
 
     async def refresh(self) -> bool:
-        """Fetch the keys, and return whether that succeeded. A fetch too soon after the last one is not sent."""
+        """Fetch the keys, and return whether that succeeded. No fetch starts soon after another."""
 
 
 class ConfiguredKey:
@@ -41,7 +41,7 @@ class ConfiguredKey:
         self._checks = signature_checks(key)
 
     def version(self) -> int:
-        """Return 0, as the key never changes."""
+        """Return 0: a configured key never changes."""
         return 0
 
     def checks(self, kid: Any) -> SignatureChecks:  # noqa: ARG002  # of the protocol
@@ -49,5 +49,5 @@ class ConfiguredKey:
         return self._checks
 
     async def refresh(self) -> bool:
-        """Return false, as there is nothing to fetch."""
+        """Return false: a configured key is not fetched."""
         return False

@@ -14,7 +14,7 @@ from broker.web.request_log import CountRequest
 
 
 def from_environment() -> Starlette:
-    """Return the application; raises ``SettingsError``."""
+    """Return the application; raise ``SettingsError``."""
     log_handler = configure_logging()
     app = build(assemble(settings.from_environment()), log_handler)
     finish_start()

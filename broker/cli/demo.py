@@ -29,15 +29,13 @@ from broker.web.app import create_app
 from broker.web.demo_page import page_routes
 
 from .seaweedfs import DataFolderError, SeaweedFS, SeaweedFSError
-from .token import TOKEN_LIFETIME, mint
+from .token import mint
 
 BUCKET: Final = "demo-media"
 """The bucket of the demo's store."""
 
 WELCOME: Final = Path(__file__).with_name("welcome.txt")
 """The template of the text that is printed when the broker is ready."""
-
-"""Seconds."""
 
 
 def run(port: int, data: Path | None) -> int:
@@ -69,9 +67,9 @@ def run(port: int, data: Path | None) -> int:
 
 
 def _serve(store: SeaweedFS, listener: socket.socket) -> Exit:
-    configured = _settings(store)
-    app = create_app(assemble(configured), extra_routes=page_routes(store.endpoint))
-    welcome = _welcome(listener.getsockname()[1], store.endpoint, configured.tokens)
+    parsed = _settings(store)
+    app = create_app(assemble(parsed), extra_routes=page_routes(store.endpoint))
+    welcome = _welcome(listener.getsockname()[1], store.endpoint, parsed.tokens)
     finish_start()
     file_descriptors.raise_limit()
     configure_logging()
@@ -123,7 +121,9 @@ def _settings(store: SeaweedFS) -> Settings:
 
 
 def _welcome(port: int, endpoint: str, rules: TokenRules) -> str:
-    user = mint(rules, "demo-user", TOKEN_LIFETIME)
-    service = mint(rules, "backend", TOKEN_LIFETIME, is_service=True)
-    template = Template(WELCOME.read_text(encoding="utf-8"))
-    return template.substitute(broker=f"http://127.0.0.1:{port}", store=endpoint, token=user, service_token=service)
+    return Template(WELCOME.read_text(encoding="utf-8")).substitute(
+        broker=f"http://127.0.0.1:{port}",
+        store=endpoint,
+        token=mint(rules, "demo-user"),
+        service_token=mint(rules, "backend", is_service=True),
+    )

@@ -10,7 +10,7 @@ from broker.server.exits import StartError
 
 
 def load_env_file(path: Path | None) -> None:
-    """Add the settings of a file to the environment, whose own values take precedence; raises ``StartError``.
+    """Add the settings of a file to the environment, whose own values take precedence; raise ``StartError``.
 
     If ``path`` is ``None``, the file is .env in the working directory, and it may be absent.
     """

@@ -10,7 +10,7 @@ from broker.server.exits import Exit, StartError
 from broker.settings import SettingsError
 
 WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
-"""Worker processes at most; more than one need the signals of POSIX."""
+"""Maximum number of worker processes; more than one need the signals of POSIX."""
 
 _SECONDS_MAX: Final = 2**31
 
@@ -38,8 +38,7 @@ def _run(options: argparse.Namespace) -> int:
         case "token":
             from . import token  # noqa: PLC0415  see above
 
-            lifetime = options.lifetime or token.TOKEN_LIFETIME
-            return token.run(options.subject, lifetime, options.env_file, is_service=options.service)
+            return token.run(options.subject, options.lifetime, options.env_file, is_service=options.service)
         case _:
             return _demo(options.port, options.data)
 

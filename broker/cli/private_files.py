@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder, or restrict an existing one, to its owner; raises ``OSError``.
+    """Create a folder, or restrict an existing one, to its owner; raise ``OSError``.
 
     A folder with the sticky bit, such as /tmp, is shared by all users: it is refused and stays as it is.
     """
@@ -17,7 +17,7 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can open; raises ``OSError``.
+    """Write a file that only its owner can open; raise ``OSError``.
 
     ``touch`` does not change the mode of a file that exists, and a file of an earlier run may be open to others.
     """

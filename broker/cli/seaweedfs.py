@@ -113,7 +113,7 @@ class SeaweedFS:
         self.stop()
 
     def start(self) -> None:
-        """Start the store and wait until it is ready; raises ``SeaweedFSError``. Data of an earlier start is kept.
+        """Start the store and wait until it is ready; raise ``SeaweedFSError``. Data of an earlier start is kept.
 
         If another process takes one of its ports, it gets new ports, unless it has run before: then clients use them.
         """
@@ -164,7 +164,7 @@ class SeaweedFS:
         self._remove_sockets()
 
     def _prepare(self) -> None:
-        """Create the data folder and the files of the configuration; raises ``DataFolderError``."""
+        """Create the data folder and the files of the configuration; raise ``DataFolderError``."""
         try:
             private_files.make_folder(self._folder)
             self._tls = seaweedfs_tls.configure(self._folder, HOST)

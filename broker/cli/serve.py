@@ -21,7 +21,7 @@ APPLICATION: Final = "broker.cli.application:from_environment"
 
 
 def run(host: str, port: int, workers: int, env_file: Path | None) -> int:
-    """Serve until stopped, and return the exit status; raises ``StartError`` and ``SettingsError``."""
+    """Serve until stopped, and return the exit status; raise ``StartError`` or ``SettingsError``."""
     check_uvicorn_version()
     load_env_file(env_file)
     _check_ports(settings.from_environment().metrics, port, workers)

@@ -16,14 +16,14 @@ TOKEN_LIFETIME: Final = 12 * 3600
 """Seconds for which a development token is valid by default."""
 
 
-def run(subject: str, lifetime: int, env_file: Path | None, *, is_service: bool) -> int:
-    """Print a token, and return the exit status; raises ``StartError`` and ``SettingsError``."""
+def run(subject: str, lifetime: int | None, env_file: Path | None, *, is_service: bool) -> int:
+    """Print a token, and return the exit status; raise ``StartError`` or ``SettingsError``."""
     load_env_file(env_file)
-    print(mint(settings.from_environment().tokens, subject, lifetime, is_service=is_service))
+    print(mint(settings.from_environment().tokens, subject, lifetime or TOKEN_LIFETIME, is_service=is_service))
     return Exit.STOPPED
 
 
-def mint(rules: TokenRules, subject: str, lifetime: int, *, is_service: bool = False) -> str:
+def mint(rules: TokenRules, subject: str, lifetime: int = TOKEN_LIFETIME, *, is_service: bool = False) -> str:
     """Return a token for ``subject`` that ``rules`` accept for ``lifetime`` seconds.
 
     Raises ``StartError`` if the deployment verifies tokens with public keys, or if the lifetime is too long.

@@ -1,6 +1,6 @@
 """File names, and the Content-Disposition header field that carries them (RFC 6266, RFC 8187).
 
-A file name is for people and is never a part of a key. In object metadata and in ``filename*`` it is percent-encoded.
+A file name is for people, and is never a part of a key. In object metadata and in ``filename*`` it is percent-encoded.
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""Who may download an object, and how long a presigned download URL is valid."""
+"""The principals that may download an object, and the lifetime of a presigned download URL."""
 
 from dataclasses import dataclass
 from enum import StrEnum

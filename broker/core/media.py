@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 SNIFF_BYTES = 512
-"""Number of first bytes of a file that are compared with its type."""
+"""Number of bytes at the start of a file that are compared with its type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ PREFERRED_PART_SIZE: Final = 16 * MIB
 """Bytes of a part. Files that would need more than 10 000 such parts get larger parts."""
 
 _FAULTS_MAX: Final = 100
-"""Maximum number of faults in one refusal."""
+"""Maximum number of faults in one error."""
 
 _RUNS_MAX: Final = 5
 """Maximum number of runs in a list of part numbers."""

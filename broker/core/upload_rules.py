@@ -18,11 +18,12 @@ from .model import FileSpec
 from .parts import PartPlan, plan
 
 T = TypeVar("T")
-Broken = list[tuple[type[BrokerError], Fault]]
 
+Refusals = list[tuple[type[BrokerError], Fault]]
+"""The faults of declared files, each with the class of its error."""
 
 DAY: Final = 86_400
-"""Seconds."""
+"""Seconds of a day."""
 
 IDEMPOTENCY_PERIOD: Final = DAY
 """Seconds for which an ``Idempotency-Key`` names the same upload."""
@@ -79,7 +80,7 @@ def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool
     the pointers begin with ``/files/{index}``.
     """
     accepted: list[Accepted] = []
-    refusals: list[tuple[type[BrokerError], Fault]] = []
+    refusals: Refusals = []
     for index, declaration in enumerate(declared):
         checked = _check(declaration, policy)
         if isinstance(checked, Accepted):
@@ -92,40 +93,41 @@ def accept(declared: Sequence[Declaration], policy: UploadPolicy, *, batch: bool
     return accepted
 
 
-def _refuse(refusals: Sequence[tuple[type[BrokerError], Fault]]) -> NoReturn:
+def _refuse(refusals: Refusals) -> NoReturn:
+    """Raise the error of all faults; faults of several classes raise ``InvalidRequestError``."""
     kinds = {kind for kind, _ in refusals}
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequestError
     raise about(kind, *(fault for _, fault in refusals))
 
 
-def _check(declared: Declaration, policy: UploadPolicy) -> Accepted | Broken:
-    broken: Broken = []
-    filename = _apply(broken, "/filename", clean_name, declared.filename)
+def _check(declared: Declaration, policy: UploadPolicy) -> Accepted | Refusals:
+    refusals: Refusals = []
+    filename = _apply(refusals, "/filename", clean_name, declared.filename)
     media = parse_media_type(declared.content_type)
     if media is None:
         rule = Rule.CONTENT_TYPE.format(received=shown(declared.content_type))
-        broken.append((UnsupportedTypeError, Fault("/contentType", rule)))
+        refusals.append((UnsupportedTypeError, Fault("/contentType", rule)))
     if declared.size < 1:
-        broken.append((InvalidRequestError, Fault("/size", Rule.SIZE_MIN.format(received=shown(declared.size)))))
+        refusals.append((InvalidRequestError, Fault("/size", Rule.SIZE_MIN.format(received=shown(declared.size)))))
     elif declared.size > policy.max_bytes:
         rule = Rule.SIZE_MAX.format(limit=policy.max_bytes, received=shown(declared.size))
-        broken.append((TooLargeError, Fault("/size", rule)))
+        refusals.append((TooLargeError, Fault("/size", rule)))
     in_parts = _in_parts(declared, policy)
     if in_parts or declared.size > PUT_MAX:
-        broken += [(InvalidRequestError, fault) for fault in _multipart_faults(declared, in_parts=in_parts)]
-    sha256 = None if declared.sha256 is None else _apply(broken, "/sha256", digest, declared.sha256, 32)
-    md5 = None if declared.md5 is None else _apply(broken, "/md5", digest, declared.md5, 16)
-    if broken or filename is None or media is None:
-        return broken
+        refusals += [(InvalidRequestError, fault) for fault in _multipart_faults(declared, in_parts=in_parts)]
+    sha256 = None if declared.sha256 is None else _apply(refusals, "/sha256", digest, declared.sha256, 32)
+    md5 = None if declared.md5 is None else _apply(refusals, "/md5", digest, declared.md5, 16)
+    if refusals or filename is None or media is None:
+        return refusals
     file = FileSpec(filename, media, declared.size, sha256, md5)
     return Accepted(file, plan(file.size) if in_parts else None)
 
 
-def _apply(broken: Broken, pointer: str, rule: Callable[..., T], *value: Any) -> T | None:
+def _apply(refusals: Refusals, pointer: str, rule: Callable[..., T], *value: Any) -> T | None:
     try:
         return rule(*value)
     except ValueError as error:
-        broken.append((InvalidRequestError, Fault(pointer, str(error))))
+        refusals.append((InvalidRequestError, Fault(pointer, str(error))))
         return None
 
 

@@ -1,4 +1,4 @@
-"""Presigned URLs for an S3 store that is addressed path-style. This is the only way to a signature.
+"""Presigned URLs for an S3 store that is addressed path-style. A serving process signs requests only here.
 
 Rules of this module
 - Every key and every query parameter is encoded, and every header field is checked, before it is signed. A value that
@@ -38,7 +38,7 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 """No header fields, or no query parameters."""
 
 PLANS_MAX: Final = 64
-"""The number of plans that a presigner keeps; then it drops them all. A second needs few, and an old one none."""
+"""Maximum number of plans in memory. Before one more all are dropped: each second needs a few new plans."""
 
 _ENDPOINT: Final = re.compile(r"(https?)://((?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+])(?::[0-9]+)?)")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
@@ -89,7 +89,7 @@ class Presigner:
     def __init__(self, credentials: Credentials, endpoint: str, *, region: str = "auto") -> None:
         match = _ENDPOINT.fullmatch(endpoint)
         if match is None:
-            raise ValueError("the endpoint must be https://host[:port] and nothing more")
+            raise ValueError("the endpoint must be exactly https://host[:port]")
         token = credentials.session_token
         self._credentials = credentials
         self.endpoint: Final = endpoint
@@ -112,8 +112,8 @@ class Presigner:
         """Return a URL that permits ``method`` on ``ref``, or on its bucket if the key is empty.
 
         The URL is signed at ``now``, in seconds since the Unix epoch, and expires ``expires_in`` seconds later. A
-        client must send exactly these ``headers``. Raises ``ValueError`` for what cannot be signed. It is fastest with
-        ``headers`` that are sorted by their lowercase names.
+        client must send exactly these ``headers``. Raises ``ValueError`` for an argument that cannot be signed. It
+        is fastest with ``headers`` that are sorted by their lowercase names.
         """
         plan = self._plans.get((method, ref.bucket, now, expires_in, *headers)) or self._prepare(
             method, ref.bucket, now, expires_in, *headers
@@ -148,7 +148,7 @@ class Presigner:
     ) -> list[str]:
         """Return the URL of ``presign`` for each of ``values`` of the query parameter ``name``.
 
-        The canonical requests are equal up to that value, so their common beginning is hashed once.
+        The canonical requests are equal up to that value, so their common start is hashed once.
         """
         plan, path = self._prepare(method, ref.bucket, now, expires_in, *headers), canonical_uri(ref)
         parameters, encoded_name = _parameters(plan, {**query, name: ""}), uri_encode(name)

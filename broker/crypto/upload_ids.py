@@ -5,7 +5,7 @@ Rules of this module
   encrypted: its holder is the owner of the upload, and the presigned URL has the same key in it.
 - The first secret seals and all secrets open, so that a rotation of secrets loses no upload.
 - The last secret derives the UUIDs of retried creates: a retry after ``old`` became ``new,old`` has the same UUID.
-- The result for an upload id that does not open is ``None``, whatever the cause.
+- An upload id that does not open gives ``None``. The cause is not reported.
 """
 
 import hmac
@@ -21,15 +21,16 @@ from broker.core.upload_rules import IDEMPOTENCY_PERIOD
 from .secrets import b64url, b64url_decode, derive
 
 UPLOAD_ID_MAX = 4096
-"""The longest upload id in characters; a filename and an owner at their limits fit into it."""
+"""Maximum length of an upload id in characters; a file name and an owner of the maximum length fit into it."""
 
-_TAG = 16
+_TAG_SIZE = 16
+"""Bytes of the HMAC that are kept."""
 
 
 class _Payload(msgspec.Struct, array_like=True, frozen=True):
     """The array on the wire. New members go to the end and have a default, so that old upload ids still open."""
 
-    id: bytes
+    uuid: bytes
     owner: str
     filename: str
     content_type: str
@@ -49,6 +50,7 @@ class UploadIds:
     """The upload ids of one deployment, and the UUIDs of retried creates."""
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
+        # Another label would end all open uploads
         self._macs = [hmac.new(derive(secret, "upload ticket v1"), digestmod="sha256") for secret in secrets]
         self._idempotency = derive(secrets[-1], "idempotency key v1")
 
@@ -71,24 +73,24 @@ class UploadIds:
         return b64url(_tag(self._macs[0], payload) + payload)
 
     def open(self, upload_id: str) -> Upload | None:
-        """Return the upload of ``upload_id``, expired or not; ``None`` if none of the secrets sealed it."""
+        """Return the upload of ``upload_id``, expired or not; ``None`` unless one of the secrets sealed it."""
         if len(upload_id) > UPLOAD_ID_MAX:
             return None
         try:
             data = b64url_decode(upload_id)
         except ValueError:
             return None
-        tag, payload = data[:_TAG], data[_TAG:]
+        tag, payload = data[:_TAG_SIZE], data[_TAG_SIZE:]
         if not any(hmac.compare_digest(tag, _tag(mac, payload)) for mac in self._macs):
             return None
         return _upload(_decode(payload))
 
-    def derived_id(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
+    def derived_uuid(self, owner: str, idempotency_key: str, index: int, file: FileSpec, *, now: int) -> str:
         """Return the UUID of the ``index``-th file of a create with this ``Idempotency-Key`` within one period.
 
         The file is part of it, so that a key which is used again for another file gives another UUID. The period
-        of each owner and key starts at an instant that a hash chooses, so that there is no instant, such as midnight,
-        at which all retries fall into two periods.
+        of each owner and key starts at an instant that a hash chooses: at a common instant, such as midnight, all
+        retries would fall into two periods.
         """
         shift = int.from_bytes(self._digest((owner, idempotency_key))[:8], "big") % IDEMPOTENCY_PERIOD
         period = (now + shift) // IDEMPOTENCY_PERIOD
@@ -108,7 +110,7 @@ class UploadIds:
 def _tag(keyed: hmac.HMAC, payload: bytes) -> bytes:
     mac = keyed.copy()
     mac.update(payload)
-    return mac.digest()[:_TAG]
+    return mac.digest()[:_TAG_SIZE]
 
 
 def _upload(payload: _Payload) -> Upload | None:
@@ -117,4 +119,4 @@ def _upload(payload: _Payload) -> Upload | None:
         return None
     file = FileSpec(payload.filename, media, payload.size, payload.sha256, payload.md5)
     multipart = Multipart(payload.s3_upload_id, payload.part_size) if payload.s3_upload_id else None
-    return Upload(str(uuid.UUID(bytes=payload.id)), payload.owner, file, payload.expires_at, multipart)
+    return Upload(str(uuid.UUID(bytes=payload.uuid)), payload.owner, file, payload.expires_at, multipart)

@@ -84,7 +84,7 @@ def public_key(text: str, algorithms: Sequence[str] = ()) -> VerificationKey:
     _require("PRIVATE KEY" not in text, "must be a public key, not a secret one")
     if text.lstrip().startswith("{"):
         return jwk_key(parse_object(text.encode(errors="surrogatepass")), algorithms)
-    key, family = _judged(_attempt(lambda: _from_pem(text)))
+    key, family = _with_algorithms(_attempt(lambda: _from_pem(text)))
     return VerificationKey(key, _choose(algorithms, family))
 
 
@@ -94,15 +94,15 @@ def jwk_key(jwk: Mapping[str, Any], algorithms: Sequence[str] = ()) -> Verificat
     Raises ``ValueError`` with the rule that the key breaks.
     """
     _require(not _PRIVATE & jwk.keys(), "must be a public key, not a secret one")
-    key, family = _judged(_attempt(lambda: _from_jwk(jwk)))
+    key, family = _with_algorithms(_attempt(lambda: _from_jwk(jwk)))
     uses = jwk.get("key_ops", ["verify"])  # RFC 7517 sections 4.2 to 4.4
     _require(isinstance(uses, list) and "verify" in uses, "must have verify among its key_ops")
     _require(jwk.get("use", "sig") == "sig", "must have sig as its use")
     return VerificationKey(key, _choose(algorithms, _choose([jwk["alg"]], family) if "alg" in jwk else family))
 
 
-def _require(kept: bool, rule: str) -> None:
-    if not kept:
+def _require(is_kept: bool, rule: str) -> None:
+    if not is_kept:
         raise ValueError(rule)
 
 
@@ -121,7 +121,7 @@ def _choose(wanted: Sequence[object], family: tuple[str, ...]) -> tuple[str, ...
 
 
 def _holds_key(secret: bytes) -> bool:
-    """Return whether the secret holds a key, which may be public: then anybody can sign (RFC 8725, section 2.1)."""
+    """Return whether the secret holds a key, which may be public: then every party can sign (RFC 8725, section 2.1)."""
     packed = re.sub(rb"\\n|[\s=]", b"", secret) + b"=="
     unpacked = _attempt(lambda: base64.b64decode(packed.translate(bytes.maketrans(b"-_", b"+/")))) or secret
     return b"-----BEGIN" in secret or _is_key(secret) or _is_key(unpacked)
@@ -156,12 +156,12 @@ def _from_jwk(jwk: Mapping[str, Any]) -> object:
     return None
 
 
-def _judged(key: object) -> tuple[PublicKey, tuple[str, ...]]:
+def _with_algorithms(key: object) -> tuple[PublicKey, tuple[str, ...]]:
     """Return the key with the algorithms of its kind; raise ``ValueError`` if it is weak."""
     match key:
         case RSAPublicKey():
             _require(2048 <= key.key_size <= 8192, "must have 2048 to 8192 bits")
-            exponent = key.public_numbers().e  # RFC 8017 section 3.1; with 1 anybody can sign
+            exponent = key.public_numbers().e  # RFC 8017 section 3.1; with 1 every party can sign
             _require(exponent >= 3 and exponent % 2 == 1, "must have an odd exponent of at least 3")
             return key, _RSA
         case EllipticCurvePublicKey() if key.curve.name in _ECDSA:

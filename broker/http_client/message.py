@@ -4,8 +4,8 @@ Rules of this module
 - The result does not depend on how the bytes of a response are split: it is the same response or the same error.
 - A body is complete, or cut at the limit of the request. A body that ends too early is an error.
 - An ambiguous response is an error: two lengths, a length with a transfer coding, a coding other than ``chunked``, bare
-  or folded lines. llhttp rejects most of these, and none of its lenient flags is set.
-- The text of an error is a fixed phrase that names the rule. It contains nothing of the response.
+  or folded lines. llhttp rejects most of these, as its lenient flags are not set.
+- The text of an error is a fixed phrase that names the rule. It never quotes the response.
 - The size of the head, the trailers and the chunk framing is bounded. Trailers are ignored (RFC 9110 section 6.5.1).
 - Field names are in lower case. Repeated fields are joined with a comma (RFC 9110 section 5.3), so a field that must
   occur once, such as an ETag, is invalid when it is repeated.

@@ -24,6 +24,9 @@ from .connection import Connection
 from .http_errors import ConnectionTimeoutError, KeptConnectionLostError, ServerDisconnectedError
 from .message import NO_FIELDS, Request, Response, ResponseParser
 
+USER_AGENT: Final = "r2-upload-broker"
+"""The User-Agent of all requests to the store and to the identity service."""
+
 IDLE_TIMEOUT: Final = 300.0
 """Seconds after which an idle connection is closed.
 

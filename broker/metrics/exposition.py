@@ -1,4 +1,4 @@
-"""The metrics in Prometheus's text format, which its library makes of the counts at each scrape.
+"""The metrics in Prometheus's text format, which its library makes from the counts at each scrape.
 
 Importing the library takes a tenth of the service's start, so the first scrape imports this module.
 """

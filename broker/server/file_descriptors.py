@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 LIMIT_MAX: Final = 65_536
-"""File descriptors that a process requests at most."""
+"""Maximum number of file descriptors that a process requests."""
 
 RESERVE: Final = 4096
 """File descriptors kept for the store, the identity service, metrics and files; at most half of all.

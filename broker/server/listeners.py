@@ -19,7 +19,7 @@ _ABSENT_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Return a listening socket for every address of ``host``; raises ``StartError``.
+    """Return a listening socket for every address of ``host``; raise ``StartError``.
 
     An address that this machine does not have is skipped if the host has others: ``localhost`` often has an IPv6
     address on machines without IPv6. With port 0, all sockets listen on the same free port.
@@ -30,10 +30,10 @@ def listen(host: str, port: int) -> list[socket.socket]:
             opened.pop_all()
             return listeners
     except OSError as error:
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Choose another --host.")
-        text = f"cannot listen on {place}: {reason[:1].lower()}{reason[1:]}. {remedy}"
+        text = f"cannot listen on {address}: {reason[:1].lower()}{reason[1:]}. {remedy}"
         raise StartError(text, Exit.CANNOT_LISTEN) from None
 
 

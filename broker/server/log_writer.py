@@ -22,7 +22,7 @@ from threading import Condition, Lock, Thread
 from typing import Final
 
 BUFFER_MAX: Final = 4 * 1024 * 1024
-"""Bytes of lines that wait to be written."""
+"""Maximum bytes of lines that wait to be written."""
 
 BATCH_INTERVAL: Final = 0.05
 """Seconds between two writes, in which lines gather: to run the thread for each line costs more than the line."""

@@ -30,7 +30,7 @@ from .request_head import FIELDS_MAX, HEAD_MAX, RequestHeadProtocol
 access_log = logging.getLogger("broker.access")
 
 KEEP_ALIVE_BODY_MAX: Final = 64 * 1024
-"""Bytes of a declared body; after a longer one the connection is not kept alive."""
+"""Maximum bytes of a declared body after which the connection is kept alive."""
 
 HEAD_DEADLINE: Final = 10.0
 """Seconds in which a head must arrive, from the opening of the connection or from the head's first byte."""
@@ -52,7 +52,7 @@ _READ_INTERVAL: Final = 0.05
 
 
 class HttpProtocol(RequestHeadProtocol):
-    """uvicorn's protocol with deadlines and refusals; uvicorn's option ``http`` names it."""
+    """uvicorn's protocol with deadlines and error responses; uvicorn's option ``http`` names it."""
 
     _lingering_refusals: ClassVar[set["HttpProtocol"]] = set()
 

@@ -30,7 +30,7 @@ class RequestCycle(RequestResponseCycle):
     _response_start: Any = None
 
     async def receive(self) -> Any:
-        """Return the next piece of the body; raises ``RequestTimeoutError`` after the deadline."""
+        """Return the next piece of the body; raise ``RequestTimeoutError`` after the deadline."""
         if not self.more_body:
             return await super().receive()
         self._body_deadline = self._body_deadline or asyncio.get_running_loop().time() + BODY_DEADLINE

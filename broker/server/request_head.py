@@ -16,16 +16,16 @@ from broker.errors import HeadTooLargeError, LengthRequiredError, MalformedReque
 from .uvicorn_internals import HttpToolsProtocol
 
 HEAD_MAX: Final = 16 * 1024
-"""Bytes of all header fields."""
+"""Maximum bytes of all header fields together."""
 
 FIELDS_MAX: Final = 100
-"""Header fields of one request."""
+"""Maximum number of header fields of one request."""
 
 TARGET_MAX: Final = 8 * 1024
-"""Bytes of a request target."""
+"""Maximum bytes of a request target."""
 
 _FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; nothing is made from it
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; no response contains it
 
 
 class RequestHeadProtocol(HttpToolsProtocol):
@@ -45,13 +45,13 @@ class RequestHeadProtocol(HttpToolsProtocol):
         self._field_bytes = self._hosts = self.body_length = 0
 
     def on_url(self, url: bytes) -> None:
-        """Add a piece of the request target; raises ``TargetTooLongError``."""
+        """Add a piece of the request target; raise ``TargetTooLongError``."""
         self.url += url
         if len(self.url) > TARGET_MAX:
             raise TargetTooLongError(TARGET_MAX)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header field; raises ``HeadTooLargeError`` and ``LengthRequiredError``."""
+        """Add a header field; raise ``HeadTooLargeError`` or ``LengthRequiredError``."""
         name = name.lower()
         self.headers.append((name, value))
         self._field_bytes += len(name) + len(value) + 4

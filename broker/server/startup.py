@@ -38,7 +38,7 @@ def _handle_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     names = ("SIGHUP", "SIGUSR1", "SIGUSR2")
-    for number in [getattr(signal, name) for name in names if hasattr(signal, name)]:  # Windows has none of them
+    for number in [getattr(signal, name) for name in names if hasattr(signal, name)]:  # Windows does not have them
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -25,7 +25,7 @@ from .worker import Worker
 log = logging.getLogger("broker.cli")
 
 START_WITHIN: Final = 60.0
-"""Seconds in which a worker must be ready: a busy machine may need many."""
+"""Seconds in which a worker must be ready; a start on a busy machine is slow."""
 
 STOP_WITHIN: Final = GRACEFUL_STOP + 5.0
 """Seconds after which a worker that was stopped is killed."""
@@ -56,7 +56,7 @@ class Supervisor:
         self._status: Exit | None = None  # set by the stop
 
     def run(self) -> int:
-        """Supervise until stopped; returns the exit status: 0 after a stop, 1 if the workers cannot serve."""
+        """Supervise until stopped; return the exit status: 0 after a stop, 1 if the workers cannot serve."""
         with signals.received_by_socket() as received:
             _start_resource_tracker()
             while self._status is None or self._workers:

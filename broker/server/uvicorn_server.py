@@ -57,7 +57,7 @@ def check_uvicorn_version(installed: str = uvicorn.__version__) -> None:
 
 
 def server_options() -> dict[str, Any]:
-    """Return uvicorn's options."""
+    """Return the arguments of ``uvicorn.Config`` for the service."""
     return {
         "http": "broker.server.protocol:HttpProtocol",
         "ws": "none",

@@ -55,7 +55,7 @@ class Deployment:
 
     @property
     def stores(self) -> list[ObjectStore]:
-        """Return the stores to close at the end of the process."""
+        """The stores to close at the end of the process."""
         return [store for store in (self.store, self.staging_store) if store]
 
 

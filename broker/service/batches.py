@@ -1,11 +1,11 @@
-"""Work on the many items of one request, with a bounded number at once."""
+"""Concurrent work on the items of one request, with a bounded number of items at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
 CONCURRENCY: Final = 8
-"""Items of one request that are in progress at once. It bounds the load of one request on the store."""
+"""Items of one request that are in progress at the same time, which bounds its load on the store."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,7 +15,7 @@ async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> lis
     """Return the result of ``work`` for each item, in order.
 
     After the first failure no further item is started, and the failure is raised. Items in progress still finish: a
-    cancelled call of the store costs its connection, and a new connection is dearer than the call.
+    cancelled call to the store costs its connection, and a new connection is dearer than the call.
     """
     numbered = list(enumerate(items))
     results: dict[int, R] = {}

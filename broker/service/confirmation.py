@@ -70,10 +70,10 @@ class Confirmer:
     async def confirm(self, upload: Upload) -> Confirmation:
         """Confirm the upload; ``Uploads.confirm`` lists the errors.
 
-        One slot of the store is held from the first request to the end of a quick copy, so that a confirm which starts
-        also finishes. Long work gives the slot back.
+        A slot is reserved from the first call to the store to the end of a quick copy, so that a confirm which starts
+        also finishes. Long work does not hold it.
         """
-        async with self.store.place():
+        async with self.store.reserve():
             ready, staged = await asyncio.gather(self.store.head(self.layout.ready(upload)), self._read_staged(upload))
             if confirmed := await self._finished(upload, staged and staged.stored, ready):
                 return confirmed

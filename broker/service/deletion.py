@@ -1,6 +1,6 @@
 """Final deletion: write a tombstone first, then delete everything else.
 
-Why no object comes back, in whatever order the requests of several processes reach the store
+No object is restored, in any order in which the requests of several processes reach the store
 - A PUT whose URL is still valid, and a completion of parts, are create-only: the tombstone makes them fail (412).
 - A copy that starts after the tombstone fails by the condition on its source.
 - A copy that started before it ends within ``COPY_GRACE`` seconds, and then the ready object is deleted. If it takes

@@ -1,4 +1,4 @@
-"""Presigned download links to ready objects, and to no other objects.
+"""Presigned download links, to ready objects only.
 
 Links are stable: the signing time is rounded down to a window, and the lifetime is extended by the window. All requests
 within one window get the same URL, so that caches work, and no link expires earlier than requested.

@@ -1,4 +1,4 @@
-"""A lock for each name: an abort waits for a confirm of the same upload in this process, and the reverse.
+"""A lock for each name, so that in one process an abort and a confirm of the same upload wait for each other.
 
 It makes the responses of one process consistent. A deletion is final without it: other processes do not share the lock,
 and ``deletion`` does not depend on it.

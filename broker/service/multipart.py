@@ -107,7 +107,7 @@ class Multiparts:
         return None if found is None else current(plan, found)
 
     async def complete(self, upload: Upload) -> None:
-        """Make the staged object of the parts, unless it was completed before, or the parts were removed.
+        """Make the staged object from the parts, unless it was completed before, or the parts were removed.
 
         Raises ``PartsMissingError`` or ``SizeMismatchError`` naming the parts; then the upload is unchanged.
         """

@@ -24,7 +24,7 @@ _COPIES_ENDED: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class ReadyObject:
-    """A ready object as its owner sees it."""
+    """A ready object with its owner, its file name and its public URL, as far as they are known."""
 
     key: str
     stored: StoredObject

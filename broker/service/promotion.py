@@ -5,7 +5,7 @@ Rules of this module
   condition. A promotion of an earlier version is aborted.
 - An object of more than ``COPY_MAX`` bytes is copied in ranges, so that no copy exceeds its deadline. The state is the
   store's own list of copied ranges, so that the next confirm continues an interrupted promotion.
-- Ranges wait for a slot until the deadline at most. Then the result is the progress of the promotion.
+- Ranges wait for a slot until ``DEADLINE``. Then the result is the progress of the promotion.
 - A promotion does not replace a ready object, where the store can refuse to.
 - After a copy that took longer than ``COPY_GRACE``, the staged object is read once more (``deletion``).
 """
@@ -25,21 +25,21 @@ from broker.store.slots import CALLER, Slots
 from .deletion import COPY_GRACE
 
 COPY_MAX: Final = GIB
-"""Bytes of an object that is promoted by one CopyObject."""
+"""Maximum bytes of an object that is promoted by one CopyObject."""
 
 RANGE: Final = 64 * MIB
-"""Bytes of one range, unless an object needs larger ones to have at most 10 000."""
+"""Bytes of one range. An object that would need more than 10 000 such ranges has larger ones."""
 
-CONCURRENCY: Final = 4
-"""Ranges of one object that are copied at once."""
+CONCURRENT_RANGES_PER_OBJECT: Final = 4
+"""Ranges of one object that are copied at the same time."""
 
-RANGES_AT_ONCE: Final = 16
-"""Ranges of all objects that a process copies at once, a quarter of them for one user.
+CONCURRENT_RANGES: Final = 16
+"""Ranges of all objects that a process copies at the same time, a quarter of them for one user.
 
-They are long calls of the store; enough slots must be left for other copies.
+They are long calls to the store; enough slots must be left for other copies.
 """
 
-DEADLINE = 10.0
+DEADLINE: Final = 10.0
 """Seconds after which no further range is started. Ranges in progress still end, so that every confirm advances."""
 
 NEXT_SECOND: Final = 1.0
@@ -77,7 +77,7 @@ class _Ranges:
 
     @property
     def copied(self) -> int:
-        """Return the bytes of the copied ranges."""
+        """The bytes of the copied ranges."""
         return self.plan.size - sum(map(self.plan.size_of, self.missing))
 
 
@@ -86,7 +86,7 @@ class Promotion:
     """Promotes the objects of one deployment."""
 
     store: ObjectStore
-    _slots: Slots = field(default_factory=lambda: Slots(RANGES_AT_ONCE), init=False)
+    _slots: Slots = field(default_factory=lambda: Slots(CONCURRENT_RANGES), init=False)
 
     async def promote(
         self, source: ObjectRef, staged: StoredObject, target: ObjectRef, headers: Mapping[str, str]
@@ -117,7 +117,7 @@ class Promotion:
         try:
             copied = await self.store.copy(move.source, move.target, if_match=if_match, headers=move.headers, size=size)
         except ObjectThrottledError:
-            # Of concurrent copies to one key, another one may have succeeded
+            # Another of several concurrent copies to this key may have succeeded
             if await self.store.head(move.target) is None:
                 raise
             return None
@@ -176,7 +176,7 @@ class Promotion:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(CONCURRENCY):
+                for _ in range(CONCURRENT_RANGES_PER_OBJECT):
                     group.create_task(work())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None

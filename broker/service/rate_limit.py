@@ -1,6 +1,6 @@
 """The rate limit of a user: the cost that requests have for the broker and the store, per minute.
 
-A request costs 1, each further file or key in it 1 more, and each call of the store that it makes 1 more (``Cost``).
+A request costs 1, each further file or key in it 1 more, and each call to the store that it makes 1 more (``Cost``).
 Services have no limit. Each process counts on its own.
 """
 
@@ -21,11 +21,11 @@ _ROUNDING: Final = 1e-6
 """Seconds that floating-point arithmetic may be off."""
 
 _SUBJECTS: Final = 100_000
-"""Subjects that are kept in memory at most."""
+"""Maximum number of subjects in memory."""
 
 
 class Cost(IntEnum):
-    """Calls of the store that one item of a request makes at most."""
+    """Calls to the store that one item of a request makes at most."""
 
     CREATE_IN_PARTS = 1
     """CreateMultipartUpload."""
@@ -66,7 +66,7 @@ class RateLimit:
     def spend(self, principal: Principal, amount: int = 1) -> None:
         """Take ``amount`` from the user's bucket, at most a full bucket.
 
-        Raises ``RateLimitedError``, and takes nothing, when the bucket has less.
+        Raises ``RateLimitedError``, and leaves the bucket as it is, when it has less.
         """
         self._take(principal, min(amount * self._interval, _MINUTE))
 
@@ -89,7 +89,7 @@ class RateLimit:
         self._full_at[principal.subject] = full_at
 
     def _remove_full_buckets(self, now: float) -> None:
-        """Remove the buckets that are full again; if none is, remove all, since memory must stay bounded."""
+        """Remove the buckets that are full again, or all buckets if that is not enough: memory must stay bounded."""
         self._full_at = {subject: full_at for subject, full_at in self._full_at.items() if full_at > now}
         if len(self._full_at) >= _SUBJECTS:
             self._full_at.clear()

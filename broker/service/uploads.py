@@ -76,7 +76,7 @@ class Uploads:
     async def create(
         self, principal: Principal, accepted: Sequence[Accepted], *, idempotency_key: str | None
     ) -> list[CreatedUpload]:
-        """Presign one PUT for each accepted file; only uploads in parts need the store.
+        """Create an upload for each accepted file, with a presigned PUT or in parts; only parts need the store.
 
         Raises ``StorageUnavailableError`` when the store cannot create an upload in parts, and ``UploadDeletedError``
         when such an upload with the same idempotency key was deleted.
@@ -134,7 +134,7 @@ class Uploads:
 
         The result is ``Promoting`` when the object is so large that the upload must be confirmed again. Raises
         ``NotFoundError``, ``UploadDeletedError``, ``UploadExpiredError``, ``NotUploadedError``, ``PartsMissingError``,
-        one of the mismatch errors, or ``StorageUnavailableError``; none of them loses bytes that were sent.
+        one of the mismatch errors, or ``StorageUnavailableError``; all of them keep the bytes that were sent.
         """
         upload = self._open(principal, upload_id)
         return await self._confirms.join(self._confirm_key(upload), lambda: self._confirm(upload))
@@ -181,7 +181,7 @@ class Uploads:
 
     def _new_uuid(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:
         if idempotency_key:
-            return self.upload_ids.derived_id(owner, idempotency_key, index, file, now=now)
+            return self.upload_ids.derived_uuid(owner, idempotency_key, index, file, now=now)
         return _random_uuid()
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:

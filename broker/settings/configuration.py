@@ -21,7 +21,7 @@ from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, p
 
 from .endpoint import jwks_url, origin, public_base, store_endpoint
 from .environment import Environment, SettingsError
-from .metrics_ports import MetricsSettings, metrics_place
+from .metrics_ports import MetricsSettings, metrics_address
 from .token_rules import JwksLocation, TokenRules
 from .variables import STORE_CONCURRENCY, VARIABLES
 
@@ -78,7 +78,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
         cors_origins=_origins(env),
         rate_limit=env.quantity("BROKER_RATE_LIMIT"),
         sha256_evidence=env.choice("SHA256_EVIDENCE", Evidence),
-        metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_place),
+        metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_address),
         secrets=_secrets(env, store),
     )
     if env.faults or tokens is None:

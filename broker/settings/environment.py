@@ -12,13 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from broker.core.upload_rules import DAY
+
 from .variables import Variable
 
 _BYTES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}  # IEC 80000-13
 _UNITS = {
     "size": _BYTES | {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
     "number": {"": 1},
-    "duration": {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400},
+    "duration": {"": 1, "s": 1, "m": 60, "h": 3600, "d": DAY},
 }
 _EXAMPLES = {"size": "64MiB", "number": "3000", "duration": "15m"}
 _UNIT_NAMES = {"size": " bytes", "number": "", "duration": " seconds"}

@@ -8,7 +8,7 @@ from typing import Final
 METRICS_PORTS_MAX: Final = 64
 """Maximum number of ports, which is the maximum number of workers."""
 
-_PLACE = re.compile(r"(?:([0-9.]+|\[[0-9a-f:.]+\]):)?([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
+_ADDRESS_AND_PORTS = re.compile(r"(?:([0-9.]+|\[[0-9a-f:.]+\]):)?([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 _RULE = (
     "must be a port such as 9100, or a range with one for each worker such as 9100-9103 (at most "
     f"{METRICS_PORTS_MAX}); an address other than 127.0.0.1 stands before it: 0.0.0.0:9100, [::1]:9100"
@@ -23,9 +23,9 @@ class MetricsSettings:
     ports: range
 
 
-def metrics_place(text: str) -> MetricsSettings:
+def metrics_address(text: str) -> MetricsSettings:
     """Parse ``[address:]port[-port]``; raise ``ValueError`` with the rule."""
-    match = _PLACE.fullmatch(text)
+    match = _ADDRESS_AND_PORTS.fullmatch(text)
     if match is None:
         raise ValueError(_RULE)
     host = (match[1] or "127.0.0.1").strip("[]")

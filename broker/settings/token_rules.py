@@ -1,7 +1,8 @@
-"""The rules for bearer tokens, and where the keys that verify them are found."""
+"""The rules for bearer tokens, and the location of the keys that verify them."""
 
 from dataclasses import dataclass
 
+from broker.core.upload_rules import DAY
 from broker.crypto.verification_key import VerificationKey
 
 
@@ -15,12 +16,12 @@ class JwksLocation:
 
     url: str
     algorithms: tuple[str, ...] = ()
-    max_stale: int = 86_400
+    max_stale: int = DAY
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token must be; ``None`` leaves a claim or header parameter unchecked.
+    """The requirements on a token; ``None`` leaves a claim or header parameter unchecked.
 
     ``leeway`` is the tolerated clock difference, ``max_lifetime`` the longest time until ``exp``, both in seconds.
     """
@@ -32,4 +33,4 @@ class TokenRules:
     service_scope: str = "broker:service"
     typ: str | None = None
     leeway: int = 30
-    max_lifetime: int = 31 * 86_400
+    max_lifetime: int = 31 * DAY

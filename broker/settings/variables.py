@@ -58,7 +58,7 @@ _TABLE: Final = (
         4,
         1024,
     ),
-    # Who may call
+    # Tokens
     Variable("JWT_SECRET", "secret", "shared secret that verifies HMAC tokens"),
     Variable("JWT_PUBLIC_KEY", "secret", "public key that verifies tokens, in PEM or as a JWK"),
     Variable("JWT_JWKS_URL", "text", "URL of the identity service's JWK Set"),

@@ -74,7 +74,7 @@ def put_lifecycle(client: "S3Client", bucket: str, prefix: str, days: int) -> No
 
 
 def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
-    """Return the rule that uploads and downloads by a browser need, and nothing more."""
+    """Return the least rule by which a browser can upload and download."""
     return {
         "AllowedOrigins": list(origins),
         "AllowedMethods": ["GET", "PUT", "HEAD"],
@@ -106,6 +106,6 @@ def _send_md5_instead(request: AWSRequest, **_event: object) -> None:
     """Replace the CRC32 headers of botocore, which R2 does not implement for bucket rules, by Content-MD5."""
     for name in _CHECKSUM_HEADERS:
         del request.headers[name]
-    body: Any = request.body  # bytes, whatever the stubs say
+    body: Any = request.body  # bytes, although the type stubs allow other types
     digest = hashlib.md5(body, usedforsecurity=False).digest()
     request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -11,14 +11,17 @@ FAILURES: Final = 5
 SPAN: Final = 1.0
 """Seconds over which these calls must have failed: an outage of half a second does not open the circuit."""
 
-PAUSE: Final = 0.25
+PROBE_PAUSE: Final = 0.25
 """Seconds from the opening of the circuit to the first probe. Each further pause is twice as long."""
 
-PAUSE_MAX: Final = 5.0
+PROBE_PAUSE_MAX: Final = 5.0
 """The longest pause between two probes, in seconds."""
 
-_RATIO: Final = 0.2
-_RESERVE: Final = 10.0
+_RETRIES_PER_CALL: Final = 0.2
+"""Retries that each call adds to the budget."""
+
+_BUDGET_MAX: Final = 10.0
+"""Retries that the budget holds at most, and at the start."""
 
 
 class CircuitBreaker:
@@ -30,14 +33,14 @@ class CircuitBreaker:
     def __init__(self) -> None:
         self._failures = 0
         self._failing_since = 0.0
-        self._pause = PAUSE
+        self._pause = PROBE_PAUSE
         self._probe_at = 0.0
         self.is_open = False
 
     def wait(self, now: float, *, may_probe: bool) -> float:
         """Return the seconds for which to refuse a call, 0.0 if it may be sent.
 
-        ``may_probe``: the call may be the probe, because it ends soon.
+        ``may_probe``: the call may be the probe, because its deadline is short.
         """
         if not self.is_open:
             return 0.0
@@ -45,14 +48,14 @@ class CircuitBreaker:
             return self._probe_at - now
         if not may_probe:
             return self._pause
-        self._pause = min(2 * self._pause, PAUSE_MAX)
+        self._pause = min(2 * self._pause, PROBE_PAUSE_MAX)
         self._probe_at = now + self._pause
         return 0.0
 
     def record_success(self) -> bool:
         """Record a response of a healthy store; return whether it closed the circuit."""
         was_open, self.is_open = self.is_open, False
-        self._failures, self._pause = 0, PAUSE
+        self._failures, self._pause = 0, PROBE_PAUSE
         return was_open
 
     def record_inconclusive(self, now: float) -> None:
@@ -77,11 +80,11 @@ class RetryBudget:
     """A limit of retries to a fifth of all calls and a small reserve, so that retries do not double an overload."""
 
     def __init__(self) -> None:
-        self._balance = _RESERVE
+        self._balance = _BUDGET_MAX
 
     def earn(self) -> None:
         """Record a call."""
-        self._balance = min(self._balance + _RATIO, _RESERVE)
+        self._balance = min(self._balance + _RETRIES_PER_CALL, _BUDGET_MAX)
 
     def spend(self) -> bool:
         """Record a retry if one is allowed; return whether it is."""

@@ -1,6 +1,6 @@
 """The differences between S3 stores as data: one entry for each kind of store, found by its endpoint.
 
-This is the only place that knows a kind of store by name. To support another kind, add its entry to ``DIALECTS``.
+Only this module names kinds of stores. To support another kind, add its entry to ``DIALECTS``.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One kind of S3 store. The defaults hold for a store of which nothing is known.
+    """One kind of S3 store. The defaults are those of an unknown store.
 
     - ``endpoint``: matches the endpoints of this kind; a group named ``region`` matches the region to sign with.
     - ``region``: the region to sign with, unless the endpoint has one.
     - ``checks_uploads``: a PUT with a signed ``x-amz-checksum-sha256`` is refused if the bytes have another checksum.
-    - ``checks_part_source``: UploadPartCopy honours ``x-amz-copy-source-if-match``. If a store answers 501 all the
-      same, it is not sent this header again.
+    - ``checks_part_source``: UploadPartCopy honours ``x-amz-copy-source-if-match``. If a store responds
+      with 501 nevertheless, it does not receive this header field again.
     - ``copy_condition``: the header field that, with the value ``*``, lets CopyObject refuse to replace an object.
     """
 
@@ -52,7 +52,7 @@ DIALECTS: Final = (
 """All known kinds of stores."""
 
 UNKNOWN: Final = Dialect("an S3 store", re.compile(r".*"))
-"""A store of which nothing is known, such as SeaweedFS: it is on no host of its own."""
+"""Any other store, such as SeaweedFS, which has no host name of its own."""
 
 
 def dialect_of(endpoint: str) -> Dialect:

@@ -1,4 +1,4 @@
-"""ObjectStore: the S3 operations that the use cases need from a store, and nothing more.
+"""ObjectStore: only those S3 operations that the use cases need.
 
 Contract, which one test suite in ``tests/contract`` checks for every implementation
 - A missing object is a value (``None``), and only if the store itself reports it. Every other failure (refused,
@@ -52,7 +52,7 @@ class ObjectOperations(Protocol):
         ...
 
     async def delete(self, ref: ObjectRef) -> None:
-        """Send DeleteObject; to delete an object that does not exist succeeds."""
+        """Send DeleteObject, which succeeds if the object does not exist."""
         ...
 
     async def delete_many(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:
@@ -101,7 +101,7 @@ class MultipartOperations(Protocol):
         ...
 
     async def abort_multipart(self, ref: ObjectRef, s3_upload_id: str) -> None:
-        """Send AbortMultipartUpload; to abort a multipart upload that does not exist succeeds."""
+        """Send AbortMultipartUpload, which succeeds if the multipart upload does not exist."""
         ...
 
 
@@ -113,8 +113,8 @@ class ObjectStore(ObjectOperations, MultipartOperations, Protocol):
         """Seconds that our clock is ahead of the store's, by its latest response; ``None`` if unknown."""
         ...
 
-    def place(self) -> AbstractAsyncContextManager[None]:
-        """Reserve a place at the store for the calls of one request: in it, only long calls wait for a slot."""
+    def reserve(self) -> AbstractAsyncContextManager[None]:
+        """Reserve a slot for the calls of one request: within the context, only long calls wait for a slot."""
         ...
 
     async def ping(self, bucket: str) -> None:

@@ -35,7 +35,7 @@ from .s3_responses import S3Response, is_no_such_key, is_no_such_upload, object_
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .transport import Call, Transport
 
-PROBE_KEY: Final = ".broker-ping"
+PING_KEY: Final = ".broker-ping"
 """A key that is never written: a bucket that reports NoSuchKey for it can be read."""
 
 COPIED_A_SECOND: Final = 4 * MIB
@@ -70,7 +70,7 @@ class S3ObjectStore:
             long_calls=long_calls,
         )
         self._send = self._transport.send
-        self.place = self._transport.place
+        self.reserve = self._transport.reserve
         self._checksums_from = float("-inf")  # by the loop's clock
         self._copy_condition = dialect.copy_condition
         self._checks_part_source = dialect.checks_part_source
@@ -208,7 +208,7 @@ class S3ObjectStore:
         return True
 
     async def complete_multipart(self, ref: ObjectRef, s3_upload_id: str, parts: Sequence[Part]) -> bool:
-        """Send CompleteMultipartUpload, with the condition that there is no such object."""
+        """Send CompleteMultipartUpload, with the condition that the object does not exist."""
         # If-None-Match of a completion: developers.cloudflare.com/r2/api/s3/conditional-operations
         headers = {"content-type": "application/xml", "if-none-match": "*"}
         response = await self._send(
@@ -238,8 +238,8 @@ class S3ObjectStore:
             raise response.unexpected()
 
     async def ping(self, bucket: str) -> None:
-        """Send GetObject for ``PROBE_KEY``."""
-        await self.first_bytes(ObjectRef(bucket, PROBE_KEY), 1)
+        """Send GetObject for ``PING_KEY``."""
+        await self.first_bytes(ObjectRef(bucket, PING_KEY), 1)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -5,19 +5,17 @@ As in ``s3_responses``, every unexpected response raises ``StorageUnavailableErr
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from operator import attrgetter
 from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
 from broker.core.model import CopiedObject, OpenMultipart, Part
 
-from .s3_responses import S3Response, local_name, root_of
+from .dates import iso_date
+from .s3_responses import DIGITS, ERROR_CODE, S3Response, local_name, root_of
 
-_ETAG: Final = re.compile(r'"?([!#-~]+)"?')  # some stores leave out the quotes in XML
-_DIGITS: Final = re.compile(r"[0-9]{1,19}")
-_UPLOAD_ID: Final = re.compile(r"[!-~]{1,1024}")
-_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
+_XML_ETAG: Final = re.compile(r'"?([!#-~]+)"?')  # some stores leave out the quotes in XML
+_S3_UPLOAD_ID: Final = re.compile(r"[!-~]{1,1024}")
 
 
 class Page(NamedTuple):
@@ -30,7 +28,7 @@ class Page(NamedTuple):
 def copied_object(response: S3Response) -> CopiedObject:
     """Return the result of CopyObject. A store may send a 200 before it copies, and then an error as the body."""
     result = _document(response, "CopyObjectResult")
-    tag, moment = _etag(response, result.findtext("{*}ETag", "")), _iso_date(result.findtext("{*}LastModified", ""))
+    tag, moment = _etag(response, result.findtext("{*}ETag", "")), iso_date(result.findtext("{*}LastModified", ""))
     if moment is None:
         raise response.unexpected("no Last-Modified")
     return CopiedObject(tag, moment)
@@ -42,29 +40,29 @@ def undeleted(response: S3Response, keys: list[str]) -> dict[str, str]:
     deleted = {found.text for found in result.iterfind("{*}Deleted/{*}Key")}
     codes = {found.findtext("{*}Key"): found.findtext("{*}Code", "") for found in result.iterfind("{*}Error")}
     failed = {key: codes.get(key, "") for key in keys if key not in deleted}
-    return {key: code if _CODE.fullmatch(code) else "not in the response" for key, code in failed.items()}
+    return {key: code if ERROR_CODE.fullmatch(code) else "not in the response" for key, code in failed.items()}
 
 
 def created_multipart(response: S3Response) -> str:
     """Return the S3 UploadId of the multipart upload that CreateMultipartUpload created."""
     s3_upload_id = _document(response, "InitiateMultipartUploadResult").findtext("{*}UploadId", "")
-    if not _UPLOAD_ID.fullmatch(s3_upload_id):
+    if not _S3_UPLOAD_ID.fullmatch(s3_upload_id):
         raise response.unexpected("no UploadId")
     return s3_upload_id
 
 
 def page_of_multiparts(response: S3Response) -> Page:
-    """Return one page of ListMultipartUploads."""
+    """Return one page of ListMultipartUploads, without entries whose UploadId is invalid."""
     result = _document(response, "ListMultipartUploadsResult")
     listed = [
         OpenMultipart(
             upload.findtext("{*}Key", ""),
             upload.findtext("{*}UploadId", ""),
-            _iso_date(upload.findtext("{*}Initiated", "")) or 0,
+            iso_date(upload.findtext("{*}Initiated", "")) or 0,
         )
         for upload in result.iterfind("{*}Upload")
     ]
-    found = [upload for upload in listed if _UPLOAD_ID.fullmatch(upload.s3_upload_id)]
+    found = [upload for upload in listed if _S3_UPLOAD_ID.fullmatch(upload.s3_upload_id)]
     if result.findtext("{*}IsTruncated") != "true":
         return Page(found, None)
     key, s3_upload_id = result.findtext("{*}NextKeyMarker", ""), result.findtext("{*}NextUploadIdMarker", "")
@@ -111,13 +109,13 @@ def check_completed(response: S3Response) -> None:
 
 def _part(response: S3Response, fields: Mapping[str, str]) -> Part:
     number, size = fields.get("PartNumber", ""), fields.get("Size", "")
-    if not (_DIGITS.fullmatch(number) and _DIGITS.fullmatch(size)):
+    if not (DIGITS.fullmatch(number) and DIGITS.fullmatch(size)):
         raise response.unexpected("a part without number or size")
     return Part(int(number), int(size), _etag(response, fields.get("ETag", "")))
 
 
 def _etag(response: S3Response, text: str) -> str:
-    match = _ETAG.fullmatch(text)
+    match = _XML_ETAG.fullmatch(text)
     if match is None:
         raise response.unexpected("no strong ETag")
     return match[1]
@@ -130,12 +128,3 @@ def _document(response: S3Response, name: str) -> ET.Element:
     if root is None or local_name(root) != name:
         raise response.unexpected(f"no {name}")
     return root
-
-
-def _iso_date(text: str) -> int | None:
-    """Return the seconds since the Unix epoch of an ISO 8601 instant with a time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return int(moment.timestamp()) if moment.tzinfo else None
-    except ValueError:
-        return None

@@ -12,24 +12,18 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from broker.core.model import ObjectHead, StoredObject
 from broker.errors import ObjectThrottledError, StorageUnavailableError
 
+from .clock_skew import is_reported, skew_text
+from .dates import http_date
 from .outcomes import OBJECT_THROTTLED, Outcome, outcome_of
 
 METADATA_PREFIX: Final = "x-amz-meta-"
 """The start of the header names of an object's metadata."""
-
-SKEW_HINT: Final = 60
-"""Seconds between our clock and the store's from which an operator is informed.
-
-URLs are signed by our clock: if it is slow, their lifetime is shorter, and beyond 900 s S3 refuses every request
-(RequestTimeTooSkewed).
-"""
 
 RETRY_AFTER: Final = 2
 """Seconds after which a client should retry if the store sent no Retry-After."""
@@ -37,11 +31,15 @@ RETRY_AFTER: Final = 2
 RETRY_AFTER_MAX: Final = 60
 """The largest Retry-After that is passed on, in seconds."""
 
+DIGITS: Final = re.compile(r"[0-9]{1,19}")
+"""A size, a number or a delay of at most 64 bits."""
+
+ERROR_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
+"""An error code of S3. Any other text may repeat a part of the request, and is not logged."""
+
 # RFC 9110, section 8.8.3, without W/: the condition of a copy needs a strong ETag.
 _ETAG: Final = re.compile(r'"([!#-~]+)"')
-_DIGITS: Final = re.compile(r"[0-9]{1,19}")
 _FIRST_RANGE: Final = re.compile(r"bytes 0-([0-9]{1,19})/([0-9]{1,19})")
-_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 _TRACE: Final = re.compile(r"[0-9A-Za-z+/=_-]{1,64}")
 _TRACE_HEADERS: Final = ("cf-ray", "x-amz-request-id")
 _NOT_ENCODED: Final = ("", "identity", "aws-chunked")  # the last one is a framing of the transfer that some stores keep
@@ -62,9 +60,9 @@ class S3Response:
         """The meaning of the status for the circuit breaker and for a retry."""
         return outcome_of(self.status)
 
-    def unexpected(self, what: str = "") -> StorageUnavailableError:
-        """Return the error of this unexpected response; its reason has the facts that an operator needs."""
-        facts = (f"{self.operation} returned {self.status}", error_code(self), what, self._trace(), self._skew())
+    def unexpected(self, fault: str = "") -> StorageUnavailableError:
+        """Return the error of this response; its reason has the ``fault``, the error code and the trace id."""
+        facts = (f"{self.operation} returned {self.status}", error_code(self), fault, self._trace(), self._skew())
         kind = ObjectThrottledError if self.outcome is OBJECT_THROTTLED else StorageUnavailableError
         reason = ", ".join(fact for fact in facts if fact)
         return kind(reason, retry_after=RETRY_AFTER if self.retry_after is None else self.retry_after)
@@ -73,7 +71,7 @@ class S3Response:
     def retry_after(self) -> int | None:
         """The store's Retry-After in seconds, at most ``RETRY_AFTER_MAX`` (RFC 9110, section 10.2.3)."""
         text = self.headers.get("retry-after", "")
-        if _DIGITS.fullmatch(text):
+        if DIGITS.fullmatch(text):
             return min(int(text), RETRY_AFTER_MAX)
         moment = http_date(text)
         return None if moment is None else min(max(0, round(moment - self.received_at)), RETRY_AFTER_MAX)
@@ -85,12 +83,7 @@ class S3Response:
     def _skew(self) -> str:
         date = http_date(self.headers.get("date", ""))
         skew = 0 if date is None else self.received_at - date
-        return skew_text(skew) if abs(skew) >= SKEW_HINT else ""
-
-
-def skew_text(seconds: float) -> str:
-    """Return the text that informs an operator: our clock is ahead of the store's by these ``seconds``."""
-    return f"our clock is {seconds:+.0f} s off the store's"
+        return skew_text(skew) if is_reported(skew) else ""
 
 
 def root_of(response: S3Response) -> ET.Element | None:
@@ -115,7 +108,7 @@ def error_code(response: S3Response) -> str:
     """Return the ``Code`` of an S3 error; an empty string if there is none."""
     root = root_of(response)
     code = "" if root is None or local_name(root) != "Error" else root.findtext("{*}Code", "")
-    return code if _CODE.fullmatch(code) else ""
+    return code if ERROR_CODE.fullmatch(code) else ""
 
 
 def is_no_such_key(response: S3Response) -> bool:
@@ -149,14 +142,6 @@ def object_head(response: S3Response, count: int) -> ObjectHead:
     if len(response.body) != min(count, size):
         raise response.unexpected(f"a body of {len(response.body)} bytes for an object of {size}")
     return ObjectHead(_described(response, size), response.body)
-
-
-def http_date(text: str) -> int | None:
-    """Return the seconds since the Unix epoch of an IMF-fixdate (RFC 9110, section 5.6.7), the only form of S3."""
-    try:
-        return int(datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        return None
 
 
 def _described(response: S3Response, size: int) -> StoredObject:
@@ -209,7 +194,7 @@ def _etag(response: S3Response) -> str:
 def _size(response: S3Response) -> int:
     """Return Content-Length, which Cloudflare leaves out if it could compress the body: unknown, not zero."""
     length = response.headers.get("content-length", "")
-    if not _DIGITS.fullmatch(length):
+    if not DIGITS.fullmatch(length):
         raise response.unexpected("no Content-Length")
     return int(length)
 

@@ -16,7 +16,8 @@ from typing import Final
 CALLER: Final[ContextVar[str | None]] = ContextVar("CALLER", default=None)
 """The subject of the user for whom the store is called; ``None`` for a service and for the broker itself."""
 
-_SHARE: Final = 4
+_SHARES: Final = 4
+"""The slots are divided into so many shares, of which one user holds at most one."""
 
 
 class Slots:
@@ -24,7 +25,7 @@ class Slots:
 
     def __init__(self, total: int) -> None:
         self._free = asyncio.Semaphore(total)
-        self._share = max(1, total // _SHARE)
+        self._share = max(1, total // _SHARES)
         self._queues: dict[str, _Queue] = {}
 
     async def acquire(self, user: str | None, until: float) -> None:

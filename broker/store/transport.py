@@ -4,7 +4,7 @@ Rules of this module
 - A call ends within its deadline, which includes the wait for a slot, the connection, a retry and the response body.
 - The wait for a slot is short compared with the call. Beyond the store's capacity some calls are refused early, so
   that the others have enough time.
-- Calls that belong together may share one place (``place``): then none of them waits for a slot.
+- The quick calls of one request may share a reserved slot (``reserve``): then none of them waits for another.
 - Every call may safely be sent twice. A response that the table in ``outcomes`` marks for a retry is retried once
   within the retry budget, on a new connection and not before the store's Retry-After.
 - If a kept connection was lost, the call is sent again at once on a new connection.
@@ -27,32 +27,37 @@ from broker.crypto.presigner import EMPTY, Presigner
 from broker.errors import StorageUnavailableError
 from broker.http_client.http_errors import HttpError, KeptConnectionLostError
 from broker.http_client.message import Request
-from broker.http_client.origin import Origin
+from broker.http_client.origin import USER_AGENT, Origin
 
 from .circuit_breaker import CircuitBreaker, RetryBudget
-from .clock_skew import ClockSkew
+from .clock_skew import ClockSkew, skew_text
 from .outcomes import OBJECT_THROTTLED
-from .s3_responses import S3Response, skew_text
+from .s3_responses import S3Response
 from .slots import CALLER, Slots
 
 log = logging.getLogger("broker.store")
 
-_FAILURES: Final = (HttpError, OSError)  # a TimeoutError is an OSError
-PLACE_WAIT: Final = 1.0
-"""Seconds to wait for a place. The calls in it have their own deadlines."""
+RESERVATION_WAIT: Final = 1.0
+"""Seconds to wait for a reserved slot. The calls that use it have their own deadlines."""
 
-_SLOT_WAIT: Final = 6  # a call waits for a slot for at most one sixth of its time
-_PAUSE: Final = (0.05, 0.25)
-_EXPIRES_IN: Final = (
-    300  # seconds; long enough for a clock that is some minutes slow, as only the store receives these URLs
-)
+_FAILURES: Final = (HttpError, OSError)  # a TimeoutError is an OSError
+
+_SLOT_WAIT_DIVISOR: Final = 6
+"""A call waits for a slot for at most one sixth of its time."""
+
+_RETRY_PAUSE: Final = (0.05, 0.25)
+"""The shortest and the longest pause before a retry, in seconds."""
+
+_EXPIRES_IN: Final = 300
+"""Seconds: enough for a clock that is some minutes slow. Only the store receives these URLs."""
+
 _FIELDS: Final = {
     "Accept-Encoding": "identity",  # otherwise Cloudflare may leave out the Content-Length
-    "User-Agent": "r2-upload-broker",
+    "User-Agent": USER_AGENT,
 }
 
-
-_PLACED: Final[ContextVar["Transport | None"]] = ContextVar("PLACED", default=None)
+_RESERVED: Final[ContextVar["Transport | None"]] = ContextVar("RESERVED", default=None)
+"""The client at which the running task has reserved a slot."""
 
 
 class Call(NamedTuple):
@@ -75,8 +80,9 @@ class Call(NamedTuple):
 
 
 class Transport:
-    """A client of one store, with at most ``concurrency`` places, as many quick calls and ``long_calls`` long calls.
+    """A client of one store.
 
+    ``concurrency`` slots can be reserved, as many are for other quick calls, and ``long_calls`` are for long calls.
     ``connect_timeout`` is the time for one connection, in seconds.
     """
 
@@ -91,7 +97,7 @@ class Transport:
     ) -> None:
         self._presigner = presigner
         self._clock = clock
-        self._places = Slots(concurrency)
+        self._reservations = Slots(concurrency)
         self._slots = Slots(concurrency)
         self._long_slots = Slots(long_calls)
         self._breaker = CircuitBreaker()
@@ -101,25 +107,25 @@ class Transport:
         self.skew = ClockSkew()
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place for the quick calls of this task; raise ``StorageUnavailableError`` if none is free in time."""
+    async def reserve(self) -> AsyncIterator[None]:
+        """Hold a slot for the quick calls of this task; raise ``StorageUnavailableError`` if none is free in time."""
         user = CALLER.get()
-        await _acquire(self._places, user, asyncio.get_running_loop().time() + PLACE_WAIT, "The request")
-        token = _PLACED.set(self)
+        await _acquire(self._reservations, user, asyncio.get_running_loop().time() + RESERVATION_WAIT, "The request")
+        token = _RESERVED.set(self)
         try:
             yield
         finally:
-            _PLACED.reset(token)
-            self._places.release(user)
+            _RESERVED.reset(token)
+            self._reservations.release(user)
 
     async def send(self, call: Call) -> S3Response:
         """Return the store's response, of any status; raise ``StorageUnavailableError`` if there is none in time."""
-        if not call.is_long and _PLACED.get() is self:
+        if not call.is_long and _RESERVED.get() is self:
             return await self._send_now(call)
         slots = self._long_slots if call.is_long else self._slots
         user = CALLER.get()
         now = asyncio.get_running_loop().time()
-        await _acquire(slots, user, now + (call.until - now) / _SLOT_WAIT, call.operation)
+        await _acquire(slots, user, now + (call.until - now) / _SLOT_WAIT_DIVISOR, call.operation)
         try:
             return await self._send_now(call)
         finally:
@@ -172,7 +178,7 @@ class Transport:
         except _FAILURES:
             if not self._retries.spend():
                 raise
-        await asyncio.sleep(max(pause, random.uniform(*_PAUSE)))  # noqa: S311  # jitter is no secret
+        await asyncio.sleep(max(pause, random.uniform(*_RETRY_PAUSE)))  # noqa: S311  # jitter is not a secret
         return await self._attempt(call, is_fresh=True)
 
     async def _first_attempt(self, call: Call) -> S3Response:
@@ -205,12 +211,12 @@ class Transport:
         return S3Response(call.operation, response.status, response.fields, response.body, received_at)
 
 
-async def _acquire(slots: Slots, user: str | None, until: float, what: str) -> None:
-    """Acquire a slot for ``what``; raise ``StorageUnavailableError`` if none is free in time."""
+async def _acquire(slots: Slots, user: str | None, until: float, name: str) -> None:
+    """Acquire a slot for the call or request ``name``; raise ``StorageUnavailableError`` if none is free in time."""
     try:
         await slots.acquire(user, until)
     except TimeoutError:
-        raise StorageUnavailableError(f"{what} got no free slot") from None
+        raise StorageUnavailableError(f"{name} got no free slot") from None
 
 
 def _no_response(call: Call, error: Exception) -> str:

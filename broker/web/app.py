@@ -53,7 +53,7 @@ def create_app(
 def _lifespan(
     deployment: Deployment, background: Sequence[BackgroundTask]
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    """Log the warnings and start the ``background`` tasks, without waiting for them; close the stores at the end."""
+    """Return a lifespan that logs the warnings, runs the ``background`` tasks, and closes the stores at the end."""
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

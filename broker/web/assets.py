@@ -21,7 +21,7 @@ _MEDIA_TYPES: Final = {  # the table of ``mimetypes`` depends on /etc/mime.types
     ".html": "text/html",
     ".js": "text/javascript",  # RFC 9239; browsers refuse a module of another type
     ".svg": "image/svg+xml",
-    ".ts": "text/plain",  # TypeScript has no registered type, and many tables say MPEG
+    ".ts": "text/plain",  # TypeScript has no registered type, and many tables list .ts as MPEG video
 }
 
 _FOR_ALL_ORIGINS: Final = {

@@ -19,7 +19,7 @@ Handler = Callable[[Services, Request, Principal], Awaitable[Response]]
 """Handles a request of an authenticated principal."""
 
 PublicHandler = Callable[[Request], Awaitable[Response]]
-"""Handles a request of anybody."""
+"""Handles a request that need not be authenticated."""
 
 
 @dataclass(frozen=True, slots=True)

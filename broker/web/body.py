@@ -22,7 +22,7 @@ from broker.errors import (
 from . import request_record
 
 BODY_MAX: Final = 64 * 1024
-"""Bytes of a request body, unless the endpoint has another limit."""
+"""Maximum bytes of a request body, unless the endpoint has another limit."""
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ _ENUM = "Invalid enum value"
 
 
 async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
-    """Return the JSON document of the body; raises the refusal of the first broken rule."""
+    """Return the JSON document of the body; raise the error of the first broken rule."""
     return parse(await read(request, limit=limit))
 
 
@@ -65,7 +65,7 @@ async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
 
 
 def parse(data: bytes) -> Any:
-    """Return the JSON document in ``data``; raises ``MalformedRequestError``."""
+    """Return the JSON document in ``data``; raise ``MalformedRequestError``."""
     try:
         return strict_json.parse(data)
     except ValueError as error:
@@ -81,7 +81,7 @@ async def read_optional_json(request: Request) -> Any:
 
 
 def convert(document: Any, kind: type[T]) -> T:
-    """Return ``document`` as ``kind``; raises ``InvalidRequestError`` with the field and the rule."""
+    """Return ``document`` as ``kind``; raise ``InvalidRequestError`` with the field and the rule."""
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
@@ -115,7 +115,7 @@ def _fault(message: str, document: Any) -> Fault:
     """Return the fault for a message of msgspec: ``RULE - at `$.a[0].b``` or ``... field `x` - at `$.a```."""
     rule, path = _MESSAGE.fullmatch(message).groups("")  # type: ignore[union-attr]  # it matches any text
     if message.startswith(_UNKNOWN) and message[len(_UNKNOWN) : -1] in document:
-        rule, path = message, ""  # a member's name may look like a path: `x` - at `$.files[0]`
+        rule, path = message, ""  # a member's name may have the form of a path: `x` - at `$.files[0]`
     pointer = path.replace("[", "/").replace("]", "").replace(".", "/")
     if rule.startswith(_MISSING):
         return Fault(f"{pointer}/{_quoted(rule)}", Rule.REQUIRED)

@@ -14,24 +14,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class LeanStarlette(Starlette):
-    """An application whose outermost middleware answers unexpected exceptions.
+    """An application whose outermost middleware responds to unhandled exceptions.
 
     It is called with ``routes``, ``middleware``, ``exception_handlers`` (classes of exceptions only) and ``lifespan``,
-    as Starlette is. Nothing is redirected to a path with another slash: the Location would be made from the Host field,
-    which a client chooses.
+    as Starlette is. No request is redirected to a path with another slash: the Location would be made from the Host
+    field, which a client chooses.
     """
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return Starlette's stack without ``ServerErrorMiddleware`` and ``ExceptionMiddleware``."""
         self.router.redirect_slashes = False
-        app: ASGIApp = _Refusals(_ExactPaths(self.router), self.exception_handlers)
+        app: ASGIApp = _ErrorResponses(_ExactPaths(self.router), self.exception_handlers)
         for middleware, arguments, options in reversed(self.user_middleware):
             app = middleware(app, *arguments, **options)
         return app
 
 
 class _ExactPaths:
-    """Finds a route whose path has no parameters by one look-up; the router does the rest."""
+    """Finds a route whose path has no parameters in a dictionary, and leaves all other paths to the router."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -47,8 +47,8 @@ class _ExactPaths:
             await route.app(scope, receive, send)
 
 
-class _Refusals:
-    """Answers exceptions by the handler of their nearest class; those without a handler pass."""
+class _ErrorResponses:
+    """Responds to an exception by the handler of its nearest class; one without a handler is raised again."""
 
     def __init__(self, app: ASGIApp, handlers: Mapping[Any, Any]) -> None:
         self._app = app

@@ -19,7 +19,7 @@ from .query import invalid, parameters
 from .responses import NO_STORE, json_response
 
 KEYS_BODY_MAX: Final = 128 * 1024
-"""Bytes of a list of a thousand keys."""
+"""Maximum bytes of a body with a list of a thousand keys."""
 
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:
@@ -59,7 +59,7 @@ async def find_key(services: Services, request: Request, principal: Principal) -
 
 
 async def download(services: Services, request: Request, principal: Principal) -> Response:
-    """Return a signed link to one object, or redirect to it."""
+    """Return a presigned link to one object, or redirect to it."""
     given = parameters(request, "expiresIn", "filename", "disposition", "redirect")
     redirect = given.get("redirect", "0")
     if redirect not in ("0", "1"):
@@ -72,7 +72,7 @@ async def download(services: Services, request: Request, principal: Principal) -
     if services.downloads.needs_owner(principal):
         services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     link = await services.downloads.link(principal, request.path_params["key"], options)
-    # The holder's own cache may keep a stable link until the window ends
+    # The cache of the client may keep a stable link until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
     if redirect == "1":
         return Response(status_code=307, headers={**NO_STORE, "Cache-Control": cache, "Location": link.url})
@@ -80,12 +80,12 @@ async def download(services: Services, request: Request, principal: Principal) -
 
 
 async def download_many(services: Services, request: Request, principal: Principal) -> Response:
-    """Return signed links to many objects."""
+    """Return presigned links to many objects."""
     parameters(request)
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.CreateDownloads)
     count = len(wanted.keys)
-    looks = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
-    services.rate_limit.spend_more(principal, count - 1 + looks)
+    reads = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
+    services.rate_limit.spend_more(principal, count - 1 + reads)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return json_response(schemas.Downloads([representations.download(link) for link in links]))

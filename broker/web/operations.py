@@ -12,8 +12,8 @@ from starlette.responses import Response
 from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, StorageUnavailableError
 from broker.service.assembly import Deployment
 from broker.settings import StoreSettings
+from broker.store.clock_skew import is_reported, skew_text
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_HINT, skew_text
 
 from . import request_record, schemas
 from .responses import json_response
@@ -21,8 +21,8 @@ from .responses import json_response
 _PATHS = (Path(__file__).with_name("openapi.yaml"), Path(__file__).parents[2] / "openapi.yaml")
 OPENAPI = next(path for path in _PATHS if path.is_file())  # in a wheel, and in a checkout
 
-_CHECK_VALID_FOR: Final = 2.0
-"""Seconds for which a check of the store is used again, so that frequent probes do not reach the store."""
+_STATE_LIFETIME: Final = 2.0
+"""Seconds for which a state of the store is cached, so that frequent probes do not reach the store."""
 
 
 @dataclass(slots=True)
@@ -35,21 +35,21 @@ class Operations:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def healthz(self, _request: Request) -> Response:
-        """Report that the process answers."""
+        """Report that the process responds."""
         return json_response(schemas.Health())
 
     async def readyz(self, request: Request) -> Response:
         """Report whether this process can do its whole job, and which check fails; the log has the reason too."""
-        store, reason = await self._store_state()
-        own_store, keys = self.deployment.store, self.deployment.verifier.keys
+        store_state, reason = await self._store_state()
+        store, keys = self.deployment.store, self.deployment.verifier.keys
         checks = {
-            "configuration": "ok" if own_store else StorageNotConfiguredError.code,
-            "store": store,
+            "configuration": "ok" if store else StorageNotConfiguredError.code,
+            "store": store_state,
             "keys": "ok" if keys.is_loaded else IdentityUnavailableError.code,
             "clock": "ok",
         }
-        skew = own_store.clock_skew if own_store else None
-        if skew is not None and abs(skew) >= SKEW_HINT:
+        skew = store.clock_skew if store else None
+        if skew is not None and is_reported(skew):
             checks["clock"] = "clock_skewed"
             reason = reason or skew_text(skew)
         failed = {name: code for name, code in checks.items() if code != "ok"}
@@ -78,24 +78,25 @@ class Operations:
     async def _store_state(self) -> tuple[str, str]:
         """Return the recent state of the store, and the reason if it is not ``ok``."""
         store, staging_store = self.deployment.store, self.deployment.staging_store
-        place = self.deployment.settings.store
-        if store is None or place is None:
+        configured = self.deployment.settings.store
+        if store is None or configured is None:
             return StorageNotConfiguredError.code, ""
         async with self._lock:
-            if time.monotonic() - self._checked_at >= _CHECK_VALID_FOR:
-                self._result = await _check(store, staging_store, place)
+            if time.monotonic() - self._checked_at >= _STATE_LIFETIME:
+                self._result = await _check(store, staging_store, configured)
                 self._checked_at = time.monotonic()
             return self._result
 
 
-async def _check(store: ObjectStore, staging_store: ObjectStore | None, place: StoreSettings) -> tuple[str, str]:
+async def _check(store: ObjectStore, staging_store: ObjectStore | None, configured: StoreSettings) -> tuple[str, str]:
+    """Return ``ok``, or an error code and its reason, after a request for each bucket."""
     prefix = ""
     try:
-        for bucket in {place.bucket, place.staging_bucket}:
+        for bucket in {configured.bucket, configured.staging_bucket}:
             await store.ping(bucket)
         if staging_store:
             prefix = "with the staging bucket's credentials: "
-            await staging_store.ping(place.staging_bucket)
+            await staging_store.ping(configured.staging_bucket)
     except StorageUnavailableError as error:
         return StorageUnavailableError.code, prefix + error.reason
     return "ok", ""

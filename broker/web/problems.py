@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problem documents."""
+"""Errors as RFC 9457 problem documents."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,13 +17,13 @@ from .responses import NO_STORE
 
 
 async def on_broker_error(request: Request, error: Any) -> Response:
-    """Answer a ``BrokerError`` that was raised."""
-    return _refuse(request.scope, error)
+    """Respond to a ``BrokerError``."""
+    return _logged_response(request.scope, error)
 
 
 async def on_http_exception(request: Request, _error: Exception) -> Response:
-    """Answer Starlette's own exception, which its router raises for an unknown path."""
-    return _refuse(request.scope, NotFoundError(Detail.RESOURCE_NOT_FOUND))
+    """Respond to Starlette's own exception, which its router raises for an unknown path."""
+    return _logged_response(request.scope, NotFoundError(Detail.RESOURCE_NOT_FOUND))
 
 
 EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
@@ -33,7 +33,8 @@ EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
 """Starlette's ``exception_handlers`` of an application whose errors are problem documents."""
 
 
-def _refuse(scope: Scope, error: BrokerError) -> Response:
+def _logged_response(scope: Scope, error: BrokerError) -> Response:
+    """Add the code and the reason of ``error`` to the log line of the request, and return the response."""
     request_record.add(scope, "code", error.code)
     if error.reason:
         request_record.add(scope, "reason", error.reason)

@@ -9,16 +9,16 @@ from broker.error_texts import Rule
 from broker.errors import BrokerError, Fault, InvalidRequestError, about
 
 IDEMPOTENCY_KEY_MAX: Final = 255
-"""Characters of an Idempotency-Key."""
+"""Maximum length of an Idempotency-Key in characters."""
 
 
 def invalid(name: str, rule: str) -> BrokerError:
-    """Return the refusal of the parameter or header field ``name``."""
+    """Return the error of the parameter or header field ``name``."""
     return about(InvalidRequestError, Fault(f"/{name}", rule))
 
 
 def parameters(request: Request, *known: str) -> dict[str, str]:
-    """Return the parameters by name; raises ``InvalidRequestError`` for unknown and repeated ones."""
+    """Return the parameters by name; raise ``InvalidRequestError`` for unknown and repeated ones."""
     found: dict[str, str] = {}
     if not request.scope["query_string"]:
         return found

@@ -41,10 +41,10 @@ def _created_multipart(upload_id: str, upload: Upload) -> schemas.CreatedMultipa
     )
 
 
-def signed_parts(signed: PresignedParts) -> schemas.SignedParts:
+def presigned_parts(presigned: PresignedParts) -> schemas.SignedParts:
     """Represent presigned parts. Their URLs sign only Content-Length, which HTTP clients set themselves."""
-    parts = [schemas.SignedPart(part.number, part.url, part.size, {}) for part in signed.parts]
-    return schemas.SignedParts(parts, instant(signed.expires_at))
+    parts = [schemas.SignedPart(part.number, part.url, part.size, {}) for part in presigned.parts]
+    return schemas.SignedParts(parts, instant(presigned.expires_at))
 
 
 def progress(upload_id: str, state: UploadState) -> schemas.Progress:
@@ -125,7 +125,7 @@ def ready_object(found: ReadyObject) -> schemas.ReadyObject:
 
 
 def download(link: Link) -> schemas.Download:
-    """Represent a signed download link."""
+    """Represent a presigned download link."""
     return schemas.Download(link.key, link.url, instant(link.expires_at))
 
 
@@ -142,7 +142,7 @@ def instant(epoch: int) -> str:
 
 
 def problem(error: BrokerError, request_id: str) -> schemas.Problem:
-    """Represent a refusal."""
+    """Represent an error as a problem document."""
     return schemas.Problem(
         type=f"urn:problem-type:r2-upload-broker:{error.code}",
         title=error.title,

@@ -2,8 +2,8 @@
 
 Rules of this module
 - The line has the route's template, not the path: an upload id is a capability, and a query may hold a URL.
-- An unhandled exception is answered with ``internal`` and the request id. The log gets its type and place, without the
-  values of variables, which may be secret.
+- The response to an unhandled exception is ``internal``, with the request id. The log has its type and location,
+  without the values of variables, which may be secret.
 - It is a pure ASGI middleware, because BaseHTTPMiddleware costs more than the rest of a request.
 """
 
@@ -56,21 +56,21 @@ class RequestLog:
             return
         started = time.perf_counter()
         record = request_record.start(scope)
-        identity = record["requestId"]
+        request_id = record["requestId"]
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 record["status"] = message["status"]
-                message["headers"] += ((b"x-request-id", identity.encode()), *ALWAYS)
+                message["headers"] += ((b"x-request-id", request_id.encode()), *ALWAYS)
             return send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001  no exception may reach the server, which would log its text
-            error_log.error(_failure(error, identity))
+            error_log.error(_failure(error, request_id))
             if not record["status"]:
                 record["code"] = BrokerError.code
-                response = respond(BrokerError(Detail.INTERNAL), identity)
+                response = respond(BrokerError(Detail.INTERNAL), request_id)
                 await response(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
@@ -88,10 +88,10 @@ def _encoded(record: Mapping[str, Any]) -> str:
         return json.dumps(record, default=str)
 
 
-def _failure(error: Exception, identity: str) -> str:
-    """Return the line of an unhandled exception: its type and place, without its text, which may quote a secret."""
+def _failure(error: Exception, request_id: str) -> str:
+    """Return the line of an unhandled exception: its type and location, without its text, which may quote a secret."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames]
     return json.dumps(
-        {"event": "broker.request_failed", "requestId": identity, "type": type(error).__name__, "where": where}
+        {"event": "broker.request_failed", "requestId": request_id, "type": type(error).__name__, "where": where}
     )

@@ -15,14 +15,14 @@ class Resource:
     """An ASGI endpoint that dispatches by method, as ``starlette.endpoints.HTTPEndpoint`` does.
 
     It receives all methods from the router, so that a path never falls through to another with a parameter in it.
-    Refusals are raised: the application's exception handlers answer them.
+    Errors are raised: the application's exception handlers make the responses.
     """
 
     def __init__(self, handlers: Mapping[str, PublicHandler]) -> None:
         self._handlers = {**handlers, **({"HEAD": handlers["GET"]} if "GET" in handlers else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; raises ``MethodNotAllowedError``, and what the handler raises."""
+        """Handle one request; raise ``MethodNotAllowedError``, or the error of the handler."""
         if scope["path"].endswith("\n"):  # a route's regex ends in ``$``, which matches before a trailing line feed
             raise NotFoundError(Detail.RESOURCE_NOT_FOUND)
         handler = self._handlers.get(scope["method"])

@@ -16,7 +16,7 @@ RESOURCES: Mapping[str, Mapping[str, Handler]] = {  # the router tries them in t
     f"{API}/uploads": {"POST": upload_endpoints.create},
     f"{API}/uploads/confirm": {"POST": upload_endpoints.confirm_many},
     f"{API}/uploads/{{upload_id}}": {"GET": upload_endpoints.get, "DELETE": upload_endpoints.abort},
-    f"{API}/uploads/{{upload_id}}/parts": {"POST": upload_endpoints.sign_parts},
+    f"{API}/uploads/{{upload_id}}/parts": {"POST": upload_endpoints.presign_parts},
     f"{API}/uploads/{{upload_id}}/confirm": {"POST": upload_endpoints.confirm},
     f"{API}/objects/delete": {"POST": object_endpoints.delete_many},
     f"{API}/objects/{{key:path}}": {"GET": object_endpoints.get, "DELETE": object_endpoints.delete},

@@ -16,13 +16,13 @@ from broker.error_texts import Rule
 from broker.errors import Fault, InvalidRequestError, about
 
 BATCH_MAX: Final = 100
-"""Files or uploads in one request."""
+"""Maximum number of files or uploads in one request."""
 
 REQUEST_KEYS_MAX: Final = 1000
-"""Object keys in one request."""
+"""Maximum number of object keys in one request."""
 
 PART_NUMBERS_MAX: Final = 1000
-"""Part numbers in one request."""
+"""Maximum number of part numbers in one request."""
 
 
 class _Request(Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
@@ -36,7 +36,7 @@ class Files(_Request, frozen=True):
 
 
 class PartNumbers(_Request, frozen=True):
-    """Parts to sign, as a list."""
+    """Parts to presign, as a list."""
 
     part_numbers: Annotated[list[int], Meta(min_length=1, max_length=PART_NUMBERS_MAX)]
 
@@ -46,13 +46,13 @@ class PartNumbers(_Request, frozen=True):
 
 
 class PartRange(_Request, frozen=True):
-    """Parts to sign, from the first to the last number."""
+    """Parts to presign, from the first to the last number."""
 
     from_: int = field(name="from")
     to: int
 
     def numbers(self) -> Sequence[int]:
-        """Return the part numbers; raises ``InvalidRequestError`` if the range is empty or too long."""
+        """Return the part numbers; raise ``InvalidRequestError`` if the range is empty or too long."""
         if not 0 <= self.to - self.from_ < PART_NUMBERS_MAX:
             raise about(InvalidRequestError, Fault("/to", Rule.PART_RANGE.format(limit=PART_NUMBERS_MAX - 1)))
         return range(self.from_, self.to + 1)
@@ -75,7 +75,7 @@ class Keys(_Request, frozen=True):
 
 
 class CreateDownloads(_Request, frozen=True):
-    """Objects to sign download links for; ``expires_in`` is in seconds."""
+    """Objects to presign download links for; ``expires_in`` is in seconds."""
 
     keys: Annotated[list[str], Meta(min_length=1, max_length=REQUEST_KEYS_MAX)]
     expires_in: int | None = None
@@ -140,7 +140,7 @@ class StoredPart(_Response, frozen=True):
 
 
 class Progress(_Response, frozen=True):
-    """The state of an upload; ``parts`` only until they are joined."""
+    """The state of an upload; ``parts`` is present until the parts are joined."""
 
     upload_id: str
     status: UploadStatus
@@ -229,7 +229,7 @@ class FoundKey(_Response, frozen=True):
 
 
 class Download(_Response, frozen=True):
-    """A signed download link."""
+    """A presigned download link."""
 
     key: str
     url: str
@@ -237,7 +237,7 @@ class Download(_Response, frozen=True):
 
 
 class Downloads(_Response, frozen=True):
-    """Signed download links, in the order of the request."""
+    """Presigned download links, in the order of the request."""
 
     downloads: list[Download]
 
@@ -250,7 +250,7 @@ class StorageStatus(_Response, frozen=True):
 
 
 class Health(_Response, frozen=True):
-    """The state of a process that answers."""
+    """The state of a process that responds."""
 
     status: Literal["ok"] = "ok"
 

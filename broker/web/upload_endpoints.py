@@ -21,7 +21,7 @@ from .query import idempotency_key, parameters
 from .responses import NO_STORE, json_response
 
 CONFIRMS_BODY_MAX: Final = 512 * 1024
-"""Bytes of a batch confirm: a hundred upload ids, each of the greatest length."""
+"""Maximum bytes of the body of a batch confirm: a hundred upload ids of the maximum length."""
 
 PROMOTING_RETRY_AFTER: Final = b"1"
 """Seconds after which a client should repeat a confirm that has more to copy."""
@@ -58,19 +58,19 @@ def _declared(data: bytes) -> tuple[list[Declaration], bool]:
 
 
 def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
-    """Return the calls of the store that files in parts need."""
+    """Return the number of calls to the store for the files in parts."""
     each = Cost.RETRY_CREATE_IN_PARTS if is_retry else Cost.CREATE_IN_PARTS
     return each * len([file for file in accepted if file.parts])
 
 
-async def sign_parts(services: Services, request: Request, principal: Principal) -> Response:
-    """Sign a PUT for each of some parts."""
+async def presign_parts(services: Services, request: Request, principal: Principal) -> Response:
+    """Presign a PUT for each requested part."""
     parameters(request)
     document = await read_json(request)
     is_range = isinstance(document, dict) and "from" in document
     wanted = convert(document, schemas.PartRange) if is_range else convert(document, schemas.PartNumbers)
-    signed = services.uploads.presign_parts(principal, request.path_params["upload_id"], wanted.numbers())
-    return json_response(representations.signed_parts(signed))
+    presigned = services.uploads.presign_parts(principal, request.path_params["upload_id"], wanted.numbers())
+    return json_response(representations.presigned_parts(presigned))
 
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:

@@ -13,8 +13,8 @@ import pytest
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import StorageUnavailableError
+from broker.store.clock_skew import SKEW_REPORTED
 from broker.store.port import ObjectStore
-from broker.store.s3_responses import SKEW_HINT
 from broker.store.timeouts import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
 from tests.stores.place import BUCKET, new_ref
@@ -107,14 +107,14 @@ async def test_keys_are_encoded(subject: Subject) -> None:
 async def test_a_place_changes_no_result(subject: Subject) -> None:
     """Calls in a place have the same results as other calls."""
     ref = put(subject)
-    async with subject.store.place():
+    async with subject.store.reserve():
         assert await subject.store.first_bytes(ref, 4) == (await head(subject, ref), BODY[:4])
 
 
 async def test_a_local_store_has_no_skew(subject: Subject) -> None:
     """The clock of a store on the same machine does not differ; without dates it is unknown."""
     await subject.store.head(new_ref())
-    assert abs(subject.store.clock_skew or 0) < SKEW_HINT
+    assert abs(subject.store.clock_skew or 0) < SKEW_REPORTED
 
 
 async def test_the_etag_is_the_md5(subject: Subject) -> None:

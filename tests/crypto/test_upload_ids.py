@@ -118,8 +118,8 @@ def test_a_text_over_the_limit_is_refused() -> None:
 
 def test_a_retried_create_gets_the_same_id() -> None:
     """A create with the same idempotency key gets the same UUID."""
-    first = UploadIds([NEW]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
-    assert first == UploadIds([NEW]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
+    first = UploadIds([NEW]).derived_uuid("user-1", "key-1", 0, FILE, now=NOW)
+    assert first == UploadIds([NEW]).derived_uuid("user-1", "key-1", 0, FILE, now=NOW)
     assert uuid.UUID(first).version == 4
 
 
@@ -128,12 +128,12 @@ def test_every_input_changes_the_id() -> None:
     upload_ids = UploadIds([NEW])
     other = FileSpec("My song.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1235)
     ids = [
-        upload_ids.derived_id("user-1", "key-1", 0, FILE, now=NOW),
-        upload_ids.derived_id("user-2", "key-1", 0, FILE, now=NOW),
-        upload_ids.derived_id("user-1", "key-2", 0, FILE, now=NOW),
-        upload_ids.derived_id("user-1", "key-1", 1, FILE, now=NOW),
-        upload_ids.derived_id("user-1", "key-1", 0, other, now=NOW),
-        UploadIds([OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW),
+        upload_ids.derived_uuid("user-1", "key-1", 0, FILE, now=NOW),
+        upload_ids.derived_uuid("user-2", "key-1", 0, FILE, now=NOW),
+        upload_ids.derived_uuid("user-1", "key-2", 0, FILE, now=NOW),
+        upload_ids.derived_uuid("user-1", "key-1", 1, FILE, now=NOW),
+        upload_ids.derived_uuid("user-1", "key-1", 0, other, now=NOW),
+        UploadIds([OLD]).derived_uuid("user-1", "key-1", 0, FILE, now=NOW),
     ]
     assert len(set(ids)) == len(ids)
 
@@ -142,7 +142,7 @@ def test_an_idempotency_key_lasts_a_day() -> None:
     """The period of an idempotency key is one day, for any key and any instant of its first use."""
     upload_ids = UploadIds([NEW])
     for key in map(str, range(20)):
-        ids = [upload_ids.derived_id("user-1", key, 0, FILE, now=NOW + hour * 3600) for hour in range(72)]
+        ids = [upload_ids.derived_uuid("user-1", key, 0, FILE, now=NOW + hour * 3600) for hour in range(72)]
         runs = [len(list(run)) for _, run in groupby(ids)]
         assert len(set(ids)) == len(runs)
         assert runs[1:-1] == [24] * (len(runs) - 2)
@@ -155,7 +155,7 @@ def test_periods_start_at_different_instants() -> None:
     split = [
         key
         for key in map(str, range(200))
-        if len({upload_ids.derived_id("u", key, 0, FILE, now=now) for now in (midnight - 300, midnight)}) == 2
+        if len({upload_ids.derived_uuid("u", key, 0, FILE, now=now) for now in (midnight - 300, midnight)}) == 2
     ]
     assert len(split) < 10
 
@@ -164,7 +164,7 @@ def test_a_batch_changes_its_ids_together() -> None:
     """A retried batch gets the same UUIDs for all of its files, or other UUIDs for all."""
     upload_ids = UploadIds([NEW])
     pairs = [
-        tuple(upload_ids.derived_id("u", "key", index, FILE, now=NOW + hour * 3600) for index in (0, 1))
+        tuple(upload_ids.derived_uuid("u", "key", index, FILE, now=NOW + hour * 3600) for index in (0, 1))
         for hour in range(48)
     ]
     changes = [[before[i] != after[i] for i in (0, 1)] for before, after in pairwise(pairs)]
@@ -173,8 +173,8 @@ def test_a_batch_changes_its_ids_together() -> None:
 
 def test_a_rotation_keeps_the_id() -> None:
     """SEQ10: a retry during a rotation of secrets gets the same UUID."""
-    before = UploadIds([OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW)
-    assert UploadIds([NEW, OLD]).derived_id("user-1", "key-1", 0, FILE, now=NOW) == before
+    before = UploadIds([OLD]).derived_uuid("user-1", "key-1", 0, FILE, now=NOW)
+    assert UploadIds([NEW, OLD]).derived_uuid("user-1", "key-1", 0, FILE, now=NOW) == before
 
 
 def test_upload_ids_outlive_an_update() -> None:
@@ -182,4 +182,6 @@ def test_upload_ids_outlive_an_update() -> None:
     file = FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9)
     upload_id = "vcPKdW2J6YuWQgYp2L42-JrEEAucilJtDkx7nB8vH2o-nVWmdXNlci0xpWEubXAzqmF1ZGlvL21wZWcJzmtJ0gDAwMAA"
     assert UploadIds([NEW]).seal(Upload(UPLOAD.uuid, "user-1", file, 1_800_000_000)) == upload_id
-    assert UploadIds([NEW]).derived_id("user-1", "retry-1", 0, file, now=NOW) == "448b7378-54a6-4fde-bea4-aebcf039d63d"
+    assert (
+        UploadIds([NEW]).derived_uuid("user-1", "retry-1", 0, file, now=NOW) == "448b7378-54a6-4fde-bea4-aebcf039d63d"
+    )

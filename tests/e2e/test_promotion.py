@@ -130,7 +130,7 @@ def test_interrupted_promotion_is_continued(tmp_path: Path, place: SeaweedFS, mo
         responses = [client_of_second.post(f"/api/v1{confirm}") for _ in range(2)]
     assert [(response.status_code, response.headers["retry-after"]) for response in responses] == [(202, "1")] * 2
     promoted = [response.json()["promotedBytes"] for response in responses]
-    assert (copied + promotion.CONCURRENCY) * promotion.RANGE <= promoted[0] < promoted[1] < SIZE
+    assert (copied + promotion.CONCURRENT_RANGES_PER_OBJECT) * promotion.RANGE <= promoted[0] < promoted[1] < SIZE
     assert responses[1].json() == {
         "uploadId": upload["uploadId"], "status": "promoting", "size": SIZE, "promotedBytes": promoted[1]
     }  # fmt: skip  # the whole document on one line

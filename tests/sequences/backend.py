@@ -131,7 +131,7 @@ def small_and_fast(part_size: int, pause: float, *, ranges: bool) -> Iterator[No
         changes |= {
             "service.promotion.plan": plan,
             "service.promotion.COPY_MAX": 2 * part_size,
-            "service.promotion.CONCURRENCY": 1,
+            "service.promotion.CONCURRENT_RANGES_PER_OBJECT": 1,
             "service.promotion.DEADLINE": 0.0,
         }
     with ExitStack() as stack:

@@ -45,9 +45,9 @@ class Ordered:
         self._store = store
         self.waiting: list[asyncio.Future[None]] | None = None
 
-    def place(self) -> AbstractAsyncContextManager[None]:
+    def reserve(self) -> AbstractAsyncContextManager[None]:
         """Return a slot; their number is not limited here."""
-        return self._store.place()
+        return self._store.reserve()
 
     def __getattr__(self, verb: str) -> Any:
         async def in_turn(*arguments: Any, **options: Any) -> Any:
@@ -233,7 +233,7 @@ class UseCases:
         return 201, {"uploads": [representations.created(each) for each in made]}
 
     async def parts(self, who: Principal, grant: str, numbers: Sequence[int]) -> Result:
-        return 200, representations.signed_parts(self._uploads.presign_parts(who, grant, numbers))
+        return 200, representations.presigned_parts(self._uploads.presign_parts(who, grant, numbers))
 
     async def look(self, who: Principal, grant: str) -> Result:
         return 200, representations.progress(grant, await self._uploads.status(who, grant))

@@ -86,8 +86,8 @@ async def test_promotion_continues_after_its_deadline(
         assert outcome.size == SIZE
         copied.append(outcome.copied)
 
-    assert copied == [n * promotion.CONCURRENCY * promotion.RANGE for n in range(1, len(copied) + 1)]
-    assert len(copied) == -(-RANGES.count // promotion.CONCURRENCY) - 1
+    assert copied == [n * promotion.CONCURRENT_RANGES_PER_OBJECT * promotion.RANGE for n in range(1, len(copied) + 1)]
+    assert len(copied) == -(-RANGES.count // promotion.CONCURRENT_RANGES_PER_OBJECT) - 1
     assert deployment.store.calls["copy_part"] == RANGES.count
     assert deployment.store.calls["create_multipart"] == 2
 
@@ -169,7 +169,7 @@ async def test_promotion_of_earlier_version_is_restarted(
 
     assert deployment.store.calls["create_multipart"] == 3
     assert first not in deployment.store.multiparts
-    assert deployment.store.calls["copy_part"] == promotion.CONCURRENCY + RANGES.count
+    assert deployment.store.calls["copy_part"] == promotion.CONCURRENT_RANGES_PER_OBJECT + RANGES.count
 
 
 async def test_abort_ends_an_open_promotion(
@@ -280,7 +280,7 @@ async def test_ranges_of_all_promotions_share_slots(
     staged = [await upload(deployment, SIZE) for _ in range(5)]
     confirms = [asyncio.create_task(uploads.confirm(SERVICE, each.upload_id)) for each in staged]
     await becomes(lambda: any(confirm.done() for confirm in confirms))
-    assert copying.most == promotion.RANGES_AT_ONCE
+    assert copying.most == promotion.CONCURRENT_RANGES
     copying.may_end.set()
     outcomes = await asyncio.gather(*confirms)
     assert {type(outcome) for outcome in outcomes} == {Promoting}
@@ -296,7 +296,7 @@ async def test_one_user_has_a_quarter_of_slots(deployment: Deployment, copying: 
         CALLER.set(principal.subject)
         created = await upload(deployment, SIZE, principal)
         tasks.append(asyncio.create_task(uploads.confirm(principal, created.upload_id)))
-    await becomes(lambda: copying.in_flight == promotion.RANGES_AT_ONCE // 2)
+    await becomes(lambda: copying.in_flight == promotion.CONCURRENT_RANGES // 2)
     copying.may_end.set()
     assert {type(outcome) for outcome in await asyncio.gather(*tasks)} == {ConfirmedUpload}
-    assert copying.most == promotion.RANGES_AT_ONCE // 2
+    assert copying.most == promotion.CONCURRENT_RANGES // 2

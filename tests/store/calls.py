@@ -178,5 +178,5 @@ async def unavailable(store: ObjectStore, verb: Verb, within: float = TIMEOUTS.t
 def opens_at_once(monkeypatch: pytest.MonkeyPatch, *, pause: float) -> None:
     """Let the failures that open a circuit need no span of time, and the first probe come after ``pause`` seconds."""
     monkeypatch.setattr(circuit_breaker, "SPAN", 0.0)
-    monkeypatch.setattr(circuit_breaker, "PAUSE", pause)
-    monkeypatch.setattr(circuit_breaker, "PAUSE_MAX", 60.0)
+    monkeypatch.setattr(circuit_breaker, "PROBE_PAUSE", pause)
+    monkeypatch.setattr(circuit_breaker, "PROBE_PAUSE_MAX", 60.0)

@@ -8,7 +8,7 @@ import pytest
 
 from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker, transport
-from broker.store.circuit_breaker import FAILURES, PAUSE, SPAN, CircuitBreaker, RetryBudget
+from broker.store.circuit_breaker import FAILURES, PROBE_PAUSE, SPAN, CircuitBreaker, RetryBudget
 from broker.store.port import ObjectStore
 from tests.patience import becomes
 
@@ -60,16 +60,16 @@ def test_a_success_restarts_the_span() -> None:
 def test_an_open_circuit_refuses_calls_for_the_pause() -> None:
     """An open circuit refuses calls and returns the rest of the pause."""
     found = opened()
-    assert found.wait(0, may_probe=True) == PAUSE
-    assert found.wait(PAUSE / 2, may_probe=True) == PAUSE / 2
+    assert found.wait(0, may_probe=True) == PROBE_PAUSE
+    assert found.wait(PROBE_PAUSE / 2, may_probe=True) == PROBE_PAUSE / 2
 
 
 def test_the_probe_is_a_quick_call() -> None:
     """After the pause one quick call is the probe, but never a long call."""
     found = opened()
-    assert found.wait(PAUSE, may_probe=False) == PAUSE
-    assert found.wait(PAUSE, may_probe=True) == 0
-    assert found.wait(PAUSE, may_probe=True) == 2 * PAUSE
+    assert found.wait(PROBE_PAUSE, may_probe=False) == PROBE_PAUSE
+    assert found.wait(PROBE_PAUSE, may_probe=True) == 0
+    assert found.wait(PROBE_PAUSE, may_probe=True) == 2 * PROBE_PAUSE
 
 
 def test_the_pause_doubles_with_each_probe() -> None:
@@ -86,7 +86,7 @@ def test_the_pause_doubles_with_each_probe() -> None:
     for _ in range(FAILURES):
         found.record_failure(now)
     assert found.record_failure(now + SPAN)
-    assert found.wait(now + SPAN, may_probe=True) == PAUSE
+    assert found.wait(now + SPAN, may_probe=True) == PROBE_PAUSE
 
 
 def test_one_success_closes_the_circuit() -> None:
@@ -215,16 +215,16 @@ async def test_calls_with_a_place_wait_for_no_slot() -> None:
         await becomes(lambda: server.connections == 1)
         server.acts = (silence, says(HEAD.good))
         for _ in range(2):
-            async with store.place():
+            async with store.reserve():
                 assert [*await asyncio.gather(store.head(REF), store.head(REF))] == [HEAD.result] * 2
         await asyncio.gather(hanging, return_exceptions=True)
 
 
 async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that gets no place in time is refused before any call."""
-    monkeypatch.setattr(transport, "PLACE_WAIT", 0.05)
+    monkeypatch.setattr(transport, "RESERVATION_WAIT", 0.05)
     async with facing(says(HEAD.good), concurrency=1) as (store, server):
-        async with store.place():
+        async with store.reserve():
             with pytest.raises(StorageUnavailableError) as refused:
                 await asyncio.create_task(_placed(store))
             assert refused.value.reason == "The request got no free slot"
@@ -233,7 +233,7 @@ async def test_there_are_as_many_places_as_slots(monkeypatch: pytest.MonkeyPatch
 
 
 async def _placed(store: ObjectStore) -> None:
-    async with store.place():
+    async with store.reserve():
         await store.head(REF)
 
 

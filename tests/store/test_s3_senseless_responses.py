@@ -366,7 +366,7 @@ async def test_any_bytes_give_a_value_or_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Any bytes as a response give a value or StorageUnavailableError."""
-    monkeypatch.setattr("broker.store.transport._PAUSE", (0, 0))
+    monkeypatch.setattr("broker.store.transport._RETRY_PAUSE", (0, 0))
     chance = random.Random(20261123)
     values = (StoredObject, CopiedObject, tuple, frozenset, list, str, bool, type(None))
     async with facing(says(b"")) as (store, server):

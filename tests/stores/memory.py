@@ -46,7 +46,7 @@ class MemoryObjectStore:
     def clock_skew(self) -> float | None:
         return self.skew
 
-    def place(self) -> AbstractAsyncContextManager[None]:
+    def reserve(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
     def put(

@@ -42,7 +42,7 @@ def test_long_confirm_returns_202(user: TestClient, store: MemoryObjectStore) ->
 
     response = user.post(f"/api/v1/uploads/{upload_id}/confirm")
 
-    copied = promotion.CONCURRENCY * promotion.RANGE
+    copied = promotion.CONCURRENT_RANGES_PER_OBJECT * promotion.RANGE
     assert (response.status_code, response.headers["retry-after"]) == (202, "1")
     assert response.headers["cache-control"] == "no-store"
     assert response.json() == {"uploadId": upload_id, "status": "promoting", "size": SIZE, "promotedBytes": copied}

@@ -92,7 +92,7 @@ def site() -> Iterator[RunningStore]:
 @pytest.fixture
 def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
     """Disable the cache of the store check."""
-    monkeypatch.setattr("broker.web.operations._CHECK_VALID_FOR", 0)
+    monkeypatch.setattr("broker.web.operations._STATE_LIFETIME", 0)
 
 
 def test_store_check_is_cached() -> None:

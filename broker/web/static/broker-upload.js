@@ -16,7 +16,7 @@ const BACKOFF_MAX_MS = 20_000; // ... and at most MAX
 const CONFIRM_PAUSE_MS = 1_000; // between two confirms of a promotion, where the broker gives no Retry-After
 const REPORT_INTERVAL_MS = 100; // between two reports of progress while sending
 const RATE_WINDOW_MS = 5_000; // over which bytesPerSecond is measured
-const ABORT_ATTEMPTS_MAX = 4;
+const ABORT_ATTEMPTS_MAX = 4; // requests to the broker to abort one upload
 const ABORT_PAUSE_MS = 500; // times the number of the attempt
 const RESENDS_MAX = 3; // rounds of sending parts that confirm reports as missing
 
@@ -70,7 +70,7 @@ class Run {
   #broker;
   #memory;
   #meter;
-  #identity; // what makes it the same file
+  #identity; // equal for the same file
   #declared; // the body of the create request
   #failures = 0; // in a row, without a stored byte between them
   #paused = null; // a deferred promise, which resume() resolves
@@ -111,7 +111,7 @@ class Run {
     this.resume();
   }
 
-  /** Return the track-ready response; throws an UploadError in every other case. */
+  /** Return the track-ready response; throw an UploadError in every other case. */
   async start() {
     try {
       this.#throwIfCancelled();
@@ -302,7 +302,7 @@ class Run {
     }
   }
 
-  /** Wait before the next attempt; throw `error` if no attempt is left, or if another one cannot help. */
+  /** Wait before the next attempt; throw `error` if no attempt is left, or if a retry cannot succeed. */
   async #backOff(error) {
     this.#throwIfCancelled();
     if (this.#paused) return this.#untilResumed();
@@ -401,7 +401,7 @@ class Broker {
     const retryAfterMs = Number(response.headers.get("Retry-After")) * 1000 || undefined;
     const body = await response.json().catch(() => null);
     if (response.ok) return { status: response.status, body, retryAfterMs };
-    throw refusal(response.status, body ?? {}, retryAfterMs);
+    throw errorOf(response.status, body ?? {}, retryAfterMs);
   }
 
   async #renewToken(refresh) {
@@ -429,7 +429,7 @@ class Broker {
   }
 }
 
-function refusal(status, { code = "unexpected_response", title, detail, requestId, errors }, retryAfterMs) {
+function errorOf(status, { code = "unexpected_response", title, detail, requestId, errors }, retryAfterMs) {
   const retryable = status >= 500 || status === 429 || status === 408;
   const facts = { status, title, requestId, errors, retryable, retryAfterMs };
   return new UploadError(code, detail ?? `The broker returned ${status}.`, facts);

@@ -12,7 +12,7 @@ export function takeToken() {
   history.replaceState(null, "", location.pathname);
 }
 
-/** Return the broker's response; throws an Error with the problem's `code` and `requestId`. */
+/** Return the broker's response; throw an Error with the problem's `code` and `requestId`. */
 async function request(path, method = "GET") {
   const headers = { Authorization: `Bearer ${token()}` };
   const response = await fetch(`/api/v1${path}`, { method, headers }).catch(() => {
