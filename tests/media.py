@@ -139,6 +139,9 @@ SAMPLES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
 )
 """One small file of each accepted type, by its canonical name; each is encoded once."""
 
+UNPLAYABLE = frozenset({"audio/aiff"})
+"""Accepted types that Chromium cannot show; the demo's page offers their files as downloads only."""
+
 
 def _audio(
     container: str,

@@ -1,6 +1,7 @@
 """The differences between S3 stores as data: one entry for each kind of store, found by its endpoint.
 
-Only this module names kinds of stores. To support another kind, add its entry to ``DIALECTS``.
+To support another kind of store, add its entry to ``DIALECTS``. Outside this module, ``settings.endpoint`` validates
+R2's own host names, and nothing else depends on the kind of store.
 """
 
 import re
@@ -18,6 +19,7 @@ class Dialect:
     - ``checks_part_source``: UploadPartCopy honours ``x-amz-copy-source-if-match``. If a store responds
       with 501 nevertheless, it does not receive this header field again.
     - ``copy_condition``: the header field that, with the value ``*``, lets CopyObject refuse to replace an object.
+      Where a store ignores it, a second copy of the same verified version may replace a ready object.
     """
 
     name: str
@@ -52,7 +54,7 @@ DIALECTS: Final = (
 """All known kinds of stores."""
 
 UNKNOWN: Final = Dialect("an S3 store", re.compile(r".*"))
-"""Any other store, such as SeaweedFS, which has no host name of its own."""
+"""Any other endpoint, such as SeaweedFS on this machine."""
 
 
 def dialect_of(endpoint: str) -> Dialect:

@@ -9,7 +9,6 @@ from broker.core.model import ObjectRef
 from broker.crypto.presigner import Presigner
 from broker.crypto.sigv4 import Credentials
 from broker.http_client.message import NO_FIELDS
-from broker.store.dialect import UNKNOWN
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 from tests.stores.memory import MemoryObjectStore
@@ -132,7 +131,7 @@ class Real:
         return self.place.object_store(Credentials(self.place.credentials.access_key_id, "another secret"))
 
     def out_of_reach(self) -> ObjectStore:
-        return S3ObjectStore(Presigner(self.place.credentials, "http://127.0.0.1:1"), UNKNOWN)
+        return S3ObjectStore(Presigner(self.place.credentials, "http://127.0.0.1:1"), self.place.dialect)
 
 
 @dataclass

@@ -9,6 +9,9 @@ from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import Evidence, FileSpec, TrackReady, Upload
 from broker.crypto.receipts import Receipts
 
+ALGORITHM = "EdDSA"
+"""The ``alg`` of receipts and of their keys."""
+
 OLD, NEW = b"o" * 32, b"n" * 32
 UPLOAD = Upload(
     "0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55",
@@ -23,8 +26,14 @@ def verify(receipt: str, published: Receipts) -> dict[str, object]:
     """As a product's backend would do it."""
     keys = jwt.PyJWKSet.from_dict(published.jwks)
     key = keys[jwt.get_unverified_header(receipt)["kid"]]
-    claims: dict[str, object] = jwt.decode(receipt, key, algorithms=["EdDSA"], issuer="broker")
+    claims: dict[str, object] = jwt.decode(receipt, key, algorithms=[ALGORITHM], issuer="broker")
     return claims
+
+
+def key_of(receipts: Receipts, kid: str) -> dict[str, str]:
+    """Return the only published key with this key id."""
+    (key,) = (each for each in receipts.jwks["keys"] if each["kid"] == kid)
+    return key
 
 
 def test_a_receipt_verifies_and_has_the_confirmation() -> None:
@@ -48,7 +57,7 @@ def test_a_receipt_verifies_and_has_the_confirmation() -> None:
 def test_a_receipt_has_its_own_type() -> None:
     """The type in the header of a receipt keeps it from being accepted as another kind of token."""
     header = jwt.get_unverified_header(Receipts([NEW], issuer="broker").sign(TRACK))
-    assert (header["typ"], header["alg"]) == ("track-ready+jwt", "EdDSA")
+    assert (header["typ"], header["alg"]) == ("track-ready+jwt", ALGORITHM)
 
 
 def test_the_same_confirmation_gives_the_same_receipt() -> None:
@@ -88,19 +97,20 @@ def test_a_changed_receipt_does_not_verify() -> None:
 
 def test_published_keys_are_public() -> None:
     """The JWK Set has only public members, and its key ids are thumbprints."""
-    (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
+    receipts = Receipts([NEW], issuer="broker")
+    key = key_of(receipts, jwt.get_unverified_header(receipts.sign(TRACK))["kid"])
     assert set(key) == {"kty", "crv", "x", "kid", "use", "alg"}
     assert len(key["kid"]) == 43
+    assert [each for each in receipts.jwks["keys"] if "d" in each] == []
 
 
 def test_keys_are_the_same_in_every_release() -> None:
     """A secret gives the keys that it gave in earlier releases."""
-    (key,) = Receipts([NEW], issuer="broker").jwks["keys"]
-    assert key == {
+    assert key_of(Receipts([NEW], issuer="broker"), "KLLZjICI6pBoj4iIijoWiANJ1dfl_l7OXFH0oZ91tyo") == {
         "kty": "OKP",
         "crv": "Ed25519",
         "x": "T9OG5dHXUFh1po3HiO4kfkpaAoffltI1CX_4cHl-5T0",
         "kid": "KLLZjICI6pBoj4iIijoWiANJ1dfl_l7OXFH0oZ91tyo",
         "use": "sig",
-        "alg": "EdDSA",
+        "alg": ALGORITHM,
     }

@@ -17,6 +17,7 @@ from tests.e2e.processes import Broker, token
 from tests.e2e.steps import digest, fetch, mp3
 from tests.media import wav
 from tests.patience import PATIENCE
+from tests.plain_http import NO_TLS
 from tests.ports import free_port
 
 from .markdown import block, noted
@@ -108,6 +109,26 @@ def test_first_upload_with_own_settings(store: SeaweedFS, tmp_path: Path) -> Non
             track, link = documents(paste(get_tokens + block("test: four calls"), tmp_path, {}))
             assert track["owner"] == "user-1"
             assert fetch(link["url"]).content == mp3()
+        finally:
+            run.terminate()
+
+
+def test_broker_starts_by_hand(tmp_path: Path) -> None:
+    """The block of CONTRIBUTING.md prints a token with which the broker that it starts signs a PUT."""
+    port = str(free_port())
+    text = block("test: by hand").replace("8000", port).replace(".venv/bin/broker serve", "exec .venv/bin/broker serve")
+    line = ["sh", "-ec", text.replace(".venv/bin", str(COMMANDS))]
+    environment = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdout
+            bearer = run.stdout.readline().strip()
+            wait_for(f"http://127.0.0.1:{port}/healthz")
+            declared = {"filename": "song.mp3", "contentType": "audio/mpeg", "size": 1}
+            headers = {"Authorization": f"Bearer {bearer}"}
+            url = f"http://127.0.0.1:{port}/api/v1/uploads"
+            made = httpx2.post(url, json=declared, headers=headers, trust_env=False, verify=NO_TLS)
+            assert made.status_code == 201, made.text
         finally:
             run.terminate()
 

@@ -11,7 +11,7 @@ from broker.core.model import Principal
 from broker.crypto.presigner import Presigner
 from broker.service.assembly import assemble
 from broker.service.downloads import LinkOptions
-from broker.store.dialect import UNKNOWN, Dialect, dialect_of
+from broker.store.dialect import DIALECTS, UNKNOWN, Dialect, dialect_of
 from broker.store.s3 import S3ObjectStore
 from tests.web.application import ENVIRONMENT, KEY
 
@@ -21,6 +21,16 @@ from .wire import Wire, says, wire
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 R2 = f"https://{ACCOUNT}.r2.cloudflarestorage.com"
 AWS = "https://s3.eu-central-1.amazonaws.com"
+
+EXAMPLES = {"Cloudflare R2": R2, "Amazon S3": AWS}
+"""An endpoint of each entry of ``DIALECTS``, by its name."""
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: str(dialect.name))
+def test_every_dialect_has_an_example(dialect: Dialect) -> None:
+    """Each entry of ``DIALECTS`` has an example endpoint, for which it is found."""
+    assert dialect.name in EXAMPLES, f"add an endpoint of {dialect.name} to EXAMPLES"
+    assert dialect_of(EXAMPLES[dialect.name]).name == dialect.name
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from uuid import uuid4
 from broker.core.model import ObjectRef
 from broker.crypto.presigner import Presigner
 from broker.crypto.sigv4 import Credentials
-from broker.store.dialect import UNKNOWN
+from broker.store.dialect import UNKNOWN, Dialect
 from broker.store.s3 import S3ObjectStore
 from broker.store.timeouts import Timeouts
 from tests.patience import PATIENCE
@@ -30,25 +30,30 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A store that runs: ``mount`` is the path below which it serves its buckets."""
+    """A store that runs: ``mount`` is the path below which it serves its buckets.
+
+    A store of a known kind has its ``dialect``, by ``dialect_of``, and the ``region`` to sign with.
+    """
 
     name: str
     endpoint: str
     mount: str = ""
     bucket: str = BUCKET
     credentials: Credentials = CREDENTIALS
+    dialect: Dialect = UNKNOWN
+    region: str = UNKNOWN.region
 
     def presigner(self, credentials: Credentials | None = None) -> Presigner:
         """Return a presigner for this store."""
         signer = credentials or self.credentials
         if self.mount:
             return MountedPresigner(signer, self.endpoint, self.mount)
-        return Presigner(signer, self.endpoint)
+        return Presigner(signer, self.endpoint, region=self.region)
 
     def object_store(self, credentials: Credentials | None = None) -> S3ObjectStore:
         """Return the port for this store, with long timeouts."""
         patient = Timeouts(connect=PATIENCE, total=PATIENCE, listing=PATIENCE, copy=PATIENCE)
-        return S3ObjectStore(self.presigner(credentials), UNKNOWN, timeouts=patient)
+        return S3ObjectStore(self.presigner(credentials), self.dialect, timeouts=patient)
 
 
 class MountedPresigner(Presigner):
@@ -71,7 +76,8 @@ def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: 
     """Send one request on a new connection, with only these headers, Host and Content-Length."""
     parts = urlsplit(url)
     assert parts.hostname
-    with closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)) as connection:
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    with closing(kind(parts.hostname, parts.port, timeout=PATIENCE)) as connection:
         connection.request(method, f"{parts.path}?{parts.query}", body, dict(headers or {}))
         answer = connection.getresponse()
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

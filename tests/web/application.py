@@ -29,6 +29,11 @@ ID = "0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55"
 KEY = f"media/{ID}.mp3"
 
 
+def path_of(template: str, upload_id: str = "an-id", key: str = KEY) -> str:
+    """Return the path of a route's template with an upload id or a key."""
+    return template.replace("{upload_id}", upload_id).replace("{key:path}", key)
+
+
 class UnusedStore:
     """A store that fails the test if it is called."""
 

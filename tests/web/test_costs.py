@@ -1,12 +1,16 @@
 """The rate limit counts the calls to the store, not only the requests."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from broker.service import assembly
+from broker.service.rate_limit import RateLimit
+from broker.web.routes import API, RESOURCES
 from tests.stores.memory import MemoryObjectStore
 
-from .application import ENVIRONMENT, ID, KEY, client
+from .application import ENVIRONMENT, ID, KEY, client, path_of
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 IN_PARTS = {**FILE, "multipart": True}
@@ -14,42 +18,65 @@ RETRY = {"Idempotency-Key": "k"}
 LIMIT = 1000
 
 
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time pass in the rate limit, so that it is not refilled while a test counts."""
+    monkeypatch.setattr(assembly, "RateLimit", partial(RateLimit, clock=lambda: 0.0))
+
+
 def cost(method: str, path: str, environment: dict[str, str] | None = None, **options: Any) -> int:
     """Return the units of a minute's rate limit that one call takes, from the number of calls that pass."""
     settings = {**ENVIRONMENT, "BROKER_RATE_LIMIT": str(LIMIT), **(environment or {})}
     with client(MemoryObjectStore(), environment=settings) as app:
         calls = 0
-        while app.request(method, f"/api/v1{path}", **options).status_code != 429:
+        while app.request(method, f"{API}{path}", **options).status_code != 429:
             calls += 1
         return round(LIMIT / calls)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "options", "units"),
-    [
-        ("GET", f"/objects/{KEY}", {}, 2),
-        ("DELETE", f"/objects/{KEY}", {}, 7),
-        ("DELETE", "/uploads/an-id", {}, 7),
-        ("GET", "/uploads/an-id", {}, 4),
-        ("POST", "/uploads/an-id/confirm", {}, 5),
-        ("POST", "/uploads/confirm", {"json": {"uploadIds": ["an-id"] * 20}}, 100),
-        ("POST", "/uploads", {"json": IN_PARTS}, 2),
-        ("POST", "/uploads", {"json": IN_PARTS, "headers": RETRY}, 4),
-        ("POST", "/uploads", {"json": {"files": [IN_PARTS] * 10}}, 20),
-        ("POST", "/uploads", {"json": {"files": [FILE] * 10}}, 10),
-        ("POST", "/downloads", {"json": {"keys": [KEY] * 50}}, 50),
-    ],
-)
+COSTS: list[tuple[str, str, dict[str, Any], int]] = [
+    ("GET", f"/objects/{KEY}", {}, 2),
+    ("DELETE", f"/objects/{KEY}", {}, 7),
+    ("DELETE", "/uploads/an-id", {}, 7),
+    ("GET", "/uploads/an-id", {}, 4),
+    ("POST", "/uploads/an-id/confirm", {}, 5),
+    ("POST", "/uploads/confirm", {"json": {"uploadIds": ["an-id"] * 20}}, 100),
+    ("POST", "/uploads", {"json": IN_PARTS}, 2),
+    ("POST", "/uploads", {"json": IN_PARTS, "headers": RETRY}, 4),
+    ("POST", "/uploads", {"json": {"files": [IN_PARTS] * 10}}, 20),
+    ("POST", "/uploads", {"json": {"files": [FILE] * 10}}, 10),
+    ("POST", "/downloads", {"json": {"keys": [KEY] * 50}}, 50),
+]
+"""Method, path, options of the request, and the units that it costs."""
+
+FREE = {
+    ("POST", "/uploads/an-id/parts"): "signing calls no store",
+    ("GET", f"/downloads/{KEY}"): "signing calls no store, unless links depend on the owner (a test below)",
+    ("GET", "/keys"): "it calls no store",
+    ("POST", "/objects/delete"): "it is for services, which have no limit",
+}
+"""Calls that cost the unit of the request alone, each with the reason."""
+
+
+def test_every_route_has_a_cost() -> None:
+    """Each method of each route has a row in the table of costs, or is listed as free."""
+    routes = {(method, path_of(path).removeprefix(API)) for path, methods in RESOURCES.items() for method in methods}
+    stated = {(method, path) for method, path, *_ in COSTS}
+    assert routes - stated - FREE.keys() == set(), "add a row to COSTS, or to FREE with the reason"
+    assert FREE.keys() <= routes - stated
+
+
+@pytest.mark.parametrize(("method", "path", "options", "units"), COSTS)
 def test_call_costs_its_store_calls(method: str, path: str, options: Any, units: int) -> None:
     """A call costs one unit for the request, one for each further item, and one for each call to the store."""
-    assert cost(method, path, **options) == pytest.approx(units, rel=0.1)
+    assert cost(method, path, **options) == units
 
 
 def test_owner_check_costs_a_store_call() -> None:
     """If links depend on the owner, each key costs one call to the store."""
     owner = {"DOWNLOAD_ACCESS": "owner"}
-    assert cost("POST", "/downloads", owner, json={"keys": [KEY] * 50}) == pytest.approx(100, rel=0.1)
-    assert cost("GET", f"/downloads/{KEY}", owner) == pytest.approx(2, rel=0.1)
+    assert cost("POST", "/downloads", owner, json={"keys": [KEY] * 50}) == 100
+    assert cost("GET", f"/downloads/{KEY}", owner) == 2
 
 
 def test_expensive_batch_takes_the_whole_limit() -> None:

@@ -9,33 +9,25 @@ from typing import Any
 import pytest
 
 from broker.web.request_log import RequestLog
+from broker.web.routes import RESOURCES
 from tests.stores.memory import MemoryObjectStore
 
-from .application import ENVIRONMENT, KEY, client, token
+from .application import ENVIRONMENT, KEY, client, path_of, token
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
-RESOURCES = [
-    ("POST", "/uploads"),
-    ("POST", "/uploads/confirm"),
-    ("GET", "/uploads/x"),
-    ("DELETE", "/uploads/x"),
-    ("POST", "/uploads/x/confirm"),
-    ("POST", "/uploads/x/parts"),
-    ("GET", f"/objects/{KEY}"),
-    ("HEAD", f"/objects/{KEY}"),
-    ("DELETE", f"/objects/{KEY}"),
-    ("POST", "/objects/delete"),
-    ("GET", "/keys"),
-    ("GET", f"/downloads/{KEY}"),
-    ("POST", "/downloads"),
+OPERATIONS = [
+    (method, path_of(path))
+    for path, handlers in RESOURCES.items()
+    for method in [*handlers, *(["HEAD"] if "GET" in handlers else [])]
 ]
+"""Each method and path that needs a token. A path with a GET has a HEAD too."""
 
 
-@pytest.mark.parametrize(("method", "path"), RESOURCES)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_l04_bad_tokens_get_one_response(method: str, path: str) -> None:
     """Every resource refuses all bad tokens with one body, without a reason and without a call to the store."""
     bad = ["", "Bearer", "Bearer x", "Basic dTpw", f"Bearer {token(exp=1)}", f"Bearer {token()}x"]
-    responses = [client().request(method, f"/api/v1{path}", headers={"Authorization": value}) for value in bad]
+    responses = [client().request(method, path, headers={"Authorization": value}) for value in bad]
     bodies = {response.text.replace(response.headers["x-request-id"], "ID") for response in responses}
     assert {response.status_code for response in responses} == {401}
     assert len(bodies) == 1

@@ -231,7 +231,7 @@ def test_every_response_is_compared() -> None:
     """Every schema of a JSON response has its class, except the JWK Set of RFC 7517."""
     names = {kind.__name__ for kind in RESPONSES}
     referred = set(re.findall(r"#/components/schemas/(\w+)", str([response for *_, response in responses()])))
-    assert referred == names | {"JwkSet"}
+    assert referred == names | {"JwkSet"}, "add the class of broker/web/schemas.py to RESPONSES of this file"
 
 
 def test_limits_equal_those_of_the_code() -> None:

@@ -1,0 +1,62 @@
+"""The lists of media types in the browser client and in the demo's page, compared with ``MEDIA_TYPES``."""
+
+import re
+
+import pytest
+
+from broker.core.media import MEDIA_TYPES, MediaType
+from broker.web.assets import STATIC
+
+CLIENT, PAGE, ICONS = (
+    (STATIC / name).read_text(encoding="utf-8") for name in ("broker-upload.js", "demo.html", "demo-dom.js")
+)
+
+
+def block(script: str, opening: str, closing: str) -> str:
+    """Return the text between a line that begins a constant and the line that ends it."""
+    return script.partition(f"\n{opening}\n")[2].partition(f"\n{closing}")[0]
+
+
+TYPE_BY_EXTENSION = dict(re.findall(r'(\w+): "([^"]+)"', block(CLIENT, "const TYPES = {", "};")))
+ICON_PATTERNS = re.findall(r'\["(\w+)", /(.+)/i?\]', block(ICONS, "const ICONS = [", "];"))
+(ACCEPTED,) = (found.split(",") for found in re.findall(r'accept="([^"]+)"', PAGE))
+FORMATS = dict(
+    zip(("audio", "video", "image"), re.findall(r'id="accepted">([^<]+)<', PAGE)[0].lower().split(";"), strict=True)
+)
+
+each_media_type = pytest.mark.parametrize("media", MEDIA_TYPES, ids=lambda media: str(media.name))
+
+
+@each_media_type
+def test_client_guesses_the_type(media: MediaType) -> None:
+    """The browser client guesses each accepted type from its extension."""
+    assert TYPE_BY_EXTENSION.get(media.extension) == media.name, f"TYPES of broker-upload.js needs {media.name}"
+
+
+def test_client_guesses_accepted_types_only() -> None:
+    """The browser client guesses no type that the broker refuses."""
+    assert set(TYPE_BY_EXTENSION.values()) <= {media.name for media in MEDIA_TYPES}
+
+
+@each_media_type
+def test_page_has_an_icon(media: MediaType) -> None:
+    """The demo's page shows a file of each accepted type with the icon of its kind."""
+    extensions = [media.extension, *(name for name, kind in TYPE_BY_EXTENSION.items() if kind == media.name)]
+    for extension in extensions:
+        icon = next(icon for icon, pattern in ICON_PATTERNS if re.search(pattern, f"a.{extension}", re.IGNORECASE))
+        assert icon == media.name.partition("/")[0], f"ICONS of demo-dom.js needs .{extension} of {media.name}"
+
+
+@each_media_type
+def test_page_offers_the_type(media: MediaType) -> None:
+    """The file dialog of the demo's page offers each accepted type."""
+    kind = media.name.partition("/")[0]
+    assert {media.name, f"{kind}/*"} & set(ACCEPTED), f"accept in demo.html needs {media.name}"
+
+
+@each_media_type
+def test_page_names_the_format(media: MediaType) -> None:
+    """The demo's page names the format of each accepted type, by its extension or its subtype."""
+    kind, _, subtype = media.name.partition("/")
+    named = set(re.findall(r"\w+", FORMATS[kind]))
+    assert {media.extension, subtype} & named, f"the list of formats in demo.html needs {media.name}"
