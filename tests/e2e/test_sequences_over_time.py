@@ -113,7 +113,7 @@ def in_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Promote objects over 6 MiB in ranges of 5 MiB, a few in each confirm."""
     monkeypatch.setattr(promotion, "COPY_MAX", 6 * MIB)
     monkeypatch.setattr(promotion, "RANGE", 5 * MIB)
-    monkeypatch.setattr(promotion, "CONCURRENCY", 1)
+    monkeypatch.setattr(promotion, "CONCURRENT_RANGES_PER_OBJECT", 1)
     monkeypatch.setattr(promotion, "DEADLINE", 0)
 
 

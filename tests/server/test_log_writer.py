@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.server import log_writer
 from broker.server.log_writer import BUFFER_MAX, LogWriter, _chunks
 from tests.patience import PATIENCE, until
 from tests.web.reading import NOTICE, Pipe, missing_lines, numbered, read_until
@@ -91,14 +92,23 @@ def test_writes_have_whole_lines(most: int) -> None:
         assert not following or len(chunk) + len(following.splitlines(keepends=True)[0]) > most
 
 
-def test_partial_write_is_continued(pipe: Pipe) -> None:
+def test_partial_write_is_continued(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write to a non-blocking pipe that is partial or fails is continued from the byte at which it stopped."""
+    is_full = threading.Event()
+    wait = log_writer._wait_until_writable
+
+    def wait_until_writable(descriptor: int) -> None:
+        is_full.set()
+        wait(descriptor)
+
+    monkeypatch.setattr(log_writer, "_wait_until_writable", wait_until_writable)
     os.set_blocking(pipe.writes, False)
     writer = started_writer(pipe.writes)
     long = b"y" * 300_000 + b"\n"
     writer.put(long)
     put_numbered(writer, 500)
     writer.put(b"end\n")
+    assert is_full.wait(PATIENCE)
     first, *lines, _end = read_until(pipe.reads, b"\nend")
     assert first == long.rstrip()
     assert missing_lines(lines, 500) == 0
