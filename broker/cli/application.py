@@ -33,7 +33,7 @@ def _metrics(
 ) -> tuple[CountRequest, list[BackgroundTask]]:
     """Return the function that counts a request, and the task that serves the metrics."""
     from broker.metrics import counters, scrape_app  # noqa: PLC0415  only if metrics are configured
-    from broker.server import metrics_listener  # noqa: PLC0415
+    from broker.server import metrics_listener  # noqa: PLC0415  see above
 
     requests, store = counters.RequestMetrics(), deployment.store
 

@@ -95,5 +95,5 @@ async def test_a_closed_loop_runs_every_item_once() -> None:
     async def item(number: int) -> int:
         return number
 
-    results = await closed_loop(3, [lambda number=number: item(number) for number in range(10)])  # type: ignore[misc]
+    results = await closed_loop(3, [lambda number=number: item(number) for number in range(10)])  # type: ignore[misc]  # default
     assert sorted(results) == list(range(10))

@@ -141,7 +141,7 @@ def wait_for(url: str) -> None:
             if fetch(url).status_code == 200:
                 return
         except httpx2.TransportError:
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two attempts
     raise AssertionError(url)
 
 

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from broker.cli.seaweedfs import SeaweedFS
-from broker.crypto.sigv4 import Credentials
-from broker.store import admin
 
 from .processes import Broker
+from .stores import settings_of, store_with_bucket
 
 BUCKET = "media-bucket"
 
@@ -19,23 +18,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
 
     It is started once a session: xdist runs tests of several packages in turns, and a start takes five seconds.
     """
-    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs"), "AKEND2END", "a secret access key of the tests") as server:
-        credentials = Credentials(server.access_key_id, server.secret_access_key)
-        admin.ensure_bucket(admin.connect(server.endpoint, credentials), BUCKET)
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    with store_with_bucket(folder, "AKEND2END", "a secret access key of the tests", BUCKET) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def environment(store: SeaweedFS) -> dict[str, str]:
     """Return the settings of a broker that uses this store."""
-    return {
-        "R2_ENDPOINT": store.endpoint,
-        "R2_ACCESS_KEY_ID": store.access_key_id,
-        "R2_SECRET_ACCESS_KEY": store.secret_access_key,
-        "R2_BUCKET_NAME": BUCKET,
-        "BROKER_SECRET": "a secret of the tests for upload ids and receipts",
-        "BROKER_RATE_LIMIT": "0",
-    }
+    return {**settings_of(store, BUCKET), "BROKER_RATE_LIMIT": "0"}
 
 
 @pytest.fixture(scope="session")

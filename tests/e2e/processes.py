@@ -136,7 +136,7 @@ class Broker:
         deadline = time.monotonic() + PATIENCE
         while len(found := [line for line in self.lines() if line.get("requestId") == request_id]) < count:
             assert time.monotonic() < deadline, found
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two checks of the log
         return found
 
     def _wait_until_ready(self) -> None:

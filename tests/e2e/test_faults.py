@@ -101,7 +101,7 @@ def recovers(works: Callable[[], bool]) -> bool:
     while not works():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two attempts
     return True
 
 

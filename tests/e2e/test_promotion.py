@@ -26,6 +26,7 @@ from .conftest import BUCKET
 from .parts import put_part
 from .processes import JWT_SECRET, Broker, token
 from .steps import MP3, mp3
+from .stores import settings_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -89,14 +90,7 @@ def served_digest(client: httpx2.Client, key: str) -> str:
 
 def environment_of(place: SeaweedFS) -> dict[str, str]:
     """Return the settings of a broker that accepts such files."""
-    return {
-        "R2_ENDPOINT": place.endpoint,
-        "R2_ACCESS_KEY_ID": place.access_key_id,
-        "R2_SECRET_ACCESS_KEY": place.secret_access_key,
-        "R2_BUCKET_NAME": BUCKET,
-        "BROKER_SECRET": "a secret of the tests for upload ids and receipts",
-        "UPLOAD_MAX_BYTES": "6GiB",
-    }
+    return {**settings_of(place, BUCKET), "UPLOAD_MAX_BYTES": "6GiB"}
 
 
 def until_ready(client: httpx2.Client, confirm: str) -> dict[str, Any]:
