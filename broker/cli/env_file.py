@@ -4,8 +4,6 @@ import io
 import os
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from broker.server.exits import StartError
 
 
@@ -16,6 +14,8 @@ def load_env_file(path: Path | None) -> None:
     """
     if not path and not os.path.lexists(".env"):
         return
+    from dotenv import dotenv_values  # noqa: PLC0415  only if there is a file
+
     name = f"--env-file {path}" if path else ".env"
     try:
         text = (path or Path(".env")).read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ class JsonLogHandler(logging.Handler):
     def __init__(self, descriptor: int, *, clock: Callable[[], float] = time.time, limit: int = BUFFER_MAX) -> None:
         super().__init__()
         self._clock = clock
-        self._time_text = (-1, "")
+        self._time_text = (-1, b"")
         self._ends_at = math.inf
         self._writer = LogWriter(descriptor, self._drop_notice, limit=limit)
         self._writer.start()
@@ -43,8 +43,11 @@ class JsonLogHandler(logging.Handler):
         return self._writer.dropped
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's line; while the process ends, wait for it, because it may be the last."""
-        self.write(self.format(record))
+        """Write the record's line; while the process ends, wait for it, because it may be the last.
+
+        A lone surrogate, which UTF-8 cannot encode, is escaped as in JSON (RFC 8259, sections 7 and 8.2).
+        """
+        self.write(self.format(record).encode(errors="backslashreplace"))
         if self._ends_at < math.inf:
             self.flush()
 
@@ -62,7 +65,7 @@ class JsonLogHandler(logging.Handler):
             line["type"] = record.exc_info[0].__name__
         return json.dumps({**line, "message": text})
 
-    def write(self, line: str) -> None:
+    def write(self, line: bytes) -> None:
         """Write ``line``, a JSON object that is not empty, without waiting for the descriptor."""
         self._writer.put(self._with_time(line))
 
@@ -77,20 +80,17 @@ class JsonLogHandler(logging.Handler):
         self._writer.start()
 
     def _drop_notice(self, count: int) -> bytes:
-        return self._with_time(json.dumps({"event": "broker.log_lines_dropped", "count": count}))
+        return self._with_time(json.dumps({"event": "broker.log_lines_dropped", "count": count}).encode())
 
-    def _with_time(self, line: str) -> bytes:
-        """Return the line with the UTC time as its first member (RFC 3339).
-
-        The text of a millisecond is cached. A lone surrogate, which UTF-8 cannot encode, is escaped as in JSON (RFC
-        8259, sections 7 and 8.2).
-        """
+    def _with_time(self, line: bytes) -> bytes:
+        """Return the line with the UTC time as its first member (RFC 3339). The text of a millisecond is cached."""
         now = int(self._clock() * 1000)
         cached, start = self._time_text
         if now != cached:
-            start = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(now // 1000)) + f'.{now % 1000:03}Z",'
+            second = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(now // 1000))
+            start = f'{second}.{now % 1000:03}Z",'.encode()
             self._time_text = now, start
-        return f"{start}{line[1:]}\n".encode(errors="backslashreplace")
+        return b"%b%b\n" % (start, line[1:])
 
 
 def _message(record: logging.LogRecord) -> str:

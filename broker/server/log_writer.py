@@ -16,8 +16,7 @@ import os
 import select
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from threading import Condition, Lock, Thread
 from typing import Final
 
@@ -30,8 +29,8 @@ BATCH_INTERVAL: Final = 0.05
 RETRY_INTERVAL: Final = 0.5
 """Seconds between a failed write and the next attempt."""
 
-_BATCH_MAX: Final = 256 * 1024
-"""Bytes of lines in one batch."""
+_BACKLOG: Final = 256 * 1024
+"""Bytes of waiting lines that are written without the interval."""
 
 _PIPE_BUF: Final = getattr(select, "PIPE_BUF", 512)
 """Bytes that a pipe takes as a whole without a lock (POSIX, write); POSIX requires 512 or more."""
@@ -54,8 +53,7 @@ class LogWriter:
     def _reset(self) -> None:
         self._lock = Lock()
         self._changed = Condition(self._lock)
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
+        self._waiting = bytearray()
         self._unreported = 0
         self._is_idle = False
         self.dropped = 0
@@ -67,11 +65,10 @@ class LogWriter:
         Thread(target=self._run, name="log", daemon=True).start()
 
     def put(self, line: bytes) -> None:
-        """Add a line, which ends with a newline."""
+        """Add a line, which ends with its only newline."""
         with self._lock:
-            self._waiting.append(line)
-            self._size += len(line)
-            if self._size > self._limit:
+            self._waiting += line
+            if len(self._waiting) > self._limit:
                 self._drop()
             if self._is_idle:
                 self._is_idle = False
@@ -83,10 +80,12 @@ class LogWriter:
             self._changed.wait_for(lambda: self._is_idle, seconds)
 
     def _drop(self) -> None:
-        while self._size > self._limit:
-            self._size -= len(self._waiting.popleft())
-            self._unreported += 1
-            self.dropped += 1
+        """Drop as many of the oldest lines as are over the limit."""
+        end = self._waiting.index(b"\n", len(self._waiting) - self._limit - 1) + 1
+        count = self._waiting.count(b"\n", 0, end)
+        del self._waiting[:end]
+        self._unreported += count
+        self.dropped += count
 
     def _run(self) -> None:
         while True:
@@ -94,23 +93,20 @@ class LogWriter:
             with _exclusive_lock(self._descriptor):
                 for chunk in _chunks(lines, self._write_max):
                     _write(self._descriptor, chunk)
-            if self._size < _BATCH_MAX:
+            if len(self._waiting) < _BACKLOG:
                 time.sleep(BATCH_INTERVAL)
 
-    def _next_batch(self) -> list[bytes]:
-        """Wait for lines, and return the oldest of them behind the notice of dropped lines."""
+    def _next_batch(self) -> bytes:
+        """Wait for lines, and return all of them behind the notice of dropped lines."""
         with self._lock:
             if not (self._waiting or self._unreported):
                 self._is_idle = True
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: not self._is_idle)
-            lines = [self._notice(self._unreported)] if self._unreported else []
+            notice = self._notice(self._unreported) if self._unreported else b""
             self._unreported = 0
-            size = self._size
-            while self._waiting and size - self._size < _BATCH_MAX:
-                lines.append(self._waiting.popleft())
-                self._size -= len(lines[-1])
-            return lines
+            lines, self._waiting = self._waiting, bytearray()
+            return notice + lines
 
 
 def _is_lockable(descriptor: int) -> bool:
@@ -135,17 +131,15 @@ def _lockf(descriptor: int, *flags: str) -> None:
     fcntl.lockf(descriptor, sum(getattr(fcntl, flag) for flag in flags), 0, 0, os.SEEK_SET)
 
 
-def _chunks(lines: Iterable[bytes], size_max: int) -> Iterator[bytes]:
-    """Yield lines joined to chunks of at most ``size_max`` bytes; a longer line is a chunk of its own."""
-    chunk: list[bytes] = []
-    size = 0
-    for line in lines:
-        if chunk and size + len(line) > size_max:
-            yield b"".join(chunk)
-            chunk, size = [], 0
-        chunk.append(line)
-        size += len(line)
-    yield b"".join(chunk)
+def _chunks(lines: bytes, size_max: int) -> Iterator[bytes]:
+    """Yield chunks of whole lines, of at most ``size_max`` bytes; a longer line is a chunk of its own."""
+    start = 0
+    while start < len(lines):
+        end = start + size_max
+        if end < len(lines):
+            end = lines.rfind(b"\n", start, end) + 1 or lines.index(b"\n", start) + 1
+        yield lines[start:end]
+        start = end
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -18,7 +18,7 @@ from .authentication import Authenticator
 from .lean_starlette import LeanStarlette
 from .operations import Operations
 from .problems import EXCEPTION_HANDLERS
-from .request_log import CountRequest, RequestLog, access_log
+from .request_log import CountRequest, RequestLog, log_line
 from .routes import routes
 
 log = logging.getLogger("broker.web")
@@ -31,7 +31,7 @@ def create_app(
     deployment: Deployment,
     *,
     extra_routes: Sequence[Route] = (),
-    write_line: Callable[[str], object] = access_log.info,
+    write_line: Callable[[bytes], object] = log_line,
     count_request: CountRequest | None = None,
     background: Sequence[BackgroundTask] = (),
 ) -> Starlette:

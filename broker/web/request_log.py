@@ -33,6 +33,11 @@ CountRequest = Callable[[Scope, int, float], object]
 _encode = msgspec.json.Encoder().encode
 
 
+def log_line(line: bytes) -> None:
+    """Log the line of a request by Python's ``logging``."""
+    access_log.info(line.decode())
+
+
 class RequestLog:
     """Logs and measures each request.
 
@@ -42,7 +47,7 @@ class RequestLog:
     def __init__(
         self,
         app: ASGIApp,
-        write_line: Callable[[str], object] = access_log.info,
+        write_line: Callable[[bytes], object] = log_line,
         count_request: CountRequest | None = None,
     ) -> None:
         self._app = app
@@ -80,12 +85,12 @@ class RequestLog:
                 self._count_request(scope, record["status"], seconds)
 
 
-def _encoded(record: Mapping[str, Any]) -> str:
+def _encoded(record: Mapping[str, Any]) -> bytes:
     try:
-        return _encode(record).decode()
+        return _encode(record)
     except UnicodeEncodeError:
         # JSON can escape a lone surrogate, which UTF-8 cannot encode (RFC 8259, section 8.2)
-        return json.dumps(record, default=str)
+        return json.dumps(record, default=str).encode()
 
 
 def _failure(error: Exception, request_id: str) -> str:

@@ -1,6 +1,6 @@
 """The record of one request, which becomes its line in the log. It is kept in the request's ASGI scope."""
 
-import os
+import random
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -49,4 +49,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
             return str(text)
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128):032x}"

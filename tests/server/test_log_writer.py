@@ -84,7 +84,7 @@ def test_line_over_the_limit_is_dropped(pipe: Pipe) -> None:
 def test_writes_have_whole_lines(most: int) -> None:
     """A write has as many whole lines as fit, and a longer line has a write of its own."""
     lines = [numbered(number) for number in range(300)]
-    chunks = list(_chunks(lines, most))
+    chunks = list(_chunks(b"".join(lines), most))
     assert b"".join(chunks) == b"".join(lines)
     for chunk, following in zip(chunks, [*chunks[1:], b""], strict=True):
         assert chunk.endswith(b"\n")
@@ -304,11 +304,11 @@ FORKS = """
 import os
 from broker.server.log_handler import configure_logging
 lines = configure_logging()
-lines.write('{"process":"parent"}')
+lines.write(b'{"process":"parent"}')
 if child := os.fork():
     os.waitpid(child, 0)
 else:
-    lines.write('{"process":"child"}')
+    lines.write(b'{"process":"child"}')
 lines.flush()
 """
 
