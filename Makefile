@@ -16,7 +16,7 @@ SECONDS ?= 600
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
-.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser clients large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -24,10 +24,13 @@ demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this 
 	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
 test: $(READY)  ## run the tests that need only Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not browser and not curl and not large and not network" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network" --cov --cov-report=term
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
+
+clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
+	$(BIN)/python -m pytest -m clients
 
 large: $(READY)  ## upload 5.5 GiB; needs 24 GiB in the temporary folder
 	$(BIN)/python -m pytest -m large

@@ -28,17 +28,23 @@ class Detail(StrEnum):
     # HTTP syntax and limits
     HTTP_MALFORMED = "The request must be valid HTTP/1.1. Check the client and the proxies before the broker."
     HTTP_VERSION = "The HTTP version must be 1.1 or 1.0, not {received}."
+    TUNNEL = "The request must not open a tunnel, because the broker is not a proxy. Use the paths of the API."
     HOST = "The request must have exactly one valid Host header field."
     TARGET_TOO_LONG = "The request target must have at most {limit} bytes. Use a shorter URL."
     HEAD_TOO_LARGE = "The request must have at most {fields} header fields with at most {limit} bytes in total."
     HEAD_TIMEOUT = "The request head must arrive within {seconds} seconds. Send the request again."
     BODY_TIMEOUT = "The request body must arrive within {seconds} seconds. Send the request again."
-    BODY_INCOMPLETE = "The body ended before its Content-Length. Send the request again."
-    LENGTH_REQUIRED = "The request must have a Content-Length header field and no Transfer-Encoding."
+    BODY_INCOMPLETE = "The body ended before it was complete. Send the request again."
+    LENGTH_REQUIRED = (
+        'The request must have either a Content-Length or exactly "Transfer-Encoding: chunked" in HTTP/1.1.'
+    )
+    CHUNK_LINE = "The line before a chunk must have at most {limit} bytes. Omit chunk extensions."
+    CHUNK_FRAMING = "The framing of a chunked body must have at most {limit} bytes. Send longer chunks."
     CONTENT_LENGTH = "The Content-Length must be a whole number of bytes."
     CONTENT_ENCODING = "The body must not be compressed. Send it without a Content-Encoding header field."
     CONTENT_TYPE = "The Content-Type of the body must be application/json, and its encoding UTF-8."
     BODY_TOO_LARGE = "The body must have at most {limit} bytes, not {received}. Send less in one request."
+    CHUNKED_TOO_LARGE = "The body must have at most {limit} bytes. Send less in one request."
 
     # Authentication and permission
     UNAUTHENTICATED = "A valid bearer token is required in the Authorization header field."

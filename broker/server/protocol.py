@@ -4,12 +4,11 @@ Rules of this module
 - A request that is refused here does not reach the application, and its connection ends with the response.
 - Deadlines are totals: bytes that arrive slowly do not extend them.
 - A request whose head arrives in one piece costs no timer.
+- An offer to upgrade is ignored (RFC 9110, section 7.8). httptools would read no body behind it, so it receives the
+  head again without the offer.
 """
 
 import asyncio
-import json
-import logging
-import uuid
 from typing import Any, ClassVar, Final
 
 import httptools
@@ -23,11 +22,12 @@ from broker.errors import (
     TooManyConnectionsError,
 )
 
-from .closing import LingeringTransport, final_response, shut_down_unless_readable
+from .chunked_body import ChunkedBody
+from .closing import LingeringTransport, shut_down_unless_readable
+from .refused_head import RefusedHead
+from .refusing_protocol import RefusingProtocol
 from .request_cycle import RequestCycle
-from .request_head import FIELDS_MAX, HEAD_MAX, RequestHeadProtocol
-
-access_log = logging.getLogger("broker.access")
+from .request_head import FIELDS_MAX, HEAD_MAX
 
 KEEP_ALIVE_BODY_MAX: Final = 64 * 1024
 """Maximum bytes of a declared body after which the connection is kept alive."""
@@ -44,27 +44,25 @@ STOP_IDLE_TIMEOUT: Final = 1.0
 LINGERING_REFUSALS_MAX: Final = 8
 """Refused connections that linger at the same time, so that their clients can read the response."""
 
-_LINGER_TIMEOUT: Final = 2.0
-"""Seconds for which a connection that sends no more still receives."""
-
 _READ_INTERVAL: Final = 0.05
 """Seconds in which the event loop reads bytes that have arrived."""
 
 
-class HttpProtocol(RequestHeadProtocol):
+class HttpProtocol(RefusingProtocol):
     """uvicorn's protocol with deadlines and error responses; uvicorn's option ``http`` names it."""
 
+    cycle: RequestCycle
     _lingering_refusals: ClassVar[set["HttpProtocol"]] = set()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._timer: asyncio.TimerHandle | None = None
+        self._chunks: ChunkedBody | None = None  # while a chunked body arrives
+        self._second_head = b""  # of a request that offers an upgrade
         self._write_timer: asyncio.TimerHandle | None = None
         self._received = 0  # bytes of a head that arrives in pieces
         self._idle_since = 0.0  # by the loop's clock
         self._in_body = False
         self._is_stopping = False
-        self._is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Wait for a head, or refuse a connection over the limit."""
@@ -72,40 +70,48 @@ class HttpProtocol(RequestHeadProtocol):
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             self._refuse_connection()
         else:
-            self._start_timer(HEAD_DEADLINE)
+            self.start_timer(HEAD_DEADLINE, self._on_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel all timers."""
         self._lingering_refusals.discard(self)
-        self._cancel_timer()
+        self.cancel_timer()
         self._unset_keepalive_if_required()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, and refuse a malformed request."""
-        if self._is_ending:
+        if self.is_ending:
+            self.search_origin(data)
             return
         if not self._in_body:
             self._received += len(data)
         try:
             self._parse(data)
-        except httptools.HttpParserUpgrade:  # RFC 9110, section 7.8: a server may ignore Upgrade
-            self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             cause = error.__context__  # raised by a method that httptools called
-            self._refuse(cause if isinstance(cause, BrokerError) else MalformedRequestError(Detail.HTTP_MALFORMED))
-        except HeadTooLargeError as error:
-            self._refuse(error)
+            known = cause if isinstance(cause, BrokerError) else MalformedRequestError(Detail.HTTP_MALFORMED)
+            self._refuse(known, data)
+        except BrokerError as error:
+            self._refuse(error, data)
 
     def on_headers_complete(self) -> None:
         """Start the request, or queue it behind the one in flight."""
         version = self.parser.get_http_version()
         self.check_head(version)
-        self._cancel_timer()
-        self._received, self._in_body = 0, True
+        if self.offers_upgrade and self.parser.should_upgrade():
+            self._second_head = self.head_without_upgrade(version)
+            return
         self.complete_scope(version)
+        self.cancel_timer()
+        self.is_in_head, self._received, self._in_body = False, 0, True
+        if self.head:
+            self.head.clear()
         before, self.cycle = self.cycle, self._request_cycle(version)
+        if self.is_chunked:
+            self._chunks, self.cycle.is_chunked = ChunkedBody(), True
+            self.headers = []  # trailers are header fields to httptools: they count as such, and are dropped
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:  # one response at a time, and in order: RFC 9112, section 9.3.2
@@ -113,9 +119,24 @@ class HttpProtocol(RequestHeadProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
-        """End the body of a request."""
+        """End the body of a request; an upgraded connection would have none."""
+        if self._second_head:
+            return
+        if self._chunks:
+            self._chunks.discount(0)
+            self._chunks = None
         self._in_body = False
         super().on_message_complete()
+
+    def on_chunk_header(self) -> None:
+        """Begin the content of a chunk."""
+        if self._chunks:
+            self._chunks.start_chunk()
+
+    def on_chunk_complete(self) -> None:
+        """End a chunk."""
+        if self._chunks:
+            self._chunks.end_chunk()
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one.
@@ -149,18 +170,10 @@ class HttpProtocol(RequestHeadProtocol):
         """Stop: finish the requests in flight, and accept one more on an idle connection for a moment."""
         self._is_stopping = True
         if self._is_idle:
-            self._cancel_timer()
-            self._start_timer(STOP_IDLE_TIMEOUT)
+            self.cancel_timer()
+            self.start_timer(STOP_IDLE_TIMEOUT, self._on_timer)
         else:
             self.cycle.keep_alive = False
-
-    def close_lingering(self) -> None:
-        """Send no more, and still receive for a moment: a reset could overtake the response (RFC 9112, section 9.6)."""
-        self._cancel_timer()
-        self._is_ending = True
-        self.pipeline.clear()  # bytes behind this request are not parsed as a request
-        self.transport.write_eof()
-        self._timer = self.loop.call_later(_LINGER_TIMEOUT, self.transport.abort)
 
     @property
     def _is_idle(self) -> bool:
@@ -182,7 +195,7 @@ class HttpProtocol(RequestHeadProtocol):
     def _request_cycle(self, version: str) -> RequestCycle:
         is_long = self.body_length > KEEP_ALIVE_BODY_MAX
         is_offered = self.expect_100_continue and version == "1.1"  # RFC 9110, section 10.1.1: ignored in HTTP/1.0
-        lingers = is_long or is_offered
+        lingers = is_long or is_offered or self.is_chunked
         transport: Any = LingeringTransport(self.transport, self.close_lingering) if lingers else self.transport
         return RequestCycle(
             scope=self.scope,
@@ -199,26 +212,50 @@ class HttpProtocol(RequestHeadProtocol):
         )
 
     def _parse(self, data: bytes) -> None:
-        self.parser.feed_data(data)
+        """Parse bytes: line by line if a chunked body may be in them, so that lines which frame it are counted."""
+        if self._chunks or self.head or b"chunked" in data:
+            for line in data.splitlines(keepends=True):
+                self._parse_line(line)
+        else:
+            self._feed(data)
+            if self.is_in_head:
+                self.head += data
         if self._received > HEAD_MAX:
             raise HeadTooLargeError(HEAD_MAX, FIELDS_MAX)
-        if self._is_idle and self._timer is None:
-            self._start_timer(HEAD_DEADLINE)
+        if self._is_idle and self.timer is None:
+            self.start_timer(HEAD_DEADLINE, self._on_timer)
 
-    def _start_timer(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._on_timer)
+    def _parse_line(self, line: bytes) -> None:
+        if chunks := self._chunks:
+            chunks.count(len(line))
+            before = len(self.cycle.body)
+            self._feed(line)
+            chunks.discount(len(self.cycle.body) - before)
+        else:
+            self._feed(line)
+        if self.is_in_head:
+            self.head += line
 
-    def _cancel_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+    def _feed(self, data: bytes | memoryview) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = memoryview(data)[offer.args[0] :]
+                second_head, self._second_head = self._second_head, b""
+                # A new parser: behind "Connection: close" the old one would add the digits of both lengths
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(second_head)
+            else:
+                return
 
     def _on_timer(self) -> None:
         """Refuse a head that is late, or close a connection on which nothing has arrived."""
         if self._received:
-            self._refuse(RequestTimeoutError(Detail.HEAD_TIMEOUT.format(seconds=round(HEAD_DEADLINE))))
+            error = RequestTimeoutError(Detail.HEAD_TIMEOUT.format(seconds=round(HEAD_DEADLINE)))
+            self.refuse_head(RefusedHead(error, bytes(self.head)), waits=False)
         elif not shut_down_unless_readable(self.transport):
-            self._start_timer(_READ_INTERVAL)
+            self.start_timer(_READ_INTERVAL, self._on_timer)
         else:
             self.transport.close()
 
@@ -228,31 +265,26 @@ class HttpProtocol(RequestHeadProtocol):
         There is no log line: a flood of connections would write as many lines.
         """
         self.connections.discard(self)  # a refused connection does not count
-        fields = self.server_state.default_headers
-        self.transport.write(final_response(TooManyConnectionsError(), uuid.uuid4().hex, fields))
+        refused = RefusedHead(TooManyConnectionsError(), b"", is_logged=False)
         if len(self._lingering_refusals) < LINGERING_REFUSALS_MAX:
             self._lingering_refusals.add(self)
-            self.close_lingering()
+            self.refuse_head(refused)
         else:
-            self._is_ending = True
+            self.is_ending = True
+            self.transport.write(self.response_to(refused))
             self.transport.close()
 
-    def _refuse(self, error: BrokerError) -> None:
+    def _refuse(self, error: BrokerError, received: bytes) -> None:
         """Respond to a request that cannot be parsed, and end the connection.
 
-        While another request is in flight there is no response: the response of that one is the last.
+        An application that waits for the body receives the error. While another request is in flight there is no
+        response: the response of that one is the last.
         """
-        if self._is_idle:
-            request_id = uuid.uuid4().hex
-            line = {
-                "event": "broker.request_refused",
-                "requestId": request_id,
-                "status": error.status,
-                "code": error.code,
-            }
-            access_log.info(json.dumps(line))
-            self.transport.write(final_response(error, request_id, self.server_state.default_headers))
-            self.close_lingering()
+        if self._chunks:
+            self.is_ending = True
+            self.cycle.fail(error)
+        elif self._is_idle:
+            self.refuse_head(RefusedHead(error, bytes(self.head) + received))
         else:
-            self._is_ending = True
+            self.is_ending = True
             self.cycle.keep_alive = False

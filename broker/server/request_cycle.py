@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from broker.error_texts import Detail
-from broker.errors import RequestTimeoutError
+from broker.errors import BrokerError, RequestTimeoutError
 
 from .uvicorn_internals import STATUS_LINE, RequestResponseCycle
 
@@ -18,9 +18,10 @@ _TO_LINE_FEED: Final = bytes.maketrans(_CONTROLS, b"\n" * len(_CONTROLS))
 
 
 class RequestCycle(RequestResponseCycle):
-    """uvicorn's cycle with three differences.
+    """uvicorn's cycle with four differences.
 
     - A body has a deadline.
+    - A body may fail, and a response that precedes the end of a chunked body is the last on its connection.
     - A response that precedes an offered body (``Expect: 100-continue``) is the last on its connection.
     - A complete response is sent in one write. uvicorn sends head and body apart, and the second system call costs as
       much as the signing of a URL.
@@ -28,17 +29,27 @@ class RequestCycle(RequestResponseCycle):
 
     _body_deadline: float | None = None  # by the loop's clock
     _response_start: Any = None
+    _body_error: BrokerError | None = None
+    is_chunked = False
+
+    def fail(self, error: BrokerError) -> None:
+        """End the body with an error, which the application receives, and the connection with the response."""
+        self._body_error, self.keep_alive = error, False
+        self.message_event.set()
 
     async def receive(self) -> Any:
-        """Return the next piece of the body; raise ``RequestTimeoutError`` after the deadline."""
+        """Return the next piece of the body; raise its error, or ``RequestTimeoutError`` after the deadline."""
         if not self.more_body:
             return await super().receive()
         self._body_deadline = self._body_deadline or asyncio.get_running_loop().time() + BODY_DEADLINE
         try:
             async with asyncio.timeout_at(self._body_deadline):
-                return await super().receive()
+                message = await super().receive()
         except TimeoutError:
             raise RequestTimeoutError(Detail.BODY_TIMEOUT.format(seconds=round(BODY_DEADLINE))) from None
+        if self._body_error:
+            raise self._body_error
+        return message
 
     async def send(self, message: Any) -> None:
         """Keep the response's head, then send it with the body; leave an incomplete response to uvicorn."""
@@ -49,6 +60,8 @@ class RequestCycle(RequestResponseCycle):
         if start is not None and self.waiting_for_100_continue:
             # The client may send the body or the next request, and no byte shows which: RFC 9110, section 10.1.1
             self.waiting_for_100_continue = self.keep_alive = False
+        if start is not None and self.is_chunked and self.more_body:
+            self.keep_alive = False
         if start is None or self.flow.write_paused or self.disconnected or not self._is_complete(start, message):
             if start is not None:
                 await super().send(start)

@@ -26,9 +26,6 @@ log = logging.getLogger("broker.cli")
 GRACEFUL_STOP: Final = 15
 """Seconds in which requests in flight may end after a SIGTERM."""
 
-KEEP_ALIVE: Final = 75
-"""Seconds that a connection may be idle: longer than the 60 s of the usual proxies, so that they close it first."""
-
 UVICORN_VERSION: Final = "0.54"
 """The minor version that ``uvicorn_internals`` was written for."""
 
@@ -67,7 +64,6 @@ def server_options() -> dict[str, Any]:
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
-        "timeout_keep_alive": KEEP_ALIVE,
         "timeout_graceful_shutdown": GRACEFUL_STOP,
         "limit_concurrency": file_descriptors.connections_max(),
     }
@@ -104,7 +100,9 @@ class Server(uvicorn.Server):
         return Exit.STOPPED
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, and call ``on_ready``."""
+        """Start as uvicorn does, with the application's keep-alive period, and call ``on_ready``."""
+        state = getattr(self.config.loaded_app, "state", None)
+        self.config.timeout_keep_alive = getattr(state, "keep_alive", self.config.timeout_keep_alive)
         await super().startup(sockets)
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         self._on_ready()

@@ -19,11 +19,12 @@ from broker.core.upload_rules import UploadPolicy
 from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials
 from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, public_key, secret_key
 
-from .endpoint import jwks_url, origin, public_base, store_endpoint
+from .endpoint import jwks_url, public_base, store_endpoint
 from .environment import Environment, SettingsError
 from .metrics_ports import MetricsSettings, metrics_address
 from .token_rules import JwksLocation, TokenRules
 from .variables import STORE_CONCURRENCY, VARIABLES
+from .web_origins import web_origin
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
 
@@ -47,7 +48,10 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process. ``store`` is ``None`` if a part of it is missing, ``metrics`` if it is unset."""
+    """The settings of one process. ``store`` is ``None`` if a part of it is missing, ``metrics`` if it is unset.
+
+    ``keep_alive`` is the number of seconds for which an idle connection is kept.
+    """
 
     store: StoreSettings | None
     missing: tuple[str, ...]
@@ -56,6 +60,7 @@ class Settings:
     downloads: DownloadPolicy
     issuer: str
     cors_origins: tuple[str, ...]
+    keep_alive: int
     rate_limit: int
     sha256_evidence: Evidence
     metrics: MetricsSettings | None
@@ -76,6 +81,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
         downloads=_downloads(env),
         issuer=env.text("BROKER_ISSUER"),
         cors_origins=_origins(env),
+        keep_alive=env.quantity("BROKER_KEEP_ALIVE"),
         rate_limit=env.quantity("BROKER_RATE_LIMIT"),
         sha256_evidence=env.choice("SHA256_EVIDENCE", Evidence),
         metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_address),
@@ -206,7 +212,7 @@ def _downloads(env: Environment) -> DownloadPolicy:
 
 def _origins(env: Environment) -> tuple[str, ...]:
     name = "BROKER_CORS_ORIGINS"
-    return tuple(found for item in env.items(name) if (found := env.checked(name, item, origin)))
+    return tuple(found for item in env.items(name) if (found := env.checked(name, item, web_origin)))
 
 
 def _secrets(env: Environment, store: StoreSettings | None) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""Rules for URLs in settings: the store's endpoint, public base URL, JWK Set URL and web origins.
+"""Rules for URLs in settings: the store's endpoint, public base URL and JWK Set URL.
 
 Sources: developers.cloudflare.com/r2/api/tokens (endpoints, jurisdictions), /r2/buckets/public-buckets (r2.dev).
 """
@@ -88,16 +88,6 @@ def jwks_url(text: str) -> str:
     if url.root.startswith("http:") and not _is_loopback(url.host):
         raise ValueError("must be https, because its keys verify tokens")
     return url.root + url.path
-
-
-def origin(text: str) -> str:
-    """Return one web origin (RFC 6454) or ``*``; raise ``ValueError`` with the broken rule."""
-    if text == "*":
-        return text
-    url = _http_url(text)
-    if url.path:
-        raise ValueError("must list origins such as https://app.example, without a path or a trailing slash")
-    return url.root
 
 
 def _http_url(text: str) -> _HttpUrl:

@@ -76,6 +76,7 @@ _TABLE: Final = (
     Variable("BROKER_ISSUER", "text", "iss claim of receipts", "r2-upload-broker"),
     Variable("BROKER_RATE_LIMIT", "number", "cost that one user may spend per minute; 0: no limit", "3000", 0, 10**9),
     Variable("BROKER_CORS_ORIGINS", "list", "web origins that may call the API"),
+    Variable("BROKER_KEEP_ALIVE", "duration", "time for which an idle connection is kept", "75s", 1, 3600),
     Variable("BROKER_METRICS_PORT", "text", "address and ports of /metrics; unset: no metrics"),
     # Uploads and downloads
     Variable("UPLOAD_MAX_BYTES", "size", "largest file", "5GiB", 1, OBJECT_MAX),

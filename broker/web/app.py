@@ -15,6 +15,7 @@ from broker.service.assembly import Deployment
 
 from .assets import client_routes
 from .authentication import Authenticator
+from .cors import CorsFields, CorsPreflight, CorsRules
 from .lean_starlette import LeanStarlette
 from .operations import Operations
 from .problems import EXCEPTION_HANDLERS
@@ -38,16 +39,22 @@ def create_app(
     """Return the application of one process.
 
     ``extra_routes`` are pages that a command adds to the API. ``write_line`` receives the log line of each request,
-    ``count_request`` its measurements.
+    ``count_request`` its measurements. ``broker.server`` reads the rules for its own responses from ``app.state``: the
+    CORS rules as ``cors``, and the seconds for which an idle connection is kept as ``keep_alive``.
     """
     settings, verifier = deployment.settings, deployment.verifier
     authenticator = Authenticator(verifier, deployment.services, settings.missing, deployment.clock)
-    return LeanStarlette(
+    cors = CorsRules(settings.cors_origins)
+    log_requests = Middleware(RequestLog, write_line, count_request)
+    with_cors = [Middleware(CorsFields, cors), log_requests, Middleware(CorsPreflight, cors)]
+    app = LeanStarlette(
         routes=[*routes(authenticator, Operations(deployment)), *client_routes(), *extra_routes],
-        middleware=[Middleware(RequestLog, write_line, count_request), *_cors(settings.cors_origins)],
+        middleware=with_cors if cors else [log_requests],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=_lifespan(deployment, [verifier.keys.refresh, *background]),
     )
+    app.state.cors, app.state.keep_alive = cors, settings.keep_alive
+    return app
 
 
 def _lifespan(
@@ -67,21 +74,3 @@ def _lifespan(
             await store.close()
 
     return lifespan
-
-
-def _cors(origins: Sequence[str]) -> list[Middleware]:
-    """Return the CORS middleware of the API; the bucket has rules of its own for the PUT and the GET."""
-    if not origins:
-        return []
-    from starlette.middleware.cors import CORSMiddleware  # noqa: PLC0415  seldom needed, and slow to load
-
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
-            expose_headers=["Location", "Retry-After", "X-Request-Id"],
-            max_age=600,
-        )
-    ]

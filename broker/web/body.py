@@ -26,6 +26,8 @@ BODY_MAX: Final = 64 * 1024
 
 T = TypeVar("T")
 
+_CONTENT_LENGTH = b"content-length"
+_TRANSFER_ENCODING = b"transfer-encoding"
 _JSON = b"application/json"
 _IN_UTF_8 = (b"", b"charset=utf-8", b'charset="utf-8"')
 
@@ -44,20 +46,28 @@ async def read_json(request: Request, *, limit: int = BODY_MAX) -> Any:
 
 
 async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
-    """Return the body.
+    """Return the body, which is chunked or has a Content-Length.
 
     Raises ``LengthRequiredError``, ``UnsupportedBodyError``, ``TooLargeError`` for more than ``limit`` bytes, or
     ``MalformedRequestError``.
     """
     fields = dict(request.scope["headers"])
+    length = _length(fields)
     _check_form(fields)
-    _check_length(fields[b"content-length"], limit)
-    pieces, more = [], True
+    _check_length(length, limit)
+    return await _receive(request, limit)
+
+
+async def _receive(request: Request, limit: int) -> bytes:
+    pieces, received, more = [], 0, True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise MalformedRequestError(Detail.BODY_INCOMPLETE)
         pieces.append(message.get("body", b""))
+        received += len(pieces[-1])
+        if received > limit:
+            raise TooLargeError(Detail.CHUNKED_TOO_LARGE.format(limit=limit))
         more = message.get("more_body", False)
     data = b"".join(pieces)
     request_record.add(request.scope, "requestBytes", len(data))
@@ -73,11 +83,16 @@ def parse(data: bytes) -> Any:
 
 
 async def read_optional_json(request: Request) -> Any:
-    """Return the JSON document of the body, or an empty object for a request without a body."""
+    """Return the JSON document of the body, or an empty object for a request without a body or with an empty one."""
     fields = dict(request.scope["headers"])
-    if fields.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in fields:
+    if _TRANSFER_ENCODING not in fields:
+        return {} if fields.get(_CONTENT_LENGTH, b"0") == b"0" else await read_json(request)
+    _length(fields)
+    data = await _receive(request, BODY_MAX)
+    if not data:
         return {}
-    return await read_json(request)
+    _check_form(fields)
+    return parse(data)
 
 
 def convert(document: Any, kind: type[T]) -> T:
@@ -89,9 +104,15 @@ def convert(document: Any, kind: type[T]) -> T:
     raise about(InvalidRequestError, fault)
 
 
-def _check_form(fields: Mapping[bytes, bytes]) -> None:
-    if b"transfer-encoding" in fields or b"content-length" not in fields:
+def _length(fields: Mapping[bytes, bytes]) -> bytes | None:
+    """Return the Content-Length, ``None`` for a chunked body; raise ``LengthRequiredError`` for any other framing."""
+    length, coding = fields.get(_CONTENT_LENGTH), fields.get(_TRANSFER_ENCODING)
+    if (length is None) == (coding is None) or coding not in (None, b"chunked"):
         raise LengthRequiredError(Detail.LENGTH_REQUIRED)
+    return length
+
+
+def _check_form(fields: Mapping[bytes, bytes]) -> None:
     if fields.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedBodyError(Detail.CONTENT_ENCODING)
     given = fields.get(b"content-type", b"")
@@ -104,7 +125,9 @@ def _is_json(media_type: bytes) -> bool:
     return kind.strip() == _JSON and parameters.strip() in _IN_UTF_8
 
 
-def _check_length(length: bytes, limit: int) -> None:
+def _check_length(length: bytes | None, limit: int) -> None:
+    if length is None:
+        return
     if not length.isdigit():  # int() would accept signs, blanks and underscores
         raise MalformedRequestError(Detail.CONTENT_LENGTH)
     if len(length) > 9 or int(length) > limit:

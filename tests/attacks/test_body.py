@@ -132,10 +132,15 @@ def test_h07_length_must_be_a_whole_number(length: str) -> None:
 
 
 def test_b02_body_without_length_is_a_411() -> None:
-    """A body without a Content-Length is a 411."""
-    response = USER.post("/api/v1/uploads", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
-    refused(response)
-    assert (response.status_code, response.json()["code"]) == (411, "length_required")
+    """A body without a Content-Length, or with any other coding than chunked, is a 411."""
+    for framing in ({}, {"Transfer-Encoding": "gzip"}, {"Transfer-Encoding": "chunked", "Content-Length": "2"}):
+        request = USER.build_request("POST", "/api/v1/uploads", content=b"{}")
+        request.headers.update({"Content-Type": "application/json"})
+        del request.headers["Content-Length"]
+        request.headers.update(framing)
+        response = USER.send(request)
+        refused(response)
+        assert (response.status_code, response.json()["code"]) == (411, "length_required")
 
 
 @pytest.mark.parametrize("value", ["", "x" * 256, "x" * 10_000, "a\tb", "é"], ids=lambda v: v[:3])

@@ -16,6 +16,8 @@ CREATE = "/api/v1/uploads"
 FILE = b'{"filename":"a.mp3","contentType":"audio/mpeg","size":10}'
 JSON = "Content-Type: application/json"
 LENGTH = f"Content-Length: {len(FILE)}"
+CHUNKED = "Transfer-Encoding: chunked"
+CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(FILE), FILE)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,7 @@ def lines(*parts: str) -> bytes:
 BEARER = f"Authorization: Bearer {token()}"
 HOST = "Host: broker.example"
 SMUGGLED = request("GET", GOOD_PATH)
+UPGRADE = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"
 
 
 @pytest.mark.parametrize(
@@ -96,15 +99,23 @@ def test_h04_unknown_methods_are_refused_without_echo(server: RunningServer, met
 
 def test_h05_smuggled_request_is_not_run(server: RunningServer) -> None:
     """A request behind a body with two framings is not run."""
-    smuggling = request("POST", CREATE, JSON, "Content-Length: 6", "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
-    assert refusal(server, smuggling + SMUGGLED).status in (400, 411)
+    for framing in (("Content-Length: 6", CHUNKED), (CHUNKED, "Content-Length: 6"), (CHUNKED, "Content-Length: 0")):
+        smuggling = request("POST", CREATE, JSON, *framing, keep=True, body=b"0\r\n\r\n")
+        assert refusal(server, smuggling + SMUGGLED).status in (400, 411)
 
 
 @pytest.mark.parametrize(
     "coding",
     [
-        "Transfer-Encoding: chunked",
         "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: Chunked",
+        "Transfer-Encoding: chunked ",
+        "Transfer-Encoding:  chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: chunked,",
+        "Transfer-Encoding: chunked;q=1",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding:",
         "Transfer-Encoding: chunked, identity",
         "Transfer-Encoding: gzip, chunked",
         "Transfer-Encoding: identity",
@@ -115,9 +126,27 @@ def test_h05_smuggled_request_is_not_run(server: RunningServer) -> None:
     ],
 )
 def test_h06_transfer_codings_are_refused(server: RunningServer, coding: str) -> None:
-    """Every transfer coding is refused, however it is written (B02)."""
-    reply = refusal(server, request("POST", CREATE, JSON, coding, body=b"0\r\n\r\n") + SMUGGLED)
+    """Every transfer coding but ``chunked`` alone in one spelling is refused, and the bytes behind it do not run."""
+    reply = refusal(server, request("POST", CREATE, JSON, coding, keep=True, body=CHUNKS) + SMUGGLED)
     assert (reply.status, reply.code) in ((411, "length_required"), (400, "invalid_request"))
+
+
+def test_h06_chunked_needs_http_1_1(server: RunningServer) -> None:
+    """A chunked body in HTTP/1.0 is refused (RFC 9112, section 6.1)."""
+    older = request("POST", CREATE, JSON, CHUNKED, keep=True, body=CHUNKS).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    assert refusal(server, older + SMUGGLED).status == 411
+
+
+@pytest.mark.parametrize("size", [1, 7, 60])
+def test_h06_spelling_is_checked_in_pieces(server: RunningServer, size: int) -> None:
+    """The spelling of a transfer coding is checked in a head that arrives in pieces, too."""
+    for coding in ("Transfer-Encoding:\tchunked", "Transfer-Encoding:  chunked"):
+        data = request("POST", CREATE, JSON, coding, body=CHUNKS) + SMUGGLED
+        with server.connect() as connection:
+            for at in range(0, len(data), size):
+                connection.send(data[at : at + size])
+            (reply,) = connection.replies()
+        assert (reply.status, reply.fields["connection"]) == (411, "close")
 
 
 @pytest.mark.parametrize(
@@ -130,18 +159,50 @@ def test_h07_length_must_be_one_number(server: RunningServer, value: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "chunks", [b"5\r\nhello!!\r\n", b"0x1\r\na\r\n0\r\n\r\n", b"1\na\n0\n\n", b"1;" + b"e" * 1024, b"f" * 18 + b"\r\n"]
+    "chunks",
+    [
+        b"5\r\nhello!!\r\n",
+        b"0x1\r\na\r\n0\r\n\r\n",
+        b"1\na\n0\n\n",
+        b"1;" + b"e" * 1024,
+        b"1;" + b"e" * 1024 + b"\r\n{\r\n0\r\n\r\n",
+        b"f" * 18 + b"\r\n",
+        b"-1\r\n",
+        b"+2\r\n{}\r\n0\r\n\r\n",
+        b"2 \r\n{}\r\n0\r\n\r\n",
+        b"\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"2\r\n{}0\r\n\r\n",
+        b"0\r\nContent-Length: 5\r\n\r\n",
+        b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"0\r\nno colon\r\n\r\n",
+        b"0" * 1000 + b"\r\n\r\n",
+    ],
 )
-def test_h08_broken_chunks_are_refused(server: RunningServer, chunks: bytes) -> None:
-    """Broken chunks are refused in the same way as valid ones."""
-    assert refusal(server, request("POST", CREATE, JSON, "Transfer-Encoding: chunked", body=chunks)).status == 411
+@pytest.mark.parametrize("is_in_one_piece", [True, False], ids=["one piece", "pieces"])
+def test_h08_broken_chunks_are_refused(server: RunningServer, chunks: bytes, is_in_one_piece: bool) -> None:
+    """Broken chunks are a 400, and the bytes behind them do not run."""
+    data = request("POST", CREATE, JSON, CHUNKED, keep=True, body=chunks) + SMUGGLED
+    if is_in_one_piece:
+        assert refusal(server, data).status == 400
+        return
+    with server.connect() as connection:
+        for at in range(len(data)):
+            connection.send(data[at : at + 1])
+        (reply,) = connection.replies()
+    assert (reply.status, reply.fields["connection"]) == (400, "close")
 
 
-def test_h09_trailers_are_not_header_fields(server: RunningServer) -> None:
-    """A trailer field never becomes a header field."""
-    chunked = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(FILE), FILE, BEARER.encode())
-    data = lines(f"POST {CREATE} HTTP/1.1", HOST, JSON, "Transfer-Encoding: chunked") + chunked
-    assert refusal(server, data).status == 411
+TRAILERS = [f"{BEARER}x", "X-Forwarded-For: 6.6.6.6", "X-Request-Id: smuggled", "Content-Type: text/plain", "Host: b"]
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_h09_trailers_are_not_header_fields(server: RunningServer, trailer: str) -> None:
+    """A trailer field is read and dropped: it gives no permission, and takes none."""
+    chunks = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(FILE), FILE, trailer.encode())
+    (reply,) = server.replies_to(request("POST", CREATE, JSON, CHUNKED, body=chunks))
+    assert (reply.status, reply.fields["x-request-id"] == "smuggled") == (201, False)
+    bare = lines(f"POST {CREATE} HTTP/1.1", HOST, JSON, CHUNKED, "Connection: close")
+    assert refusal(server, bare + chunks.replace(trailer.encode(), BEARER.encode())).status == 401
 
 
 @pytest.mark.parametrize(
@@ -293,10 +354,35 @@ def test_h21_http_1_0_connection_is_closed(server: RunningServer) -> None:
     "protocol", ["h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__", "websocket\r\nSec-WebSocket-Version: 13"]
 )
 def test_h21_upgrade_is_ignored(server: RunningServer, protocol: str) -> None:
-    """A request to upgrade is served as a plain request, and the connection ends."""
+    """A request to upgrade is served as a plain request, and so is the next one (E01)."""
     upgrade = lines(f"GET {GOOD_PATH} HTTP/1.1", HOST, BEARER, "Connection: Upgrade", f"Upgrade: {protocol}")
-    replies = server.replies_to(upgrade + SMUGGLED)
-    assert [reply.status for reply in replies] == [200]
+    replies = server.replies_to(upgrade + request("GET", GOOD_PATH))
+    assert [(reply.status, reply.fields.get("connection")) for reply in replies] == [(200, None), (200, "close")]
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        ["Content-Length: 6", CHUNKED],
+        [CHUNKED, CHUNKED],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["Transfer-Encoding:\tchunked"],
+        ["Content-Length: 2", "Content-Length: 3"],
+        ["Content-Length: 2, 2"],
+        [CHUNKED, HOST],
+    ],
+)
+def test_h05_upgrade_hides_no_second_framing(server: RunningServer, framing: list[str]) -> None:
+    """An offer to upgrade does not loosen the rules for the length of a body (H06, H07)."""
+    offer = request("POST", CREATE, JSON, UPGRADE, *framing, keep=True, body=b"0\r\n\r\n")
+    assert refusal(server, offer + SMUGGLED).status in (400, 411)
+
+
+@pytest.mark.parametrize("target", ["a:443", "broker.example:80", "[::1]:443", "/", GOOD_PATH, "http://a/"])
+@pytest.mark.parametrize("offer", [[], ["Connection: Upgrade", "Upgrade: h2c"]], ids=["plain", "upgrade"])
+def test_h04_connect_opens_no_tunnel(server: RunningServer, target: str, offer: list[str]) -> None:
+    """CONNECT is refused, and the bytes behind it do not run."""
+    assert refusal(server, request("CONNECT", target, *offer, keep=True) + SMUGGLED).status in (400, 405)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ FIELDS = [
         "Transfer-Encoding: identity",
         "Transfer-Encoding: xchunked",
         "Transfer-Encoding: chunked, gzip",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding:\tchunked",
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__",
+        "Origin: https://app.example",
     ),
     *("Transfer-Encoding : chunked", "Transfer-Encoding:\x0bchunked", "TE: trailers", "Trailer: Authorization"),
     *(
@@ -83,6 +87,9 @@ BODIES = [
     ),
     *(
         "ffffffffffffffff\r\n",
+        "2;" + "x" * 254 + "\r\n{}\r\n0\r\n\r\n",
+        "1\r\n{\r\n1\r\n}\r\n0\r\n" + "t: v\r\n" * 101 + "\r\n",
+        "1\r\n \r\n" * 14_000,
         "2;x=y\r\n{}\r\n0\r\n\r\n",
         "0\r\n\r\nGET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n",
     ),

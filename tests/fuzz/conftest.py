@@ -21,6 +21,7 @@ def environment(store: Place) -> dict[str, str]:
         "R2_SECRET_ACCESS_KEY": store.credentials.secret_access_key,
         "R2_BUCKET_NAME": store.bucket,
         "BROKER_RATE_LIMIT": "0",
+        "BROKER_CORS_ORIGINS": "https://app.example, capacitor://localhost",
     }
 
 

@@ -156,6 +156,9 @@ documents = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+chunks = st.sampled_from([0, 0, 0, 1, 7, 1000])
+"""The size of a body's chunks; 0 for a body with a length."""
+
 words = st.sampled_from([word.decode("latin-1") for word in body_parser.WORDS])
 
 
@@ -186,7 +189,9 @@ def posts(draw: st.DrawFn, known: Known) -> Sent:
     text = json.dumps(document, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass").decode("latin-1")
     if draw(st.booleans()):
         text = draw(altered(st.just(text), words | st.text(printable, max_size=4)))
-    return Sent("POST", path, (("Content-Type", "application/json"),), text.encode("latin-1"))
+    offer = draw(st.sampled_from([(), (), (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"))]))
+    chunk = draw(chunks)
+    return Sent("POST", path, (("Content-Type", "application/json"), *offer), text.encode("latin-1"), chunk)
 
 
 # --- fields -----------------------------------------------------------------------------------------------------------
@@ -199,9 +204,13 @@ FIELDS = {
     "Host": ["", "[", "]:80", "evil.example:99999", "a/b", "a?b", "a@b", "é", "[::1]:8000", "x" * 300, "127.0.0.1"],
     "Range": ["bytes=0-1", "bytes=x", "bytes=9-1", "bytes=99999999-", "lines=1-2", "bytes=0-0,2-3"],
     "Expect": ["100-continue", "200-ok"],
-    "Upgrade": ["websocket", "h2c"],
+    "Upgrade": ["websocket", "h2c", "h2c, foo/1", ""],
+    "Transfer-Encoding": ["chunked", "Chunked", "gzip, chunked", "identity", "\tchunked", ""],
     "Connection": ["keep-alive", "close", "upgrade", "Content-Length"],
-    "Origin": ["https://evil.example", "null"],
+    "Origin": ["https://evil.example", "https://app.example", "capacitor://localhost", "null"],
+    "Access-Control-Request-Method": ["POST", "x"],
+    "Access-Control-Request-Headers": ["authorization", "x" * 9000, ",,"],
+    "traceparent": ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
     "If-None-Match": ["*", '"x"'],
     "Accept": ["text/html", "x", ""],
     "X-HTTP-Method-Override": ["DELETE"],

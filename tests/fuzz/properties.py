@@ -94,11 +94,12 @@ def bodies(target: Target) -> Property:
 def creates(target: Target) -> Property:
     """Send a valid create with any header fields."""
 
-    def check(fields: tuple[tuple[str, str], ...]) -> None:
+    def check(drawn: tuple[tuple[tuple[str, str], ...], int]) -> None:
+        fields, chunk = drawn
         kind = [] if "Content-Type" in dict(fields) else [("Content-Type", "application/json")]
-        target.as_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD))
+        target.as_all(Sent("POST", "/api/v1/uploads", (*kind, *fields), GOOD, chunk))
 
-    return hostile.fields(), check
+    return st.tuples(hostile.fields(), hostile.chunks), check
 
 
 def raw(target: Target) -> Property:

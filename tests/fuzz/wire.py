@@ -16,12 +16,16 @@ SILENCE = 0.3
 
 
 class Sent(NamedTuple):
-    """One request. All text is latin-1, as on the wire."""
+    """One request. All text is latin-1, as on the wire.
+
+    With ``chunk`` the body is sent in chunks of as many bytes, otherwise with its length.
+    """
 
     method: str
     target: str
     fields: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    chunk: int = 0
 
     def with_fields(self, *fields: tuple[str, str]) -> "Sent":
         """Return the request with more header fields."""
@@ -29,10 +33,15 @@ class Sent(NamedTuple):
 
     def raw(self) -> bytes:
         """Return the bytes of the request."""
-        length = [] if self.body is None else [("Content-Length", str(len(self.body)))]
+        body = self.body or b""
+        length = [] if self.body is None else [("Content-Length", str(len(body)))]
+        if self.chunk:
+            pieces = [body[at : at + self.chunk] for at in range(0, len(body), self.chunk)]
+            body = b"".join(b"%x;x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+            length, body = [("Transfer-Encoding", "chunked")], body + b"0\r\nX-Trailer: x\r\n\r\n"
         hosts = [] if any(name.lower() == "host" for name, _ in self.fields) else [("Host", "broker.example")]
         lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{n}: {v}" for n, v in [*hosts, *self.fields, *length])]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + (self.body or b"")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 class Response(NamedTuple):

@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 
 from broker.server import protocol
 from broker.server.protocol import HttpProtocol
-from broker.server.uvicorn_server import KEEP_ALIVE
 from tests.patience import until
 from tests.web.running_server import GOOD_PATH, Connection, RunningServer, request, running_server
 
@@ -110,7 +109,7 @@ def expired_connection(server: RunningServer, connection: Connection, *, is_new:
     until(lambda: server.server.server_state.connections)
     (kept,) = server.server.server_state.connections
     assert isinstance(kept, HttpProtocol)
-    kept._idle_since -= KEEP_ALIVE
+    kept._idle_since -= kept.timeout_keep_alive
     return kept
 
 
@@ -123,7 +122,7 @@ def test_arrived_request_is_served(server: RunningServer, monkeypatch: pytest.Mo
 
         def expire() -> None:
             connection.send(request("GET", GOOD_PATH, keep=True))
-            kept._cancel_timer()
+            kept.cancel_timer()
             (kept._on_timer if is_new else kept._on_idle_timer)()
 
         kept.loop.call_soon_threadsafe(expire)
@@ -139,7 +138,7 @@ def test_silent_connection_ends_at_once(server: RunningServer, monkeypatch: pyte
         is_ended: list[bool] = []
 
         def expire() -> None:
-            kept._cancel_timer()
+            kept.cancel_timer()
             (kept._on_timer if is_new else kept._on_idle_timer)()
             is_ended.append(connection.is_closed_within(SHORT))
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from broker.server import protocol, request_cycle
+from broker.server import protocol, refusing_protocol, request_cycle
 from tests.web.running_server import GOOD_PATH, RunningServer, request, running_server
 
 CREATE = "/api/v1/uploads"
@@ -117,7 +117,7 @@ def test_b01_body_over_the_limit_gets_a_413(server: RunningServer) -> None:
 
 def test_b01_client_that_keeps_sending_is_disconnected(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that keeps sending after a refusal is disconnected when the linger timeout ends."""
-    monkeypatch.setattr(protocol, "_LINGER_TIMEOUT", SHORT)
+    monkeypatch.setattr(refusing_protocol, "LINGER_TIMEOUT", SHORT)
     with server.connect() as connection:
         connection.send(json_head(50_000_000))
         assert connection.reply().status == 413
@@ -174,7 +174,7 @@ def test_seq11_bytes_after_refused_expectation_are_ignored(
 
 def test_seq11_refused_connection_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection ends even if the refused client neither sends nor closes."""
-    monkeypatch.setattr(protocol, "_LINGER_TIMEOUT", SHORT)
+    monkeypatch.setattr(refusing_protocol, "LINGER_TIMEOUT", SHORT)
     with running_server() as server, server.connect() as connection:
         connection.send(UNREAD["401"])
         assert connection.reply().status == 401

@@ -1,4 +1,4 @@
-"""Rules for the store's endpoint, the public URL and web origins."""
+"""Rules for the store's endpoint and the public URL."""
 
 import pytest
 from hypothesis import given
@@ -104,14 +104,13 @@ def test_doubtful_endpoints() -> None:
     assert ["unencrypted" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True, False]
 
 
-@pytest.mark.parametrize("name", ["R2_PUBLIC_URL", "BROKER_CORS_ORIGINS"])
 @pytest.mark.parametrize(
     "url", ["cdn.example", "https://a b", "https://u@cdn.example", "https://cdn.example?x", "ws://x"]
 )
-def test_rules_for_all_urls(name: str, url: str) -> None:
-    """All URLs of the settings have the same rules."""
-    (fault,) = faults(**{name: url, "R2_STAGING_BUCKET_NAME": "inbox"})
-    assert fault.startswith(f"{name} must ")
+def test_rules_for_public_url(url: str) -> None:
+    """The public URL is a plain http or https URL."""
+    (fault,) = faults(R2_PUBLIC_URL=url, R2_STAGING_BUCKET_NAME="inbox")
+    assert fault.startswith("R2_PUBLIC_URL must ")
 
 
 def test_public_url_with_path() -> None:
@@ -119,16 +118,6 @@ def test_public_url_with_path() -> None:
     found = parse({**GOOD, "R2_PUBLIC_URL": "https://CDN.example:443/Files/", "R2_STAGING_BUCKET_NAME": "inbox"})
     assert place(found).public_url == "https://cdn.example/Files"
     assert found.warnings == ()
-
-
-def test_web_origins() -> None:
-    """Web origins are normalized like the Origin field of browsers; other values are faults."""
-    found = parse({**GOOD, "BROKER_CORS_ORIGINS": "https://App.example:8443, https://app.example:443, *,"})
-    assert found.cors_origins == ("https://app.example:8443", "https://app.example", "*")
-    assert faults(BROKER_CORS_ORIGINS="https://ok.example, https://no.example/, null") == [
-        "BROKER_CORS_ORIGINS must list origins such as https://app.example, without a path or a trailing slash",
-        "BROKER_CORS_ORIGINS must be an http or https URL",
-    ]
 
 
 hosts = st.from_regex(r"[a-z0-9._-]{1,20}(:[0-9]{0,6})?|\[[0-9a-f:.]{0,12}\](:[0-9]{0,6})?", fullmatch=True)

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -104,12 +104,16 @@ class Connection:
 class RunningServer:
     """A server that runs in a thread for the duration of a ``with`` block."""
 
-    def __init__(self, app: ASGIApp | None = None, **options: Any) -> None:
+    def __init__(
+        self, app: ASGIApp | None = None, environment: Mapping[str, str] = ENVIRONMENT, **options: Any
+    ) -> None:
         unused: Any = UnusedStore()
-        app = app or create_app(assemble(settings.parse(ENVIRONMENT), store=unused))
+        app = app or create_app(assemble(settings.parse(environment), store=unused))
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port = self._socket.getsockname()[1]
-        self.server = uvicorn.Server(uvicorn.Config(app, **{**server_options(), **options}))
+        keep_alive = getattr(getattr(app, "state", None), "keep_alive", 75)  # as broker.server.uvicorn_server does
+        given = {"timeout_keep_alive": keep_alive, **server_options(), **options}
+        self.server = uvicorn.Server(uvicorn.Config(app, **given))
         self.thread = threading.Thread(target=self.server.run, args=([self._socket],))
 
     def __enter__(self) -> Self:

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from .hypercorn_server import CHOSEN
 
-MODULES = ["test_edge", "test_rate_limit", "test_failed_items", "test_promoting", "test_readiness", "test_identity"]
+MODULES = [
+    "test_edge",
+    "test_rate_limit",
+    "test_failed_items",
+    "test_promoting",
+    "test_readiness",
+    "test_identity",
+    "test_cors",
+]
 """Tests of the application itself; limits of a connection belong to a server."""
 
 

@@ -199,6 +199,26 @@ def test_listed_origin_is_allowed() -> None:
     assert "access-control-allow-origin" not in other.headers
 
 
+@pytest.mark.parametrize(("size", "status"), [(0, 201), (65_536, 201), (65_537, 413)])
+def test_e03_body_may_be_chunked(size: int, status: int) -> None:
+    """A chunked body is read, and refused while it is read if it is over the limit."""
+    body = json.dumps(FILE).encode()
+    pieces = [
+        body,
+        *[b" " * 1000] * (max(size - len(body), 0) // 1000),
+        b" " * ((size - len(body)) % 1000 if size else 0),
+    ]
+    response = client().post("/api/v1/uploads", content=iter(pieces), headers={"Content-Type": "application/json"})
+    assert response.status_code == status, response.text
+
+
+@pytest.mark.parametrize("pieces", [[], [b"{}"]])
+def test_e03_optional_body_may_be_chunked(pieces: list[bytes]) -> None:
+    """An optional body may be chunked and empty."""
+    fields = {"Content-Type": "application/json"} if pieces else {}
+    assert client().post("/api/v1/uploads/x/confirm", content=iter(pieces), headers=fields).status_code == 404
+
+
 def test_l08_health_shows_no_details() -> None:
     """The health response has a status and no details."""
     assert client().get("/healthz").json() == {"status": "ok"}
