@@ -148,6 +148,7 @@ def _tokens(env: Environment) -> TokenRules | None:
         audience=env.text("JWT_AUDIENCE") or None,
         subject_claim=env.text("JWT_SUBJECT_CLAIM"),
         service_scope=env.text("BROKER_SERVICE_SCOPE"),
+        scope_claim=env.text("BROKER_SCOPE_CLAIM") or None,
         typ=env.text("JWT_TYPE") or None,
         leeway=env.quantity("JWT_LEEWAY"),
         max_lifetime=env.quantity("JWT_MAX_LIFETIME"),

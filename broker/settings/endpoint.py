@@ -37,6 +37,7 @@ class _HttpUrl(NamedTuple):
     root: str
     host: str
     path: str
+    query: str
 
 
 def store_endpoint(env: Environment) -> str:
@@ -83,11 +84,15 @@ def public_base(text: str) -> str:
 
 
 def jwks_url(text: str) -> str:
-    """Return ``JWT_JWKS_URL``, which is https or on this machine; raise ``ValueError`` with the broken rule."""
-    url = _http_url(text)
+    """Return ``JWT_JWKS_URL``, which is https or on this machine; raise ``ValueError`` with the broken rule.
+
+    It may have a query: Entra ID publishes the keys of an application at ``?appid=``, Azure AD B2C those of a policy at
+    ``?p=``.
+    """
+    url = _http_url(text, may_have_query=True)
     if url.root.startswith("http:") and not _is_loopback(url.host):
         raise ValueError("must be https, because its keys verify tokens")
-    return url.root + url.path
+    return url.root + (url.path or "/") + f"?{url.query}" if url.query else url.root + url.path
 
 
 def origin(text: str) -> str:
@@ -100,20 +105,20 @@ def origin(text: str) -> str:
     return url.root
 
 
-def _http_url(text: str) -> _HttpUrl:
+def _http_url(text: str, *, may_have_query: bool = False) -> _HttpUrl:
     try:
         parts = urlsplit(text)
     except ValueError:  # not an IPv6 address in brackets. The message quotes the value, so it is dropped
         parts = SplitResult("", "", "", "", "")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("must not have a user, a query or a fragment")
+    if "@" in parts.netloc or parts.fragment or (parts.query and not may_have_query):
+        raise ValueError(f"must not have a user{'' if may_have_query else ', a query'} or a fragment")
     match = _AUTHORITY.fullmatch(parts.netloc.lower())
     default = _PORTS.get(parts.scheme, 0)
     port = int((match and match[2]) or default)
     if not (default and match and 0 < port < 2**16 and _VISIBLE.fullmatch(text)):
         raise ValueError("must be an http or https URL")
     root = f"{parts.scheme}://{match[1]}" + (f":{port}" if port != default else "")
-    return _HttpUrl(root, match[1].strip("[]"), parts.path)
+    return _HttpUrl(root, match[1].strip("[]"), parts.path, parts.query)
 
 
 def _is_loopback(host: str) -> bool:

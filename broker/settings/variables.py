@@ -71,6 +71,7 @@ _TABLE: Final = (
     Variable("JWT_LEEWAY", "duration", "tolerated clock difference", "30s", 0, 300),
     Variable("JWT_MAX_LIFETIME", "duration", "longest time until a token's exp", "31d", 60, 366 * DAY),
     Variable("BROKER_SERVICE_SCOPE", "text", "scope that makes a token a service's", "broker:service"),
+    Variable("BROKER_SCOPE_CLAIM", "text", "claim with the scopes; unset: scope and scp"),
     # The broker
     Variable("BROKER_SECRET", "secret", "secrets that seal upload ids and sign receipts; the first seals, all open"),
     Variable("BROKER_ISSUER", "text", "iss claim of receipts", "r2-upload-broker"),
