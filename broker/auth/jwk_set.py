@@ -142,5 +142,5 @@ def _ambiguous(kid: str, group: Sequence[_Listed]) -> Iterable[SkippedKey]:
     for listed in group:
         names = [name for name in listed.key.algorithms if table[name] is None]
         if names:
-            rule = f"must be the only key with its kid for {', '.join(names)}"
-            yield from (SkippedKey(index, _shown_kid({"kid": kid}), rule) for index in listed.indexes)
+            reason = f"must be the only key with its kid for {', '.join(names)}"
+            yield from (SkippedKey(index, _shown_kid({"kid": kid}), reason) for index in listed.indexes)

@@ -66,6 +66,7 @@ class Settings:
 def parse(variables: Mapping[str, str]) -> Settings:
     """Parse settings from environment variables; raise ``SettingsError`` with all faults."""
     env = Environment(variables, VARIABLES)
+    env.check_names()
     store, missing = _store(env)
     tokens = _tokens(env)
     settings_without_tokens = partial(

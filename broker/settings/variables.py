@@ -42,7 +42,7 @@ _TABLE: Final = (
     # The store
     Variable("R2_ACCOUNT_ID", "text", "Cloudflare account ID, from which the endpoint follows"),
     Variable("R2_ENDPOINT", "text", "URL of the S3 endpoint, in place of the account ID"),
-    Variable("R2_JURISDICTION", "choice", "jurisdiction of the bucket", "default"),
+    Variable("R2_JURISDICTION", "choice", "jurisdiction of the bucket; unset: default"),
     Variable("R2_ACCESS_KEY_ID", "text", "access key ID of the R2 API token"),
     Variable("R2_SECRET_ACCESS_KEY", "secret", "secret access key of the R2 API token"),
     Variable("R2_BUCKET_NAME", "text", "bucket of ready objects"),
