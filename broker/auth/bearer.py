@@ -207,14 +207,14 @@ def _scopes(value: Any, name: str) -> list[str]:
     return _strings(value.split(" ") if isinstance(value, str) else value, name)  # RFC 6749 section 3.3
 
 
-def _nested(claims: VerifiedClaims, path: str) -> Any:
-    """Return the claim whose name is ``path``. Without one, the dots of ``path`` separate the names of objects."""
-    if path in claims:
-        return claims[path]
-    value: Any = claims
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+def _nested(value: Any, path: str) -> Any:
+    """Return the member whose name is ``path``. Without one, dots separate names: the longest that exists is first."""
+    if not isinstance(value, dict):
+        return None
+    if path in value:
+        return value[path]
+    names = [path[:at] for at, char in enumerate(path) if char == "." and path[:at] in value]
+    return _nested(value[names[-1]], path[len(names[-1]) + 1 :]) if names else None
 
 
 def _strings(value: Any, name: str) -> list[str]:

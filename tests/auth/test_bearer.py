@@ -136,6 +136,10 @@ def test_e06_scope_and_scp(given: dict[str, Any], is_service: bool) -> None:
 
 
 NESTED = {"realm_access": {"roles": [SERVICE]}, "resource_access": {"broker-api": {"roles": f"a {SERVICE}"}}}
+DOTTED = {
+    "resource_access": {"my.client": {"roles": [SERVICE]}, "my": {"client": {"roles": ["a"]}}},
+    "https://example.com/claims": {"allowed-roles": [SERVICE]},
+}
 CLAIMS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "roles": ("roles", {"roles": ["a", SERVICE]}, True),
     "permissions": ("permissions", {"permissions": [SERVICE]}, True),
@@ -151,6 +155,11 @@ CLAIMS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "a name with dots before the path": ("realm_access.roles", {**NESTED, "realm_access.roles": ["a"]}, False),
     "a name with dots": ("example.roles", {"example.roles": [SERVICE]}, True),
     "a name with dots that is null": ("realm_access.roles", {**NESTED, "realm_access.roles": None}, False),
+    "a name with dots in a path": ("resource_access.my.client.roles", DOTTED, True),
+    "a namespace in a path": ("https://example.com/claims.allowed-roles", DOTTED, True),
+    "the longest name": ("a.b.c", {"a.b": {"c": SERVICE}, "a": {"b.c": "x"}}, True),
+    "not the shorter name": ("a.b.c", {"a.b": {"c": "x"}, "a": {"b.c": SERVICE, "b": {"c": SERVICE}}}, False),
+    "not the shorter name, if the longest leads to nothing": ("a.b.c", {"a.b": {}, "a": {"b.c": SERVICE}}, False),
     "a path to nothing": ("realm_access.groups", NESTED, False),
     "a path through an array": ("roles.0", {"roles": [SERVICE]}, False),
     "a path through a text": ("role.x", {"role": SERVICE}, False),
