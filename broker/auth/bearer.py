@@ -21,6 +21,7 @@ from broker.error_texts import Detail
 from broker.errors import IdentityUnavailableError, MalformedRequestError, UnauthenticatedError
 from broker.settings.token_rules import JwksLocation, TokenRules
 
+from .jwk_set import is_valid_kid
 from .jwks_client import JwksClient
 from .key_source import ConfiguredKey, KeySource, UnknownKeyError
 from .signatures import LIBRARY_ERRORS, SignatureCheck
@@ -32,11 +33,14 @@ VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 AUTHORIZATION_MAX = 8 * 1024
 """Maximum length of an Authorization field in characters."""
 
-KID_MAX = 256
-"""Maximum length of a ``kid`` in characters."""
-
 SUBJECT_MAX = 255
 """Maximum length of a subject in bytes of UTF-8."""
+
+SUBJECT_INTEGER_MAX = 2**64 - 1
+"""Maximum of a subject that is an integer. A larger one is not the key of a database, and readers may round it."""
+
+SCOPE_CLAIMS = ("scope", "scp")
+"""Claims with the scopes of a token: that of RFC 8693 section 4.2, and that of Entra ID and Okta."""
 
 # RFC 7515 section 7.1: three non-empty parts in base64url without padding. ``b64url_decode`` rejects unused bits.
 _COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]+)")
@@ -92,7 +96,7 @@ class TokenVerifier:
         return claims
 
     def _principal(self, claims: VerifiedClaims) -> Principal:
-        return Principal(_subject(claims, self._rules.subject_claim), _has_scope(claims, self._rules.service_scope))
+        return Principal(_subject(claims, self._rules.subject_claim), _is_service(claims, self._rules))
 
     def _verify_signature(self, token: re.Match[str]) -> VerifiedClaims:
         signing_input, head, payload, signature = token.groups()
@@ -149,11 +153,7 @@ def _object(part: str, reason: str) -> dict[str, Any]:
 
 def _validate_header(header: Mapping[str, Any], typ: str | None) -> None:
     _require(not _UNSUPPORTED_PARAMETERS & header.keys(), "the header has an unsupported parameter")
-    kid = header.get("kid", "none")
-    _require(
-        isinstance(kid, str) and 0 < len(kid) <= KID_MAX and kid.isprintable(),
-        "the kid is empty, too long or not a printable string",
-    )
+    _require(is_valid_kid(header.get("kid", "none")), "the kid is empty, too long or not a printable string")
     given = header.get("typ", "")
     _require(isinstance(given, str), "the typ is not a string")
     _require(typ is None or _media_type(given) == _media_type(typ), "the typ does not match")
@@ -166,7 +166,8 @@ def _media_type(typ: str) -> str:
 def _validate_times(claims: VerifiedClaims, rules: TokenRules, now: int) -> None:
     """Validate exp, nbf and iat (RFC 7519 sections 4.1.4 to 4.1.6). A token without ``exp`` would never expire."""
     _require("exp" in claims, "exp is missing")
-    exp, nbf, iat = (_timestamp(claims.get(name, now), name) for name in ("exp", "nbf", "iat"))
+    exp = _timestamp(claims["exp"], "exp")
+    nbf, iat = (now if claims.get(name) is None else _timestamp(claims[name], name) for name in ("nbf", "iat"))
     _require(now < exp + rules.leeway, "the token has expired")
     _require(exp <= now + rules.max_lifetime + rules.leeway, "the lifetime of the token is too long")
     _require(nbf <= now + rules.leeway, "the token is not valid yet")
@@ -185,16 +186,35 @@ def _validate_issuer(claims: VerifiedClaims, issuer: str | None) -> None:
 
 def _validate_audience(claims: VerifiedClaims, audience: str | None) -> None:
     if audience is not None:
-        given = claims.get("aud", [])
+        given = [] if claims.get("aud") is None else claims["aud"]
         _require(
             audience in _strings([given] if isinstance(given, str) else given, "aud"), "the audience does not match"
         )
 
 
-def _has_scope(claims: VerifiedClaims, scope: str) -> bool:
-    given = claims.get("scope", [])
-    granted = _strings(given.split(" ") if isinstance(given, str) else given, "scope")  # RFC 6749 section 3.3
-    return scope in granted and scope != ""  # an empty scope splits into one empty string
+def _is_service(claims: VerifiedClaims, rules: TokenRules) -> bool:
+    """Return whether the service scope is granted by the configured claim, or by ``scope`` or ``scp``."""
+    if rules.scope_claim is None:
+        granted = [scope for name in SCOPE_CLAIMS for scope in _scopes(claims.get(name), name)]
+    else:
+        granted = _scopes(_nested(claims, rules.scope_claim), "the scope claim")
+    return rules.service_scope in granted and rules.service_scope != ""  # an empty text splits into one empty text
+
+
+def _scopes(value: Any, name: str) -> list[str]:
+    if value is None:
+        return []
+    return _strings(value.split(" ") if isinstance(value, str) else value, name)  # RFC 6749 section 3.3
+
+
+def _nested(value: Any, path: str) -> Any:
+    """Return the member whose name is ``path``. Without one, dots separate names: the longest that exists is first."""
+    if not isinstance(value, dict):
+        return None
+    if path in value:
+        return value[path]
+    names = [path[:at] for at, char in enumerate(path) if char == "." and path[:at] in value]
+    return _nested(value[names[-1]], path[len(names[-1]) + 1 :]) if names else None
 
 
 def _strings(value: Any, name: str) -> list[str]:
@@ -204,13 +224,15 @@ def _strings(value: Any, name: str) -> list[str]:
 
 
 def _subject(claims: VerifiedClaims, name: str) -> str:
-    """Return the subject: a printable name that is neither blank nor a path.
+    """Return the subject: a printable name that is neither blank nor a path, or the digits of an integer.
 
-    This holds after any number of percent-decodings, as later layers may decode it again.
+    A name stays so after any number of percent-decodings, as later layers may decode it again.
     """
     subject = claims.get(name)
+    if type(subject) is int and 0 <= subject <= SUBJECT_INTEGER_MAX:  # a bool is an int, too
+        return str(subject)
     if not isinstance(subject, str) or not 1 <= len(subject.encode(errors="replace")) <= SUBJECT_MAX:
-        raise UnauthenticatedError("the subject is empty, too long or not a string")
+        raise UnauthenticatedError("the subject is empty, too long or of a wrong type")
     decoded = subject
     while (once := unquote(decoded)) != decoded:
         decoded = once

@@ -1,11 +1,14 @@
 """Signature checks: a verification key bound to each of its algorithms, which are those of PyJWT."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NoReturn
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from broker.crypto.verification_key import VerificationKey
+from broker.errors import UnauthenticatedError
 
 SignatureCheck = Callable[[bytes, bytes], bool]
 """Return whether a signature (second argument) of a message (first argument) verifies by one key and algorithm."""
@@ -31,3 +34,15 @@ def signature_checks(key: VerificationKey) -> SignatureChecks:
         return lambda message, signature: algorithm.verify(message, prepared, signature)
 
     return {name: bind(name) for name in key.algorithms}
+
+
+def table_checks(table: Mapping[str, VerificationKey | None]) -> SignatureChecks:
+    """Return a check for each algorithm of ``table``. The one for an algorithm without a key refuses the token."""
+    return {
+        name: signature_checks(replace(key, algorithms=(name,)))[name] if key else _refuse
+        for name, key in table.items()
+    }
+
+
+def _refuse(_message: bytes, _signature: bytes) -> NoReturn:
+    raise UnauthenticatedError("several keys fit the token")

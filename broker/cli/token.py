@@ -39,6 +39,6 @@ def mint(rules: TokenRules, subject: str, lifetime: int = TOKEN_LIFETIME, *, is_
     if rules.audience:
         claims["aud"] = rules.audience
     if is_service:
-        claims["scope"] = rules.service_scope
+        claims[rules.scope_claim or "scope"] = rules.service_scope
     headers = {"typ": rules.typ} if rules.typ else None
     return jwt.encode(claims, rules.key.material, algorithm=rules.key.algorithms[0], headers=headers)

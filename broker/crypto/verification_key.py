@@ -33,6 +33,7 @@ _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _ECDSA = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}  # RFC 7518 section 3.4
 _CURVES = {"P-256": SECP256R1(), "P-384": SECP384R1(), "P-521": SECP521R1()}
 _EDWARDS: Mapping[str, type[Ed25519PublicKey | Ed448PublicKey]] = {"Ed25519": Ed25519PublicKey, "Ed448": Ed448PublicKey}
+_EDWARDS_BYTES = {"Ed25519": 32, "Ed448": 57}  # RFC 8032 sections 5.1.5 and 5.2.5
 PUBLIC_ALGORITHMS = (*_RSA, "ES256", "ES384", "ES512", "EdDSA")
 """All algorithms that a public key may verify."""
 
@@ -94,11 +95,12 @@ def jwk_key(jwk: Mapping[str, Any], algorithms: Sequence[str] = ()) -> Verificat
     Raises ``ValueError`` with the rule that the key breaks.
     """
     _require(not _PRIVATE & jwk.keys(), "must be a public key, not a secret one")
-    key, family = _with_algorithms(_attempt(lambda: _from_jwk(jwk)))
     uses = jwk.get("key_ops", ["verify"])  # RFC 7517 sections 4.2 to 4.4
-    _require(isinstance(uses, list) and "verify" in uses, "must have verify among its key_ops")
     _require(jwk.get("use", "sig") == "sig", "must have sig as its use")
-    return VerificationKey(key, _choose(algorithms, _choose([jwk["alg"]], family) if "alg" in jwk else family))
+    _require(isinstance(uses, list) and "verify" in uses, "must have verify among its key_ops")
+    key, family = _with_algorithms(_from_jwk(jwk))
+    _require(jwk.get("alg", family[0]) in family, f"must have an alg among {', '.join(family)}")
+    return VerificationKey(key, _choose(algorithms, (jwk["alg"],) if "alg" in jwk else family))
 
 
 def _require(is_kept: bool, rule: str) -> None:
@@ -144,25 +146,57 @@ def _from_pem(text: str) -> object:
 
 
 def _from_jwk(jwk: Mapping[str, Any]) -> object:
-    match jwk:
-        case {"kty": "RSA", "n": str(n), "e": str(e)}:
-            exponent, modulus = (int.from_bytes(b64url_decode(number)) for number in (e, n))
-            return RSAPublicNumbers(exponent, modulus).public_key()
-        case {"kty": "EC", "crv": "P-256" | "P-384" | "P-521" as crv, "x": str(x), "y": str(y)} if len(x) == len(y):
-            point = b"\x04" + b64url_decode(x) + b64url_decode(y)
-            return EllipticCurvePublicKey.from_encoded_point(_CURVES[crv], point)
-        case {"kty": "OKP", "crv": "Ed25519" | "Ed448" as crv, "x": str(x)}:
-            return _EDWARDS[crv].from_public_bytes(b64url_decode(x))
-    return None
+    match jwk.get("kty"):
+        case "RSA":
+            modulus, exponent = (int.from_bytes(_decoded(jwk, name)) for name in ("n", "e"))
+            _validate_rsa(modulus, exponent)
+            return _attempt(lambda: RSAPublicNumbers(exponent, modulus).public_key())
+        case "EC":
+            curve = _CURVES[_curve_name(jwk, _CURVES)]
+            x, y = (_decoded(jwk, name, (curve.key_size + 7) // 8) for name in ("x", "y"))
+            point = _attempt(lambda: EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + x + y))
+            _require(point is not None, "must have x and y of a point on its curve")
+            return point
+        case "OKP":
+            name = _curve_name(jwk, _EDWARDS)
+            encoded = _decoded(jwk, "x", _EDWARDS_BYTES[name])
+            return _attempt(lambda: _EDWARDS[name].from_public_bytes(encoded))
+    raise ValueError("must have RSA, EC or OKP as its kty")
+
+
+def _curve_name(jwk: Mapping[str, Any], known: Mapping[str, object]) -> str:
+    name = jwk.get("crv")
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"must have a crv among {', '.join(known)}")
+    return name
+
+
+def _decoded(jwk: Mapping[str, Any], name: str, size: int | None = None) -> bytes:
+    """Return the bytes of a member, which are ``size`` if that is given.
+
+    RFC 7515 section 2: padding is omitted. RFC 7518 sections 6.2.1.2 and 6.2.1.3: a coordinate keeps its leading zeros.
+    """
+    text = jwk.get(name)
+    data = _attempt(lambda: b64url_decode(text)) if isinstance(text, str) else None
+    if data is None:
+        raise ValueError(f"must have {name} in base64url without padding")
+    _require(size in (None, len(data)), f"must have {name} of {size} bytes, leading zeros included")
+    return data
+
+
+def _validate_rsa(modulus: int, exponent: int) -> None:
+    _require(2048 <= modulus.bit_length() <= 8192, "must have 2048 to 8192 bits")
+    # RFC 8017 section 3.1; with the exponent 1 every party can sign
+    is_valid = 3 <= exponent < modulus and exponent % 2 == 1
+    _require(is_valid, "must have an odd exponent of at least 3, below its modulus")
 
 
 def _with_algorithms(key: object) -> tuple[PublicKey, tuple[str, ...]]:
     """Return the key with the algorithms of its kind; raise ``ValueError`` if it is weak."""
     match key:
         case RSAPublicKey():
-            _require(2048 <= key.key_size <= 8192, "must have 2048 to 8192 bits")
-            exponent = key.public_numbers().e  # RFC 8017 section 3.1; with 1 every party can sign
-            _require(exponent >= 3 and exponent % 2 == 1, "must have an odd exponent of at least 3")
+            numbers = key.public_numbers()
+            _validate_rsa(numbers.n, numbers.e)
             return key, _RSA
         case EllipticCurvePublicKey() if key.curve.name in _ECDSA:
             return key, _ECDSA[key.curve.name]

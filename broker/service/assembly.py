@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.auth.bearer import TokenVerifier
 from broker.core.layout import Layout
@@ -12,7 +12,8 @@ from broker.crypto.receipts import Receipts
 from broker.crypto.sigv4 import Credentials
 from broker.crypto.upload_ids import UploadIds
 from broker.settings import Settings, StoreSettings
-from broker.store.dialect import dialect_of
+from broker.settings.endpoint import R2_HOST, is_on_this_machine
+from broker.store.dialect import UNKNOWN, dialect_of
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 
@@ -70,6 +71,7 @@ def assemble(
 
     ``clock`` returns the seconds since the Unix epoch.
     """
+    settings = _with_warnings(settings)
     verifier = TokenVerifier(settings.tokens)
     receipts = Receipts(settings.secrets, issuer=settings.issuer) if settings.secrets else None
     if settings.store is None or receipts is None:
@@ -78,6 +80,18 @@ def assemble(
         store, staging_store = _stores(settings.store, clock)
     services = _services(settings, settings.store, store, receipts, clock)
     return Deployment(settings, verifier, receipts, services, store, staging_store, clock)
+
+
+def _with_warnings(settings: Settings) -> Settings:
+    """Return the settings, with a warning if the kind of the store is unknown: it may be a custom domain."""
+    store = settings.store
+    if store is None or dialect_of(store.endpoint) is not UNKNOWN or is_on_this_machine(store.endpoint):
+        return settings
+    warning = (
+        "R2_ENDPOINT is not the endpoint of a known store. Presigned URLs do not work on a bucket's custom domain; "
+        f"the endpoint of R2 is https://<account-id>.{R2_HOST}"
+    )
+    return replace(settings, warnings=(*settings.warnings, warning))
 
 
 def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:

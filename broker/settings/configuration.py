@@ -71,6 +71,7 @@ class Settings:
 def parse(variables: Mapping[str, str]) -> Settings:
     """Parse settings from environment variables; raise ``SettingsError`` with all faults."""
     env = Environment(variables, VARIABLES)
+    env.check_names()
     store, missing = _store(env)
     tokens = _tokens(env)
     settings_without_tokens = partial(
@@ -154,6 +155,7 @@ def _tokens(env: Environment) -> TokenRules | None:
         audience=env.text("JWT_AUDIENCE") or None,
         subject_claim=env.text("JWT_SUBJECT_CLAIM"),
         service_scope=env.text("BROKER_SERVICE_SCOPE"),
+        scope_claim=env.text("BROKER_SCOPE_CLAIM") or None,
         typ=env.text("JWT_TYPE") or None,
         leeway=env.quantity("JWT_LEEWAY"),
         max_lifetime=env.quantity("JWT_MAX_LIFETIME"),

@@ -4,6 +4,7 @@ Rules of this module
 - Faults are collected, so that all of them can be reported at once.
 - A fault names the variable and the rule. It never contains the value.
 - An empty value counts as unset. A secret may also come from the file that ``NAME_FILE`` names.
+- Blanks, line ends and a byte order mark around a value are removed. Other remains of a file's syntax are faults.
 """
 
 import re
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from broker.core.upload_rules import DAY
 
+from .raw_values import BLANK, broken_rule, has_comment
 from .variables import Variable
 
 _BYTES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}  # IEC 80000-13
@@ -57,17 +59,15 @@ class Environment:
 
     def secret(self, name: str) -> str:
         """Return the value of ``name``, or the content of the file that ``NAME_FILE`` names."""
-        value, path = self._stripped(name), self._stripped(f"{name}_FILE")
-        if not path:
-            return value
-        if value:
+        value, path = self._stripped(name, is_secret=True), self._stripped(f"{name}_FILE")
+        if value and path:
             self.fault(name, f"and {name}_FILE must not both be set")
             return ""
-        try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError):
-            self.fault(f"{name}_FILE", "must name a readable file of UTF-8 text")
-            return ""
+        if path:
+            value = self._content(f"{name}_FILE", path)
+        if has_comment(value):
+            self.warnings.append(f"{name} has a # after a blank: if a comment follows the value, remove it")
+        return value
 
     def checked(self, name: str, value: str, rule: Callable[[str], T]) -> T | None:
         """Return ``rule(value)``, or ``None`` when the value is unset or ``rule`` raises ``ValueError``, a fault."""
@@ -113,10 +113,31 @@ class Environment:
         text = self.text(name) if value is None else value
         return tuple(item.strip() for item in text.split(",") if item.strip())
 
-    def _stripped(self, name: str) -> str:
-        value = self._variables.get(name, "").strip()
-        if value != value.encode(errors="replace").decode():  # os.environ holds bytes that are not UTF-8 as surrogates
-            self.fault(name, "must be UTF-8 text")
+    def check_names(self) -> None:
+        """Record a fault for each variable of the table whose name has remains of a file's syntax."""
+        for given in self._variables:
+            name = given.strip(BLANK).removeprefix("export").strip(BLANK)
+            if name != given and name in self._table:
+                self.fault(name, "must be set without export, blanks or a byte order mark before or after its name")
+
+    def _content(self, name: str, path: str) -> str:
+        """Return the text of the file that the variable ``name`` names."""
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip(BLANK)
+        except (OSError, ValueError):
+            self.fault(name, "must name a readable file of UTF-8 text")
+            return ""
+        if rule := broken_rule(text, is_secret=True):
+            self.fault(name, f"names a file whose text {rule}")
+            return ""
+        return text
+
+    def _stripped(self, name: str, *, is_secret: bool = False) -> str:
+        value = self._variables.get(name, "").strip(BLANK)
+        is_text = value == value.encode(errors="replace").decode()  # os.environ holds other bytes as surrogates
+        rule = broken_rule(value, is_secret=is_secret) if is_text else "must be UTF-8 text"
+        if rule:
+            self.fault(name, rule)
             return ""
         return value
 

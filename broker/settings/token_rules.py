@@ -23,6 +23,7 @@ class JwksLocation:
 class TokenRules:
     """The requirements on a token; ``None`` leaves a claim or header parameter unchecked.
 
+    ``scope_claim`` is the claim with the scopes, or a path of names with dots; ``None`` reads ``scope`` and ``scp``.
     ``leeway`` is the tolerated clock difference, ``max_lifetime`` the longest time until ``exp``, both in seconds.
     """
 
@@ -31,6 +32,7 @@ class TokenRules:
     audience: str | None = None
     subject_claim: str = "sub"
     service_scope: str = "broker:service"
+    scope_claim: str | None = None
     typ: str | None = None
     leeway: int = 30
     max_lifetime: int = 31 * DAY

@@ -42,7 +42,7 @@ _TABLE: Final = (
     # The store
     Variable("R2_ACCOUNT_ID", "text", "Cloudflare account ID, from which the endpoint follows"),
     Variable("R2_ENDPOINT", "text", "URL of the S3 endpoint, in place of the account ID"),
-    Variable("R2_JURISDICTION", "choice", "jurisdiction of the bucket", "default"),
+    Variable("R2_JURISDICTION", "choice", "jurisdiction of the bucket; unset: default"),
     Variable("R2_ACCESS_KEY_ID", "text", "access key ID of the R2 API token"),
     Variable("R2_SECRET_ACCESS_KEY", "secret", "secret access key of the R2 API token"),
     Variable("R2_BUCKET_NAME", "text", "bucket of ready objects"),
@@ -71,6 +71,7 @@ _TABLE: Final = (
     Variable("JWT_LEEWAY", "duration", "tolerated clock difference", "30s", 0, 300),
     Variable("JWT_MAX_LIFETIME", "duration", "longest time until a token's exp", "31d", 60, 366 * DAY),
     Variable("BROKER_SERVICE_SCOPE", "text", "scope that makes a token a service's", "broker:service"),
+    Variable("BROKER_SCOPE_CLAIM", "text", "claim with the scopes; unset: scope and scp"),
     # The broker
     Variable("BROKER_SECRET", "secret", "secrets that seal upload ids and sign receipts; the first seals, all open"),
     Variable("BROKER_ISSUER", "text", "iss claim of receipts", "r2-upload-broker"),

@@ -12,7 +12,7 @@ ROWS = re.findall(r"^\| ([A-Z]+\d\d) \| .+ \| (.+) \|$", PAGE, re.MULTILINE)
 LAST = {"T": 33, "K": 24, "B": 24, "H": 29, "P": 26, "S": 19, "X": 14, "L": 13, "SEQ": 12}
 GROUPS: dict[str, Iterable[int]] = {
     **{group: range(1, last + 1) for group, last in LAST.items()},
-    "E": (1, 3, 4, 7, 8, 9, 10),
+    "E": (1, 2, 3, 4, 6, 7, 8, 9, 10),
 }
 
 

@@ -72,7 +72,7 @@ def user(**changed: Any) -> dict[str, Any]:
 
 
 def plus(member: str) -> str:
-    """Return the claims of a user as JSON with one member added, which may replace ``exp``."""
+    """Return the claims of a user as JSON with one member added, which may replace ``exp`` or ``sub``."""
     kept = {name: value for name, value in USER.items() if not member.startswith(f'"{name}"')}
     return json.dumps(kept)[:-1] + f", {member}}}"
 
@@ -187,7 +187,7 @@ def times() -> Iterator[Attack]:
     yield "T18-100-years", HS, mint(user(exp=NOW + 100 * 365 * 86_400))
     yield "T18-1e30", HS, mint(plus('"exp":1e30'))
     yield "T18-10^4000", HS, mint(plus('"exp":1' + "0" * 4000))
-    wrong: tuple[Any, ...] = (NOW + 31, "1", None, True, -5, "x", [], 10**400)
+    wrong: tuple[Any, ...] = (NOW + 31, "1", "null", True, False, -5, "x", [], [None], {}, 10**400)
     for name in ("nbf", "iat"):
         yield from ((f"T19-{name}-{str(value)[:9]}", HS, mint(user(**{name: value}))) for value in wrong)
         yield f"T19-{name}-NaN", HS, mint(plus(f'"{name}":NaN'))
@@ -216,8 +216,10 @@ def parties() -> Iterator[Attack]:
     paths = ["", ".", "..", "../u2", "u1/../u2", "u1/./u2", "%2e%2e", "%2E%2e/u2", "u1%2f..%2fu2", "%252e%252e", "a\\b"]
     paths += ["..%5cu2", "%c0%ae%c0%ae", "a\0b", "a%00b", "a\nb", "\ud800", "a\u202eb", "a\u200bb", "\ufeffu1"]
     blank = [" ", "   ", "%20", "%20 %20", "%2520"]
-    subjects: list[Any] = [*paths, *blank, "x" * 256, "é" * 128, 5, 1.5, True, None, {}, ["u1"]]
+    subjects: list[Any] = [*paths, *blank, "x" * 256, "é" * 128, 1.5, 5.0, True, False, None, {}, ["u1"], [5]]
+    subjects += [-1, 2**64, 10**255, 10**4000]
     yield from ((f"T22-{str(sub)[:12]!a}", HS, mint(user(sub=sub))) for sub in subjects)
+    yield from ((f"T22-{sub}", HS, mint(plus(f'"sub":{sub}'))) for sub in ("1e2", "42.0", "-0.0", "9" * 5000))
     yield "T22-missing", HS, mint({"exp": NOW + 600})
 
 
@@ -314,7 +316,7 @@ REASONS = {
     "T20": {"the audience does not match", "aud is not a string or an array of strings"},
     "T21": {"the issuer does not match"},
     "T22": {
-        "the subject is empty, too long or not a string",
+        "the subject is empty, too long or of a wrong type",
         "the subject is a path",
         "the subject is not printable",
         "the subject is blank",

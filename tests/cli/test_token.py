@@ -40,7 +40,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=["default", "subject", "service"],
 )
-@pytest.mark.parametrize("rules", [RULES, {"JWT_SECRET": SECRET}], ids=["every rule", "no rule"])
+@pytest.mark.parametrize(
+    "rules",
+    [RULES, {"JWT_SECRET": SECRET}, {"JWT_SECRET": SECRET, "BROKER_SCOPE_CLAIM": "realm_access.roles"}],
+    ids=["every rule", "no rule", "nested scopes"],
+)
 def test_token_is_accepted(
     folder: Path,
     capsys: pytest.CaptureFixture[str],

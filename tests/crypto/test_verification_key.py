@@ -50,14 +50,32 @@ SHORT_FOR_HASH = "must have at least 48 bytes for HS384 and 64 for HS512"
 NOT_PUBLIC = "must be a public key, not a secret one"
 NO_KEY = "must be one public key in PEM or JWK form: RSA, P-256, P-384, P-521, Ed25519 or Ed448"
 BITS = "must have 2048 to 8192 bits"
-EXPONENT = "must have an odd exponent of at least 3"
+EXPONENT = "must have an odd exponent of at least 3, below its modulus"
+KIND = "must have RSA, EC or OKP as its kty"
+CURVE = "must have a crv among P-256, P-384, P-521"
+EDWARDS_CURVE = "must have a crv among Ed25519, Ed448"
+POINT = "must have x and y of a point on its curve"
 SMALL_ORDER = "must not be of small order: anybody could sign for it"
 OPERATIONS = "must have verify among its key_ops"
 USE = "must have sig as its use"
 NO_JSON = "must be one JSON document in UTF-8"
 TWICE = "must not contain duplicate keys"
 RULES = {TOO_SHORT, IS_KEY, REPEATS, FEW, EXAMPLE, NOT_TEXT, SHORT_FOR_HASH, NOT_PUBLIC, NO_KEY, BITS}
-RULES |= {EXPONENT, SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE}
+RULES |= {EXPONENT, SMALL_ORDER, OPERATIONS, USE, NO_JSON, TWICE, KIND, CURVE, EDWARDS_CURVE, POINT}
+
+
+def base64url(name: str) -> str:
+    """Return the rule for the encoding of a member."""
+    return f"must have {name} in base64url without padding"
+
+
+def sized(name: str, size: int) -> str:
+    """Return the rule for the length of a coordinate or an Edwards key."""
+    return f"must have {name} of {size} bytes, leading zeros included"
+
+
+RULES |= {base64url(name) for name in "nexy"}
+RULES |= {sized(name, size) for name in "xy" for size in (32, 48, 57, 66)}
 
 
 def pem(key: PrivateKey) -> str:
@@ -298,7 +316,7 @@ def test_a_public_key_verifies_only_its_kind(algorithm: str) -> None:
 @pytest.mark.parametrize("alg", ["HS256", "none", "ES384", "RS256", "Ed25519", None, 5, ["ES256"], ""], ids=str)
 def test_the_alg_of_a_jwk_must_fit(alg: Any) -> None:
     """A JWK with an alg of another kind is refused."""
-    assert refusal(public_key, json.dumps(jwk(P256, alg=alg))) == "verifies no other algorithms than ES256"
+    assert refusal(public_key, json.dumps(jwk(P256, alg=alg))) == "must have an alg among ES256"
 
 
 def jwk_text(key: PrivateKey = P256, **members: Any) -> str:
@@ -331,16 +349,16 @@ PUBLIC = [
     ("2047 bits", rsa_pem(1 << 2046 | 1, 65537), BITS),
     ("8193 bits", rsa_pem(1 << 8192 | 1, 65537), BITS),
     ("8193 bits in a JWK", json.dumps({"kty": "RSA", "n": b64(1 << 8192 | 1), "e": "AQAB"}), BITS),
-    ("e is 1 in a JWK", json.dumps({"kty": "RSA", "n": b64(MODULUS), "e": "AQ"}), NO_KEY),
-    ("e is even in a JWK", json.dumps({"kty": "RSA", "n": b64(MODULUS), "e": "AQAA"}), NO_KEY),
-    ("empty JWK", "{}", NO_KEY),
-    ("JWK set", json.dumps({"keys": [jwk(P256)]}), NO_KEY),
+    ("e is 1 in a JWK", json.dumps({"kty": "RSA", "n": b64(MODULUS), "e": "AQ"}), EXPONENT),
+    ("e is even in a JWK", json.dumps({"kty": "RSA", "n": b64(MODULUS), "e": "AQAA"}), EXPONENT),
+    ("empty JWK", "{}", KIND),
+    ("JWK set", json.dumps({"keys": [jwk(P256)]}), KIND),
     ("cut JWK", "{", NO_JSON),
     ("JWK with a member twice", '{"kty":"EC",' + jwk_text()[1:], TWICE),
     ("JWK with a surrogate", '{"kid":"\udcff",' + jwk_text()[1:], NO_JSON),
     ("JWK nested", '{"x":' + "[" * 100_000 + "]" * 100_000 + "}", NO_JSON),  # more than any Python's parser goes down
     ("oct JWK", json.dumps({"kty": "oct", "k": SECRET}), NOT_PUBLIC),
-    ("oct JWK without k", json.dumps({"kty": "oct"}), NO_KEY),
+    ("oct JWK without k", json.dumps({"kty": "oct"}), KIND),
     ("private RSA JWK", jwk_text(RSA, whole=True), NOT_PUBLIC),
     ("private EC JWK", jwk_text(P256, whole=True), NOT_PUBLIC),
     ("private Ed25519 JWK", jwk_text(ED25519, whole=True), NOT_PUBLIC),
@@ -349,19 +367,39 @@ PUBLIC = [
         for name in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
     ),
     ("private member that is null", jwk_text(d=None), NOT_PUBLIC),
-    ("JWK without x", json.dumps({"kty": "EC", "crv": "P-256", "y": "AA"}), NO_KEY),
-    ("JWK without kty", json.dumps({"crv": "P-256", "x": "AA", "y": "AA"}), NO_KEY),
-    ("JWK on secp256k1", jwk_text(ec.generate_private_key(ec.SECP256K1())), NO_KEY),
-    ("JWK on X25519", json.dumps({"kty": "OKP", "crv": "X25519", "x": "A" * 43}), NO_KEY),
-    ("JWK on P-192", jwk_text(crv="P-192"), NO_KEY),
-    ("JWK of another curve's size", jwk_text(crv="P-384"), NO_KEY),
-    ("JWK off the curve", jwk_text(x="A" * 43), NO_KEY),
-    ("JWK with a coordinate cut", jwk_text(x="AAAA"), NO_KEY),
-    ("JWK with crv of another kind", jwk_text(crv=5), NO_KEY),
-    ("JWK with n of another kind", jwk_text(RSA, n=5), NO_KEY),
-    ("JWK in standard base64", json.dumps(jwk(RSA) | {"e": "AQAB=="}), NO_KEY),
-    ("JWK with junk in base64", json.dumps(jwk(RSA) | {"e": "AQ!AB"}), NO_KEY),
+    ("JWK without x", json.dumps({"kty": "EC", "crv": "P-256", "y": "AA"}), base64url("x")),
+    ("JWK without kty", json.dumps({"crv": "P-256", "x": "AA", "y": "AA"}), KIND),
+    ("JWK on secp256k1", jwk_text(ec.generate_private_key(ec.SECP256K1())), CURVE),
+    ("JWK on X25519", json.dumps({"kty": "OKP", "crv": "X25519", "x": "A" * 43}), EDWARDS_CURVE),
+    ("JWK on P-192", jwk_text(crv="P-192"), CURVE),
+    ("JWK of another curve's size", jwk_text(crv="P-384"), sized("x", 48)),
+    ("JWK off the curve", jwk_text(x="A" * 43), POINT),
+    ("JWK with a coordinate cut", jwk_text(x="AAAA"), sized("x", 32)),
+    ("JWK with crv of another kind", jwk_text(crv=5), CURVE),
+    ("JWK with n of another kind", jwk_text(RSA, n=5), base64url("n")),
+    ("JWK in standard base64", json.dumps(jwk(RSA) | {"e": "AQAB=="}), base64url("e")),
+    ("JWK with junk in base64", json.dumps(jwk(RSA) | {"e": "AQ!AB"}), base64url("e")),
+    ("JWK whose e is its modulus", json.dumps(jwk(RSA) | {"e": jwk(RSA)["n"]}), EXPONENT),
+    ("JWK with e of 1024 bytes", json.dumps(jwk(RSA) | {"e": b64(1 << 8191 | 1)}), EXPONENT),
+    ("JWK with n in padded base64", json.dumps(jwk(RSA) | {"n": jwk(RSA)["n"] + "="}), base64url("n")),
+    ("JWK with x in padded base64", json.dumps(jwk(P256) | {"x": jwk(P256)["x"] + "="}), base64url("x")),
+    ("JWK with n in the standard alphabet", json.dumps(jwk(RSA) | {"n": "+/" + jwk(RSA)["n"]}), base64url("n")),
+    ("JWK with a line break in n", json.dumps(jwk(RSA) | {"n": jwk(RSA)["n"] + "\n"}), base64url("n")),
+    ("JWK with 31 bytes of x", json.dumps(jwk(P256) | {"x": "A" * 42}), sized("x", 32)),
+    ("JWK with 33 bytes of x", json.dumps(jwk(P256) | {"x": "A" * 44}), sized("x", 32)),
+    ("JWK with 31 bytes of y", json.dumps(jwk(P256) | {"y": "A" * 42}), sized("y", 32)),
+    ("JWK of Ed25519 with 31 bytes", json.dumps(jwk(ED25519) | {"x": "A" * 42}), sized("x", 32)),
+    ("JWK of Ed448 with 32 bytes", json.dumps(jwk(ED448) | {"x": "A" * 43}), sized("x", 57)),
+    ("JWK with only a certificate", json.dumps({"kty": "RSA", "x5c": ["MIIB"]}), base64url("n")),
+    ("JWK whose kty is a list", json.dumps(jwk(RSA) | {"kty": ["RSA"]}), KIND),
+    ("JWK whose crv is a list", json.dumps(jwk(P256) | {"crv": ["P-256"]}), CURVE),
     ("JWK for encryption", jwk_text(use="enc"), USE),
+    ("JWK for encryption with its alg", jwk_text(RSA, use="enc", alg="RSA-OAEP"), USE),
+    (
+        "JWK with the alg of an encryption",
+        jwk_text(RSA, alg="RSA-OAEP"),
+        f"must have an alg among {', '.join(ALL_RSA)}",
+    ),
     ("JWK whose use is null", jwk_text(use=None), USE),
     ("JWK that encrypts", jwk_text(key_ops=["encrypt"]), OPERATIONS),
     ("JWK of no operation", jwk_text(key_ops=[]), OPERATIONS),
@@ -385,7 +423,7 @@ def test_a_weak_rsa_exponent_is_refused(exponent: int) -> None:
 def test_a_weak_exponent_is_refused_after_loading(exponent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A weak exponent is refused even if the library loads the key, as cryptography did before version 50."""
     numbers = {"public_numbers.return_value": rsa.RSAPublicNumbers(exponent, MODULUS)}
-    loaded = Mock(spec=rsa.RSAPublicKey, key_size=2048, **numbers)
+    loaded = Mock(spec=rsa.RSAPublicKey, **numbers)
     monkeypatch.setattr("broker.crypto.verification_key.load_pem_public_key", lambda _: loaded)
     assert refusal(public_key, rsa_pem(MODULUS, exponent)) == EXPONENT
 

@@ -57,8 +57,16 @@ def test_message_at_start_exists(fragment: str) -> None:
     assert fragment in ALL
 
 
+@pytest.mark.parametrize("fragment", fragments("rule", 0) + fragments("failure", 0))
+def test_reason_of_a_key_exists(fragment: str) -> None:
+    """Each fragment of a reason for a skipped key or a failed refresh is part of a text of the code."""
+    assert fragment in NOT_OURS or fragment in ALL
+
+
 def test_tables_are_found() -> None:
-    """Each of the three tables has its fragments."""
+    """Each of the five tables has its fragments."""
+    assert len(fragments("rule", 0)) > 10
+    assert len(fragments("failure", 0)) > 5
     assert len(fragments("`reason` contains", 0)) > 10
     assert len(fragments("`code`", 1)) > 10
     assert len(fragments("message", 0)) >= 4

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from broker.auth.jwks_client import COOLDOWN
+from broker.auth.fetch_budget import COOLDOWN
 from tests.e2e.processes import Broker
 
 from .identity_rows import FLOOD, FLOOD_FOR, HEAD, ONE_KEY, UNKNOWN_RATE, Row, settings, watched

@@ -85,11 +85,57 @@ def test_normalized_endpoint(given_as: str, sent_as: str) -> None:
     assert warnings(R2_ENDPOINT=given_as) == []
 
 
-def test_endpoint_overrides_account_id() -> None:
-    """A configured endpoint is used in place of the account ID."""
-    other = "https://fedcba9876543210fedcba9876543210.r2.cloudflarestorage.com"
-    assert place(parse({**GOOD, "R2_ENDPOINT": other})).endpoint == other
-    assert place(parse({**GOOD, "R2_ENDPOINT": other, "R2_ACCOUNT_ID": ""})).endpoint == other
+OTHER = "fedcba9876543210fedcba9876543210"
+ACCOUNTS = "R2_ENDPOINT and R2_ACCOUNT_ID must be of the same account. Correct one, or unset R2_ACCOUNT_ID"
+JURISDICTIONS = (
+    "R2_ENDPOINT and R2_JURISDICTION must be of the same jurisdiction. Correct one, or unset R2_JURISDICTION"
+)
+
+
+def r2(account: str, jurisdiction: str = "", scheme: str = "https") -> str:
+    """Return the endpoint of an account."""
+    return f"{scheme}://{account}.{jurisdiction and jurisdiction + '.'}r2.cloudflarestorage.com"
+
+
+CONTRADICTIONS = {
+    "another account": ({"R2_ENDPOINT": r2(OTHER)}, [ACCOUNTS]),
+    "another account over http": ({"R2_ENDPOINT": r2(OTHER, scheme="http")}, [ACCOUNTS]),
+    "another account in a jurisdiction": ({"R2_ENDPOINT": r2(OTHER, "eu")}, [ACCOUNTS]),
+    "default and eu": ({"R2_ENDPOINT": r2(ACCOUNT), "R2_JURISDICTION": "eu"}, [JURISDICTIONS]),
+    "eu and default": ({"R2_ENDPOINT": r2(ACCOUNT, "eu"), "R2_JURISDICTION": "default"}, [JURISDICTIONS]),
+    "eu and fedramp": ({"R2_ENDPOINT": r2(ACCOUNT, "eu"), "R2_JURISDICTION": "fedramp"}, [JURISDICTIONS]),
+    "both": ({"R2_ENDPOINT": r2(OTHER, "us"), "R2_JURISDICTION": "eu"}, [ACCOUNTS, JURISDICTIONS]),
+    "without account": (
+        {"R2_ENDPOINT": r2(OTHER), "R2_JURISDICTION": "eu", "R2_ACCOUNT_ID": ""},
+        [JURISDICTIONS],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_contradictions(changes: dict[str, str], expected: list[str]) -> None:
+    """An endpoint of R2 with another account or jurisdiction than the settings name is a fault that names both."""
+    assert faults(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"R2_ENDPOINT": r2(ACCOUNT)},
+        {"R2_ENDPOINT": r2(ACCOUNT), "R2_JURISDICTION": "default"},
+        {"R2_ENDPOINT": r2(ACCOUNT, "eu"), "R2_JURISDICTION": "eu"},
+        {"R2_ENDPOINT": r2(ACCOUNT, "eu")},
+        {"R2_ENDPOINT": r2(OTHER, "eu"), "R2_ACCOUNT_ID": "", "R2_JURISDICTION": "eu"},
+        {"R2_ENDPOINT": r2(ACCOUNT.upper(), "eu") + ":443/"},
+        {"R2_ENDPOINT": "http://127.0.0.1:8333", "R2_JURISDICTION": "eu"},
+        {"R2_ENDPOINT": "https://s3.eu-central-1.amazonaws.com"},
+    ],
+    ids=str,
+)
+def test_no_contradictions(changes: dict[str, str]) -> None:
+    """Settings that agree are accepted; an endpoint of another store replaces account and jurisdiction."""
+    found = place(parse({**GOOD, **changes})).endpoint
+    assert found == changes["R2_ENDPOINT"].lower().removesuffix(":443/")
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:8333", "http://localhost:9", "http://[::1]:9", "https://[::1]"])
@@ -99,9 +145,9 @@ def test_loopback_endpoints(endpoint: str) -> None:
 
 
 def test_doubtful_endpoints() -> None:
-    """A possible custom domain and plain http are warnings."""
-    assert ["custom domain" in line for line in warnings(R2_ENDPOINT="https://media.example.com")] == [True]
-    assert ["unencrypted" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True, False]
+    """Plain http to another machine is a warning."""
+    assert warnings(R2_ENDPOINT="https://media.example.com") == []
+    assert ["unencrypted" in line for line in warnings(R2_ENDPOINT="http://store:9000")] == [True]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +164,14 @@ def test_public_url_with_path() -> None:
     found = parse({**GOOD, "R2_PUBLIC_URL": "https://CDN.example:443/Files/", "R2_STAGING_BUCKET_NAME": "inbox"})
     assert place(found).public_url == "https://cdn.example/Files"
     assert found.warnings == ()
+
+
+def test_public_url_is_not_the_endpoint() -> None:
+    """The S3 endpoint of R2, which serves no unsigned request, is a fault as public URL; r2.dev is not."""
+    for url in (r2(ACCOUNT), f"{r2(ACCOUNT, 'eu')}/songs"):
+        (fault,) = faults(R2_PUBLIC_URL=url, R2_STAGING_BUCKET_NAME="inbox")
+        assert fault.startswith("R2_PUBLIC_URL must be a public address")
+    assert warnings(R2_PUBLIC_URL="https://pub-1.r2.dev", R2_STAGING_BUCKET_NAME="inbox") == []
 
 
 hosts = st.from_regex(r"[a-z0-9._-]{1,20}(:[0-9]{0,6})?|\[[0-9a-f:.]{0,12}\](:[0-9]{0,6})?", fullmatch=True)

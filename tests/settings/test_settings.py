@@ -166,15 +166,49 @@ def test_jwks_location() -> None:
         "ftp://id.example/keys",
         "data:application/json,{}",
         "https://user:pw@id.example/keys",
-        "https://id.example/keys?tenant=1",
+        "https://user:pw@id.example/keys?appid=1",
+        "https://user@id.example/keys",
+        "https://id.example/keys#one",
+        "https://id.example/keys?appid=1#one",
+        "http://id.example/keys?appid=1",
+        "http://127.0.0.1.example/keys",
+        "https://id.example/keys?app id=1",
+        "https://id.example/keys?app\nid=1",
+        "https://id.example/keys?appid=é",
+        "https://?appid=1",
+        "?appid=1",
         "id.example/keys",
     ],
 )
 def test_k11_jwks_url_must_be_https(url: str) -> None:
-    """The URL of the JWK Set is https without user and query, and a fault does not print it."""
+    """The URL of the JWK Set is https without user and fragment, and a fault does not print it."""
     (fault,) = faults(JWT_SECRET="", JWT_JWKS_URL=url)
     assert fault.startswith("JWT_JWKS_URL must ")
     assert "pw" not in fault
+
+
+QUERIES = {
+    "https://ID.example:443/common/discovery/keys?appid=6731de76": "https://id.example/common/discovery/keys?appid=6731de76",
+    "https://id.example/t.onmicrosoft.com/discovery/v2.0/keys?p=B2C_1_in": (
+        "https://id.example/t.onmicrosoft.com/discovery/v2.0/keys?p=B2C_1_in"
+    ),
+    "https://id.example?a=1&b=%20?/x": "https://id.example/?a=1&b=%20?/x",
+    "https://id.example/keys?": "https://id.example/keys",
+    "https://id.example/jwk/securetoken@system.example": "https://id.example/jwk/securetoken@system.example",
+    "http://127.0.0.1:8080/keys?p=1": "http://127.0.0.1:8080/keys?p=1",
+}
+
+
+@pytest.mark.parametrize("url", QUERIES)
+def test_e06_jwks_url_with_query(url: str) -> None:
+    """The URL of the JWK Set may have a query, which is kept as it is."""
+    assert parse({**STORE, "JWT_JWKS_URL": url}).tokens.key == JwksLocation(QUERIES[url])
+
+
+def test_scope_claim() -> None:
+    """The claim with the scopes is configured, and unset by default."""
+    assert parse(GOOD).tokens.scope_claim is None
+    assert parse({**GOOD, "BROKER_SCOPE_CLAIM": "roles"}).tokens.scope_claim == "roles"
 
 
 def test_k11_plain_http_on_loopback() -> None:
@@ -245,7 +279,7 @@ def test_units() -> None:
 
 def test_from_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """``from_environment`` parses the environment of the process."""
-    monkeypatch.setattr("os.environ", GOOD)
+    monkeypatch.setattr("os.environ", dict(GOOD))  # pytest adds variables of its own
     assert settings.from_environment() == parse(GOOD)
 
 

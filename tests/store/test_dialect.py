@@ -72,6 +72,25 @@ def test_the_endpoint_decides_the_region(endpoint: str, region: str) -> None:
     assert dialect_of(endpoint).region == region
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "is_warned"),
+    [
+        *((endpoint, False) for endpoint in EXAMPLES.values()),
+        (f"https://{ACCOUNT}.eu.r2.cloudflarestorage.com", False),
+        ("http://127.0.0.1:8333", False),
+        ("http://localhost:8333", False),
+        ("https://media.example.com", True),
+        ("http://store:8333", True),
+        ("https://s3.eu-central-1.amazonaws.com.evil.example", True),
+    ],
+)
+def test_an_unknown_store_is_a_warning(endpoint: str, is_warned: bool) -> None:
+    """The endpoint of an unknown store may be a custom domain, which is a warning at start; others are not."""
+    deployment = assemble(settings.parse({**ENVIRONMENT, "R2_ENDPOINT": endpoint}))
+    found = [line for line in deployment.settings.warnings if "custom domain" in line]
+    assert len(found) == is_warned
+
+
 @pytest.mark.parametrize(("endpoint", "region"), [(R2, "auto"), (AWS, "eu-central-1")])
 async def test_a_deployment_signs_with_the_region(endpoint: str, region: str) -> None:
     """All presigners of a deployment, for clients and for the broker itself, have the region of the store."""

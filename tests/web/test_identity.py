@@ -1,5 +1,6 @@
 """A deployment with the keys of an identity service, available and unavailable."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +55,18 @@ def test_published_keys_verify_tokens(service: str) -> None:
         assert app.get(f"/api/v1/downloads/{KEY}").status_code == 200
         forged = {"Authorization": f"Bearer {token()[:-4]}AAAA"}
         assert app.get(f"/api/v1/downloads/{KEY}", headers=forged).status_code == 401
+
+
+def test_e06_tokens_as_services_issue_them(service: str) -> None:
+    """Keys at a URL with a query verify a token with an integer as subject, null claims and scopes in ``scp``."""
+    claims = {"sub": 42, "exp": int(time.time()) + 3600, "nbf": None, "iat": None, "scope": None}
+    with client(MemoryObjectStore(), environment={**ELSEWHERE, "JWT_JWKS_URL": f"{service}?appid=1"}) as app:
+        for more, status in (({}, 403), ({"scp": "a broker:service"}, 200), ({"scp": ["broker:service"]}, 200)):
+            given = jwt.PyJWS().encode(json.dumps({**claims, **more}).encode(), P256, "ES256", {"kid": "one"})
+            found = app.post(
+                "/api/v1/objects/delete", json={"keys": [KEY]}, headers={"Authorization": f"Bearer {given}"}
+            )
+            assert found.status_code == status
 
 
 def test_k06_missing_keys_are_a_503() -> None:
