@@ -109,9 +109,17 @@ class Environment:
         return values(value)
 
     def items(self, name: str, value: str | None = None) -> tuple[str, ...]:
-        """Return the items of a comma-separated list, without whitespace around them and without empty items."""
+        """Return the items of a comma-separated list, without whitespace around them and without empty items.
+
+        ``value`` replaces the variable's value, and is a secret.
+        """
         text = self.text(name) if value is None else value
-        return tuple(item.strip() for item in text.split(",") if item.strip())
+        items = tuple(item.strip() for item in text.split(",") if item.strip())
+        broken = [rule for item in items if (rule := broken_rule(item, is_secret=value is not None))]
+        if broken:
+            self.fault(name, broken[0])
+            return ()
+        return items
 
     def check_names(self) -> None:
         """Record a fault for each variable of the table whose name has remains of a file's syntax."""

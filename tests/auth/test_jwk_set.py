@@ -142,6 +142,37 @@ def test_e02_k14_same_kid(keys: list[Any], usable: tuple[str, ...], broken: list
         assert set(algorithms(*listed[:99], jwk(ED25519, "other"))) == {"one", "other"}
 
 
+MEMBERS = [
+    jwk(RSA),
+    jwk(RSA, alg="RS256"),
+    jwk(RSA, alg="PS512", kid="two"),
+    jwk(RSA_2, alg="RS256"),
+    jwk(RSA_2, use="enc"),
+    jwk(P256),
+    jwk(P256, "two"),
+    jwk(P384, "two", use="sig"),
+    jwk(P384, alg="ES256"),
+    {**jwk(ED25519), "kid": None},
+    {"kty": "oct", "k": "c2VjcmV0", "kid": "two"},
+]
+
+
+@given(
+    st.lists(st.sampled_from(MEMBERS), max_size=12).flatmap(
+        lambda keys: st.tuples(st.just(keys), st.permutations(keys))
+    )
+)
+def test_order_and_repetition(orders: tuple[list[Any], list[Any]]) -> None:
+    """Neither the order of a set nor the repetition of its keys changes which algorithms have a key."""
+    keys, permuted = orders
+    found = [parse(document(*listed)) for listed in (keys, permuted, keys + permuted)]
+    for one in found[1:]:
+        assert one.by_kid == found[0].by_kid
+        assert one.without_kid == found[0].without_kid
+        assert one.key_count == found[0].key_count
+    assert sorted(key.rule for key in found[1].skipped) == sorted(key.rule for key in found[0].skipped)
+
+
 def test_ambiguous_set_is_unusable() -> None:
     """A set in which every algorithm fits several keys is not usable."""
     assert not parse(document(jwk(RSA), jwk(RSA_2))).is_usable

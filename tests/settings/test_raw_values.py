@@ -39,6 +39,21 @@ def test_other_forms_of_quotes(text: str) -> None:
     assert broken_rule(text.strip(), is_secret=True) == (None if text == '"' else QUOTED)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("BROKER_SECRET", f'"{HEX}",{HEX[::-1]}', QUOTED),
+        ("BROKER_SECRET", f"{HEX}, <another>", TEMPLATE),
+        ("BROKER_SECRET", f"{HEX},changeme", PLACEHOLDER),
+        ("BROKER_CORS_ORIGINS", "https://a.example, 'https://b.example'", QUOTED),
+        ("JWT_ALGORITHMS", '"HS256",HS384', QUOTED),
+    ],
+)
+def test_items_of_a_list(name: str, text: str, rule: str) -> None:
+    """Each item of a list has the same rules, and the setting has one fault."""
+    assert faults(**{name: text}) == [f"{name} {rule}"]
+
+
 @pytest.mark.parametrize("text", ['it"s', '"a" or "b', "'tis", "5'", '{"kty":"OKP"}', "a'b'c", "“a", "\"a'"])
 def test_quotes_inside_a_value(text: str) -> None:
     """A value may contain quotes, or begin or end with one."""
