@@ -5,13 +5,13 @@ Rules of this module
   A skipped key does not affect the others, not even one with its ``kid``. The rule that it breaks is returned.
 - Keys with one ``kid`` are told apart by the algorithms that they verify (RFC 7517 section 4.5). The same key listed
   twice is one key. An algorithm that still fits several keys of a ``kid`` verifies no token.
-- A token without a ``kid`` is verified if its algorithm fits exactly one key of the set.
+- A token names its key by ``kid``, so a key without one is skipped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from broker.core.strict_json import parse_object
 from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, jwk_key
@@ -43,17 +43,16 @@ class SkippedKey:
 
 @dataclass(frozen=True, slots=True)
 class JwkSet:
-    """The usable keys of a set, by ``kid`` and for tokens without one, their number, and the skipped keys."""
+    """The usable keys of a set by ``kid``, their number, and the skipped keys."""
 
     by_kid: Mapping[str, KeyTable]
-    without_kid: KeyTable
     key_count: int
     skipped: tuple[SkippedKey, ...]
 
     @property
     def is_usable(self) -> bool:
         """Whether a key of the set can verify a token."""
-        return any(key for table in (*self.by_kid.values(), self.without_kid) for key in table.values())
+        return any(key for table in self.by_kid.values() for key in table.values())
 
 
 class _Listed(NamedTuple):
@@ -63,7 +62,7 @@ class _Listed(NamedTuple):
     key: VerificationKey
 
 
-def is_valid_kid(kid: object) -> bool:
+def is_valid_kid(kid: object) -> TypeGuard[str]:
     """Return whether ``kid`` is a text that a token may have: printable, 1 to ``KID_MAX`` characters."""
     return isinstance(kid, str) and 0 < len(kid) <= KID_MAX and kid.isprintable()
 
@@ -75,7 +74,7 @@ def parse(document: bytes, algorithms: Sequence[str] = ()) -> JwkSet:
     jwks = parse_object(document).get("keys")
     if not isinstance(jwks, list) or len(jwks) > JWKS_KEYS_MAX:
         raise ValueError(f"the JWK Set does not have a list of at most {JWKS_KEYS_MAX} keys")
-    by_kid: dict[str | None, list[_Listed]] = {}
+    by_kid: dict[str, list[_Listed]] = {}
     skipped: list[SkippedKey] = []
     for index, jwk in enumerate(jwks):
         try:
@@ -84,20 +83,20 @@ def parse(document: bytes, algorithms: Sequence[str] = ()) -> JwkSet:
             skipped.append(SkippedKey(index, _shown_kid(jwk), str(error)))
         else:
             by_kid.setdefault(kid, []).append(_Listed((index,), key))
-    every = _merged(listed for group in by_kid.values() for listed in group)
-    merged = {kid: _merged(group) for kid, group in by_kid.items() if kid is not None}
+    merged = {kid: _merged(group) for kid, group in by_kid.items()}
     for kid, group in merged.items():
         skipped += _ambiguous(kid, group)
     tables = {kid: _table(group) for kid, group in merged.items()}
-    return JwkSet(tables, _table(every), len(every), tuple(sorted(skipped, key=attrgetter("index"))))
+    key_count = sum(map(len, merged.values()))
+    return JwkSet(tables, key_count, tuple(sorted(skipped, key=attrgetter("index"))))
 
 
-def _usable(jwk: object, algorithms: Sequence[str]) -> tuple[str | None, VerificationKey]:
+def _usable(jwk: object, algorithms: Sequence[str]) -> tuple[str, VerificationKey]:
     """Return the ``kid`` and the key of a member of the set; raise ``ValueError`` with the rule that it breaks."""
     if not isinstance(jwk, dict):
         raise ValueError("must be a JSON object")  # noqa: TRY004  a rule like the others
     kid = jwk.get("kid")
-    if not (kid is None or is_valid_kid(kid)):
+    if not is_valid_kid(kid):
         raise ValueError(f"must have a kid of 1 to {KID_MAX} printable characters")
     key = jwk_key(jwk)
     allowed = tuple(name for name in key.algorithms if not algorithms or name in algorithms)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from broker.errors import IdentityUnavailableError
+from broker.errors import IdentityUnavailableError, UnauthenticatedError
 from broker.http_client.http_errors import HttpError
 from broker.http_client.message import Request
 from broker.http_client.origin import USER_AGENT, Origin
@@ -70,7 +70,7 @@ class JwksClient:
         self._clock = clock
         self._call_later = call_later
         self._budget = FetchBudget(clock)
-        self._keys: dict[str | None, SignatureChecks] = {}
+        self._keys: dict[str, SignatureChecks] = {}
         self._known = 0
         self._skipped: tuple[jwk_set.SkippedKey, ...] = ()
         self._loads = 0
@@ -92,10 +92,13 @@ class JwksClient:
         return self._loads if self.is_loaded else 0
 
     def checks(self, kid: Any) -> SignatureChecks:
-        """Return the checks of the loaded keys with this ``kid``, or for tokens without one, without I/O.
+        """Return the checks of the loaded keys with this ``kid``, without I/O.
 
-        Raises ``UnknownKeyError``, or ``IdentityUnavailableError`` if no keys are loaded.
+        Raises ``UnauthenticatedError`` without a ``kid``, ``UnknownKeyError``, or ``IdentityUnavailableError`` if no
+        keys are loaded.
         """
+        if kid is None:
+            raise UnauthenticatedError("the token has no kid")
         if not self.is_loaded:
             raise IdentityUnavailableError("there are no keys", retry_after=self._wait())
         if kid not in self._keys:
@@ -137,7 +140,6 @@ class JwksClient:
             log.warning(json.dumps({"event": "broker.jwks_refresh_failed", "reason": rule, "known": self._known}))
             return False
         self._keys = {kid: table_checks(table) for kid, table in keys.by_kid.items()}
-        self._keys[None] = table_checks(keys.without_kid)
         self._known = keys.key_count
         self._loaded_at = self._clock()
         self._refresh_at = self._loaded_at + REFRESH_INTERVAL

@@ -26,11 +26,6 @@ def algorithms(*keys: Any, narrowed: tuple[str, ...] = ()) -> dict[str, tuple[st
     return {kid: tuple(name for name, key in table.items() if key) for kid, table in found.items()}
 
 
-def without_kid(*keys: Any) -> tuple[str, ...]:
-    """Return the algorithms of tokens without a ``kid`` that have one key."""
-    return tuple(name for name, key in parse(document(*keys)).without_kid.items() if key)
-
-
 def rules(*keys: Any, narrowed: tuple[str, ...] = ()) -> list[str]:
     """Return the rules that the skipped keys break."""
     return [key.rule for key in parse(document(*keys), narrowed).skipped]
@@ -168,7 +163,6 @@ def test_order_and_repetition(orders: tuple[list[Any], list[Any]]) -> None:
     found = [parse(document(*listed)) for listed in (keys, permuted, keys + permuted)]
     for one in found[1:]:
         assert one.by_kid == found[0].by_kid
-        assert one.without_kid == found[0].without_kid
         assert one.key_count == found[0].key_count
     assert sorted(key.rule for key in found[1].skipped) == sorted(key.rule for key in found[0].skipped)
 
@@ -179,27 +173,13 @@ def test_ambiguous_set_is_unusable() -> None:
     assert parse(document(jwk(RSA), jwk(RSA_2), jwk(P256))).is_usable
 
 
-WITHOUT_KID: dict[str, tuple[list[Any], tuple[str, ...]]] = {
-    "one key with a kid": ([jwk(P256)], ("ES256",)),
-    "one key without a kid": ([{**jwk(P256), "kid": None}], ("ES256",)),
-    "keys of two kinds": ([jwk(RSA, alg="RS256"), jwk(P256, "two")], ("RS256", "ES256")),
-    "two keys of a kind": ([jwk(RSA, alg="RS256"), jwk(RSA_2, "two", alg="RS256"), jwk(P256, "three")], ("ES256",)),
-    "one key with two kids": ([jwk(P256), jwk(P256, "two")], ("ES256",)),
-    "one of two for encryption": ([jwk(RSA, alg="RS256"), jwk(RSA_2, "two", use="enc")], ("RS256",)),
-}
-
-
-@pytest.mark.parametrize(("keys", "usable"), WITHOUT_KID.values(), ids=WITHOUT_KID.keys())
-def test_k21_tokens_without_kid(keys: list[Any], usable: tuple[str, ...]) -> None:
-    """A token without a ``kid`` has a key only if exactly one of the set fits its algorithm."""
-    assert without_kid(*keys) == usable
-
-
-def test_k21_keys_without_kid() -> None:
-    """A key without a ``kid`` verifies no token that has one."""
-    nameless = {name: value for name, value in jwk(P256).items() if name != "kid"}
+@pytest.mark.parametrize("name", [{}, {"kid": None}])
+def test_k21_keys_without_kid(name: dict[str, Any]) -> None:
+    """A key without a ``kid`` is skipped, also if it is the only one, and does not affect the others."""
+    nameless = {member: value for member, value in jwk(P256).items() if member != "kid"} | name
     assert algorithms(nameless, jwk(ED25519, "good")) == {"good": ("EdDSA",)}
-    assert parse(document(nameless)).is_usable
+    assert rules(nameless) == [KID]
+    assert not parse(document(nameless)).is_usable
 
 
 @pytest.mark.parametrize(
