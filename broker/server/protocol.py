@@ -130,13 +130,11 @@ class HttpProtocol(RefusingProtocol):
 
     def on_chunk_header(self) -> None:
         """Begin the content of a chunk."""
-        if self._chunks:
-            self._chunks.start_chunk()
+        self._chunks.start_chunk()  # type: ignore[union-attr]  # httptools calls it in a chunked body only
 
     def on_chunk_complete(self) -> None:
         """End a chunk."""
-        if self._chunks:
-            self._chunks.end_chunk()
+        self._chunks.end_chunk()  # type: ignore[union-attr]  # see above
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one.
