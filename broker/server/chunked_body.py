@@ -18,21 +18,28 @@ CHUNK_LINE_MAX: Final = 256
 class ChunkedBody:
     """Counts the bytes that frame one body.
 
-    Its caller passes each line to ``count`` before the parser sees it, and the bytes of content that the parser found
-    in the line to ``discount``.
+    Its caller passes each piece to ``count`` before the parser sees it, and the bytes of content that the parser found
+    in the piece to ``discount``. A piece ends at the latest with a line, or with the content of a chunk.
     """
 
     def __init__(self) -> None:
-        self._framing = self._line = 0
+        self._framing = self._content_left = 0
+        self._line = b""
         self._is_in_chunk = False
 
-    def count(self, received: int) -> None:
+    def piece_end(self, data: bytes, start: int) -> int:
+        """Return where the piece ends that begins at ``start``."""
+        return start + self._content_left if self._content_left else line_end(data, start)
+
+    def count(self, piece: bytes) -> None:
         """Count received bytes; raise ``MalformedRequestError`` if the line before a chunk is too long."""
-        self._framing += received
-        if not self._is_in_chunk:
-            self._line += received
-            if self._line > CHUNK_LINE_MAX:
-                raise MalformedRequestError(Detail.CHUNK_LINE.format(limit=CHUNK_LINE_MAX))
+        self._framing += len(piece)
+        if self._is_in_chunk:
+            self._content_left = max(self._content_left - len(piece), 0)
+            return
+        self._line += piece
+        if len(self._line) > CHUNK_LINE_MAX:
+            raise MalformedRequestError(Detail.CHUNK_LINE.format(limit=CHUNK_LINE_MAX))
 
     def discount(self, content: int) -> None:
         """Subtract bytes that were content; raise ``MalformedRequestError`` if all others are too many."""
@@ -43,7 +50,13 @@ class ChunkedBody:
     def start_chunk(self) -> None:
         """Begin the content of a chunk, or the trailers behind the last one."""
         self._is_in_chunk = True
+        self._content_left = int(self._line.partition(b";")[0], 16)  # httptools accepts only hexadecimal digits
 
     def end_chunk(self) -> None:
         """Begin the line before the next chunk."""
-        self._is_in_chunk, self._line = False, 0
+        self._is_in_chunk, self._line = False, b""
+
+
+def line_end(data: bytes, start: int) -> int:
+    """Return the end of the line that begins at ``start``, or of ``data``."""
+    return data.find(b"\n", start) + 1 or len(data)

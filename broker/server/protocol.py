@@ -22,7 +22,7 @@ from broker.errors import (
     TooManyConnectionsError,
 )
 
-from .chunked_body import ChunkedBody
+from .chunked_body import ChunkedBody, line_end
 from .closing import LingeringTransport, shut_down_unless_readable
 from .refused_head import RefusedHead
 from .refusing_protocol import RefusingProtocol
@@ -130,13 +130,11 @@ class HttpProtocol(RefusingProtocol):
 
     def on_chunk_header(self) -> None:
         """Begin the content of a chunk."""
-        if self._chunks:
-            self._chunks.start_chunk()
+        self._chunks.start_chunk()  # type: ignore[union-attr]  # httptools calls it in a chunked body only
 
     def on_chunk_complete(self) -> None:
         """End a chunk."""
-        if self._chunks:
-            self._chunks.end_chunk()
+        self._chunks.end_chunk()  # type: ignore[union-attr]  # see above
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one.
@@ -214,8 +212,10 @@ class HttpProtocol(RefusingProtocol):
     def _parse(self, data: bytes) -> None:
         """Parse bytes: line by line if a chunked body may be in them, so that lines which frame it are counted."""
         if self._chunks or self.head or b"chunked" in data:
-            for line in data.splitlines(keepends=True):
-                self._parse_line(line)
+            end = 0
+            while end < len(data):
+                start, end = end, self._chunks.piece_end(data, end) if self._chunks else line_end(data, end)
+                self._parse_piece(data[start:end])
         else:
             self._feed(data)
             if self.is_in_head:
@@ -225,16 +225,16 @@ class HttpProtocol(RefusingProtocol):
         if self._is_idle and self.timer is None:
             self.start_timer(HEAD_DEADLINE, self._on_timer)
 
-    def _parse_line(self, line: bytes) -> None:
+    def _parse_piece(self, piece: bytes) -> None:
         if chunks := self._chunks:
-            chunks.count(len(line))
+            chunks.count(piece)
             before = len(self.cycle.body)
-            self._feed(line)
+            self._feed(piece)
             chunks.discount(len(self.cycle.body) - before)
         else:
-            self._feed(line)
+            self._feed(piece)
         if self.is_in_head:
-            self.head += line
+            self.head += piece
 
     def _feed(self, data: bytes | memoryview) -> None:
         while data:

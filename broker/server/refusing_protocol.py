@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from broker.web.cors import CorsRules
@@ -59,16 +60,16 @@ class RefusingProtocol(RequestHeadProtocol):
         self.cancel_timer()
         self._refused, self.is_ending = refused, True
         if waits and self.cors.depend_on_origin and not refused.is_searched:
-            self.start_timer(ORIGIN_TIMEOUT, self._respond)
+            self.start_timer(ORIGIN_TIMEOUT, partial(self._respond, refused))
         else:
-            self._respond()
+            self._respond(refused)
 
     def search_origin(self, data: bytes) -> None:
         """Search the Origin field in bytes that arrive after the refusal; respond once it is found."""
         if self._refused:
             self._refused.add(data)
             if self._refused.is_searched:
-                self._respond()
+                self._respond(self._refused)
 
     def response_to(self, refused: RefusedHead) -> bytes:
         """Return the response, and log it unless a flood could cause as many lines."""
@@ -78,8 +79,7 @@ class RefusingProtocol(RequestHeadProtocol):
         fields = (*self.server_state.default_headers, *refused.cors_fields(self.cors))
         return final_response(refused.error, request_id, fields)
 
-    def _respond(self) -> None:
-        refused, self._refused = self._refused, None
-        if refused:
-            self.transport.write(self.response_to(refused))
-            self.close_lingering()
+    def _respond(self, refused: RefusedHead) -> None:
+        self._refused = None
+        self.transport.write(self.response_to(refused))
+        self.close_lingering()

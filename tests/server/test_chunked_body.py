@@ -70,26 +70,47 @@ def test_body_arrives_as_it_was_sent(
 
 def test_line_before_a_chunk_has_a_limit() -> None:
     """The line before each chunk may have all bytes of the limit, and not one more."""
-    for lines in ((CHUNK_LINE_MAX,), (CHUNK_LINE_MAX - 2, 2)):
+    line = b"a" + b";" * (CHUNK_LINE_MAX - 3) + b"\r\n"
+    for pieces in ((line,), (line[:-2], line[-2:])):
         chunks = ChunkedBody()
         for _ in range(3):
-            for line in lines:
-                chunks.count(line)
+            for piece in pieces:
+                chunks.count(piece)
             chunks.start_chunk()
-            chunks.count(10_000)
-            chunks.discount(9_998)
+            chunks.count(b"a" * 10)
+            chunks.discount(10)
             chunks.end_chunk()
-        chunks.count(CHUNK_LINE_MAX)
+        chunks.count(line)
         with pytest.raises(MalformedRequestError, match=str(CHUNK_LINE_MAX)):
-            chunks.count(1)
+            chunks.count(b" ")
 
 
 def test_framing_of_a_body_has_a_limit() -> None:
     """The framing may have all bytes of the limit, and not one more; content does not count."""
     chunks = ChunkedBody()
+    chunks.count(b"10000\r\n")
     chunks.start_chunk()
-    chunks.count(10 * FRAMING_MAX)
-    chunks.discount(9 * FRAMING_MAX)
-    chunks.count(1)
+    chunks.count(b"a" * 0x10000)
+    chunks.discount(0x10000)
+    chunks.count(b"\r\n" * ((FRAMING_MAX - 7) // 2))
+    chunks.discount(0)
+    chunks.count(b"\r\n")
     with pytest.raises(MalformedRequestError, match=str(FRAMING_MAX)):
         chunks.discount(0)
+
+
+def test_piece_ends_with_its_content_or_line() -> None:
+    """The content of a chunk is one piece, also if it has line ends, and a line is one piece."""
+    data = b"3;x\r\n\n\n\n\r\n0\r\n"
+    chunks = ChunkedBody()
+    assert chunks.piece_end(data, 0) == 5
+    chunks.count(data[:5])
+    chunks.start_chunk()
+    assert chunks.piece_end(data, 5) == 8
+    chunks.count(data[5:6])
+    assert chunks.piece_end(data, 6) == 8
+    chunks.count(data[6:8])
+    assert chunks.piece_end(data, 8) == 10
+    chunks.end_chunk()
+    assert chunks.piece_end(data, 10) == len(data)
+    assert chunks.piece_end(data[:-1], 10) == len(data) - 1
