@@ -25,6 +25,9 @@ const cases = [
   ["video/mp4", "a.mp4", false],
   ["image/png", "a.png", false],
   ["image/x-new", "a", false],
+  ["application/x-new", "a.new", true],
+  ["video/ogg", "a", true], // an alias of audio/ogg
+  ["application/vnd.openxmlformats-officedocument.wordprocessingml.document", "a.docx", false],
   ["constructor", "a.__proto__", false],
 ];
 for (const [type, filename, expected] of cases) {

@@ -766,15 +766,12 @@ def test_cors_of_the_store(page: Page, site: Site, small: Path, tmp_path: Path) 
 @pytest.mark.parametrize("kind", ["ogg", "mp3", "png"])
 def test_real_files(page: Page, site: Site, tmp_path: Path, kind: str) -> None:
     """An Ogg, an MP3 and a PNG file arrive as what they are."""
-    maker, content_type = {
-        "ogg": (media.ogg_vorbis, "audio/ogg"),
-        "mp3": (media.mp3, "audio/mpeg"),
-        "png": (media.png, "image/png"),
-    }[kind]
+    makers = {"ogg": media.ogg_vorbis, "mp3": media.mp3, "png": media.png}
+    types = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "png": "image/png"}
     path = tmp_path / f"file.{kind}"
-    path.write_bytes(maker())
+    path.write_bytes(makers[kind]())  # type: ignore[operator]
     begin(page, path)
-    assert confirmed(page, site, path)["contentType"] == content_type
+    assert confirmed(page, site, path)["contentType"] == types[kind]
 
 
 def test_limits_are_used(page: Page, site: Site, small: Path) -> None:
