@@ -14,8 +14,9 @@ const DIST = join(HERE, "dist");
 const { version } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
 
 /** Names of members that only src/ uses. The minifier shortens them, as it shortens #private ones. */
-const INTERNAL = `api bytesPerMs enter fill forget hasTurn isClosed isHeld isOver isShared isWaiting isWanted keyOf limit
-  limits memory partBytes recall release sending sign sleep stored take throwIfCancelled untilOpen wait`.split(/\s+/);
+const INTERNAL = `api bytesPerMs emit enter failed fill forget hasTurn isActive isClosed isHeld isOver isShared isWaiting
+  isWanted keep keyOf limit limits memory numbers partBytes recall release sending sign sleep stored take
+  throwIfCancelled untilOpen wait`.split(/\s+/);
 
 const bundle = await build({
   entryPoints: [join(HERE, "src/index.js")],

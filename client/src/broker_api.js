@@ -139,8 +139,8 @@ function checked(response) {
 }
 
 function errorOf({ status, body, retryAfterMs }) {
-  const { code = "unexpected_response", title, detail, requestId, errors } = body ?? {};
+  const { code = "unexpected_response", detail, requestId, errors } = body ?? {};
   const retryable = status >= 500 || status === 429 || status === 408 || status === 401;
-  const facts = { status, title, requestId, errors, retryable, retryAfterMs };
+  const facts = { status, requestId, errors, retryable, retryAfterMs };
   return new UploadError(code, detail ?? `The broker returned ${status}.`, facts);
 }

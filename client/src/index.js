@@ -19,7 +19,7 @@ export const unfinished = (options) => new Memory(options ?? {}).all();
 
 export async function discard(known, options) {
   try {
-    if (!known) throw invalidOptions("discard() needs an upload of unfinished().");
+    if (!known) throw invalidOptions("discard() needs an upload.");
     checkToken(options ?? {});
     const { uploadId, ...identity } = known;
     if (uploadId) await new BrokerApi(options).abort(uploadId);

@@ -76,8 +76,3 @@ function putWithFetch(url, headers, body, signal) {
 function responseOf(status, text, retryAfter) {
   return { status, code: /<Code>(\w+)<\/Code>/.exec(text)?.[1], retryAfterMs: millisecondsOf(retryAfter) };
 }
-
-/** Whether the file can be read: it may have been changed, moved or deleted since it was chosen. */
-export function isReadable(file) {
-  return file.slice(0, 1).arrayBuffer().then(() => true, () => false);
-}

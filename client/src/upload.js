@@ -12,7 +12,7 @@ import { mayBeTaken, typeOf } from "./media_types.js";
 import { Memory } from "./memory.js";
 import { Meter } from "./meter.js";
 import { sendParts } from "./parts.js";
-import { isReadable, put } from "./store.js";
+import { put } from "./store.js";
 import { Gate, NEVER, within } from "./waiting.js";
 
 const BACKOFF_BASE_MS = 500; // after n failures the pause is a random time up to BASE * 2 ** n ...
@@ -111,7 +111,7 @@ export class Upload {
     const file = this.#file;
     if (typeof file?.slice !== "function" || typeof file.size !== "number") throw invalidOptions("file must be a Blob or a File.");
     const filename = this.#options.filename ?? file.name;
-    if (!filename) throw invalidOptions("A Blob has no name: set the option filename.");
+    if (!filename) throw invalidOptions("A Blob needs the option filename.");
     checkToken(this.#options);
     if (!(maxAttempts >= 1 && maxConcurrency >= 1)) throw invalidOptions("maxAttempts and maxConcurrency must be at least 1.");
     const type = contentType ?? (file.type || typeOf(filename));
@@ -192,7 +192,7 @@ export class Upload {
 
   /** Create the upload. The same idempotency key returns the same upload, with a fresh URL. */
   async #create(phase) {
-    const known = this.#shared.memory.recall(this.#identity) ?? { attempt: randomHex(), startedAtMs: Date.now() };
+    const known = this.#shared.memory.recall(this.#identity) ?? { attempt: randomKey(), startedAtMs: Date.now() };
     this.#shared.memory.keep(this.#identity, known);
     const request = () => this.#shared.api.create(this.#declared, known.attempt, this.#gate.signal);
     const created = await this.#withRetries(phase, request);
@@ -278,7 +278,9 @@ export class Upload {
 
   /** Throw if the file cannot be read any more. */
   async #unreadable() {
-    if (!(await isReadable(this.#file))) throw new UploadError("unreadable", "The file was changed, moved or deleted.");
+    await this.#file.slice(0, 1).arrayBuffer().catch(() => {
+      throw new UploadError("unreadable", "The file was changed, moved or deleted.");
+    });
   }
 
   /** Return the track-ready response; null if parts are missing and `maySend` allows to send them. */
@@ -360,8 +362,8 @@ export class Upload {
 
 /** Throw if the options lack what every request needs. */
 export function checkToken({ getToken }) {
-  if (typeof getToken !== "function") throw invalidOptions("The option getToken must be a function that returns a token.");
+  if (typeof getToken !== "function") throw invalidOptions("getToken must be a function.");
 }
 
-const randomHex = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const randomKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-"); // randomUUID() needs HTTPS and Safari 15.4
 const namesParts = ({ errors = [] }) => errors.some(({ pointer }) => pointer.startsWith("/parts/"));

@@ -896,3 +896,18 @@ def test_queue_pauses_and_cancels(page: Page, site: Site, small: Path, three_par
     assert ended[1][1] == "paused"
     assert ended[2:] == [["ready", "cancelled"], small.stat().st_size]
     assert page.evaluate("unfinished()") == []
+
+
+def test_late_response_of_the_store(page: Page, site: Site, small: Path) -> None:
+    """A PUT whose bytes have all left is not cut while a proxy scans them: it is sent once."""
+    page.clock.install()
+    late = site.proxy.next(Fault(is_put, answer_held=threading.Event()))
+    begin(page, small)
+    page.wait_for_function(f"window.run.progress.loadedBytes === {small.stat().st_size}")
+    page.clock.fast_forward(110_000)
+    assert page.evaluate("window.run.progress.phase") == "sending"
+    assert late.answer_held
+    late.answer_held.set()
+    page.clock.resume()
+    confirmed(page, site, small)
+    assert len([one for one in site.proxy.exchanges if is_put(one)]) == 1

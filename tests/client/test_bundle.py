@@ -6,7 +6,7 @@ from broker.web.assets import STATIC
 
 from .bundle import bundle
 
-SERVED_MAX = 8 * 1024
+SERVED_MAX = 8_000
 """Bytes of the served module with gzip."""
 
 
