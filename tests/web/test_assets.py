@@ -29,7 +29,7 @@ def test_any_origin(name: str) -> None:
     assert response.headers["access-control-allow-origin"] == "*"
     assert response.headers["cross-origin-resource-policy"] == "cross-origin"
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["cache-control"] == "public, max-age=3600"
+    assert response.headers["cache-control"] == "no-cache"
 
 
 def test_version() -> None:
