@@ -16,7 +16,7 @@ SECONDS ?= 600
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
-.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser client large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -28,6 +28,9 @@ test: $(READY)  ## run the tests that need only Python, with coverage
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
+
+client: $(READY)  ## bundle the browser client from client/src into broker/web/static
+	$(BIN)/python -m tests.client.bundle
 
 large: $(READY)  ## upload 5.5 GiB; needs 24 GiB in the temporary folder
 	$(BIN)/python -m pytest -m large
@@ -113,4 +116,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules
+	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules

@@ -1,7 +1,7 @@
 """The browser client is served to the pages of every origin. Nothing else is served without a command's routes."""
 
+import json
 import mimetypes
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,8 @@ from .application import ENVIRONMENT, client
 NAMES = ["broker-upload.js", "broker-upload.d.ts"]
 PAGE = ("/demo", "/static/demo.js", "/static/demo.css", "/static/demo.svg")
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-VERSION = PROJECT["version"]
+PACKAGE = Path(__file__).parents[2] / "client" / "package.json"
+VERSION = json.loads(PACKAGE.read_text(encoding="utf-8"))["version"]
 VERSIONED = {f"broker-upload-{VERSION}.js": NAMES[0], f"broker-upload-{VERSION}.d.ts": NAMES[1]}
 
 
@@ -33,7 +33,7 @@ def test_any_origin(name: str) -> None:
 
 
 def test_version() -> None:
-    """The browser client exports the version of the package."""
+    """The browser client exports the version of its npm package."""
     assert client_version() == VERSION
 
 

@@ -95,7 +95,7 @@ export interface MemoryOptions {
 export interface TokenOptions {
   /**
    * Return the bearer token. Called before the first request, and with `refresh: true` after a 401. If it throws or
-   * rejects, it is called again later like every failed request.
+   * rejects, it is called again later like every failed request, unless the error has `retryable: false`.
    */
   getToken: (why: { refresh: boolean }) => string | Promise<string>;
 }
@@ -104,7 +104,10 @@ export interface TokenOptions {
 export interface TransferOptions extends MemoryOptions, TokenOptions {
   /** Whether to upload in parts. Default: the broker decides by the size. */
   multipart?: boolean;
-  /** Whether to declare the file's SHA-256. Files above 64 MiB, and files sent with `multipart: true`, are not hashed. */
+  /**
+   * Whether to declare the file's SHA-256. Only a file that is sent as a whole can have one: files that the broker takes
+   * in parts, and files above 64 MiB with `multipart: false`, are not hashed.
+   */
   checksum?: boolean;
   /**
    * The greatest number of parts in flight at a time. Default and upper bound: the broker's `maxConcurrency`. The client
@@ -178,7 +181,7 @@ export interface Item extends Upload {
   remove(): void;
 }
 
-/** One total over the files of a queue. Cancelled files do not count, and failed ones only in `failedCount`. */
+/** One total over the files of a queue. Cancelled files do not count; the stored bytes of failed ones do. */
 export interface Total extends Omit<Progress, "phase"> {
   readonly queuedCount: number;
   /** Files that are hashing, starting, sending, waiting or confirming. */
@@ -236,7 +239,7 @@ export interface Limits {
  * Return the limits of the broker, which are requested once in five minutes. Every upload reads them first: a file above
  * `maxBytes`, or of a type that is not taken, fails with the broker's code (`too_large`, `unsupported_type`).
  */
-export function getLimits(options: Pick<UploadOptions, "broker" | "getToken">): Promise<Limits>;
+export function getLimits(options?: Pick<MemoryOptions, "broker">): Promise<Limits>;
 
 /** Why an upload ended. */
 export class UploadError extends Error {

@@ -79,8 +79,9 @@ export class Transfer {
     announce(`Uploading ${this.#known.name}.`);
     try {
       const onProgress = (progress) => this.#show(progress);
-      this.#upload = upload(this.#file, { getToken: token, checksum: true, onProgress });
-      const heading = this.#ready(await this.#upload);
+      this.#upload = upload(this.#file, { getToken: token, checksum: true });
+      this.#upload.on("progress", onProgress);
+      const heading = this.#ready(await this.#upload.done);
       keepFocus(this.row, () => this.row.remove(), heading);
     } catch (error) {
       if (error.code === "cancelled") this.#dismiss("Cancelled");
@@ -140,8 +141,8 @@ export class Transfer {
     announce(`${this.#known.name}: ${texts.title}. ${texts.detail}`);
   }
 
-  #show({ phase, loaded, total, bytesPerSecond, secondsLeft }) {
-    if (this.#state === "ending" || phase === "ready") return;
+  #show({ phase, loadedBytes: loaded, totalBytes: total, bytesPerSecond, secondsLeft }) {
+    if (this.#state === "ending" || !STATES[phase] || phase === "failed") return;
     if (this.#state !== phase) this.#enter(phase);
     this.#showSent(loaded, total);
     const left = secondsLeft === null ? "" : ` · ${formatDuration(secondsLeft)} left`;
