@@ -16,7 +16,10 @@ SECONDS ?= 600
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
-.PHONY: demo test browser large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
+BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb curl
+
+.PHONY: demo test browser browsers large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -28,6 +31,11 @@ test: $(READY)  ## run the tests that need only Python, with coverage
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -m "browser or curl"
+
+browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
+	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
+	apt-get install $(BROWSERS_PACKAGES)" >&2; exit 1; }; done
+	BROWSERS="chromium firefox webkit" $(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
 
 large: $(READY)  ## upload 5.5 GiB; needs 24 GiB in the temporary folder
 	$(BIN)/python -m pytest -m large

@@ -7,6 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, Request, expect
 
+from .engines import network_of
+
 STAGED = "**/incoming/**"
 """The URLs of staged objects at the store."""
 
@@ -51,10 +53,7 @@ def shown_share(page: Page, name: str) -> float:
 
 def slow_down(page: Page, bytes_per_second: int) -> None:
     """Limit the upload speed of the page; -1 removes the limit."""
-    network = page.context.new_cdp_session(page)
-    network.send("Network.enable")
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
-    network.send("Network.emulateNetworkConditions", conditions)
+    network_of(page).bytes_per_second = None if bytes_per_second < 0 else bytes_per_second
 
 
 @contextmanager

@@ -1,0 +1,63 @@
+"""The browser engines of the tests, each one a package of Debian, behind the interface of Playwright."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+
+from . import firefox, webkit
+from .network import Network
+
+CHROMIUM_ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",  # Chromium refuses to run as root with its sandbox
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+_networks: dict[BrowserContext, Network] = {}
+
+
+def network_of(page: Page) -> Network:
+    """Return the network of a page."""
+    return _networks[page.context]
+
+
+@contextmanager
+def running(engine: str, playwright: Playwright, folder: Path) -> Iterator[Browser]:
+    """Run a browser with ``folder`` for its files; each of its contexts has a network of its own."""
+    start = {"chromium": _chromium, "firefox": firefox.running, "webkit": webkit.running}[engine]
+    with start(playwright, folder) as browser, pytest.MonkeyPatch.context() as patch:
+        kind = type(browser)
+        new_context, close = kind.new_context, BrowserContext.close
+
+        def connected(browser: Browser, **options: Any) -> BrowserContext:
+            network = Network().__enter__()
+            context = new_context(browser, proxy={"server": network.endpoint}, **options)
+            _networks[context] = network
+            return context
+
+        def disconnected(context: BrowserContext, **options: Any) -> None:
+            close(context, **options)
+            _networks.pop(context).__exit__(None, None, None)
+
+        patch.setattr(kind, "new_context", connected)
+        patch.setattr(BrowserContext, "close", disconnected)
+        yield browser
+
+
+@contextmanager
+def _chromium(playwright: Playwright, _: Path) -> Iterator[Browser]:
+    executable = shutil.which("chromium")
+    assert executable, "these tests need Chromium: apt-get install chromium"
+    browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+    yield browser
+    browser.close()
