@@ -17,7 +17,7 @@ CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exi
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
-BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb curl
+BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
 .PHONY: demo test browser browsers large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 

@@ -23,6 +23,11 @@ CHROMIUM_ARGUMENTS = (
     "--disable-sync",
 )
 
+ONLINE = """online => {
+  Object.defineProperty(navigator, "onLine", { value: online, configurable: true });
+  dispatchEvent(new Event(online ? "online" : "offline"));
+}"""
+
 _networks: dict[BrowserContext, Network] = {}
 
 
@@ -37,7 +42,7 @@ def running(engine: str, playwright: Playwright, folder: Path) -> Iterator[Brows
     start = {"chromium": _chromium, "firefox": firefox.running, "webkit": webkit.running}[engine]
     with start(playwright, folder) as browser, pytest.MonkeyPatch.context() as patch:
         kind = type(browser)
-        new_context, close = kind.new_context, BrowserContext.close
+        new_context, new_page, close = kind.new_context, BrowserContext.new_page, BrowserContext.close
 
         def connected(browser: Browser, **options: Any) -> BrowserContext:
             network = Network().__enter__()
@@ -45,13 +50,34 @@ def running(engine: str, playwright: Playwright, folder: Path) -> Iterator[Brows
             _networks[context] = network
             return context
 
+        def opened(context: BrowserContext) -> Page:
+            page = new_page(context)
+            _networks[page.context] = _networks[context]  # in WebKitGTK every tab has a context of its own
+            return page
+
         def disconnected(context: BrowserContext, **options: Any) -> None:
             close(context, **options)
-            _networks.pop(context).__exit__(None, None, None)
+            network = _networks[context]
+            for one in [one for one, its in _networks.items() if its is network]:
+                del _networks[one]
+            network.__exit__(None, None, None)
 
         patch.setattr(kind, "new_context", connected)
+        patch.setattr(BrowserContext, "new_page", opened)
         patch.setattr(BrowserContext, "close", disconnected)
+        if engine == "webkit":
+            patch.setattr(BrowserContext, "set_offline", _set_offline)
         yield browser
+
+
+def _set_offline(context: BrowserContext, offline: bool) -> None:
+    """Cut the network, and tell the pages what they would see of that."""
+    network = _networks[context]
+    if offline:
+        network.cut()
+    network.is_offline = offline
+    for page in context.pages:
+        page.evaluate(ONLINE, not offline)
 
 
 @contextmanager

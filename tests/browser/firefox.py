@@ -18,8 +18,10 @@ PREFERENCES: dict[str, str | float | bool] = {
     "media.autoplay.default": 0,
     "network.proxy.allow_hijacking_localhost": True,
     "dom.events.testing.asyncClipboard": True,
+    "ui.useOverlayScrollbars": 1,
 }
-"""Play sound without a gesture, send requests to 127.0.0.1 through a proxy, and permit the clipboard to scripts."""
+"""Play sound without a gesture, send requests to 127.0.0.1 through a proxy, permit the clipboard to scripts, and let no
+scroll bar narrow the page."""
 
 MEDIA = {
     "color_scheme": ("layout.css.prefers-color-scheme.content-override", {"dark": 0, "light": 1}),
@@ -53,6 +55,8 @@ def running(playwright: Playwright, folder: Path) -> Iterator[Browser]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Browser, "new_context", fresh)
         patch.setattr(Page, "emulate_media", emulate)
+        # WebDriver BiDi has no permission for the clipboard: a preference grants it to all pages.
+        patch.setattr(BrowserContext, "grant_permissions", lambda *_: None)
         yield browser
     browser.close()
 
