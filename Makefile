@@ -19,7 +19,7 @@ $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser browsers client large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -36,6 +36,9 @@ browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
 	apt-get install $(BROWSERS_PACKAGES)" >&2; exit 1; }; done
 	BROWSERS="chromium firefox webkit" $(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
+
+client: $(READY)  ## bundle the browser client from client/src into broker/web/static
+	$(BIN)/python -m tests.client.bundle
 
 large: $(READY)  ## upload 5.5 GiB; needs 24 GiB in the temporary folder
 	$(BIN)/python -m pytest -m large
@@ -121,4 +124,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules
+	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules

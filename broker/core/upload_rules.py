@@ -38,7 +38,7 @@ class UploadPolicy:
     """
 
     max_bytes: int = 5 * GIB
-    multipart_threshold: int = 64 * MIB
+    multipart_threshold: int = 16 * MIB
     url_lifetime: int = 900
     lifetime: int = DAY
 

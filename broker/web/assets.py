@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from .resource import Resource
+from .static_file import StaticFile
 
 STATIC: Final = Path(__file__).with_name("static")
 """The folder of the static files."""
@@ -28,22 +27,14 @@ _FOR_ALL_ORIGINS: Final = {
     "Access-Control-Allow-Origin": "*",  # a module is imported with CORS, and this one holds no secret
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-_CURRENT: Final = {**_FOR_ALL_ORIGINS, "Cache-Control": "public, max-age=3600"}
+_CURRENT: Final = {**_FOR_ALL_ORIGINS, "Cache-Control": "no-cache"}  # caches revalidate: an upgrade is seen at once
 _OF_ONE_VERSION: Final = {**_FOR_ALL_ORIGINS, "Cache-Control": "public, max-age=31536000, immutable"}
 
 
 def file_route(path: str, headers: Mapping[str, str], name: str | None = None) -> Route:
-    """Return the route ``GET path`` of the static file ``name``, by default the last segment of the path.
-
-    The response is always the whole file: ``Range`` is ignored, which RFC 9110 section 14.2 allows.
-    """
+    """Return the route ``GET path`` of the static file ``name``, by default the last segment of the path."""
     file = STATIC / (name or path.rpartition("/")[2])
-    content, media_type = file.read_bytes(), _MEDIA_TYPES[file.suffix]
-
-    async def serve(_request: Request) -> Response:
-        return Response(content, headers=headers, media_type=media_type)
-
-    return Route(path, Resource({"GET": serve}))
+    return Route(path, Resource({"GET": StaticFile(file.read_bytes(), _MEDIA_TYPES[file.suffix], headers)}))
 
 
 def client_version() -> str:

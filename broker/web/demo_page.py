@@ -7,16 +7,27 @@ from starlette.routing import Route
 from .assets import file_route
 
 FILES: Final = (
-    "demo.css",
-    "demo.svg",
-    "demo.js",
+    "demo-access.js",
+    "demo-announce.js",
     "demo-broker.js",
     "demo-dom.js",
     "demo-errors.js",
     "demo-format.js",
-    "demo-queue.js",
+    "demo-interrupted.js",
+    "demo-limits.js",
+    "demo-list.css",
+    "demo-list.js",
+    "demo-memory.js",
+    "demo-player.js",
+    "demo-restore.js",
+    "demo-row.js",
+    "demo-thumb.js",
+    "demo-total.js",
     "demo-track.js",
-    "demo-transfer.js",
+    "demo-upload.js",
+    "demo.css",
+    "demo.js",
+    "demo.svg",
 )
 """The files that the page loads, besides the browser client."""
 
@@ -30,7 +41,7 @@ def page_routes(store_origin: str) -> list[Route]:
             "style-src 'self'",
             f"connect-src 'self' {store_origin}",
             f"media-src {store_origin}",
-            f"img-src 'self' {store_origin}",
+            f"img-src 'self' blob: {store_origin}",  # blob: thumbnails of chosen pictures
             "worker-src blob:",  # the browser client computes checksums in a worker
             "base-uri 'none'",
             "form-action 'none'",

@@ -32,15 +32,21 @@ PAGE = """<!doctype html><title>A page of the product</title><link rel="icon" hr
   window.tokens = [];
   window.unfinished = () => client.unfinished({ broker: "%(broker)s" });
   window.discard = (known) => client.discard(known, { broker: "%(broker)s", getToken: window.token });
+  window.told = told;
+  window.common = () => ({
+    broker: "%(broker)s",
+    getToken: async ({ refresh }) => (window.tokens.push(refresh), window.token(refresh)),
+  });
   window.begin = (options = {}, index = 0) => {
     window.progress = [];
-    window.run = client.upload(document.getElementById("files").files[index], {
-      broker: "%(broker)s",
-      getToken: async ({ refresh }) => (window.tokens.push(refresh), window.token(refresh)),
-      onProgress: (now) => window.progress.push(now),
-      ...options,
-    });
-    window.outcome = window.run.then((track) => ({ track }), (error) => ({ error: told(error) }));
+    window.heard = [];
+    const file = options.blob ?? document.getElementById("files").files[index];
+    window.run = client.upload(file, { ...window.common(), ...options });
+    window.run.on("progress", (now) => window.progress.push(now));
+    window.run.on("phase", (phase) => window.heard.push(["phase", phase]));
+    window.run.on("part", (part) => window.heard.push(["part", part]));
+    window.run.on("retry", ({ reason, ...rest }) => window.heard.push(["retry", { ...rest, reason: told(reason) }]));
+    window.outcome = window.run.done.then((track) => ({ track }), (error) => ({ error: told(error) }));
   };
   window.isLoaded = true;
 </script>"""

@@ -1,5 +1,6 @@
 """The steps of a person at the demo's page, and the elements that show their results."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,15 +20,16 @@ def choose(page: Page, *paths: Path) -> None:
 
 
 def row(page: Page, name: str) -> Locator:
-    """Return the row of an upload."""
-    return _item(page, "Uploads", name)
+    """Return the row of a file."""
+    items = page.get_by_role("region", name="Files").get_by_role("listitem")
+    return items.filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
 def ready(page: Page, name: str) -> Locator:
-    """Return the card of a confirmed file, once it is complete."""
-    card = _item(page, "Ready", name)
-    expect(card.get_by_role("link", name=f"Download {name}")).to_be_visible()
-    return card
+    """Return the row of a file, once the file is confirmed and can be downloaded."""
+    expect(state(page, name)).to_have_text("Ready")
+    expect(row(page, name).get_by_role("link", name=f"Download {name}")).to_have_attribute("href", re.compile("^http"))
+    return row(page, name)
 
 
 def state(page: Page, name: str) -> Locator:
@@ -40,9 +42,21 @@ def press(page: Page, action: str, name: str) -> None:
     page.get_by_role("button", name=f"{action} {name}", exact=True).click()
 
 
+def details(page: Page, name: str) -> Locator:
+    """Open the details of a file; return them."""
+    row(page, name).locator("summary").click()
+    return row(page, name).locator("details")
+
+
+def played(page: Page, name: str) -> Locator:
+    """Open the player of a confirmed file, or its picture; return it."""
+    ready(page, name).get_by_role("button", name=re.compile("^(Play|View) ")).click()
+    return row(page, name).locator(".player > *")
+
+
 def key(page: Page, name: str) -> str:
     """Return the key of a confirmed file."""
-    return ready(page, name).locator("[data-slot=key]").inner_text()
+    return ready(page, name).locator("[data-slot=key]").text_content() or ""
 
 
 def shown_share(page: Page, name: str) -> float:
@@ -87,8 +101,3 @@ def transfer_of(page: Page, files: dict[str, tuple[str, str]]) -> Any:
         }""",
         files,
     )
-
-
-def _item(page: Page, section: str, name: str) -> Locator:
-    items = page.get_by_role("region", name=section).get_by_role("listitem")
-    return items.filter(has=page.get_by_role("heading", name=name, exact=True))

@@ -16,13 +16,13 @@ from broker.core.media import MEDIA_TYPES, MediaType
 from tests import media
 
 from .conftest import Demo, running_demo
-from .steps import STAGED, body_size, choose, key, press, ready, requests, row, state, transfer_of
+from .steps import STAGED, body_size, choose, details, key, played, press, ready, requests, state, transfer_of
 
 pytestmark = pytest.mark.browser
 
 expect.set_options(timeout=15_000)
 
-CREATED, CONFIRMED = "/api/v1/uploads", "/api/v1/uploads/{upload_id}/confirm"
+CREATED, CONFIRMED, LINKS = "/api/v1/uploads", "/api/v1/uploads/{upload_id}/confirm", "/api/v1/downloads"
 
 PLAY = """player => new Promise((resolve, reject) => {
   player.addEventListener("error", () => reject(player.error));
@@ -61,18 +61,17 @@ def three(tmp_path: Path) -> list[Path]:
 
 
 def test_song(page: Page, demo: Demo, song: Path, complaints: list[str]) -> None:
-    """A song goes straight to the store, gets a key, and is played and downloaded unchanged."""
+    """A song goes straight to the store, gets a key, and is played unchanged."""
     with requests(page) as sent:
         choose(page, song)
-        card = ready(page, song.name)
+        shown = ready(page, song.name)
 
     assert re.fullmatch(r"media/[0-9a-f-]{36}\.mp3", key(page, song.name))
-    expect(card).to_contain_text("3.84 MB · audio/mpeg")
-    expect(row(page, song.name)).to_have_count(0)
+    expect(shown).to_contain_text("3.84 MB · MP3")
 
-    link = card.locator("audio").get_attribute("src")
-    assert hashlib.sha256(fetched(link)).digest() == hashlib.sha256(song.read_bytes()).digest()
-    assert card.locator("audio").evaluate(PLAY) >= HAVE_FUTURE_DATA
+    player = played(page, song.name)
+    assert hashlib.sha256(fetched(player.get_attribute("src"))).digest() == hashlib.sha256(song.read_bytes()).digest()
+    assert player.evaluate(PLAY) >= HAVE_FUTURE_DATA
 
     (put,) = (request for request in sent if request.method == "PUT")
     assert put.url.startswith(f"{demo.store}/")
@@ -89,12 +88,12 @@ def marked_request(page: Page) -> str:
 
 
 def test_broker_log(page: Page, demo: Demo, song: Path) -> None:
-    """The broker's log of an upload contains a create, a confirm and GET requests, and no request with the file."""
+    """The broker's log of an upload contains a create, a confirm, a request for links, and none with the file."""
     first = marked_request(page)
     choose(page, song)
     ready(page, song.name)
     logged = demo.requests_between(first, marked_request(page))
-    assert {line["route"] for line in logged if line["method"] != "GET"} == {CREATED, CONFIRMED}
+    assert {line["route"] for line in logged if line["method"] != "GET"} == {CREATED, CONFIRMED, LINKS}
     assert {line["method"] for line in logged} == {"GET", "POST"}
 
 
@@ -109,7 +108,7 @@ def test_content_security_policy(page: Page, demo: Demo) -> None:
         "style-src": "'self'",
         "connect-src": f"'self' {demo.store}",
         "media-src": demo.store,
-        "img-src": f"'self' {demo.store}",
+        "img-src": f"'self' blob: {demo.store}",
         "worker-src": "blob:",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -123,13 +122,13 @@ def test_every_media_type(page: Page, tmp_path: Path, kind: MediaType) -> None:
     path = tmp_path / f"sample.{kind.extension}"
     path.write_bytes(media.SAMPLES[kind.name]())
     choose(page, path)
-    card = ready(page, path.name)
+    shown = ready(page, path.name)
     assert key(page, path.name).endswith(f".{kind.extension}")
-    expect(card).to_contain_text(kind.name)
     if kind.name in media.UNPLAYABLE:
-        expect(card).to_contain_text(f"This browser cannot play {kind.name}. Download the file instead.")
+        press(page, "Play", path.name)
+        expect(shown).to_contain_text(f"This browser cannot play {kind.name}. Download the file instead.")
     else:
-        card.locator(".player > *").evaluate(SHOWN)
+        played(page, path.name).evaluate(SHOWN)
 
 
 def test_two_files_at_a_time(page: Page, song: Path, three: list[Path]) -> None:
@@ -141,11 +140,11 @@ def test_two_files_at_a_time(page: Page, song: Path, three: list[Path]) -> None:
     for path in (three[2], song):
         expect(state(page, path.name)).to_have_text("Queued")
     press(page, "Cancel", song.name)
-    expect(row(page, song.name)).to_have_count(0)
+    expect(state(page, song.name)).to_have_text("Cancelled")
     page.unroute_all()
     for path in three:
         ready(page, path.name)
-    expect(row(page, song.name)).to_have_count(0)
+    expect(state(page, song.name)).to_have_text("Cancelled")
 
 
 def test_drop(page: Page, complaints: list[str]) -> None:
@@ -155,7 +154,7 @@ def test_drop(page: Page, complaints: list[str]) -> None:
     page.dispatch_event("main", "dragover", carried)
     expect(page.locator("#drop")).to_have_attribute("data-over", "")
     page.dispatch_event("main", "drop", carried)
-    ready(page, "cover.png").get_by_role("img", name="cover.png").evaluate(SHOWN)
+    played(page, "cover.png").evaluate(SHOWN)
     ready(page, "song.mp3")
     assert complaints == []
 
@@ -164,7 +163,7 @@ def test_paste(page: Page) -> None:
     """A picture that is pasted is uploaded."""
     clipboard = transfer_of(page, {"image.png": ("image/png", sample("image/png"))})
     page.evaluate("carried => dispatchEvent(new ClipboardEvent('paste', {clipboardData: carried}))", clipboard)
-    ready(page, "image.png").get_by_role("img", name="image.png").evaluate(SHOWN)
+    played(page, "image.png").evaluate(SHOWN)
 
 
 def test_download(page: Page, song: Path) -> None:
@@ -181,34 +180,41 @@ def test_copy_key_and_receipt(page: Page, song: Path) -> None:
     """The key and the receipt are shown and can be copied, and the receipt contains the checksum."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     choose(page, song)
-    card = ready(page, song.name)
+    ready(page, song.name)
+    shown = details(page, song.name)
     press(page, "Copy the key of", song.name)
-    expect(page.get_by_role("status")).to_contain_text(f"Copied: the key of {song.name}.")
+    expect(page.locator("#announcements")).to_contain_text(f"Copied: the key of {song.name}.")
     assert page.evaluate("navigator.clipboard.readText()") == key(page, song.name)
 
-    card.get_by_text("Receipt", exact=True).click()
-    claims = json.loads(card.locator("pre").inner_text())
+    claims = json.loads(shown.locator("pre").inner_text())
     assert claims["key"] == key(page, song.name)
     assert claims["sha256"] == base64.b64encode(hashlib.sha256(song.read_bytes()).digest()).decode()
     press(page, "Copy the receipt of", song.name)
-    expect(page.get_by_role("status")).to_contain_text(f"Copied: the receipt of {song.name}.")
+    expect(page.locator("#announcements")).to_contain_text(f"Copied: the receipt of {song.name}.")
     assert page.evaluate("navigator.clipboard.readText()").count(".") == 2
 
 
-def test_reload_keeps_tracks(page: Page, three: list[Path]) -> None:
-    """Confirmed files are shown again after a reload, in the same order."""
+def test_reload_keeps_tracks(page: Page, three: list[Path], tmp_path: Path) -> None:
+    """Confirmed files are shown again after a reload, in the same order: the last chosen first."""
+    others = [tmp_path / name for name in ("first.png", "second.png")]
+    for path in others:
+        path.write_bytes(media.SAMPLES["image/png"]() + path.name.encode())
     for path in three:
         choose(page, path)
         ready(page, path.name)
-    names = page.get_by_role("region", name="Ready").get_by_role("heading", level=3)
-    expect(names).to_have_text(["back.jpg", "cover.png", "song.mp3"])
+    choose(page, *others)
+    names = page.get_by_role("region", name="Files").get_by_role("heading", level=3)
+    order = ["first.png", "second.png", "back.jpg", "cover.png", "song.mp3"]
+    for path in others:
+        ready(page, path.name)
+    expect(names).to_have_text(order)
     page.reload()
-    expect(names).to_have_text(["back.jpg", "cover.png", "song.mp3"])
-    assert ready(page, "song.mp3").locator("audio").evaluate(PLAY) >= HAVE_FUTURE_DATA
+    expect(names).to_have_text(order)
+    assert played(page, "song.mp3").evaluate(PLAY) >= HAVE_FUTURE_DATA
 
 
 def test_track_deleted_elsewhere(page: Page, three: list[Path]) -> None:
-    """A file that was deleted elsewhere is not shown after a reload, and is forgotten."""
+    """A file that was deleted elsewhere is shown as deleted after a reload, and is forgotten."""
     choose(page, *three)
     for path in three:
         ready(page, path.name)
@@ -216,7 +222,7 @@ def test_track_deleted_elsewhere(page: Page, three: list[Path]) -> None:
     page.reload()
     ready(page, "song.mp3")
     ready(page, "back.jpg")
-    expect(page.get_by_role("heading", name="cover.png")).to_have_count(0)
+    expect(state(page, "cover.png")).to_have_text("Deleted")
     assert "cover.png" not in page.evaluate("Object.values(localStorage).join()")
 
 
@@ -229,8 +235,9 @@ DELETE = """async key => {
 def test_delete_needs_a_second_click(page: Page, song: Path) -> None:
     """The first click on Delete asks, Escape or a click elsewhere cancels, and the second click deletes the object."""
     choose(page, song)
-    card, gone = ready(page, song.name), key(page, song.name)
-    link = card.locator("audio").get_attribute("src") or ""
+    ready(page, song.name)
+    link = played(page, song.name).get_attribute("src") or ""
+    card = details(page, song.name)
     with requests(page) as made:
         press(page, "Delete", song.name)
         expect(card.get_by_role("button", name=f"Really delete? {song.name}")).to_have_text("Really delete?")
@@ -241,23 +248,26 @@ def test_delete_needs_a_second_click(page: Page, song: Path) -> None:
     assert made == []
     press(page, "Delete", song.name)
     press(page, "Really delete?", song.name)
-    expect(page.get_by_role("status")).to_contain_text(f"Deleted: {song.name}.")
-    expect(page.get_by_text(gone)).to_have_count(0)
+    expect(page.locator("#announcements")).to_contain_text(f"Deleted: {song.name}.")
+    expect(state(page, song.name)).to_have_text("Deleted")
+    expect(page.locator("audio")).to_have_count(0)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         fetched(link)
     page.reload()
     expect(page.get_by_label("Choose files to upload")).to_be_enabled()
+    expect(page.get_by_role("listitem").filter(visible=True)).to_have_count(3)  # the steps below the list
     assert page.evaluate("Object.values(localStorage)") == ["[]"]
 
 
 def test_failed_delete(page: Page, song: Path) -> None:
     """A failed deletion is explained, and the track stays."""
     choose(page, song)
-    card = ready(page, song.name)
+    ready(page, song.name)
+    card = details(page, song.name)
     page.route("**/api/v1/objects/**", lambda route: route.abort())
     press(page, "Delete", song.name)
     press(page, "Really delete?", song.name)
-    expect(card.get_by_role("alert")).to_contain_text("The broker did not respond.")
+    expect(card.get_by_role("alert")).to_contain_text("The connection failed.")
     page.unroute_all()
     page.reload()
     ready(page, song.name)

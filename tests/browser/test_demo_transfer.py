@@ -10,14 +10,14 @@ from playwright.sync_api import Dialog, Page, Route, expect
 from tests import media
 
 from .conftest import Demo
-from .steps import STAGED, body_size, choose, press, ready, requests, row, shown_share, slow_down, state
+from .steps import STAGED, body_size, choose, details, press, ready, requests, row, shown_share, slow_down, state
 
 pytestmark = pytest.mark.browser
 
 expect.set_options(timeout=15_000)
 
 MB = 1_000_000
-PARTED = 64 * 2**20
+PARTED = 16 * 2**20
 """The size in bytes above which a file is uploaded in parts."""
 
 
@@ -46,16 +46,15 @@ def lose_the_store(page: Page) -> None:
 
 
 def test_pause_and_resume(page: Page, concert: Path, complaints: list[str]) -> None:
-    """A paused upload makes no request, and after it is resumed, stored parts are not sent again."""
+    """A paused upload starts no request, parts in flight are completed, and no stored part is sent again."""
     half_sent(page, concert)
     press(page, "Pause", concert.name)
     expect(state(page, concert.name)).to_have_text("Paused")
     with requests(page) as made:
         share = shown_share(page, concert.name)
-        page.wait_for_timeout(500)  # there is no event to wait for: the test shows that nothing happens
-        assert shown_share(page, concert.name) == share
+        page.wait_for_timeout(500)  # there is no event to wait for: the test shows that nothing is started
+        assert 0 < share <= shown_share(page, concert.name) < 1
     assert made == []
-    assert 0 < share < 1
 
     slow_down(page, -1)
     with requests(page) as made:
@@ -87,13 +86,13 @@ def test_pause_frees_a_place(page: Page, song: Path, tmp_path: Path) -> None:
 
 
 def test_cancel(page: Page, demo: Demo, concert: Path) -> None:
-    """A cancelled upload is removed from the page, the store and the browser's memory."""
+    """A cancelled upload keeps its row, and is removed from the store and the browser's memory."""
     half_sent(page, concert)
     with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
         press(page, "Cancel", concert.name)
     assert removed.value.status == 204
-    expect(page.get_by_role("status")).to_contain_text(f"Cancelled: {concert.name}.")
-    expect(row(page, concert.name)).to_have_count(0)
+    expect(page.locator("#announcements")).to_contain_text(f"Cancelled: {concert.name}.")
+    expect(state(page, concert.name)).to_have_text("Cancelled")
     page.reload()
     expect(page.get_by_label("Choose files to upload")).to_be_enabled()
     expect(row(page, concert.name)).to_have_count(0)
@@ -105,19 +104,19 @@ def test_interrupted_upload_resumes(page: Page, song: Path, concert: Path) -> No
     page.reload()
     slow_down(page, -1)
     left = row(page, concert.name)
-    expect(left).to_contain_text("Interrupted by a reload. Choose the same file to continue.")
-    expect(left).to_contain_text(re.compile(r"\d MB of 69.1 MB"))
+    expect(left).to_contain_text("Interrupted. Choose the file again")
+    expect(left).to_contain_text("69.1 MB")
 
     file = left.get_by_label(f"Choose file {concert.name}")
     file.set_input_files(song)
-    expect(left).to_contain_text(f"{song.name} is not the interrupted file.")
+    expect(state(page, concert.name)).to_have_text("This is a different file")
     with requests(page) as made:
         file.set_input_files(concert)
         ready(page, concert.name)
     assert 0 < sum(body_size(request) for request in made if request.method == "PUT") < concert.stat().st_size
     page.reload()
     ready(page, concert.name)
-    expect(row(page, concert.name)).to_have_count(0)
+    expect(row(page, concert.name)).to_have_count(1)
 
 
 def test_main_button_resumes(page: Page, song: Path) -> None:
@@ -130,11 +129,11 @@ def test_main_button_resumes(page: Page, song: Path) -> None:
     page.unroute_all()
     choose(page, song)
     ready(page, song.name)
-    expect(row(page, song.name)).to_have_count(0)
+    expect(row(page, song.name)).to_have_count(1)
 
 
 def test_discard(page: Page, song: Path) -> None:
-    """An interrupted upload that is discarded is removed from the page, the store and the browser's memory."""
+    """An interrupted upload that is discarded is removed from the store and the browser's memory."""
     page.route(STAGED, lambda _: None)
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
@@ -142,7 +141,7 @@ def test_discard(page: Page, song: Path) -> None:
     with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
         press(page, "Discard", song.name)
     assert removed.value.status == 204
-    expect(row(page, song.name)).to_have_count(0)
+    expect(state(page, song.name)).to_have_text("Discarded")
     page.reload()
     expect(page.get_by_label("Choose files to upload")).to_be_enabled()
     expect(row(page, song.name)).to_have_count(0)
@@ -157,7 +156,7 @@ def test_failed_discard(page: Page, song: Path) -> None:
     page.unroute_all()
     page.route("**/api/v1/uploads/*", lambda route: route.abort())
     press(page, "Discard", song.name)
-    expect(row(page, song.name).get_by_role("heading", name="The upload could not be removed")).to_be_visible()
+    expect(state(page, song.name)).to_have_text("The upload could not be removed")
     page.unroute_all()
     row(page, song.name).get_by_label("Choose file").set_input_files(song)
     ready(page, song.name)
@@ -189,31 +188,32 @@ def test_same_file_twice(page: Page, song: Path) -> None:
     choose(page, song)
     expect(state(page, song.name)).to_have_text("Sending")
     choose(page, song)
-    expect(page.get_by_role("status")).to_contain_text(f"{song.name} is already being uploaded.")
+    expect(page.locator("#announcements")).to_contain_text(f"{song.name} is already being uploaded.")
     expect(row(page, song.name)).to_have_count(1)
 
 
 def test_unsupported_type(page: Page, tmp_path: Path) -> None:
-    """A text file is refused with an explanation and the request id, and can be removed."""
+    """A text file is refused in words for a person, the broker's text is one click away, and the row can be removed."""
     path = tmp_path / "lyrics.txt"
     path.write_text("la la la")
     choose(page, path)
     refused = row(page, path.name)
-    expect(refused.get_by_role("heading", name="This file type is not accepted")).to_be_visible()
-    expect(refused).to_contain_text("Choose a file of a type listed above.")
-    expect(refused).to_contain_text(re.compile(r"Request id: [0-9a-f]{32}"))
+    expect(state(page, path.name)).to_have_text("This file type is not accepted")
     expect(refused.get_by_role("button")).to_have_text(["Remove"])
+    shown = details(page, path.name)
+    expect(shown).to_contain_text(re.compile("Choose (a file of a type listed above|one of these: MP3)"))
+    expect(shown).to_contain_text("What was reported:")
     press(page, "Remove", path.name)
     expect(refused).to_have_count(0)
 
 
 def test_empty_file(page: Page, tmp_path: Path) -> None:
-    """An empty file is refused with an explanation that names its size."""
+    """An empty file is refused, and the details contain the rule of the broker."""
     path = tmp_path / "silence.mp3"
     path.touch()
     choose(page, path)
-    expect(row(page, path.name).get_by_role("heading", name="This file cannot be uploaded")).to_be_visible()
-    expect(row(page, path.name)).to_contain_text("size")
+    expect(state(page, path.name)).to_have_text("This file is empty")
+    expect(details(page, path.name)).to_contain_text("size")
 
 
 def test_content_mismatch(page: Page, tmp_path: Path) -> None:
@@ -222,9 +222,8 @@ def test_content_mismatch(page: Page, tmp_path: Path) -> None:
     path.write_bytes(media.SAMPLES["image/png"]())
     choose(page, path)
     refused = row(page, path.name)
-    expect(refused.get_by_role("heading", name="The content does not match the file type")).to_be_visible()
+    expect(state(page, path.name)).to_have_text("The content does not match the file type")
     expect(refused.get_by_role("button")).to_have_text(["Remove"])
-    expect(page.get_by_role("region", name="Ready")).to_be_hidden()
 
 
 def test_corrected_file(page: Page, tmp_path: Path) -> None:
@@ -232,18 +231,18 @@ def test_corrected_file(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "song.mp3"
     path.write_bytes(media.SAMPLES["image/png"]())
     choose(page, path)
-    expect(state(page, path.name)).to_have_text("Failed")
+    states = state(page, path.name)
+    expect(states).to_have_text("The content does not match the file type")
     path.write_bytes(media.SAMPLES["audio/mpeg"]())
     choose(page, path)
-    ready(page, path.name)
-    expect(row(page, path.name)).to_have_count(1)
+    expect(states).to_have_text(["Ready", "The content does not match the file type"])
 
 
 def test_store_briefly_unreachable(page: Page, song: Path) -> None:
     """The page retries by itself while the store cannot be reached for a moment."""
     page.route(STAGED, lambda route: route.abort())
     choose(page, song)
-    expect(state(page, song.name)).to_have_text("No response, retrying")
+    expect(state(page, song.name)).to_have_text(re.compile("^No response, (next try in|trying again)"))
     page.unroute_all()
     ready(page, song.name)
 
@@ -252,24 +251,23 @@ def test_retry(page: Page, song: Path) -> None:
     """A store that stays unreachable is explained, and Retry continues the upload."""
     lose_the_store(page)
     choose(page, song)
-    expect(row(page, song.name).get_by_role("heading", name="The connection failed")).to_be_visible()
-    expect(page.get_by_role("status")).to_contain_text(f"{song.name}: The connection failed.")
+    expect(state(page, song.name)).to_have_text("The connection failed")
+    expect(page.locator("#announcements")).to_contain_text(f"{song.name}: The connection failed.")
     page.unroute_all()
     press(page, "Retry", song.name)
     ready(page, song.name)
-    expect(row(page, song.name)).to_have_count(0)
 
 
 def test_remove_failed_upload(page: Page, song: Path) -> None:
     """A failed upload that is removed is aborted at the broker and forgotten by the browser."""
     lose_the_store(page)
     choose(page, song)
-    expect(state(page, song.name)).to_have_text("Failed")
+    expect(state(page, song.name)).to_have_text("The connection failed")
     with page.expect_response(lambda response: response.request.method == "DELETE") as removed:
         press(page, "Remove", song.name)
     assert removed.value.status == 204
-    expect(page.get_by_role("status")).to_contain_text(f"Removed: {song.name}.")
-    assert page.evaluate("localStorage.length") == 1  # the list of what is ready
+    expect(row(page, song.name)).to_have_count(0)
+    page.wait_for_function("localStorage.length === 0")
 
 
 def test_lost_response(page: Page, song: Path) -> None:
@@ -294,5 +292,5 @@ def test_announcements(page: Page, song: Path) -> None:
     slow_down(page, 2 * MB)
     choose(page, song)
     ready(page, song.name)
-    said = page.get_by_role("status").locator("p")
+    said = page.locator("#announcements p")
     expect(said).to_have_text([f"Uploading {song.name}.", f"{song.name} is ready."])

@@ -130,7 +130,7 @@ def test_limits_are_those_of_the_code() -> None:
     limits = "\n".join(" | ".join(row) for row in table(PAGE, "what"))
     batch = DOCUMENT["components"]["schemas"]["Files"]["properties"]["files"]["maxItems"]
     keys = DOCUMENT["components"]["schemas"]["Keys"]["properties"]["keys"]["maxItems"]
-    numbers = (f"{PUT_MAX:,} bytes", f"{PARTS_MAX:,}; 16 MiB", f"| {batch}", f"| {keys:,}", "16 levels")
+    numbers = (f"{PUT_MAX:,} bytes", f"{PARTS_MAX:,}; 8 MiB", f"| {batch}", f"| {keys:,}", "16 levels")
     target, head, fields = map(bytes_of, ("TARGET_MAX", "HEAD_MAX", "FIELDS_MAX"))
     heads = (f"{target // 1024} KiB; {head // 1024} KiB and {fields} fields",)
     assert [text for text in (*numbers, *heads) if text not in limits] == []

@@ -45,13 +45,13 @@ def page(browser: Browser, demo: Demo) -> Iterator[Page]:
     context.close()
 
 
-def run(page: Page, demo: Demo, note: str, result: str, content: bytes = b"") -> object:
+def run(page: Page, demo: Demo, note: str, result: str, content: bytes = b"", more: str = "") -> object:
     """Run a snippet in the page; return the value of the expression ``result`` after it."""
     snippet = re.sub(r'import (\{[^}]+\}) from "(\S+)";', r'const \1 = await import("\2");', block(note))
     body = snippet.replace("https://broker.example", demo.origin)
     token = demo.page.partition("#token=")[2]
     given = [base64.b64encode(content).decode(), "song.mp3", token]
-    return page.evaluate(f"{PRELUDE}{body}\nreturn {result};\n}}", given)
+    return page.evaluate(f"{PRELUDE}{more}\n{body}\nreturn {result};\n}}", given)
 
 
 def test_readme_snippet_uploads(page: Page, demo: Demo) -> None:
@@ -64,6 +64,14 @@ def test_progress_is_drawn(page: Page, demo: Demo) -> None:
     track, drawn = json.loads(str(run(page, demo, "test: browser upload", "JSON.stringify([track, drawn])", mp3())))
     assert track["status"] == "ready"
     assert drawn[-1] == 1
+
+
+def test_queue_reports_each_file(page: Page, demo: Demo) -> None:
+    """The queue of clients.md shows the key of each file and draws the total."""
+    files = "const files = [file, new File([bytes], 'b.mp3', { type: 'audio/mpeg' })];"
+    shown = json.loads(str(run(page, demo, "test: browser queue", "JSON.stringify(shown)", mp3(), files)))
+    assert sorted(name for name, _ in shown) == ["b.mp3", "song.mp3"]
+    assert all(key.startswith("media/") for _, key in shown)
 
 
 def test_error_is_shown(page: Page, demo: Demo, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The browser client is served to the pages of every origin. Nothing else is served without a command's routes."""
 
+import json
 import mimetypes
-import tomllib
+import re
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,15 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from broker.web.assets import STATIC, client_routes, client_version, file_route
-from broker.web.demo_page import page_routes
+from broker.web.demo_page import FILES, page_routes
 
 from .application import ENVIRONMENT, client
 
 NAMES = ["broker-upload.js", "broker-upload.d.ts"]
 PAGE = ("/demo", "/static/demo.js", "/static/demo.css", "/static/demo.svg")
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-VERSION = PROJECT["version"]
+PACKAGE = Path(__file__).parents[2] / "client" / "package.json"
+VERSION = json.loads(PACKAGE.read_text(encoding="utf-8"))["version"]
 VERSIONED = {f"broker-upload-{VERSION}.js": NAMES[0], f"broker-upload-{VERSION}.d.ts": NAMES[1]}
 
 
@@ -29,11 +30,11 @@ def test_any_origin(name: str) -> None:
     assert response.headers["access-control-allow-origin"] == "*"
     assert response.headers["cross-origin-resource-policy"] == "cross-origin"
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert response.headers["cache-control"] == "public, max-age=3600"
+    assert response.headers["cache-control"] == "no-cache"
 
 
 def test_version() -> None:
-    """The browser client exports the version of the package."""
+    """The browser client exports the version of its npm package."""
     assert client_version() == VERSION
 
 
@@ -89,6 +90,15 @@ def test_media_types_do_not_depend_on_the_host(monkeypatch: pytest.MonkeyPatch) 
 def test_every_static_file_has_a_media_type(file: Path) -> None:
     """A route can be made for every static file."""
     assert file_route(f"/static/{file.name}", {}).path == f"/static/{file.name}"
+
+
+def test_page_files() -> None:
+    """The page has a route for each of its files, and imports no file that does not exist."""
+    files = {file.name for file in STATIC.glob("demo*")} - {"demo.html"}
+    assert set(FILES) == files
+    sources = [(STATIC / name).read_text(encoding="utf-8") for name in files if name.endswith(".js")]
+    imported = {name for source in sources for name in re.findall(r'from "\./([^"]+)";', source)}
+    assert imported <= {*files, "broker-upload.js"}
 
 
 def test_configured_origin() -> None:

@@ -1,15 +1,15 @@
 """The lists of media types in the browser client and in the demo's page, compared with ``MEDIA_TYPES``."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from broker.core.media import MEDIA_TYPES, MediaType
 from broker.web.assets import STATIC
 
-CLIENT, PAGE, ICONS = (
-    (STATIC / name).read_text(encoding="utf-8") for name in ("broker-upload.js", "demo.html", "demo-dom.js")
-)
+CLIENT = (Path(__file__).parents[2] / "client" / "src" / "media_types.js").read_text(encoding="utf-8")
+PAGE, ICONS = ((STATIC / name).read_text(encoding="utf-8") for name in ("demo.html", "demo-dom.js"))
 
 
 def block(script: str, opening: str, closing: str) -> str:
@@ -17,7 +17,8 @@ def block(script: str, opening: str, closing: str) -> str:
     return script.partition(f"\n{opening}\n")[2].partition(f"\n{closing}")[0]
 
 
-TYPE_BY_EXTENSION = dict(re.findall(r'(\w+): "([^"]+)"', block(CLIENT, "const TYPES = {", "};")))
+EXTENSIONS = dict(re.findall(r'"([^"]+)": "([^"]+)"', block(CLIENT, "const EXTENSIONS = {", "};")))
+TYPE_BY_EXTENSION = {extension: name for name, extensions in EXTENSIONS.items() for extension in extensions.split()}
 ICON_PATTERNS = re.findall(r'\["(\w+)", /(.+)/i?\]', block(ICONS, "const ICONS = [", "];"))
 (ACCEPTED,) = (found.split(",") for found in re.findall(r'accept="([^"]+)"', PAGE))
 FORMATS = dict(
@@ -30,7 +31,7 @@ each_media_type = pytest.mark.parametrize("media", MEDIA_TYPES, ids=lambda media
 @each_media_type
 def test_client_guesses_the_type(media: MediaType) -> None:
     """The browser client guesses each accepted type from its extension."""
-    assert TYPE_BY_EXTENSION.get(media.extension) == media.name, f"TYPES of broker-upload.js needs {media.name}"
+    assert TYPE_BY_EXTENSION.get(media.extension) == media.name, f"client/src/media_types.js needs {media.name}"
 
 
 def test_client_guesses_accepted_types_only() -> None:

@@ -1,92 +1,102 @@
-// The list of confirmed files, and the browser's memory of them.
+// A row of a confirmed file: play, download, key, receipt, delete.
 
-import { deleteObject, downloadUrl, getObject } from "./demo-broker.js";
-import { $, announce, confirmOnClick, copyOnClick, dismiss, fromTemplate, slot } from "./demo-dom.js";
+import { deleteObject, link, namedLink } from "./demo-broker.js";
+import { announce } from "./demo-announce.js";
+import { confirmOnClick, copyOnClick, fromTemplate, label, slot } from "./demo-dom.js";
 import { describe } from "./demo-errors.js";
 import { formatBytes } from "./demo-format.js";
+import { nameOf } from "./demo-limits.js";
+import { forget } from "./demo-memory.js";
+import { closePlayer, isPlayed, openPlayer } from "./demo-player.js";
 
-const STORAGE_KEY = "broker-demo:tracks";
+/** Show a confirmed file in a row; return a function that shows that it was deleted. */
+export function showTrack(row, track, { onRemove }) {
+  const opening = isPlayed(track.contentType) ? "Play" : "View";
+  const place = row.slot("player");
+  const numbers = `${formatBytes(track.size)} · ${nameOf(track.contentType)}`;
+  const render = () => {
+    row.show({ state: "ready", text: "Ready", numbers, main: place.hidden ? [opening, open] : ["Close", close] });
+    row.slot("main").ariaExpanded = String(!place.hidden);
+  };
 
-const remembered = () => JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
-const remember = (tracks) => localStorage.setItem(STORAGE_KEY, JSON.stringify(tracks));
+  const open = async () => {
+    place.hidden = false;
+    render();
+    try {
+      await openPlayer(place, track, { onAudio: () => row.setKind("audio") });
+    } catch (error) {
+      place.textContent = describe(error, { otherwise: "The file could not be loaded" }).title;
+    }
+  };
 
-/** Add a track-ready response at the top of the list and remember it; return its heading. */
-export function add(track) {
-  remember([...remembered().filter(({ key }) => key !== track.key), track]);
-  announce(`${track.filename} is ready.`);
-  return slot(show(track), "filename");
+  const close = () => {
+    closePlayer(place);
+    place.hidden = true;
+    render();
+  };
+
+  const showDeleted = () => {
+    forget(track.key);
+    close();
+    row.setDetails();
+    row.slot("main").ariaExpanded = null;
+    row.show({ state: "cancelled", text: "Deleted", side: ["Remove", onRemove] });
+  };
+
+  row.setKind(track.contentType.split("/")[0]);
+  row.setDetails("Details", details(track, () => {
+    showDeleted();
+    announce(`Deleted: ${track.filename}.`);
+  }));
+  showDownload(row.slot("download"), track);
+  row.onRemove(() => closePlayer(place));
+  render();
+  return showDeleted;
 }
 
-/** Show the remembered tracks again, except those that were deleted. */
-export async function restore() {
-  const tracks = remembered();
-  const existing = await Promise.all(tracks.map(({ key }) => exists(key)));
-  const deleted = tracks.filter((_, index) => !existing[index]).map(({ key }) => key);
-  remember(remembered().filter(({ key }) => !deleted.includes(key)));
-  for (const track of tracks) if (!deleted.includes(track.key) && !$(track.key)) show(track);
+/** Make a link that saves the file under its name. One request returns the links of many rows, still without a name. */
+function showDownload(anchor, { key, filename }) {
+  let named = null; // the response with the name, until it expires
+  label(anchor, "Download", filename);
+  anchor.href = "#";
+  const rename = async () => {
+    if (!named || Date.parse(named.expiresAt) <= Date.now()) named = await namedLink(key, filename);
+    anchor.href = named.url;
+  };
+  anchor.onfocus = anchor.onpointerenter = () => rename().catch(() => {}); // the click tries again
+  anchor.onclick = async (event) => {
+    if (named && Date.parse(named.expiresAt) > Date.now()) return;
+    event.preventDefault();
+    const words = await rename().then(() => null, (error) => describe(error).title);
+    if (words) announce(`${filename}: ${words}.`);
+    else anchor.click();
+  };
+  link(key).then(({ url }) => named || (anchor.href = url), () => {});
 }
 
-/** Whether an object exists; an error other than `not_found` counts as yes. */
-const exists = (key) => getObject(key).then(() => true, ({ code }) => code !== "not_found");
-
-function show(track) {
-  const card = fromTemplate("track", track.filename);
-  card.id = track.key;
-  for (const name of ["filename", "status", "key"]) slot(card, name).textContent = track[name];
-  slot(card, "about").textContent = `${formatBytes(track.size)} · ${track.contentType}`;
-  slot(card, "claims").textContent = JSON.stringify(claims(track.receipt), null, 2);
-  copyOnClick(slot(card, "copyKey"), `the key of ${track.filename}`, track.key);
-  copyOnClick(slot(card, "copyReceipt"), `the receipt of ${track.filename}`, track.receipt);
-  confirmOnClick(slot(card, "delete"), track.filename, () => erase(card, track));
-  $("tracks").prepend(card);
-  load(card, track).catch((error) => explain(card, error, "The file could not be loaded"));
-  return card;
+/** Return the element with the key and the receipt of a track, and the button that deletes it. */
+function details(track, onDeleted) {
+  const element = fromTemplate("track");
+  slot(element, "key").textContent = track.key;
+  slot(element, "claims").textContent = JSON.stringify(claims(track.receipt), null, 2);
+  slot(element, "claims").ariaLabel = `Receipt of ${track.filename}`;
+  copyOnClick(slot(element, "copyKey"), `the key of ${track.filename}`, track.key, announce);
+  copyOnClick(slot(element, "copyReceipt"), `the receipt of ${track.filename}`, track.receipt, announce);
+  confirmOnClick(slot(element, "delete"), track.filename, async () => {
+    try {
+      await deleteObject(track.key);
+      onDeleted();
+    } catch (error) {
+      if (error.code === "not_found") return onDeleted();
+      const { title, hint } = describe(error, { otherwise: "The file could not be deleted" });
+      slot(element, "problem").textContent = `${title}. ${hint}`;
+    }
+  });
+  return element;
 }
 
 /** Return the claims of the receipt without verifying it: the second part of a JWS is JSON in base64url. */
 function claims(receipt) {
   const binary = atob(receipt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0))));
-}
-
-/** Load the player or the picture, and the download link, by presigned URLs. */
-async function load(card, { key, filename, contentType }) {
-  const [inline, attachment] = [downloadUrl(key), downloadUrl(key, { disposition: "attachment", filename })];
-  const element = player(contentType, filename);
-  element.onerror = async () => {
-    const src = await inline().catch(() => element.src);
-    if (src !== element.src) element.src = src; // the URL had expired
-    else element.replaceWith(`This browser cannot play ${contentType}. Download the file instead.`);
-  };
-  element.src = await inline();
-  slot(card, "player").append(element);
-
-  const anchor = slot(card, "download");
-  anchor.ariaLabel = `Download ${filename}`;
-  const renew = () => attachment().then((url) => (anchor.href = url), () => {}); // the store explains an expired URL
-  anchor.onfocus = anchor.onpointerenter = renew;
-  anchor.href = await attachment();
-}
-
-function player(contentType, filename) {
-  const kind = contentType.split("/")[0];
-  if (kind === "image") return Object.assign(new Image(), { alt: filename });
-  return Object.assign(document.createElement(kind), { controls: true, preload: "metadata", ariaLabel: filename });
-}
-
-async function erase(card, { key, filename }) {
-  try {
-    await deleteObject(key);
-    remember(remembered().filter((track) => track.key !== key));
-    dismiss(card);
-    announce(`Deleted: ${filename}.`);
-  } catch (error) {
-    explain(card, error, "The file could not be deleted");
-  }
-}
-
-function explain(card, error, otherwise) {
-  const { title, detail } = describe(error, otherwise);
-  slot(card, "trouble").textContent = `${title}. ${detail}`;
-  slot(card, "trouble").hidden = false;
 }

@@ -1,54 +1,106 @@
-// The page: files that are chosen, dropped or pasted become rows, and two at a time are sent.
+// The page: files that are chosen, dropped or pasted become rows, and a queue uploads them.
 
-import { unfinished } from "./broker-upload.js";
-import { takeToken, token } from "./demo-broker.js";
-import { $, announce } from "./demo-dom.js";
-import { Queue } from "./demo-queue.js";
-import { add, restore } from "./demo-track.js";
-import { Transfer } from "./demo-transfer.js";
+import { createQueue, unfinished } from "./broker-upload.js";
+import { getToken, hasToken, isWaiting, onAccess, subject, takeToken } from "./demo-access.js";
+import { announce, announceResult } from "./demo-announce.js";
+import { $, kindOf } from "./demo-dom.js";
+import { showInterrupted } from "./demo-interrupted.js";
+import { showLimits } from "./demo-limits.js";
+import { addRows, findRow, identityOf, removeRow } from "./demo-list.js";
+import { remember } from "./demo-memory.js";
+import { restore } from "./demo-restore.js";
+import { showThumb } from "./demo-thumb.js";
+import { showTotal } from "./demo-total.js";
+import { showTrack } from "./demo-track.js";
+import { UploadView } from "./demo-upload.js";
 
-const FILES_AT_A_TIME = 2;
+const ACTIVE = ["queued", "hashing", "starting", "sending", "waiting", "paused", "confirming", "ending"];
+const RESUMABLE = ["interrupted", "failed", "cancelled"];
 
-const queue = new Queue(FILES_AT_A_TIME);
-const transfers = new Set();
+let queue = null; // until the page has a token
+const uploads = new WeakMap(); // { item, view } by row
 
-/** Return the row of a file or of a remembered upload. */
-function find(known) {
-  for (const transfer of transfers) if (!transfer.row.isConnected) transfers.delete(transfer);
-  return [...transfers].find((transfer) => transfer.isOf(known));
-}
+const options = () => ({ getToken, checksum: true, namespace: subject() });
+const isOf = ({ filename, size, lastModified }) => (one) =>
+  one.filename === filename && one.size === size && one.lastModified === lastModified;
 
-function addRow(known) {
-  const transfer = new Transfer(known, { queue, ready: add });
-  transfers.add(transfer);
-  $("transfers").append(transfer.row);
-  return transfer;
-}
-
-/** Upload files. One that failed or was interrupted continues; one that is being uploaded is skipped. */
+/** Upload files. One that failed or was interrupted continues in its row; one that is being uploaded is skipped. */
 function upload(files) {
-  if (!token()) return;
-  if (files.length > 1) announce(`${files.length} files chosen.`);
-  for (const file of files) {
-    const transfer = find(file) ?? addRow(file);
-    if (transfer.needsFile) transfer.start(file);
-    else announce(`${file.name} is already being uploaded.`);
-  }
+  if (!queue) return;
+  const chosen = files.filter((file) => {
+    const isActive = findRow(identityOf(file), ACTIVE);
+    if (isActive) announce(`${file.name} is already being uploaded.`);
+    return !isActive;
+  });
+  const fresh = chosen.filter((file) => !findRow(identityOf(file), RESUMABLE));
+  const rows = new Map(addRows(fresh.map(identityOf)).map((row, index) => [fresh[index], row]));
+  begin(chosen.map((file) => [rows.get(file) ?? findRow(identityOf(file), RESUMABLE), file]));
 }
 
-/** Enable the page if it has a token, and show the uploads and tracks of earlier visits. */
+/** Put files into the queue, each with its row. */
+function begin(pairs) {
+  const items = queue.add(pairs.map(([, file]) => file));
+  const chosenAtMs = Date.now();
+  pairs.forEach(([row, file], index) => {
+    endUpload(row);
+    if (!row.slot("thumb").querySelector("img") && kindOf(file.name) === "image") showThumb(row, file);
+    announceResult("started", file.name);
+    follow(row, file, items[index], { chosenAtMs, index });
+  });
+}
+
+/** Show an item in its row until it is confirmed. */
+function follow(row, file, item, place) {
+  const identity = identityOf(file);
+  let uploadId; // with it, one request checks many files after a reload
+  const view = new UploadView(row, item, {
+    onConfirming: () => (uploadId = unfinished(options()).find(isOf(identity))?.uploadId),
+    onReady: (track) => {
+      remember({ ...track, ...place, uploadId, lastModified: identity.lastModified });
+      showReady(row, track);
+    },
+    onRemove: () => removeRow(row),
+  });
+  uploads.set(row, { item, view });
+}
+
+/** End what a row shows of an earlier attempt with the same file. */
+function endUpload(row) {
+  const { item, view } = uploads.get(row) ?? {};
+  view?.stop();
+  item?.remove();
+}
+
+const showReady = (row, track) => showTrack(row, track, { onRemove: () => removeRow(row) });
+
+/** Enable the page as soon as it has a token, and show the files of earlier visits. */
 async function start() {
-  takeToken();
-  $("files").disabled = !token();
-  $("notice").hidden = Boolean(token());
-  if (!token()) return;
-  for (const known of unfinished()) if (!find(known)) addRow(known).interrupted(known.uploadId);
-  await restore();
+  $("files").disabled = !hasToken();
+  if (queue || !hasToken()) return;
+  queue = createQueue(options());
+  showTotal(queue);
+  showLimits(options());
+  await restore({
+    options: options(),
+    showTrack: showReady,
+    showInterrupted: (row, known) =>
+      showInterrupted(row, known, {
+        options: options(),
+        onFile: (file) => begin([[row, file]]),
+        onRemove: () => removeRow(row),
+      }),
+  });
+}
+
+/** Continue the uploads that failed for want of a token. */
+function retryRefused() {
+  if (isWaiting()) return;
+  for (const item of queue?.items ?? []) if (item.error?.code === "unauthenticated") item.retry();
 }
 
 /** Accept drops anywhere on the page: by default the browser leaves the page and opens the file. */
 function acceptDrops() {
-  const highlight = (isOver) => $("drop").toggleAttribute("data-over", isOver && Boolean(token()));
+  const highlight = (isOver) => $("drop").toggleAttribute("data-over", isOver && hasToken());
   addEventListener("dragover", (event) => (event.preventDefault(), highlight(true)));
   addEventListener("dragleave", (event) => event.relatedTarget ?? highlight(false));
   addEventListener("drop", (event) => {
@@ -63,7 +115,9 @@ $("files").addEventListener("change", ({ target }) => {
   target.value = ""; // otherwise choosing the same file again fires no event
 });
 addEventListener("paste", ({ clipboardData }) => upload([...clipboardData.files]));
-addEventListener("beforeunload", (event) => queue.busy && event.preventDefault());
-addEventListener("hashchange", start);
+addEventListener("beforeunload", (event) => queue?.total.activeCount && event.preventDefault());
+addEventListener("hashchange", takeToken);
+onAccess(start);
+onAccess(retryRefused);
 acceptDrops();
-start();
+takeToken();
