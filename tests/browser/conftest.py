@@ -33,9 +33,13 @@ ENGINES = os.environ.get("BROWSERS", "chromium").split()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of one module in one engine on one worker: they share a demo and a browser."""
     for item in items:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        if "browser" in parameters:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {parameters['browser']}"))
+        if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+            continue
+        engine = str(item.callspec.params.get("browser", ""))
+        if engine:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {engine}"))
+        if reason := engines.CANNOT.get((engine, item.originalname)):
+            item.add_marker(pytest.mark.xfail(reason=reason, run=False))
 
 
 class Demo:

@@ -23,6 +23,11 @@ CHROMIUM_ARGUMENTS = (
     "--disable-sync",
 )
 
+CANNOT = {
+    ("webkit", "test_download"): "The inspector stops a navigation to another origin, and does not report downloads.",
+}
+"""Tests that an engine cannot pass, and why: its driver, not the code under test, lacks something."""
+
 ONLINE = """online => {
   Object.defineProperty(navigator, "onLine", { value: online, configurable: true });
   dispatchEvent(new Event(online ? "online" : "offline"));

@@ -35,12 +35,9 @@ class Profile:
 
     def __init__(self, folder: Path, display: str, proxy: str | None) -> None:
         self.folder = folder
-        self.downloads = folder / "downloads"
         config = folder / "config"
         (config / "gtk-3.0").mkdir(parents=True)
-        self.downloads.mkdir()
         (config / "gtk-3.0" / "gtk.css").write_text(STYLE)
-        (config / "user-dirs.dirs").write_text(f'XDG_DOWNLOAD_DIR="{self.downloads}"\n')
         inspector, driver = _free_port(), _free_port()
         self._inspector = f"127.0.0.1:{inspector}"
         environment = {
@@ -52,6 +49,7 @@ class Profile:
             "XDG_CACHE_HOME": str(folder / "cache"),
             "WEBKIT_INSPECTOR_HTTP_SERVER": self._inspector,
             "NO_AT_BRIDGE": "1",
+            "LC_ALL": "C.UTF-8",
         }
         with ExitStack() as stack:
             log = stack.enter_context((folder / "log").open("wb"))

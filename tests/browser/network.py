@@ -35,8 +35,8 @@ class Network(ThreadedServer):
         self._free_at = 0.0
 
     def body_of(self, method: str, url: str) -> int:
-        """Return the bytes of the bodies of all requests with this method and URL."""
-        return sum(one.body for one in self.sent if (one.method, one.url) == (method, url))
+        """Return the bytes of the longest body that was sent with this method and URL."""
+        return max((one.body for one in self.sent if (one.method, one.url) == (method, url)), default=0)
 
     def cut(self) -> None:
         """Go offline: end all connections, and refuse new ones."""

@@ -84,8 +84,8 @@ def requests(page: Page) -> Iterator[list[Request]]:
 
 
 def body_size(request: Request) -> int:
-    """Return the size of a request body in bytes, as the network layer counted it."""
-    return int(request.all_headers().get("content-length", "0"))
+    """Return the bytes of a request body that have been sent."""
+    return network_of(request.frame.page).body_of(request.method, request.url)
 
 
 def transfer_of(page: Page, files: dict[str, tuple[str, str]]) -> Any:

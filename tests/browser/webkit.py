@@ -1,8 +1,7 @@
 """Debian's WebKitGTK under Playwright, which controls it with the protocol of WebKit's inspector.
 
 That protocol has no files, no window, no keys of a person and no second tab: WebKit's WebDriver has them. Here one
-MiniBrowser serves both. Methods of Playwright that this mode lacks are replaced while the browser runs, for its pages
-only: ``REPLACED`` names them.
+MiniBrowser serves both. Methods of Playwright that this mode lacks are replaced while the browser runs, by ``running``.
 """
 
 import itertools
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright
 
-from .minibrowser import DIES_WITH_PARENT, MINI_BROWSER, Profile, end, wait_for
+from .minibrowser import DIES_WITH_PARENT, MINI_BROWSER, Profile, end
 from .webdriver import Session
 
 CHOOSER = "A file chooser would open."
@@ -107,15 +106,6 @@ class WebKit:
         self._session(page).resize(size["width"], size["height"])
         page.wait_for_function("width => innerWidth === width", arg=size["width"])
 
-    @contextmanager
-    def expect_event(self, context: BrowserContext, event: str) -> Iterator["_Download"]:
-        """Wait for a download."""
-        assert event == "download", f"WebKit has no event {event} here"
-        folder = self._profiles[context].downloads
-        download = _Download(folder, set(folder.iterdir()))
-        yield download
-        download.wait()
-
     def _session(self, page: Page) -> Session:
         profile, handle = self._tabs[page]
         profile.session.switch(handle)
@@ -143,31 +133,6 @@ class _FileChooser:
         self._session.choose("[data-chooser]", _paths(files))
 
 
-class _Download:
-    """The file that a page downloads inside a block."""
-
-    def __init__(self, folder: Path, before: set[Path]) -> None:
-        self._folder = folder
-        self._before = before
-        self._path = folder
-        self.value = self
-
-    def wait(self) -> None:
-        """Wait until the file is complete."""
-        (self._path,) = wait_for(
-            lambda: {path for path in self._folder.iterdir() if path.suffix != ".wkdownload"} - self._before
-        )
-
-    def path(self) -> Path:
-        """Return where the file is."""
-        return self._path
-
-    @property
-    def suggested_filename(self) -> str:
-        """The name with which it was saved."""
-        return self._path.name
-
-
 @contextmanager
 def running(playwright: Playwright, folder: Path) -> Iterator[Browser]:
     """Run WebKitGTK, each context in a process of its own; meanwhile methods of Playwright's classes are replaced."""
@@ -188,7 +153,7 @@ def running(playwright: Playwright, folder: Path) -> Iterator[Browser]:
         for kind, name, method in (
             (BrowserContext, "new_page", webkit.new_page),
             (BrowserContext, "close", webkit.close),
-            (BrowserContext, "expect_event", webkit.expect_event),
+            (BrowserContext, "grant_permissions", lambda *_: None),
             (Page, "on", webkit.on),
             (Page, "set_input_files", webkit.set_input_files),
             (Page, "set_viewport_size", webkit.set_viewport_size),

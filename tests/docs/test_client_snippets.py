@@ -25,6 +25,7 @@ PAGE = ROOT / "docs" / "clients.md"
 EXAMPLE = "https://broker.example"
 """The address of the broker in the pages."""
 
+
 def node(folder: Path, module: str, **variables: str) -> Any:
     """Run a module in Node.js; return the JSON document that it prints."""
     (folder / "snippet.mjs").write_text(module, encoding="utf-8")
