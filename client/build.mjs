@@ -40,14 +40,15 @@ const { code, map: shorterMap } = await minify({ [NAME]: module.text }, {
   sourceMap: { content: map.text, filename: NAME },
 });
 
+const isServed = readFileSync(join(STATIC, NAME), "utf8") === `${code}\n`;
 if (process.argv.includes("--check")) {
-  if (readFileSync(join(STATIC, NAME), "utf8") !== `${code}\n`) {
+  if (!isServed) {
     console.error(`broker/web/static/${NAME} is not up to date: run make client`);
     process.exitCode = 1;
   }
 } else {
   mkdirSync(DIST, { recursive: true });
-  writeFileSync(join(STATIC, NAME), `${code}\n`); // the broker does not serve the map
+  if (!isServed) writeFileSync(join(STATIC, NAME), `${code}\n`); // the broker does not serve the map
   writeFileSync(join(DIST, NAME), `${code}\n//# sourceMappingURL=${NAME}.map\n`);
   writeFileSync(join(DIST, `${NAME}.map`), String(shorterMap));
   copyFileSync(join(STATIC, "broker-upload.d.ts"), join(DIST, "broker-upload.d.ts"));

@@ -21,6 +21,7 @@ FILES: Final = (
     "demo-player.js",
     "demo-restore.js",
     "demo-row.js",
+    "demo-tabs.js",
     "demo-thumb.js",
     "demo-total.js",
     "demo-track.js",

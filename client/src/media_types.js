@@ -23,19 +23,17 @@ export function typeOf(filename) {
   return Object.keys(EXTENSIONS).find((type) => EXTENSIONS[type].split(" ").includes(extension)) ?? "";
 }
 
-// Types that say little, and names that applications give to audio and video: the broker knows more of them.
-const VAGUE = /^$|^application\/.*(octet|aac|aif|flac|mp|m4|og|opus|wav|webm)/;
+// Types that no format of audio, video or pictures has under another name.
+const DOCUMENTS = /^(text|font|model)\/|^application\/(pdf|json|xml|zip|gzip|msword|vnd\.(ms|o)|x-(zip|rar|7z|ms))/;
 
 /**
- * Return false if the broker certainly refuses a file. It resolves aliases (`audio/x-wav`) and vague types, and uses the
- * extension for unknown ones: what this module does not know is left to the broker.
+ * Return false if the broker certainly refuses a file. It resolves aliases (`audio/x-wav`) and uses the extension for
+ * unknown types: what this module does not know is left to the broker.
  */
 export function mayBeTaken(contentType, filename, types) {
   const declared = contentType.split(";")[0].trim().toLowerCase();
-  const isTaken = (type) => types.includes(type) || types.includes(`${kindOf(type)}/*`);
+  const isTaken = (type) => types.includes(type) || types.includes(`${type.split("/")[0]}/*`);
   if (isTaken(declared) || isTaken(typeOf(filename))) return true;
-  if (declared in EXTENSIONS) return false;
-  return VAGUE.test(declared) || types.some((taken) => kindOf(taken) === kindOf(declared));
+  if (declared in EXTENSIONS || DOCUMENTS.test(declared)) return false;
+  return !/^image/.test(declared) || types.some((type) => /^image/.test(type)); // some formats are audio and video
 }
-
-const kindOf = (type) => type.split("/")[0];

@@ -79,6 +79,11 @@ class Site:
                 digest.update(chunk)
         return digest.hexdigest()
 
+    def allow(self, origin: str) -> None:
+        """Permit the pages of one other origin at the bucket, instead of the site's own."""
+        s3 = admin.connect(self.store.endpoint, Credentials(self.store.access_key_id, self.store.secret_access_key))
+        admin.put_cors(s3, BUCKET, [origin])
+
     def left_behind(self) -> tuple[list[str], list[str]]:
         """Return the keys of the staged objects without the tombstones, and of the open multipart uploads."""
         s3 = admin.connect(self.store.endpoint, Credentials(self.store.access_key_id, self.store.secret_access_key))

@@ -7,15 +7,18 @@ proxy before the store counts the parts.
 import base64
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
 
+from tests import media
 from tests.e2e.processes import Broker, token
 from tests.faults.proxy import Fault, RequestCycle
+from tests.media import mp3
+from tests.patience import PATIENCE
 
 from .site import Site, digest_of, running, song
 
@@ -105,6 +108,14 @@ def reached(fault: Fault) -> Fault:
     """Wait for a fault to happen."""
     assert fault.happened.wait(30)
     return fault
+
+
+def until_pumped(page: Page, holds: Callable[[], object]) -> None:
+    """Wait until a condition holds, while the events of the page are processed."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
 
 
 def is_put(exchange: RequestCycle) -> bool:
@@ -498,3 +509,390 @@ def test_without_storage(page: Page, site: Site, small: Path) -> None:
     page.set_input_files("#files", small)
     page.evaluate("window.begin({ storage: null })")
     confirmed(page, site, small)
+
+
+def test_pause_while_hashing(page: Page, site: Site, small: Path) -> None:
+    """An upload that is paused while its checksum is computed creates nothing until it is resumed."""
+    page.evaluate(
+        """() => {
+          const digest = crypto.subtle.digest.bind(crypto.subtle);
+          crypto.subtle.digest = async (...given) => { await window.mayHash; return digest(...given); };
+          window.mayHash = new Promise((resolve) => { window.hashNow = resolve; });
+        }"""
+    )
+    created: list[str] = []
+    page.on("request", lambda request: created.append(request.url) if request.method == "POST" else None)
+    begin(page, small, checksum=True)
+    page.wait_for_function("window.run.progress.phase === 'hashing'")
+    page.evaluate("window.run.pause()")
+    page.evaluate("window.hashNow()")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.run.progress.phase") == "paused"
+    assert created == []
+    page.evaluate("window.run.resume()")
+    track = confirmed(page, site, small)
+    assert base64.b64decode(track["sha256"]).hex() == digest_of(small)
+
+
+@pytest.mark.parametrize("path", ["**/uploads/status", "**/api/v1/uploads", "**/confirm"])
+def test_pause_in_each_request(page: Page, site: Site, small: Path, path: str) -> None:
+    """A pause during a request of the broker holds before the next step; a finished upload stays finished."""
+    held: list[Route] = []
+    page.route(path, lambda route: held.append(route))  # noqa: PLW0108  Playwright refuses a builtin
+    begin(page, small)
+    until_pumped(page, lambda: held)
+    page.evaluate("window.run.pause()")
+    before = len(site.proxy.exchanges)
+    for route in held:
+        route.continue_()
+    page.unroute_all()
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.run.progress.phase") == ("ready" if path == "**/confirm" else "paused")
+    assert len([one for one in site.proxy.exchanges[before:] if is_put(one)]) == 0
+    page.evaluate("window.run.resume()")
+    confirmed(page, site, small)
+
+
+def test_pause_while_waiting_for_a_token(page: Page, site: Site, small: Path) -> None:
+    """A pause while ``getToken`` runs holds before the next step, and a cancellation ends the wait at once."""
+    page.evaluate(
+        """() => {
+          const good = window.token();
+          window.token = () => new Promise((resolve) => { window.giveToken = () => resolve(good); });
+        }"""
+    )
+    begin(page, small)
+    page.wait_for_function("Boolean(window.giveToken)")
+    page.evaluate("window.run.pause()")
+    page.evaluate("window.giveToken()")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.run.progress.phase") == "paused"
+    assert site.proxy.exchanges == []
+    page.evaluate("window.run.resume()")
+    confirmed(page, site, small)
+    page.evaluate("window.giveToken = null")
+    begin(page, small)
+    page.wait_for_function("Boolean(window.giveToken)")
+    page.evaluate("window.run.cancel()")
+    assert outcome(page)["error"]["code"] == "cancelled"
+
+
+def test_pause_sends_no_byte_twice(page: Page, site: Site, three_parts: Path) -> None:
+    """Parts in flight at a pause are completed meanwhile; after it only the missing part is sent."""
+    late = hold(site, 2)
+    begin(page, three_parts, multipart=True)
+    reached(late)
+    page.evaluate("window.run.pause()")
+    let_go(late)
+    page.wait_for_function(f"window.run.progress.storedBytes >= {2 * PART}")
+    assert page.evaluate("window.run.progress.phase") == "paused"
+    page.evaluate("window.run.resume()")
+    confirmed(page, site, three_parts)
+    assert sum(one.received for one in site.proxy.exchanges if one.part) == three_parts.stat().st_size
+
+
+def test_paused_put_lands(page: Page, site: Site, small: Path) -> None:
+    """A single PUT in flight at a pause is completed, and the file is not sent again."""
+    late = site.proxy.next(Fault(is_put, held=threading.Event()))
+    begin(page, small)
+    reached(late)
+    page.evaluate("window.run.pause()")
+    let_go(late)
+    page.wait_for_function(f"window.run.progress.storedBytes === {small.stat().st_size}")
+    page.evaluate("window.run.resume()")
+    confirmed(page, site, small)
+    assert sum(one.received for one in site.proxy.exchanges if is_put(one)) == small.stat().st_size
+
+
+def test_offline(page: Page, site: Site, three_parts: Path) -> None:
+    """An upload whose network is lost continues when the browser is online again."""
+    late = hold(site, 2)
+    begin(page, three_parts, **IN_PARTS)
+    reached(late)
+    page.context.set_offline(True)
+    let_go(late)
+    page.wait_for_function("window.run.progress.phase === 'waiting'")
+    page.context.set_offline(False)
+    confirmed(page, site, three_parts)
+
+
+def test_offline_is_wrong(page: Page, site: Site, small: Path) -> None:
+    """An upload does not wait for ever where ``navigator.onLine`` is false although the network works."""
+    page.evaluate("Object.defineProperty(navigator, 'onLine', { value: false })")
+    begin(page, small)
+    confirmed(page, site, small)
+    page.clock.install()
+    page.route("**/confirm", lambda route: route.abort())
+    begin(page, small)
+    page.wait_for_function("window.run.progress.phase === 'waiting'")
+    page.unroute_all()
+    page.clock.fast_forward(61_000)
+    confirmed(page, site, small)
+
+
+def test_token_expired_at_100_percent(page: Page, site: Site, small: Path) -> None:
+    """A token that expires when all bytes are stored, and is renewed only later, does not end in a dead end."""
+    page.evaluate(
+        """([old, good]) => {
+          window.token = (refresh) => {
+            if (!refresh || window.mayRenew) return refresh ? good : window.mayRenew ? good : window.current;
+            throw Object.assign(new Error("signed out"), { retryable: false });
+          };
+          window.current = good;
+        }""",
+        ["bad", token()],
+    )
+    page.route("**/confirm", lambda route: route.fulfill(status=401, headers={"Access-Control-Allow-Origin": "*"}))
+    begin(page, small)
+    error = outcome(page)["error"]
+    assert (error["code"], page.evaluate("unfinished().length")) == ("unauthenticated", 1)
+    assert page.evaluate("window.run.progress.storedBytes") == small.stat().st_size
+    page.unroute_all()
+    page.evaluate("window.mayRenew = true")
+    begin(page, small)
+    confirmed(page, site, small)
+    assert len([one for one in site.proxy.exchanges if is_put(one)]) == 1
+
+
+def test_two_tabs(page: Page, context: BrowserContext, site: Site, three_parts: Path) -> None:
+    """Two tabs with the same file send it once, and both get the same result."""
+    late = hold(site, 2)
+    begin(page, three_parts, **IN_PARTS)
+    reached(late)
+    other = context.new_page()
+    site.open(other)
+    begin(other, three_parts, **IN_PARTS)
+    other.wait_for_function("window.run.progress.phase === 'queued'")
+    let_go(late)
+    first, second = confirmed(page, site, three_parts), confirmed(other, site, three_parts)
+    assert first["key"] == second["key"]
+    assert len(site.proxy.stored_parts()) == 3
+
+
+def test_paused_tab_leaves_the_file(page: Page, context: BrowserContext, site: Site, three_parts: Path) -> None:
+    """While one tab has paused the upload, another one completes it; the first then returns the same result."""
+    late = hold(site, 2)
+    begin(page, three_parts, **IN_PARTS)
+    reached(late)
+    page.evaluate("window.run.pause()")
+    let_go(late)
+    other = context.new_page()
+    site.open(other)
+    begin(other, three_parts, **IN_PARTS)
+    second = confirmed(other, site, three_parts)
+    page.evaluate("window.run.resume()")
+    assert confirmed(page, site, three_parts)["key"] == second["key"]
+
+
+def test_namespace(page: Page, site: Site, three_parts: Path) -> None:
+    """What one user has begun is neither listed nor resumed for the next user of the browser."""
+    late = hold(site, 2)
+    begin(page, three_parts, **IN_PARTS, namespace="auth0|1")
+    reached(late)
+    site.open(page)
+    let_go(late)
+    seen = """namespace => client.unfinished({ ...window.common(), namespace }).map(({ filename }) => filename)"""
+    assert [page.evaluate(seen, name) for name in ("auth0|1", "auth0", "auth0|12", "")] == [
+        [three_parts.name],
+        [],
+        [],
+        [],
+    ]
+    page.evaluate("other => { window.token = () => other; }", token("user-2"))
+    begin(page, three_parts, **IN_PARTS, namespace="auth0")
+    assert outcome(page)["track"]["owner"] == "user-2"
+    assert page.evaluate("window.progress.find(({ phase }) => phase === 'sending').loadedBytes") == 0
+    assert page.evaluate(seen, "auth0|1") == [three_parts.name]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "client.upload()",
+        "client.upload(null, null)",
+        "client.upload('a.mp3', common())",
+        "client.upload(new Blob(['a']), common())",
+        "client.upload(new File(['a'], 'a.mp3'), { broker: 'x' })",
+        "client.upload(new File(['a'], 'a.mp3'), { ...common(), maxConcurrency: 0 })",
+        "client.upload(new File(['a'], 'a.mp3'), { ...common(), maxAttempts: NaN })",
+        "client.createQueue().add([new File(['a'], 'a.mp3')])[0]",
+        "client.createQueue(common()).add(new Blob(['a']))[0]",
+        "({ done: client.discard() })",
+        "({ done: client.discard({ uploadId: 'x', filename: 'a' }, {}) })",
+    ],
+)
+def test_wrong_options_reject(page: Page, call: str) -> None:
+    """A missing or wrong option rejects with an ``UploadError``, and nothing is thrown."""
+    error = page.evaluate(f"() => {call}.done.then(() => null, window.told)")
+    assert (error["name"], error["code"], error["retryable"]) == ("UploadError", "invalid_options", False)
+
+
+def test_blob_with_a_name(page: Page, site: Site) -> None:
+    """A Blob is uploaded under the given name, and is not remembered: another one cannot be told apart."""
+    content = base64.b64encode(mp3()).decode()
+    page.evaluate(
+        """content => {
+          const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt());
+          window.begin({ blob: new Blob([bytes], { type: "audio/mpeg" }), filename: "take.mp3" });
+          window.run.on("phase", () => { window.listed = unfinished().length; });
+        }""",
+        content,
+    )
+    assert outcome(page)["track"]["filename"] == "take.mp3"
+    assert page.evaluate("window.listed") == 0
+
+
+def test_cors_of_the_broker(page: Page, site: Site, small: Path, tmp_path: Path) -> None:
+    """A page whose origin the broker does not allow gets an error that names the setting."""
+    with Broker(tmp_path, {**site.environment, "BROKER_CORS_ORIGINS": "https://app.example"}) as strict:
+        begin(page, small, broker=strict.url, maxAttempts=1)
+        error = outcome(page)["error"]
+    assert (error["code"], error["retryable"]) == ("network", True)
+    assert f"BROKER_CORS_ORIGINS contains {site.origin}." in error["message"]
+
+
+def test_cors_of_the_store(page: Page, site: Site, small: Path, tmp_path: Path) -> None:
+    """A page whose origin the bucket does not allow gets an error that names the bucket's CORS rules."""
+    site.allow("https://app.example")
+    try:
+        begin(page, small, maxAttempts=1)
+        error = outcome(page)["error"]
+    finally:
+        site.allow(site.origin)
+    assert error["code"] == "network"
+    assert f"CORS rules of its bucket contain {site.origin}." in error["message"]
+
+
+@pytest.mark.parametrize("kind", ["ogg", "mp3", "png"])
+def test_real_files(page: Page, site: Site, tmp_path: Path, kind: str) -> None:
+    """An Ogg, an MP3 and a PNG file arrive as what they are."""
+    makers = {"ogg": media.ogg_vorbis, "mp3": media.mp3, "png": media.png}
+    types = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "png": "image/png"}
+    path = tmp_path / f"file.{kind}"
+    path.write_bytes(makers[kind]())  # type: ignore[operator]
+    begin(page, path)
+    assert confirmed(page, site, path)["contentType"] == types[kind]
+
+
+def test_limits_are_used(page: Page, site: Site, small: Path) -> None:
+    """A file that the published limits exclude fails with the broker's code before anything is created."""
+    limits = {"maxBytes": 1000, "multipartThreshold": 500, "types": ["audio/mpeg"]}
+    allowed = {"Access-Control-Allow-Origin": "*"}
+    page.route("**/uploads/status", lambda route: route.fulfill(json=limits, headers=allowed))
+    created: list[str] = []
+    page.on("request", lambda request: created.append(request.url) if request.method == "POST" else None)
+    begin(page, small)
+    error = outcome(page)["error"]
+    assert (error["code"], error["errors"][0]["pointer"]) == ("too_large", "/size")
+    page.evaluate("window.begin({ blob: new File(['%PDF-'], 'a.pdf', { type: 'application/pdf' }) })")
+    error = outcome(page)["error"]
+    assert (error["code"], error["errors"][0]["pointer"]) == ("unsupported_type", "/contentType")
+    assert created == []
+    assert page.evaluate("client.getLimits(common())") == {
+        "maxBytes": 1000,
+        "multipartThresholdBytes": 500,
+        "types": ["audio/mpeg"],
+    }
+
+
+def test_retry_after_of_the_store(page: Page, site: Site, small: Path) -> None:
+    """A throttled PUT is repeated after the time of ``Retry-After``, and the retry is reported with its reason."""
+    throttled = {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "Retry-After",
+        "Retry-After": "2",
+    }
+    page.route(
+        "**/incoming/**",
+        lambda route: (
+            route.continue_()
+            if route.request.method != "PUT"
+            else route.fulfill(status=429, headers=throttled, body="<Error><Code>TooManyRequests</Code></Error>")
+        ),
+        times=1,
+    )
+    started = time.monotonic()
+    begin(page, small)
+    confirmed(page, site, small)
+    assert time.monotonic() - started >= 2
+    ((facts),) = [facts for name, facts in page.evaluate("window.heard") if name == "retry"]
+    assert (facts["attempt"], facts["maxAttempts"], facts["reason"]["status"]) == (1, 12, 429)
+    assert "TooManyRequests" in facts["reason"]["message"]
+
+
+def test_without_newer_functions(context: BrowserContext, site: Site, three_parts: Path) -> None:
+    """The client works without the functions that Safari 15 lacks."""
+    context.add_init_script(
+        """delete AbortSignal.timeout; delete AbortSignal.any; delete AbortSignal.prototype.throwIfAborted;
+        delete Array.prototype.at; delete Array.prototype.findLast; delete Object.hasOwn; delete Promise.withResolvers;
+        delete globalThis.structuredClone; delete globalThis.reportError; delete Crypto.prototype.randomUUID;
+        Object.defineProperty(Navigator.prototype, "locks", { value: undefined });"""
+    )
+    page = context.new_page()
+    site.proxy.exchanges.clear()
+    site.open(page)
+    page.evaluate("Array.prototype.at = function (index) { return this[this.length + index]; }")  # of this test
+    begin(page, three_parts, multipart=True)
+    confirmed(page, site, three_parts)
+
+
+def test_queue(page: Page, site: Site, small: Path, three_parts: Path, tmp_path: Path) -> None:
+    """A queue uploads several files with one total, and a file that fails can be retried."""
+    bad = tmp_path / "bad.mp3"
+    bad.write_bytes(b"this is not a song")
+    page.set_input_files("#files", [small, three_parts, bad])
+    ended = page.evaluate(
+        """async () => {
+          const queue = client.createQueue({ ...common(), concurrency: 2 });
+          const totals = [], most = [], done = [];
+          queue.on("progress", (total) => { totals.push(total); most.push(total.activeCount); });
+          queue.on("done", ({ key }, item) => done.push([item.filename, key]));
+          const items = queue.add(document.getElementById("files").files);
+          await queue.done;
+          const phases = items.map(({ progress }) => progress.phase);
+          const { code } = items[2].error;
+          queue.retry();
+          const again = items[2].progress.phase;
+          await queue.done;
+          items[2].remove();
+          return { phases, code, again, last: totals[totals.length - 1], most: Math.max(...most), done,
+            left: queue.items.length, loaded: totals.map(({ loadedBytes }) => loadedBytes) };
+        }"""
+    )
+    assert ended["phases"] == ["ready", "ready", "failed"]
+    assert ended["code"] == "content_mismatch"
+    assert ended["again"] in ("queued", "starting")
+    assert (ended["most"], ended["left"]) == (2, 2)
+    assert {name: site.served(key) for name, key in ended["done"]} == {
+        path.name: digest_of(path) for path in (small, three_parts)
+    }
+    size = small.stat().st_size + three_parts.stat().st_size
+    last = ended["last"]
+    assert (last["loadedBytes"], last["totalBytes"], last["readyCount"], last["failedCount"]) == (size, size, 2, 0)
+
+
+def test_queue_pauses_and_cancels(page: Page, site: Site, small: Path, three_parts: Path) -> None:
+    """A paused queue starts nothing, a resumed one continues, and a cancelled one leaves nothing."""
+    page.set_input_files("#files", [small, three_parts])
+    ended = page.evaluate(
+        """async () => {
+          const queue = client.createQueue({ ...common(), concurrency: 1 });
+          const phases = () => queue.items.map(({ progress }) => progress.phase);
+          queue.pause();
+          queue.add(document.getElementById("files").files);
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          const paused = phases();
+          queue.items[0].resume();
+          const single = phases();
+          await queue.items[0].done;
+          queue.resume();
+          await new Promise((resolve) => queue.on("phase", (phase) => phase === "sending" && resolve()));
+          queue.cancel();
+          await queue.done;
+          return [paused, single, phases(), queue.total.totalBytes];
+        }"""
+    )
+    assert ended[0] == ["paused", "paused"]
+    assert ended[1][1] == "paused"
+    assert ended[2:] == [["ready", "cancelled"], small.stat().st_size]
+    assert page.evaluate("unfinished()") == []

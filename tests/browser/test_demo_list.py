@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests import media
 
+from .conftest import Demo
 from .steps import STAGED, choose, key, played, press, ready, requests, row, slow_down, state
 
 pytestmark = pytest.mark.browser
@@ -195,7 +196,7 @@ def test_limits(page: Page, tmp_path: Path) -> None:
     page.reload()
     expect(page.get_by_text("MP3 or Ogg; MOV video; PNG")).to_be_visible()
     expect(page.get_by_text("Up to 5.00 kB each.")).to_be_visible()
-    expect(page.get_by_label("Choose files to upload")).to_have_attribute("accept", ",".join(types))
+    expect(page.get_by_label("Choose files to upload")).to_have_attribute("accept", ",".join(["audio/*", *types]))
     large = tmp_path / "large.mp3"
     large.write_bytes(media.mp3(seconds=2))
     text = tmp_path / "lyrics.txt"
@@ -253,3 +254,22 @@ def test_all_bytes_had_arrived(page: Page, pictures: list[Path]) -> None:
     name = key(page, "take 01.png")
     page.reload()
     assert key(page, "take 01.png") == name
+
+
+def test_two_tabs(page: Page, demo: Demo, pictures: list[Path]) -> None:
+    """A file that one tab uploads is shown in another, which follows it to its end and cannot discard it."""
+    page.route(STAGED, lambda _: None)
+    choose(page, *pictures[:2])
+    for path in pictures[:2]:
+        expect(state(page, path.name)).to_have_text("Sending")
+    other = page.context.new_page()
+    other.goto(demo.page)
+    for path in pictures[:2]:
+        expect(state(other, path.name)).to_have_text("Being uploaded in another tab")
+        expect(row(other, path.name).get_by_role("button")).to_have_count(0)
+    press(page, "Cancel", "take 02.png")
+    expect(state(other, "take 02.png")).to_have_text("Cancelled")
+    page.unroute_all()
+    ready(page, "take 01.png")
+    ready(other, "take 01.png")
+    assert key(other, "take 01.png") == key(page, "take 01.png")

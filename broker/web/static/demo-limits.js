@@ -24,10 +24,11 @@ export async function showLimits(options) {
   limits = await getLimits(options).catch(() => limits);
   const { maxBytes, types } = limits;
   if (types?.length) {
-    $("files").accept = types.join();
+    const isAudio = types.some((type) => type.startsWith("audio/")); // audio formats have many names
+    $("files").accept = [...(isAudio ? ["audio/*"] : []), ...types].join();
     $("accepted").textContent = listOf(types);
   }
-  if (maxBytes) $("largest").textContent = `Up to ${formatBytes(maxBytes)} each.`;
+  if (maxBytes) $("accepted").append(`. Up to ${formatBytes(maxBytes)} each.`);
 }
 
 /** Return a list such as "MP3 or WAV; MP4 video; JPEG or PNG". */

@@ -9,12 +9,14 @@ import { showLimits } from "./demo-limits.js";
 import { addRows, findRow, identityOf, removeRow } from "./demo-list.js";
 import { remember } from "./demo-memory.js";
 import { restore } from "./demo-restore.js";
+import { hold } from "./demo-tabs.js";
 import { showThumb } from "./demo-thumb.js";
 import { showTotal } from "./demo-total.js";
 import { showTrack } from "./demo-track.js";
 import { UploadView } from "./demo-upload.js";
 
-const ACTIVE = ["queued", "hashing", "starting", "sending", "waiting", "paused", "confirming", "ending"];
+const ACTIVE = ["queued", "hashing", "starting", "sending", "waiting", "paused", "confirming", "ending", "elsewhere"];
+const OVER = ["ready", "failed", "cancelled"];
 const RESUMABLE = ["interrupted", "failed", "cancelled"];
 
 let queue = null; // until the page has a token
@@ -62,6 +64,19 @@ function follow(row, file, item, place) {
     onRemove: () => removeRow(row),
   });
   uploads.set(row, { item, view });
+  keepHeld(identity, item);
+}
+
+/** Hold the file in this tab as long as the item is not over. */
+function keepHeld(identity, item) {
+  let isHeld = false;
+  const update = () => {
+    if (isHeld || OVER.includes(item.progress.phase)) return;
+    isHeld = true;
+    hold(identity, item.done.then(() => {}, () => {}).then(() => (isHeld = false)));
+  };
+  item.on("phase", update);
+  update();
 }
 
 /** End what a row shows of an earlier attempt with the same file. */
@@ -83,6 +98,7 @@ async function start() {
   await restore({
     options: options(),
     showTrack: showReady,
+    onRemove: removeRow,
     showInterrupted: (row, known) =>
       showInterrupted(row, known, {
         options: options(),
