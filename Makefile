@@ -16,7 +16,10 @@ SECONDS ?= 600
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
-.PHONY: demo test browser clients large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock client
+BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
+BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
+
+.PHONY: demo test browser browsers client clients large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -31,6 +34,12 @@ browser: $(READY)  ## test the page in Chromium and the printed curl commands (a
 
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients
+
+browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
+	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
+	apt-get install $(BROWSERS_PACKAGES)" >&2; exit 1; }; done
+	BROWSERS="chromium firefox webkit" $(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
+
 client: $(READY)  ## bundle the browser client from client/src into broker/web/static
 	$(BIN)/python -m tests.client.bundle
 

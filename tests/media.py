@@ -139,8 +139,8 @@ SAMPLES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
 )
 """One small file of each accepted type, by its canonical name; each is encoded once."""
 
-UNPLAYABLE = frozenset({"audio/aiff"})
-"""Accepted types that Chromium cannot show; the demo's page offers their files as downloads only."""
+UNPLAYABLE = {"chromium": {"audio/aiff"}, "firefox": {"audio/aiff"}, "webkit": set[str]()}
+"""Accepted types that an engine cannot show; the demo's page offers their files as downloads only."""
 
 
 def _audio(

@@ -1,9 +1,8 @@
-"""A running ``broker demo``, and a headless Chromium with its page."""
+"""A running ``broker demo``, and headless browsers with its page."""
 
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,22 +17,29 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import media
 
+from . import engines
+
 START_WITHIN = 60.0
 """Seconds until the demo has printed its page."""
 
 STOP_WITHIN = 30.0
 """Seconds until it has ended after a signal."""
 
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",  # Chromium refuses to run as root with its sandbox
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+ENGINES = os.environ.get("BROWSERS", "chromium").split()
+"""The engines in which the tests run: chromium, firefox and webkit, separated by blanks."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of one module in one engine on one worker: they share a demo and a browser."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+            continue
+        engine = str(item.callspec.params.get("browser", ""))
+        if engine:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {engine}"))
+        if reason := engines.CANNOT.get((engine, item.originalname)):
+            item.add_marker(pytest.mark.xfail(reason=reason, run=False))
 
 
 class Demo:
@@ -114,15 +120,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         assert demo.interrupt() == 0
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Run Chromium for one module only: meanwhile Playwright's event loop runs, and asyncio tests need their own."""
-    executable = shutil.which("chromium")
-    assert executable, "these tests need Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+@pytest.fixture(scope="module", params=ENGINES)
+def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Run a browser for one module only: meanwhile Playwright's event loop runs, and asyncio tests need their own."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with sync_playwright() as playwright, engines.running(request.param, playwright, folder) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

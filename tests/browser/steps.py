@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, Request, expect
 
+from .engines import network_of
+
 STAGED = "**/incoming/**"
 """The URLs of staged objects at the store."""
 
@@ -65,10 +67,7 @@ def shown_share(page: Page, name: str) -> float:
 
 def slow_down(page: Page, bytes_per_second: int) -> None:
     """Limit the upload speed of the page; -1 removes the limit."""
-    network = page.context.new_cdp_session(page)
-    network.send("Network.enable")
-    conditions = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
-    network.send("Network.emulateNetworkConditions", conditions)
+    network_of(page).bytes_per_second = None if bytes_per_second < 0 else bytes_per_second
 
 
 @contextmanager
@@ -85,8 +84,8 @@ def requests(page: Page) -> Iterator[list[Request]]:
 
 
 def body_size(request: Request) -> int:
-    """Return the size of a request body in bytes, as the network layer counted it."""
-    return int(request.all_headers().get("content-length", "0"))
+    """Return the bytes of a request body that have been sent."""
+    return network_of(request.frame.page).body_of(request.method, request.url)
 
 
 def transfer_of(page: Page, files: dict[str, tuple[str, str]]) -> Any:

@@ -144,7 +144,7 @@ def test_many_files(page: Page, tmp_path: Path) -> None:
     api = [request.url.partition("/api/v1")[2] for request in made if "/api/v1" in request.url]
     assert sorted(api) == ["/downloads", "/uploads/confirm", "/uploads/status"]
     played(page, "take 60.png")
-    assert page.locator(".player > *").count() == 1
+    expect(page.locator(".player > *")).to_have_count(1)
 
 
 def test_total_in_view(page: Page, tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""A MiniBrowser of WebKitGTK, with the servers of its inspector and of WebDriver."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from .inspector_relay import InspectorRelay
+from .webdriver import Session
+
+T = TypeVar("T")
+
+MINI_BROWSER = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser"
+DIES_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+"""A command is killed too if the tests are."""
+
+START_WITHIN = 30.0
+"""Seconds until the programs have started."""
+
+STYLE = """window, window * {
+  min-width: 0; min-height: 0; padding: 0; margin: 0; border-width: 0; font-size: 1px; -gtk-icon-transform: scale(0);
+}"""
+"""Without it the tool bar of MiniBrowser makes every page at least 447 pixels wide."""
+
+
+class Profile:
+    """A running MiniBrowser: one browser profile, of which nothing is left behind."""
+
+    def __init__(self, folder: Path, display: str, proxy: str | None) -> None:
+        self.folder = folder
+        config = folder / "config"
+        (config / "gtk-3.0").mkdir(parents=True)
+        (config / "gtk-3.0" / "gtk.css").write_text(STYLE)
+        inspector, driver = _free_port(), _free_port()
+        self._inspector = f"127.0.0.1:{inspector}"
+        environment = {
+            **os.environ,
+            "DISPLAY": display,
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(config),
+            "XDG_DATA_HOME": str(folder / "data"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "WEBKIT_INSPECTOR_HTTP_SERVER": self._inspector,
+            "NO_AT_BRIDGE": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+        with ExitStack() as stack:
+            log = stack.enter_context((folder / "log").open("wb"))
+
+            def start(*command: str) -> int:
+                process = subprocess.Popen(
+                    (*DIES_WITH_PARENT, *command),
+                    env=environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    cwd=folder,
+                )
+                stack.callback(end, process)
+                return process.pid
+
+            browser = start(MINI_BROWSER, "--automation")
+            # Until its first request, the inspector's server does not note which pages there are.
+            wait_for(self._targets)
+            (automation,) = wait_for(lambda: _listening(browser) - {inspector})
+            server = start("WebKitWebDriver", f"--port={driver}", f"--target=127.0.0.1:{automation}")
+            wait_for(lambda: _listening(server))
+            capabilities = {"proxy": {"proxyType": "manual", "httpProxy": proxy}} if proxy else {}
+            self.session = Session(f"http://127.0.0.1:{driver}", capabilities)
+            self._relay = InspectorRelay(self._inspector)
+            stack.callback(self._relay.close)
+            self._stack = stack.pop_all()
+
+    def endpoint(self, target: int) -> str:
+        """Return the URL at which Playwright finds a tab; ``target`` is its number in WebKit's inspector."""
+        if target == 1:  # the list of the targets does not name later ones
+            wait_for(lambda: "/socket/1/1/WebPage" in (self._targets() or ""))
+        return self._relay.endpoint(target)
+
+    def close(self) -> None:
+        """End all processes."""
+        self._stack.close()
+
+    def _targets(self) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://{self._inspector}/", timeout=5) as response:
+                return str(response.read().decode())
+        except OSError:
+            return None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _listening(pid: int) -> set[int]:
+    """Return the TCP ports on which a process listens."""
+    inodes = set()
+    for opened in Path(f"/proc/{pid}/fd").iterdir():
+        if found := re.fullmatch(r"socket:\[(\d+)\]", str(opened.readlink())):
+            inodes.add(found[1])
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+def wait_for(found: Callable[[], T]) -> T:
+    """Return the result of ``found`` as soon as it is true."""
+    end = time.monotonic() + START_WITHIN
+    while not (result := found()):
+        assert time.monotonic() < end, "WebKitGTK did not start"
+        time.sleep(0.02)
+    return result
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and its children."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
