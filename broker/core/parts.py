@@ -15,7 +15,7 @@ from broker.errors import Fault, PartsMissingError, SizeMismatchError
 from .limits import MIB, PARTS_MAX
 from .model import Part
 
-PREFERRED_PART_SIZE: Final = 16 * MIB
+PREFERRED_PART_SIZE: Final = 8 * MIB
 """Bytes of a part. Files that would need more than 10 000 such parts get larger parts."""
 
 _FAULTS_MAX: Final = 100

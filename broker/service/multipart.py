@@ -25,7 +25,7 @@ from broker.store.port import ObjectStore
 
 from .single_flight import SingleFlight
 
-MAX_CONCURRENCY: Final = 3
+MAX_CONCURRENCY: Final = 4
 """Parts that a client should have in flight at once. R2 returns 5xx to some of more parts of one upload."""
 
 

@@ -11,7 +11,7 @@ from tests.media import wav
 
 from .markdown import noted
 
-PART = 16 * 2**20
+PART = 8 * 2**20
 """Bytes of a part."""
 
 
