@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 from bench.store import ETAG, XML, response
 
 MIB = 2**20
-PART = 16 * MIB
+PART = 8 * MIB
 PAGE = 1_000  # parts in one response of ListParts, unless the request has a smaller max-parts
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 

@@ -11,7 +11,7 @@ from tests.plain_http import NO_TLS
 from .conftest import BUCKET
 from .steps import create, mp3
 
-PART = 16 * 2**20
+PART = 8 * 2**20
 CONTENT = (mp3() + bytes(range(256)) * (2 * PART // 256 + 50))[: 2 * PART + 12_345]
 """Three parts."""
 
