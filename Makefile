@@ -19,7 +19,7 @@ $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser browsers client clients corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -50,6 +50,10 @@ fuzz: $(FUZZ_READY)  ## fuzz for an hour: STEPS of random calls, hostile REQUEST
 	$(BIN)/python -m tests.sequences.campaign --steps $(STEPS)
 	$(BIN)/python -m tests.fuzz.campaign --requests $(REQUESTS)
 	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
+
+corpus: $(READY)  ## compare the broker's decisions with 1,000 real files from packages and encoders; as root it installs the programs
+	tests/corpus/install
+	$(BIN)/python -W ignore -m tests.corpus
 
 mutants: $(MUTANTS_READY)  ## mutation testing of core, crypto and auth; ten minutes
 	$(BIN)/mutmut run --max-children 2

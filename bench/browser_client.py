@@ -13,7 +13,8 @@ from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import ARGUMENTS, Demo, running_demo
+from tests.browser.conftest import Demo, running_demo
+from tests.browser.engines import CHROMIUM_ARGUMENTS
 from tests.browser.site import Site, running, song
 from tests.browser.steps import slow_down
 
@@ -95,7 +96,7 @@ def main() -> None:
     executable = shutil.which("chromium")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
         page = browser.new_page()
         page.set_default_timeout(600_000)
         with running_demo(folder) as demo:

@@ -17,7 +17,7 @@ from .peers.servers import SIZE, TYPE
 CHANGED = datetime.now(UTC).replace(microsecond=0)
 DATE = f"{CHANGED:%a, %d %b %Y %H:%M:%S GMT}"
 ETAG = '"9b2cf535f27731c974343645a3985328"'
-FIRST_BYTES = b"ID3".ljust(512, b"\0")  # the range that the broker requests
+FIRST_BYTES = (b"\xff\xfb\x90\x64".ljust(417, b"\x55") * 40)[:16384]  # the range that the broker requests
 XML = {"Content-Type": "application/xml"}
 MISSING = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 COPIED = (

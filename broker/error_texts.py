@@ -81,7 +81,12 @@ class Detail(StrEnum):
     TYPE_MISMATCH = "The Content-Type of the stored object must be {declared}, not {stored}. Create a new upload."
     MD5_MISMATCH = "The MD5 of the stored object must be the declared one. Create a new upload."
     SHA256_MISMATCH = "The SHA-256 of the stored object must be the declared one. Create a new upload."
-    CONTENT_MISMATCH = "The first bytes of the object must be those of {declared}. Check the file and its contentType."
+    CONTENT_MISMATCH = (
+        "The object must be {declared}, but its bytes look like {found}. Check the file and its contentType."
+    )
+    CONTENT_INVALID = (
+        "The object must be {declared}, but does not begin as such a file must. Check whether it is damaged."
+    )
 
     # Objects
     OBJECT_NOT_FOUND = "The object does not exist. Check its key."
@@ -120,7 +125,9 @@ class Rule(StrEnum):
     FILENAME_EMPTY = "must be the name of a file, not blank and not only dots"
     FILENAME_CONTROLS = "must not contain control characters"
     FILENAME_SEPARATORS = "must not contain line separators"
-    CONTENT_TYPE = 'must be an accepted audio, video or image type, not "{received}"'
+    CONTENT_TYPE = 'must be one of {accepted}, not "{received}"'
+    CONTENT_TYPE_REFUSED = 'must be one of {accepted}, not "{received}": {remedy}'
+    CONTENT_TYPE_UNNAMED = 'must be one of {accepted}, not "{received}" with the extension "{extension}"'
     SIZE_MIN = "must be at least 1 byte, not {received}"
     SIZE_MAX = "must be at most {limit} bytes, not {received}"
     CHECKSUM = "must be {length} bytes in base64 or hex"

@@ -94,6 +94,11 @@ def mp4_video(*, seconds: int = 1) -> bytes:
     return _video("mp4", "libx264", "aac", seconds)
 
 
+def quicktime(*, seconds: int = 1) -> bytes:
+    """Encode H.264 and AAC in QuickTime, as phones record it."""
+    return _video("mov", "libx264", "aac", seconds)
+
+
 def webm_video(*, seconds: int = 1) -> bytes:
     """Encode VP8 and Opus in WebM."""
     return _video("webm", "libvpx", "libopus", seconds)
@@ -119,6 +124,11 @@ def webp(*, width: int = 320, height: int = 320) -> bytes:
     return _image("WEBP", width, height)
 
 
+def avif(*, width: int = 320, height: int = 320) -> bytes:
+    """Encode a cover as AVIF."""
+    return _image("AVIF", width, height)
+
+
 SAMPLES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
     {
         "audio/mpeg": cache(mp3),
@@ -131,10 +141,12 @@ SAMPLES: Mapping[str, Callable[[], bytes]] = MappingProxyType(
         "audio/webm": cache(webm_audio),
         "video/mp4": cache(mp4_video),
         "video/webm": cache(webm_video),
+        "video/quicktime": cache(quicktime),
         "image/jpeg": cache(jpeg),
         "image/png": cache(png),
         "image/gif": cache(gif),
         "image/webp": cache(webp),
+        "image/avif": cache(avif),
     }
 )
 """One small file of each accepted type, by its canonical name; each is encoded once."""

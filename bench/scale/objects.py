@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 from bench.store import ETAG, XML, response
 
 MIB = 2**20
-PART = 16 * MIB
+PART = 8 * MIB
 PAGE = 1_000  # parts in one response of ListParts, unless the request has a smaller max-parts
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
@@ -34,10 +34,20 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "mp3": Kind("audio/mpeg", 8_123_456, b"ID3"),
-    "mp4": Kind("video/mp4", 5 * 2**30 + 512 * MIB, b"\0\0\0\x18ftypmp42"),
-    "flac": Kind("audio/flac", 8 * PART, b"fLaC", in_parts=True),
-    "wav": Kind("audio/wav", 10_000 * PART, b"RIFF\0\0\0\0WAVE", in_parts=True),
+    "mp3": Kind("audio/mpeg", 8_123_456, b"\xff\xfb\x90\x64".ljust(417, b"\x55") + b"\xff\xfb\x90\x64"),
+    "mp4": Kind("video/mp4", 5 * 2**30 + 512 * MIB, b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x10moov\0\0\0\x08mvhd"),
+    "flac": Kind(
+        "audio/flac",
+        8 * PART,
+        b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0a\xc4\x42".ljust(42, b"\0") + b"\x81\0\0\0",
+        in_parts=True,
+    ),
+    "wav": Kind(
+        "audio/wav",
+        10_000 * PART,
+        b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1\0\2\0\x44\xac\0\0".ljust(36, b"\4") + b"data",
+        in_parts=True,
+    ),
 }
 
 

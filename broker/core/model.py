@@ -130,6 +130,13 @@ class ObjectHead(NamedTuple):
     first_bytes: bytes
 
 
+class Content(NamedTuple):
+    """The first bytes of the content of an object, which begins at ``offset`` behind a long tag."""
+
+    offset: int
+    first_bytes: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class CopiedObject:
     """The new object, as CopyObject returns it. ``etag`` has no quotes."""

@@ -13,9 +13,10 @@ from broker.errors import BrokerError, Fault, InvalidRequestError, TooLargeError
 
 from .disposition import clean_name
 from .limits import GIB, MIB, PUT_MAX
-from .media import parse_media_type
+from .media import ALL_TYPES, MediaType, essence_of, extension_of, grouped, resolve_media_type
 from .model import FileSpec
 from .parts import PartPlan, plan
+from .refused_formats import remedy_for
 
 T = TypeVar("T")
 
@@ -33,7 +34,8 @@ IDEMPOTENCY_PERIOD: Final = DAY
 class UploadPolicy:
     """Limits of uploads.
 
-    ``max_bytes`` is the largest file; files of more than ``multipart_threshold`` bytes are uploaded in parts.
+    ``max_bytes`` is the largest file; files of more than ``multipart_threshold`` bytes are uploaded in parts. ``types``
+    are the canonical names of the accepted media types.
     ``url_lifetime`` is the lifetime of a PUT URL, ``lifetime`` the time to confirm an upload, both in seconds.
     """
 
@@ -41,6 +43,7 @@ class UploadPolicy:
     multipart_threshold: int = 16 * MIB
     url_lifetime: int = 900
     lifetime: int = DAY
+    types: frozenset[str] = ALL_TYPES
 
     @property
     def retention_days(self) -> int:
@@ -103,10 +106,7 @@ def _refuse(refusals: Refusals) -> NoReturn:
 def _check(declared: Declaration, policy: UploadPolicy) -> Accepted | Refusals:
     refusals: Refusals = []
     filename = _apply(refusals, "/filename", clean_name, declared.filename)
-    media = parse_media_type(declared.content_type)
-    if media is None:
-        rule = Rule.CONTENT_TYPE.format(received=shown(declared.content_type))
-        refusals.append((UnsupportedTypeError, Fault("/contentType", rule)))
+    media = _media_type(refusals, declared.content_type, filename or "", policy)
     if declared.size < 1:
         refusals.append((InvalidRequestError, Fault("/size", Rule.SIZE_MIN.format(received=shown(declared.size)))))
     elif declared.size > policy.max_bytes:
@@ -121,6 +121,21 @@ def _check(declared: Declaration, policy: UploadPolicy) -> Accepted | Refusals:
         return refusals
     file = FileSpec(filename, media, declared.size, sha256, md5)
     return Accepted(file, plan(file.size) if in_parts else None)
+
+
+def _media_type(refusals: Refusals, declared: str, filename: str, policy: UploadPolicy) -> MediaType | None:
+    """Return the type of a file; without one, add the fault that names what was sent and what is accepted."""
+    media = resolve_media_type(declared, filename, policy.types)
+    if media is None:
+        extension, accepted = extension_of(filename), grouped(policy.types)
+        remedy, received = remedy_for(essence_of(declared), extension), shown(declared)
+        rule = Rule.CONTENT_TYPE.format(accepted=accepted, received=received)
+        if remedy:
+            rule = Rule.CONTENT_TYPE_REFUSED.format(accepted=accepted, received=received, remedy=remedy)
+        elif extension:
+            rule = Rule.CONTENT_TYPE_UNNAMED.format(accepted=accepted, received=received, extension=shown(extension))
+        refusals.append((UnsupportedTypeError, Fault("/contentType", rule)))
+    return media
 
 
 def _apply(refusals: Refusals, pointer: str, rule: Callable[..., T], *value: Any) -> T | None:

@@ -10,11 +10,15 @@ from broker.errors import (
     TypeMismatchError,
 )
 
-from .model import Evidence, FileSpec, ObjectHead, StoredObject
+from .media import MediaType, format_of
+from .model import Content, Evidence, FileSpec, ObjectHead, StoredObject
 
 
-def check(file: FileSpec, head: ObjectHead | None) -> StoredObject:
-    """Return the staged object if it is the declared file; else raise the error of the difference."""
+def check(file: FileSpec, head: ObjectHead | None, content: Content | None = None) -> StoredObject:
+    """Return the staged object if it is the declared file; else raise the error of the difference.
+
+    ``content`` was read if a long tag precedes the content.
+    """
     if head is None:
         raise NotUploadedError(Detail.NOT_UPLOADED)
     staged, first_bytes = head
@@ -29,9 +33,17 @@ def check(file: FileSpec, head: ObjectHead | None) -> StoredObject:
         raise ChecksumMismatchError(Detail.MD5_MISMATCH)
     if file.sha256 and staged.sha256 not in (None, file.sha256):
         raise ChecksumMismatchError(Detail.SHA256_MISMATCH)
-    if not file.media_type.matches(first_bytes):
-        raise ContentMismatchError(Detail.CONTENT_MISMATCH.format(declared=declared))
+    offset, start = content or Content(0, first_bytes)
+    if not file.media_type.matches(start, staged.size - offset):
+        raise _content_mismatch(file.media_type, format_of(start, staged.size - offset))
     return staged
+
+
+def _content_mismatch(declared: MediaType, found: str) -> ContentMismatchError:
+    """Return the error that names the format of the bytes, if it is known and not the declared one."""
+    if found and found != declared.label:
+        return ContentMismatchError(Detail.CONTENT_MISMATCH.format(declared=declared.name, found=found))
+    return ContentMismatchError(Detail.CONTENT_INVALID.format(declared=declared.name))
 
 
 def evidence(file: FileSpec, staged: StoredObject, *, upload_counts: bool) -> Evidence | None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from broker.core.layout import Layout
 from broker.core.media import SNIFF_BYTES
-from broker.core.model import Evidence, ObjectHead, StoredObject, TrackReady, Upload
+from broker.core.model import Content, Evidence, ObjectHead, StoredObject, TrackReady, Upload
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
 from broker.crypto.receipts import Receipts
@@ -85,7 +85,7 @@ class Confirmer:
 
     async def _promote(self, upload: Upload, staged: ObjectHead | None) -> Confirmation:
         """Verify the staged object, and copy it to its ready key."""
-        verified = check(upload.file, staged)
+        verified = check(upload.file, staged, staged and await self._read_content(upload, staged))
         proof = evidence(upload.file, verified, upload_counts=self.upload_is_evidence)
         source, target = self.layout.staged(upload), self.layout.ready(upload)
         promoted = await self.promotion.promote(source, verified, target, self._ready_headers(upload, proof))
@@ -98,6 +98,19 @@ class Confirmer:
     async def _read_staged(self, upload: Upload) -> ObjectHead | None:
         source = self.layout.staged(upload)
         return await self.store.first_bytes(source, SNIFF_BYTES, checksum=upload.file.sha256 is not None)
+
+    async def _read_content(self, upload: Upload, staged: ObjectHead) -> Content | None:
+        """Read the first bytes of the content if a long tag precedes it, of the version that was read before."""
+        stored = staged.stored
+        is_declared = stored.size == upload.file.size and not stored.content_encoding
+        offset = upload.file.media_type.content_beyond(staged.first_bytes, stored.size) if is_declared else 0
+        if not offset:
+            return None
+        source = self.layout.staged(upload)
+        content = await self.store.more_bytes(source, offset, SNIFF_BYTES, if_match=stored.etag)
+        if content is None:
+            raise StorageUnavailableError("the staged object changed while it was confirmed")
+        return Content(offset, content)
 
     async def _finished(
         self, upload: Upload, staged: StoredObject | None, ready: StoredObject | None

@@ -36,8 +36,8 @@ class Cost(IntEnum):
     UPLOAD_STATUS = 3
     """Two HeadObject and one ListParts."""
 
-    CONFIRM = 4
-    """HeadObject, GetObject, HeadObject for a checksum, CopyObject. Parts and ranges add calls that are not counted."""
+    CONFIRM = 5
+    """Two HeadObject, two GetObject, CopyObject. Parts and ranges add calls that are not counted."""
 
     DELETE = 6
     """One HeadObject or two, PutObject, two ListMultipartUploads, DeleteObject. Aborts add calls that are not counted.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from broker.core.download_rules import DownloadAccess, DownloadPolicy
+from broker.core.media import ALL_TYPES, MEDIA_TYPE_BY_NAME, types_of
 from broker.core.model import Evidence
 from broker.core.upload_rules import UploadPolicy
 from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials
@@ -194,6 +195,7 @@ def _uploads(env: Environment) -> UploadPolicy:
         multipart_threshold=env.quantity("UPLOAD_MULTIPART_THRESHOLD"),
         url_lifetime=url_lifetime,
         lifetime=env.quantity("UPLOAD_LIFETIME", least=url_lifetime),
+        types=_media_types(env),
     )
     if policy.retention_days > default.retention_days:
         env.warnings.append(
@@ -201,6 +203,15 @@ def _uploads(env: Environment) -> UploadPolicy:
             f"{policy.retention_days} days; those in deploy/lifecycle.json keep it for {default.retention_days} days"
         )
     return policy
+
+
+def _media_types(env: Environment) -> frozenset[str]:
+    """Return the canonical names of the media types that the deployment accepts."""
+    patterns = env.items("UPLOAD_TYPES")
+    found = [types_of(pattern) for pattern in patterns]
+    if not all(found):
+        env.fault("UPLOAD_TYPES", f"must be a list of: audio/*, video/*, image/*, {', '.join(MEDIA_TYPE_BY_NAME)}")
+    return frozenset().union(*found) if patterns else ALL_TYPES
 
 
 def _downloads(env: Environment) -> DownloadPolicy:

@@ -84,6 +84,7 @@ _TABLE: Final = (
     Variable("UPLOAD_MULTIPART_THRESHOLD", "size", "larger files are uploaded in parts", "16MiB", 1, PUT_MAX),
     Variable("UPLOAD_URL_LIFETIME", "duration", "lifetime of a PUT URL", "15m", 10, DAY),
     Variable("UPLOAD_LIFETIME", "duration", "time in which an upload must be confirmed", "1d", 10, MAX_EXPIRES_IN),
+    Variable("UPLOAD_TYPES", "list", "accepted media types; unset: all"),
     Variable("SHA256_EVIDENCE", "choice", "evidence for a declared SHA-256", "upload"),
     Variable("DOWNLOAD_ACCESS", "choice", "who may get download URLs", "authenticated"),
     Variable("DOWNLOAD_URL_LIFETIME", "duration", "default and longest lifetime of a GET URL", "1h", 1, MAX_EXPIRES_IN),

@@ -37,6 +37,13 @@ class ObjectOperations(Protocol):
         """
         ...
 
+    async def more_bytes(self, ref: ObjectRef, offset: int, count: int, *, if_match: str) -> bytes | None:
+        """Return up to ``count`` bytes from ``offset``, which must be within the object, of the version ``if_match``.
+
+        Returns ``None`` if the object does not exist or has changed.
+        """
+        ...
+
     async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
         """Send PutObject without a body and with these ``headers``, which replaces an existing object."""
         ...

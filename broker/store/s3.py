@@ -31,7 +31,7 @@ from .s3_documents import (
     undeleted,
 )
 from .s3_requests import complete_request, copy_source, delete_request
-from .s3_responses import S3Response, is_no_such_key, is_no_such_upload, object_head, stored_object
+from .s3_responses import S3Response, bytes_at, is_no_such_key, is_no_such_upload, object_head, stored_object
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .transport import Call, Transport
 
@@ -98,6 +98,12 @@ class S3ObjectStore:
         if described.etag != found.stored.etag:
             raise StorageUnavailableError("the object changed between GetObject and HeadObject")
         return found._replace(stored=replace(found.stored, sha256=described.sha256))
+
+    async def more_bytes(self, ref: ObjectRef, offset: int, count: int, *, if_match: str) -> bytes | None:
+        """Send a ranged GetObject with the condition that the object has not changed."""
+        until, span = _until(self._timeouts.total), f"bytes={offset}-{offset + count - 1}"
+        call = Call("GetObject", "GET", ref, until, {"range": span, "if-match": f'"{if_match}"'}, limit=count)
+        return bytes_at(await self._send(call), offset, count, if_match)
 
     async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
         """Send PutObject without a body."""
@@ -246,8 +252,7 @@ class S3ObjectStore:
         await self._transport.close()
 
     async def _ranged_get(self, ref: ObjectRef, count: int) -> ObjectHead | None:
-        until = _until(self._timeouts.total)
-        ranged = {"range": f"bytes=0-{count - 1}"}
+        until, ranged = _until(self._timeouts.total), {"range": f"bytes=0-{count - 1}"}
         response = await self._send(Call("GetObject", "GET", ref, until, ranged, limit=count))
         if response.status == 416:
             return await self._empty(ref, until, response)

@@ -40,6 +40,7 @@ ERROR_CODE: Final = re.compile(r"[A-Za-z]{1,64}")
 # RFC 9110, section 8.8.3, without W/: the condition of a copy needs a strong ETag.
 _ETAG: Final = re.compile(r'"([!#-~]+)"')
 _FIRST_RANGE: Final = re.compile(r"bytes 0-([0-9]{1,19})/([0-9]{1,19})")
+_ANY_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _TRACE: Final = re.compile(r"[0-9A-Za-z+/=_-]{1,64}")
 _TRACE_HEADERS: Final = ("cf-ray", "x-amz-request-id")
 _NOT_ENCODED: Final = ("", "identity", "aws-chunked")  # the last one is a framing of the transfer that some stores keep
@@ -142,6 +143,22 @@ def object_head(response: S3Response, count: int) -> ObjectHead:
     if len(response.body) != min(count, size):
         raise response.unexpected(f"a body of {len(response.body)} bytes for an object of {size}")
     return ObjectHead(_described(response, size), response.body)
+
+
+def bytes_at(response: S3Response, offset: int, count: int, etag: str) -> bytes | None:
+    """Return the bytes of a GetObject with a range and with a condition on its ETag; ``None`` if it does not hold.
+
+    Every other response than this range of this version is unexpected, because a store may ignore either.
+    """
+    if response.status == 412 or is_no_such_key(response):
+        return None
+    if response.status != 206 or _content_encoding(response) or _etag(response) != etag:
+        raise response.unexpected("not the range of the version that was requested")
+    match = _ANY_RANGE.fullmatch(response.headers.get("content-range", ""))
+    first, last, size = map(int, match.groups()) if match else (0, 0, 0)
+    if (first, last + 1) != (offset, min(offset + count, size)) or len(response.body) != last + 1 - first:
+        raise response.unexpected("no Content-Range that fits the body")
+    return response.body
 
 
 def _described(response: S3Response, size: int) -> StoredObject:

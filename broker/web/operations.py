@@ -9,6 +9,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.core.media import MEDIA_TYPES
 from broker.errors import IdentityUnavailableError, StorageNotConfiguredError, StorageUnavailableError
 from broker.service.assembly import Deployment
 from broker.settings import StoreSettings
@@ -60,10 +61,14 @@ class Operations:
         return json_response(schemas.Readiness("unready" if failed else "ready", checks), 503 if failed else 200)
 
     async def status(self, _request: Request) -> Response:
-        """Report whether uploads are possible at all, as JamSync's clients read it."""
+        """Report whether uploads are possible at all, as JamSync's clients read it, and their limits."""
         is_configured = self.deployment.store is not None
         provider = "cloudflare-r2" if is_configured else "none"
-        return json_response(schemas.StorageStatus(is_configured, provider))
+        policy = self.deployment.settings.uploads
+        types = [media.name for media in MEDIA_TYPES if media.name in policy.types]
+        return json_response(
+            schemas.StorageStatus(is_configured, provider, policy.max_bytes, policy.multipart_threshold, types)
+        )
 
     async def jwk_set(self, _request: Request) -> Response:
         """Return the public keys of the receipts (RFC 7517)."""

@@ -243,10 +243,16 @@ class Downloads(_Response, frozen=True):
 
 
 class StorageStatus(_Response, frozen=True):
-    """Whether uploads are possible at all, in the form that JamSync's clients read."""
+    """Whether uploads are possible at all, in the form that JamSync's clients read, and the limits of uploads.
+
+    ``types`` are the canonical names of the accepted media types.
+    """
 
     r2_configured: bool
     provider: str
+    max_bytes: int
+    multipart_threshold: int
+    types: Sequence[str]
 
 
 class Health(_Response, frozen=True):

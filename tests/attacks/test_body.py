@@ -181,7 +181,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "B20-cr-lf": {"contentType": "image/png\r\nx-amz-acl: public-read"},
     "B20-two": {"contentType": "image/png, text/html"},
     "B20-parameter": {"contentType": "image/png; x=" + "y" * 1024},
-    "B20-empty": {"contentType": ""},
+    "B20-no-subtype": {"contentType": "audio"},
     "B21-short": {"sha256": "00" * 31},
     "B21-no-base64": {"sha256": "!" * 44},
     "B21-unicode": {"md5": "\u0660" * 32},
@@ -230,6 +230,13 @@ def test_b20_media_type_is_signed_canonically(spelling: str, kept: str) -> None:
     """A media type is signed in its canonical form, whatever spelling was declared."""
     response = post(USER, "/uploads", {**FILE, "contentType": spelling})
     assert response.json()["headers"]["Content-Type"] == kept
+
+
+@pytest.mark.parametrize("name", ["song", "song.", "song.mp3.exe", "song.html", "photo.heic"])
+@pytest.mark.parametrize("declared", ["", "application/octet-stream", "audio/x-unknown"])
+def test_b20_unnamed_type_needs_an_accepted_extension(declared: str, name: str) -> None:
+    """A type that names no format is refused unless the extension of the file name is that of an accepted type."""
+    refused(post(USER, "/uploads", {**FILE, "contentType": declared, "filename": name}), "/contentType")
 
 
 BATCHES: dict[str, tuple[list[dict[str, Any]], str]] = {

@@ -43,6 +43,7 @@ NOWHERE = "no-such-bucket"
 CALLS: dict[str, Callable[[ObjectStore, ObjectRef], Awaitable[Any]]] = {
     "head": lambda store, ref: store.head(ref),
     "first_bytes": lambda store, ref: store.first_bytes(ref, 4),
+    "more_bytes": lambda store, ref: store.more_bytes(ref, 4, 4, if_match=ETAG),
     "copy": lambda store, ref: store.copy(ref, new_ref(), if_match=ETAG, headers=READY_HEADERS),
     "put_empty": lambda store, ref: store.put_empty(ref, headers=READY_HEADERS),
     "delete": lambda store, ref: store.delete(ref),
@@ -142,6 +143,20 @@ async def test_first_bytes_have_the_whole_size(subject: Subject) -> None:
     ref = put(subject, body=BODY * 5000)  # 10 MB
 
     assert await subject.store.first_bytes(ref, 512) == (await head(subject, ref), BODY[:512])
+
+
+async def test_more_bytes_are_those_of_the_version(subject: Subject) -> None:
+    """Bytes from an offset are those of the version with the given ETag, up to the end of the object."""
+    ref = put(subject)
+
+    assert await subject.store.more_bytes(ref, 100, 64, if_match=ETAG) == BODY[100:164]
+    assert await subject.store.more_bytes(ref, len(BODY) - 5, 64, if_match=ETAG) == BODY[-5:]
+
+
+async def test_more_bytes_of_another_version_are_none(subject: Subject) -> None:
+    """Bytes of a replaced or a missing object are None."""
+    assert await subject.store.more_bytes(put(subject, body=BODY + b"x"), 100, 64, if_match=ETAG) is None
+    assert await subject.store.more_bytes(new_ref(), 100, 64, if_match=ETAG) is None
 
 
 async def test_first_bytes_of_an_empty_object(subject: Subject) -> None:
@@ -310,10 +325,11 @@ async def test_ping_of_the_bucket_returns(subject: Subject) -> None:
     await subject.store.ping(BUCKET)
 
 
-# A HEAD's 404 does not say what of; SeaweedFS looks for the multipart upload before the bucket of a part's source.
-@pytest.mark.parametrize("verb", [verb for verb in CALLS if verb not in ("head", "copy_part")])
+# A HEAD's 404 does not say what of; SeaweedFS looks for the multipart upload before the bucket of a part's source, and
+# checks If-Match before the bucket.
+@pytest.mark.parametrize("verb", [verb for verb in CALLS if verb not in ("head", "copy_part", "more_bytes")])
 async def test_a_missing_bucket_is_an_error(subject: Subject, verb: str) -> None:
-    """Every operation on a missing bucket is an error, except for HeadObject and UploadPartCopy."""
+    """Every operation on a missing bucket is an error, except for those with a reason above."""
     with pytest.raises(StorageUnavailableError):
         await CALLS[verb](subject.store, ObjectRef(NOWHERE, "key"))
 

@@ -1,6 +1,7 @@
 """The rules for uploads, and the faults of refused declarations."""
 
 import base64
+from dataclasses import replace as replace_policy
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ def test_canonical_form() -> None:
     assert accept([declared], POLICY, batch=False) == [Accepted(file, None)]
 
 
+ACCEPTED = "audio/{mpeg,wav,ogg,flac,mp4,aac,aiff,webm}, video/{mp4,webm,quicktime}, image/{jpeg,png,gif,webp,avif}"
 LARGE = UploadPolicy(max_bytes=OBJECT_MAX, multipart_threshold=64 * MIB)
 
 
@@ -92,7 +94,7 @@ def test_rule_texts() -> None:
         accept([bad, replace(GOOD, size=1001), replace(GOOD, filename="..")], POLICY, batch=True)
     assert [(fault.pointer, fault.detail) for fault in refused.value.faults] == [
         ("/files/0/filename", "must not contain control characters"),
-        ("/files/0/contentType", 'must be an accepted audio, video or image type, not "text/html"'),
+        ("/files/0/contentType", f'must be one of {ACCEPTED}, not "text/html"'),
         ("/files/0/size", "must be at least 1 byte, not 0"),
         ("/files/0/sha256", "must be 32 bytes in base64 or hex"),
         ("/files/1/size", "must be at most 1000 bytes, not 1001"),
@@ -173,3 +175,47 @@ def test_any_declaration(declared: Declaration) -> None:
         assert error.faults
     else:
         assert 1 <= accepted.file.size <= POLICY.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("declared", "filename", "rule"),
+    [
+        ("", "a", f'must be one of {ACCEPTED}, not ""'),
+        ("", "a.xyz", f'must be one of {ACCEPTED}, not "" with the extension "xyz"'),
+        ("x/y<b>", "a.b<i>", f'must be one of {ACCEPTED}, not "x/y?b?" with the extension "b?i?"'),
+        ("image/heic", "a.heic", f'must be one of {ACCEPTED}, not "image/heic": convert the file to JPEG'),
+        ("", "a.HEIC", f'must be one of {ACCEPTED}, not "": convert the file to JPEG'),
+        (
+            "video/x-matroska",
+            "a.mp4",
+            f'must be one of {ACCEPTED}, not "video/x-matroska": record or convert it as MP4',
+        ),
+        ("x" * 99, "a", f'must be one of {ACCEPTED}, not "{"x" * 40}..."'),
+    ],
+)
+def test_type_rule_texts(declared: str, filename: str, rule: str) -> None:
+    """A refused type is named, cut and escaped, with the accepted types and with what the user can do."""
+    with pytest.raises(UnsupportedTypeError) as refused:
+        accept([Declaration(filename, declared, 10)], POLICY, batch=False)
+    assert [fault.detail for fault in refused.value.faults] == [rule]
+
+
+def test_types_of_a_deployment() -> None:
+    """A deployment refuses the types that it does not accept, and names those that it does."""
+    policy = replace_policy(POLICY, types=frozenset({"audio/mpeg", "audio/wav"}))
+    assert accept([GOOD], policy, batch=False)[0].file.media_type.name == "audio/mpeg"
+    with pytest.raises(UnsupportedTypeError, match=r'must be one of audio/\{mpeg,wav\}, not "image/png"'):
+        accept([Declaration("a", "image/png", 10)], policy, batch=False)
+
+
+def test_e05_types_of_everyday_clients() -> None:
+    """E05: names that browsers and phones send give the canonical type of their format."""
+    files = [
+        ("a.ogg", "application/ogg", "audio/ogg"),
+        ("a.aac", "audio/vnd.dlna.adts", "audio/aac"),
+        ("a.mp3", "application/octet-stream", "audio/mpeg"),
+        ("a.mp3", "audio/mpeg;charset=utf-8", "audio/mpeg"),
+        ("x/recording.webm", "", "video/webm"),
+    ]
+    accepted = accept([Declaration(name, declared, 1) for name, declared, _ in files], POLICY, batch=True)
+    assert [each.file.media_type.name for each in accepted] == [name for _, _, name in files]

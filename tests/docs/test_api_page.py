@@ -17,7 +17,7 @@ from broker.core.strict_json import parse
 
 from .markdown import ROOT, Block, noted, read, table
 
-PAGE = ROOT / "docs" / "api.md"
+PAGE, TYPES = ROOT / "docs" / "api.md", ROOT / "docs" / "media-types.md"
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
 
 
@@ -108,14 +108,15 @@ def test_errors_are_complete() -> None:
 
 
 def test_media_types_are_complete() -> None:
-    """The table of media types has each type with its extension and its aliases."""
-    shown = {row[0].strip("`"): (row[1].strip("`."), set(re.findall(r"[\w-]+/[\w.-]+", row[2]))) for row in rows_of()}
-    assert shown == {media.name: (media.extension, set(media.aliases)) for media in MEDIA_TYPES}
+    """The table of media types has each type with its extensions, that of its key first, and its aliases."""
+    shown = {name.strip("`"): (words(files), set(words(names))) for name, files, names, _ in table(TYPES, "type")}
+    extensions = {media.name: [f".{name}" for name in (media.extension, *media.extensions)] for media in MEDIA_TYPES}
+    assert shown == {media.name: (extensions[media.name], set(media.aliases)) for media in MEDIA_TYPES}
 
 
-def rows_of() -> list[list[str]]:
-    """Return the rows of the table of media types."""
-    return table(PAGE, "type")
+def words(cell: str) -> list[str]:
+    """Return the code words of a table's cell."""
+    return re.findall(r"`([^`]+)`", cell)
 
 
 def bytes_of(name: str) -> int:

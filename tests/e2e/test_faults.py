@@ -118,4 +118,4 @@ def test_service_starts_without_store_settings(tmp_path: Path) -> None:
     assert (response.status_code, response.json()["code"]) == (503, "storage_not_configured")
     assert "R2_SECRET_ACCESS_KEY" in response.json()["message"]
     assert ready_state.status_code == 503
-    assert status == {"r2Configured": False, "provider": "none"}
+    assert (status["r2Configured"], status["provider"]) == (False, "none")

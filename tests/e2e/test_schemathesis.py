@@ -74,13 +74,16 @@ def after_call(context, case, response):
         made = response.json()
         for upload in made.get("uploads", [made]):
             if upload["size"] < 2_000_000 and upload["method"] == "PUT":
-                content = b"ID3".ljust(upload["size"], b"_")[: upload["size"]]
+                content = (b"\\xff\\xf3\\x14\\xc4".ljust(24, b"_") * upload["size"])[: upload["size"]]
                 requests.put(upload["url"], content, headers=upload["headers"], timeout=60)
 '''
 
 
 def description(examples: dict[str, str]) -> str:
-    """Return the API description with closed responses, and with ``examples`` in place of its own."""
+    """Return the API description with closed responses, and with ``examples`` in place of its own.
+
+    A declared type is any text in the description; here it is an accepted one, so that most creates succeed.
+    """
     document = json.loads(json.dumps(DOCUMENT))
     for path, method, operation in operations():
         responses = {status: dict(resolved(response)) for status, response in operation["responses"].items()}
@@ -88,6 +91,7 @@ def description(examples: dict[str, str]) -> str:
             kinds = response.get("content", {}).items()
             response["content"] = {kind: {"schema": closed(content["schema"])} for kind, content in kinds}
         document["paths"][path][method.lower()]["responses"] = responses
+    document["components"]["schemas"]["DeclaredType"] = document["components"]["schemas"]["ContentType"]
     text = json.dumps(document)
     for old, new in examples.items():
         text = text.replace(old, new)

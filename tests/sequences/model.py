@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.small_files import FRAME, mp3
+
 DAY = 86_400
 KINDS = ("first", "second", "html")
 """The bytes of an MP3, of another MP3, and of an HTML page, all of one size."""
@@ -13,8 +15,9 @@ KINDS = ("first", "second", "html")
 
 def content(size: int, kind: str) -> bytes:
     """Return ``size`` bytes of this kind."""
-    head = {"first": b"ID3\1", "second": b"ID3\2", "html": b"<html>"}[kind]
-    return (head + kind.encode() * size)[:size]
+    if kind == "html":
+        return (b"<html>" * size)[:size]
+    return mp3(size).replace(b"\xaa", b"\xbb" if kind == "second" else b"\xaa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ def _judged(upload: Upload, staged: bytes, *, in_ranges: int, compares_sha256: b
     if "md5" in upload.file.checksums and not is_as_declared:
         return {"checksum_mismatch"}
     refusals = {"checksum_mismatch"} if compares_sha256 and not is_as_declared else set()
-    if not staged.startswith(b"ID3"):
+    if not staged.startswith(FRAME):
         return {"content_mismatch", *refusals}
     return {"200", *refusals} | ({"202"} if upload.file.size > in_ranges else set())
 

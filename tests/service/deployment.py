@@ -10,13 +10,14 @@ from broker.core.upload_rules import Declaration
 from broker.service.assembly import Services, assemble
 from broker.service.confirmation import ConfirmedUpload
 from broker.service.uploads import CreatedUpload
+from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 from tests.web.application import ENVIRONMENT
 
 USER = Principal("user-1")
 OTHER = Principal("user-2")
 SERVICE = Principal("backend", is_service=True)
-MP3 = b"ID3" + bytes(97)
+MP3 = mp3(100)
 DECLARED = Declaration("song.mp3", "audio/mpeg", len(MP3))
 
 

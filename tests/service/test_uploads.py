@@ -24,6 +24,7 @@ from broker.errors import (
     UploadExpiredError,
 )
 from broker.service.uploads import CreatedUpload
+from tests.small_files import id3, mp3
 from tests.stores.memory import MemoryObjectStore
 
 from .deployment import DECLARED, MP3, OTHER, SERVICE, USER, Deployment
@@ -202,6 +203,60 @@ async def test_only_the_verified_version_is_promoted() -> None:
     with pytest.raises(StorageUnavailableError):
         await deployment.confirm(created.upload_id, USER)
     assert set(deployment.store.objects) == {staged}
+
+
+TAGGED = id3(50_000) + mp3(100)
+
+
+async def tagged(deployment: Deployment, content: bytes = TAGGED) -> CreatedUpload:
+    """Create the upload of a file with a long tag, and store its content."""
+    created = await deployment.create(replace(DECLARED, size=len(TAGGED)))
+    deployment.put(created, content)
+    return created
+
+
+async def test_long_tag_needs_one_more_read() -> None:
+    """A confirm reads the content behind a tag that is longer than the first bytes, and no more of other files."""
+    deployment = Deployment()
+    confirmed = await deployment.confirm((await tagged(deployment)).upload_id)
+    assert confirmed.track.upload.file.media_type.name == "audio/mpeg"
+    assert deployment.store.calls == {"head": 1, "first_bytes": 1, "more_bytes": 1, "copy": 1}
+
+
+async def test_other_bytes_behind_a_long_tag() -> None:
+    """Other bytes behind a long tag are a content mismatch that names them."""
+    deployment = Deployment()
+    created = await tagged(deployment, id3(50_000) + b"<html>".ljust(100))
+    with pytest.raises(ContentMismatchError, match="HTML"):
+        await deployment.confirm(created.upload_id)
+
+
+async def test_endless_tags_are_not_followed() -> None:
+    """A second long tag behind the first is not followed: a confirm reads at most twice."""
+    deployment = Deployment()
+    content = (id3(20_000) + id3(20_000) + mp3(20_000))[: len(TAGGED)]
+    created = await tagged(deployment, content)
+    with pytest.raises(ContentMismatchError):
+        await deployment.confirm(created.upload_id)
+    assert deployment.store.calls == {"head": 1, "first_bytes": 1, "more_bytes": 1}
+
+
+async def test_wrong_size_needs_no_second_read() -> None:
+    """An object of another size than declared is refused without a second read."""
+    deployment = Deployment()
+    created = await tagged(deployment, TAGGED + b"x")
+    with pytest.raises(SizeMismatchError):
+        await deployment.confirm(created.upload_id)
+    assert deployment.store.calls == {"head": 1, "first_bytes": 1}
+
+
+async def test_object_that_changes_between_the_reads() -> None:
+    """An object that is replaced between the two reads is not promoted."""
+    deployment = Deployment(store=ChangingStore())
+    created = await tagged(deployment)
+    with pytest.raises(StorageUnavailableError):
+        await deployment.confirm(created.upload_id)
+    assert len(deployment.store.objects) == 1
 
 
 async def test_confirm_makes_three_store_calls() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from broker import settings
 from broker.core.download_rules import DownloadAccess
+from broker.core.media import ALL_TYPES
 from broker.core.model import Evidence
 from broker.settings import Settings, SettingsError, parse
 from broker.settings.token_rules import JwksLocation
@@ -255,6 +256,16 @@ def test_sha256_evidence() -> None:
     assert parse(GOOD).sha256_evidence is Evidence.UPLOAD
     assert parse({**GOOD, "SHA256_EVIDENCE": "store"}).sha256_evidence is Evidence.STORE
     assert faults(SHA256_EVIDENCE="none") == ["SHA256_EVIDENCE must be one of store, upload"]
+
+
+def test_media_types() -> None:
+    """The accepted media types are all, or those of a list of names and kinds; a fault lists the valid ones."""
+    assert parse(GOOD).uploads.types == ALL_TYPES
+    assert parse({**GOOD, "UPLOAD_TYPES": "image/PNG, audio/mp3,"}).uploads.types == {"image/png", "audio/mpeg"}
+    assert parse({**GOOD, "UPLOAD_TYPES": "audio/*,video/*,image/*"}).uploads.types == ALL_TYPES
+    for value in ("text/*", "audio", "image/heic", "audio/mpeg, image/x", "*"):
+        (fault,) = faults(UPLOAD_TYPES=value)
+        assert fault.startswith("UPLOAD_TYPES must be a list of: audio/*, video/*, image/*, audio/mpeg, audio/wav,")
 
 
 def test_units() -> None:

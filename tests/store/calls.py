@@ -85,6 +85,11 @@ VERBS = {
         answer(206, {**OBJECT, "Content-Range": "bytes 0-3/11"}, b"ID3\x04"),
         ObjectHead(StoredObject(11, "audio/mpeg", "abc", NOW, {}), b"ID3\x04"),
     ),
+    "more_bytes": Verb(
+        lambda store: store.more_bytes(REF, 5, 4, if_match="abc"),
+        answer(206, {**OBJECT, "Content-Range": "bytes 5-8/11"}, b"more"),
+        b"more",
+    ),
     "put_empty": Verb(lambda store: store.put_empty(REF, headers=HEADERS), answer(200, {"ETag": '"abc"'}), None),
     "copy": Verb(
         lambda store: store.copy(REF, TARGET, if_match="abc", headers={"content-type": "audio/mpeg"}),

@@ -67,6 +67,12 @@ async def test_first_bytes_has_a_range() -> None:
     assert (await sent(VERBS["first_bytes"]))["range"] == "bytes=0-3"
 
 
+async def test_more_bytes_have_a_range_and_a_condition() -> None:
+    """GetObject of further bytes has their range, and the condition that the object has not changed."""
+    headers = await sent(VERBS["more_bytes"])
+    assert (headers["range"], headers["if-match"]) == ("bytes=5-8", '"abc"')
+
+
 async def asked(name: str) -> tuple[str, dict[str, list[str]]]:
     """Return the method and the query of a request, without the parameters of the signature."""
     verb = VERBS[name]

@@ -128,6 +128,44 @@ async def test_s08_a_whole_object_is_cut() -> None:
             await asyncio.sleep(0.01)
 
 
+MORE = {**OBJECT, "Content-Range": "bytes 5-8/11"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(answer(200, OBJECT, b"more"), id="the whole object"),
+        pytest.param(answer(206, OBJECT, b"more"), id="no Content-Range"),
+        pytest.param(answer(206, {**MORE, "Content-Range": "bytes 0-3/11"}, b"more"), id="another range"),
+        pytest.param(answer(206, {**MORE, "Content-Range": "bytes 5-7/11"}, b"mor"), id="a smaller range"),
+        pytest.param(answer(206, {**MORE, "Content-Range": "bytes 5-8/8"}, b"more"), id="a range beyond the size"),
+        pytest.param(answer(206, MORE, b"mor"), id="fewer bytes than the range has"),
+        pytest.param(answer(206, {**MORE, "ETag": '"abd"'}, b"more"), id="another version"),
+        pytest.param(answer(206, {**MORE, "Content-Encoding": "gzip"}, b"more"), id="a Content-Encoding"),
+        pytest.param(error(416, "InvalidRange"), id="416"),
+        pytest.param(answer(404), id="404 of a proxy"),
+    ],
+)
+async def test_senseless_bytes_of_a_version_are_an_error(said: bytes) -> None:
+    """A response that is not the requested range of the requested version is an error."""
+    async with facing(says(said)) as (store, _):
+        await unavailable(store, VERBS["more_bytes"])
+
+
+@pytest.mark.parametrize("said", [error(412, "PreconditionFailed"), error(404, "NoSuchKey")])
+async def test_bytes_of_a_gone_version_are_none(said: bytes) -> None:
+    """The bytes of an object that was replaced or deleted are None."""
+    async with facing(says(said)) as (store, _):
+        assert await VERBS["more_bytes"].call(store) is None
+
+
+async def test_last_bytes_are_fewer() -> None:
+    """A range that ends at the end of the object has fewer bytes than requested."""
+    last = answer(206, {**OBJECT, "Content-Range": "bytes 5-6/7"}, b"mo")
+    async with facing(says(last)) as (store, _):
+        assert await VERBS["more_bytes"].call(store) == b"mo"
+
+
 async def test_an_empty_object_is_that_of_head() -> None:
     """An empty object, which has no first byte, is returned as of HeadObject."""
     empty = answer(200, OBJECT)

@@ -88,6 +88,13 @@ class MemoryObjectStore:
             stored = replace(stored, sha256=hashlib.sha256(body).digest())
         return ObjectHead(stored, body[:count])
 
+    async def more_bytes(self, ref: ObjectRef, offset: int, count: int, *, if_match: str) -> bytes | None:
+        self._count("more_bytes", ref.bucket)
+        found = self.objects.get(ref)
+        if found is None or found[0].etag != if_match:
+            return None
+        return found[1][offset : offset + count]
+
     async def put_empty(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> None:
         self._count("put_empty", ref.bucket)
         if ref.key in self.undeletable:

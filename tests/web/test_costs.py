@@ -15,7 +15,7 @@ from .application import ENVIRONMENT, ID, KEY, client, path_of
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 IN_PARTS = {**FILE, "multipart": True}
 RETRY = {"Idempotency-Key": "k"}
-LIMIT = 1000
+LIMIT = 1200
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +39,8 @@ COSTS: list[tuple[str, str, dict[str, Any], int]] = [
     ("DELETE", f"/objects/{KEY}", {}, 7),
     ("DELETE", "/uploads/an-id", {}, 7),
     ("GET", "/uploads/an-id", {}, 4),
-    ("POST", "/uploads/an-id/confirm", {}, 5),
-    ("POST", "/uploads/confirm", {"json": {"uploadIds": ["an-id"] * 20}}, 100),
+    ("POST", "/uploads/an-id/confirm", {}, 6),
+    ("POST", "/uploads/confirm", {"json": {"uploadIds": ["an-id"] * 20}}, 120),
     ("POST", "/uploads", {"json": IN_PARTS}, 2),
     ("POST", "/uploads", {"json": IN_PARTS, "headers": RETRY}, 4),
     ("POST", "/uploads", {"json": {"files": [IN_PARTS] * 10}}, 20),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.media import MEDIA_TYPES
 from broker.web.request_log import RequestLog
 from broker.web.routes import RESOURCES
 from tests.stores.memory import MemoryObjectStore
@@ -229,7 +230,8 @@ def test_missing_store_names_the_settings() -> None:
     bare = client(environment={"JWT_SECRET": ENVIRONMENT["JWT_SECRET"]})
     assert bare.get("/readyz").json()["checks"]["configuration"] == "storage_not_configured"
     assert bare.get("/.well-known/jwks.json").json() == {"keys": []}
-    assert bare.get("/api/v1/uploads/status").json() == {"r2Configured": False, "provider": "none"}
+    status = bare.get("/api/v1/uploads/status").json()
+    assert (status["r2Configured"], status["provider"]) == (False, "none")
     response = bare.post("/api/v1/uploads", json=FILE)
     assert (response.status_code, response.json()["error"]) == (503, "Cloud storage not configured")
     assert "R2_BUCKET_NAME" in response.json()["message"]
@@ -249,9 +251,24 @@ def test_receipt_keys_are_public() -> None:
     assert [key["crv"] for key in response.json()["keys"]] == ["Ed25519"]
 
 
-def test_storage_status_shows_the_store() -> None:
-    """The storage status shows that a store is configured."""
-    assert client().get("/api/v1/uploads/status").json() == {"r2Configured": True, "provider": "cloudflare-r2"}
+def test_storage_status_shows_the_limits() -> None:
+    """The storage status shows that a store is configured, and the limits of the deployment."""
+    limits = {
+        "UPLOAD_MAX_BYTES": "100MiB",
+        "UPLOAD_MULTIPART_THRESHOLD": "1MiB",
+        "UPLOAD_TYPES": "image/png, AUDIO/MP3",
+    }
+    narrowed = client(environment={**ENVIRONMENT, **limits}).get("/api/v1/uploads/status").json()
+    assert narrowed == {
+        "r2Configured": True,
+        "provider": "cloudflare-r2",
+        "maxBytes": 100 * 2**20,
+        "multipartThreshold": 2**20,
+        "types": ["audio/mpeg", "image/png"],
+    }
+    default = client().get("/api/v1/uploads/status").json()
+    assert default["types"] == [media.name for media in MEDIA_TYPES]
+    assert default["multipartThreshold"] == 16 * 2**20
 
 
 async def run_request(app: Any, *received: dict[str, Any], sent: list[dict[str, Any]]) -> None:

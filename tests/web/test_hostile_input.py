@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from broker.core.media import parse_media_type
+from broker.core.media import resolve_media_type
 
 from .application import KEY, client, token
 from .refusals import FILE, post, refused
@@ -26,7 +26,8 @@ no_list = scalars | st.integers() | st.just({"0": KEY})
 bad_names = st.sampled_from(["", ".", "..", "a/..", "x" * 256, "x" * 60_000]) | st.builds(
     lambda a, c, b: a + c + b, st.text("ab.é", max_size=5), st.sampled_from(CONTROLS), st.text("ab.é", max_size=5)
 )
-bad_types = st.text(max_size=80).filter(lambda text: parse_media_type(text) is None)
+FILE_NAME = str(FILE["filename"])
+bad_types = st.text(max_size=80).filter(lambda text: resolve_media_type(text, FILE_NAME) is None)
 bad_sizes = st.integers(max_value=0) | st.integers(min_value=5 * 2**30 + 1)
 bad_digests = st.text(max_size=70).filter(lambda text: len(text) not in (24, 32, 44, 64))
 bad_keys = st.text(max_size=60) | st.just(f"incoming/{KEY[6:]}") | st.just("../" + KEY)

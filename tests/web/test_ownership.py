@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from broker.core.model import ObjectRef
 from broker.web.routes import API, RESOURCES
+from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, client, path_of, token
@@ -21,15 +22,18 @@ DOWNLOAD = ("GET", f"{API}/downloads/{{key:path}}")
 NOT_CHECKED = {DOWNLOAD: "by default every user who has the key of an object gets links to it"}
 """The routes that do not check the owner, each with the reason."""
 
+SIZE = 60
+"""Bytes of the object; the smallest MP3 has 24."""
+
 NAMED = [(method, path) for path, handlers in RESOURCES.items() for method in handlers if "{" in path]
 """The routes with an upload id or a key in their path."""
 
 
 def owned(user: TestClient, store: MemoryObjectStore) -> tuple[str, str]:
     """Create an upload in parts and a ready object as ``user``; return the upload id and the key."""
-    made = user.post(f"{API}/uploads", json=FILE).json()
+    made = user.post(f"{API}/uploads", json={**FILE, "size": SIZE}).json()
     bucket, _, staged = urlsplit(made["url"]).path.strip("/").partition("/")
-    store.put(ObjectRef(bucket, staged), b"ID3_______")
+    store.put(ObjectRef(bucket, staged), mp3(SIZE))
     ready = user.post(f"{API}/uploads/{made['uploadId']}/confirm").json()
     in_parts = user.post(f"{API}/uploads", json={**FILE, "multipart": True}).json()
     return in_parts["uploadId"], ready["key"]

@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 from broker.core.limits import PUT_MAX
 from broker.core.parts import plan
 from broker.service import promotion
+from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, client
@@ -32,7 +33,7 @@ def uploaded(user: TestClient, store: MemoryObjectStore) -> str:
     made = user.post("/api/v1/uploads", json=declared).json()
     parts = plan(SIZE)
     for number in parts.numbers():
-        store.put_part("upload-1", number, b"ID3" if number == 1 else b"", size=parts.size_of(number))
+        store.put_part("upload-1", number, mp3() if number == 1 else b"", size=parts.size_of(number))
     return str(made["uploadId"])
 
 

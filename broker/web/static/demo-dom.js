@@ -7,8 +7,8 @@ export const slot = (root, name) => root.querySelector(`[data-slot="${name}"]`);
 
 const ICONS = [
   ["audio", /\.(aac|aiff?|flac|m4a|mp3|oga|ogg|opus|wav|weba)$/i],
-  ["image", /\.(gif|jpe?g|png|webp)$/i],
-  ["video", /\.(m4v|mp4|webm)$/i],
+  ["image", /\.(avif|gif|jpe?g|png|webp)$/i],
+  ["video", /\.(m4v|mov|mp4|webm)$/i],
   ["file", /$/],
 ];
 

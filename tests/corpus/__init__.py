@@ -1,0 +1,1 @@
+"""A corpus of real files, gathered from packages and made by encoders, and what the broker decides about them."""
