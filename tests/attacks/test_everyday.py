@@ -250,9 +250,7 @@ IDLE = [4.9, 5.1, 30, 59]
 
 
 @pytest.mark.parametrize("seconds", IDLE)
-def test_e04_idle_connection_serves_a_post(
-    server: RunningServer, monkeypatch: pytest.MonkeyPatch, seconds: int
-) -> None:
+def test_e04_idle_connection_serves_a_post(server: RunningServer, seconds: float) -> None:
     """A connection serves a POST after a pause that is shorter than the keep-alive period, by the server's clock."""
     with server.connect() as connection:
         connection.send(request("GET", GOOD_PATH, keep=True))
@@ -346,8 +344,11 @@ def test_e07_page_can_read_every_refusal(for_pages: RunningServer, name: str, is
             assert reply.fields["access-control-expose-headers"] == "Location, Retry-After, X-Request-Id"
 
 
-def test_e07_origin_may_arrive_after_the_refused_bytes(for_pages: RunningServer) -> None:
+def test_e07_origin_may_arrive_after_the_refused_bytes(
+    for_pages: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The response to a token of 20 KiB waits for the Origin field that follows it."""
+    monkeypatch.setattr(refusing_protocol, "ORIGIN_TIMEOUT", 20.0)
     data = with_origin(request("GET", GOOD_PATH, f"X-Token: {'x' * 20_000}"), ORIGIN)
     with for_pages.connect() as connection:
         for part in (data[:18_000], data[18_000:19_000], data[19_000:-9], data[-9:]):
