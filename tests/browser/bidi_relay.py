@@ -20,6 +20,9 @@ UNKNOWN_TO_FIREFOX = "emulation.setMediaFeaturesOverride"
 FIRST_OWN_ID = 1 << 40
 """The ids of the relay's own commands; Playwright counts from 1."""
 
+LONGEST_LINE = 1 << 26
+"""Bytes of a line that Firefox writes: an error of a script is written with the script."""
+
 SET_PREFERENCE = """
 for (const [name, value] of Object.entries(%s)) {
   if (value === null) Services.prefs.clearUserPref(name);
@@ -86,7 +89,7 @@ async def run(address: Path, *arguments: str) -> int:
     executable = shutil.which("firefox-esr")
     assert executable
     firefox = await asyncio.create_subprocess_exec(
-        executable, "--remote-allow-system-access", *arguments, stderr=asyncio.subprocess.PIPE
+        executable, "--remote-allow-system-access", *arguments, stderr=asyncio.subprocess.PIPE, limit=LONGEST_LINE
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, firefox.terminate)
     assert firefox.stderr

@@ -24,11 +24,12 @@ CHROMIUM_ARGUMENTS = (
 )
 
 CANNOT = {
+    ("firefox", "test_axe"): "axe-core crashes the content process of Firefox ESR 153 (SIGSEGV).",
     ("webkit", "test_download"): "The inspector stops a navigation to another origin, and does not report downloads.",
     ("webkit", "test_delete_needs_a_second_click"): "A click of the driver does not move the focus.",
     ("webkit", "test_page_without_token"): "The driver waits for a new document when only the fragment changes.",
 }
-"""Tests that an engine cannot pass, and why: its driver, not the code under test, lacks something."""
+"""Tests that an engine cannot pass, and why: the cause is the engine or its driver, not the code under test."""
 
 ONLINE = """online => {
   Object.defineProperty(navigator, "onLine", { value: online, configurable: true });

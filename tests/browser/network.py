@@ -56,25 +56,40 @@ class Network(ThreadedServer):
     async def _exchange(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line, _, fields = head.partition(b"\r\n")
         method, url, version = line.decode().split(" ")
-        target = urlsplit(url)
+        target = urlsplit(f"//{url}" if method == "CONNECT" else url)
         path = f"{target.path or '/'}{'?' + target.query if target.query else ''}"
         origin, upstream = await asyncio.open_connection(target.hostname, target.port or 80)
         try:
+            if method == "CONNECT":  # Playwright's own requests, for Route.fetch
+                writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+                await self._pass(reader, writer, origin, upstream, Sent(method, url))
+                return
             kept = [one for one in fields.split(b"\r\n") if not one.lower().startswith((b"connection:", b"proxy-"))]
             upstream.write(f"{method} {path} {version}\r\nConnection: close\r\n".encode() + b"\r\n".join(kept))
             sent = Sent(method, url)
             self.sent.append(sent)
-            upload = asyncio.create_task(self._upload(reader, upstream, sent))
-            try:
-                while chunk := await origin.read(CHUNK):
-                    writer.write(chunk)
-                    await writer.drain()
-            finally:
-                upload.cancel()
-            writer.close()
-            await writer.wait_closed()
+            await self._pass(reader, writer, origin, upstream, sent)
         finally:
             upstream.transport.abort()
+
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        origin: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        sent: Sent,
+    ) -> None:
+        """Pass all bytes in both directions until the origin ends its response."""
+        upload = asyncio.create_task(self._upload(reader, upstream, sent))
+        try:
+            while chunk := await origin.read(CHUNK):
+                writer.write(chunk)
+                await writer.drain()
+        finally:
+            upload.cancel()
+        writer.close()
+        await writer.wait_closed()
 
     async def _upload(self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, sent: Sent) -> None:
         """Send the body; a client that closes its connection closes the one to the origin."""
