@@ -259,6 +259,7 @@ export class Upload {
 
   /** PUT bytes to the store; `name` identifies them for the progress. */
   async #put(url, headers, bytes, name) {
+    await this.#unreadable(); // Firefox and WebKit report nothing while they send a file that is gone
     const onSent = (sent) => this.#meter.sending(name, sent);
     const response = await put(url, headers, bytes, this.#gate.signal, onSent).catch(async (error) => {
       this.#meter.failed(name);
