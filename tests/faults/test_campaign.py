@@ -43,14 +43,14 @@ async def test_silent_store_does_not_stop_signing(
 
 
 async def test_unknown_keys_refuse_no_good_token(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Tokens with unknown key ids cause at most one fetch, and valid tokens are accepted."""
+    """Tokens with unknown key ids cause at most three fetches, and valid tokens are accepted."""
     folder = tmp_path_factory.mktemp("broker")
     with StandingProxy(fault=ONE_KEY) as service, Broker(folder, identity_rows.settings(service)) as broker:
         async with watched(service, broker) as runner:
             await runner.recovery(time.monotonic())
             row = await runner.row("flood", ONE_KEY, 2, 50)
     assert row.good.available == 1
-    assert row.fetches <= 1
+    assert row.fetches <= 3
     assert row.others.startswith("401: ")
     assert row.wrong == []
 

@@ -96,7 +96,7 @@ def test_origin_becomes_what_browsers_send(given: str, sent: str) -> None:
         ("https://[v1.x]", "valid host and port"),
         ("https://[::1::2]", "valid host and port"),
         ("app://[::1]", "valid host and port"),
-        ('"https://app.example"', FORM),
+        ('"https://app.example"', "must not be in quotes"),
         ("app://a%2fb", "valid host and port"),
         ("ws://app.example", "and not of other connections"),
         ("wss://app.example", "and not of other connections"),
