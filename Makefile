@@ -30,7 +30,7 @@ test: $(READY)  ## run the tests that need only Python, with coverage
 	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network" --cov --cov-report=term
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
-	$(BIN)/python -m pytest -m "browser or curl"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
 
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients

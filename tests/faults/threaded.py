@@ -59,11 +59,17 @@ class ThreadedServer:
         if self._server:
             self._server.close()
             self._server = None
-        for connection in list(self._connections):
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        while self._connections:
+            for connection in list(self._connections):
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
+            await asyncio.sleep(0)  # until the transports are closed
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._serve(reader, writer))
         self._connections[task] = writer
-        task.add_done_callback(self._connections.pop)
+        task.add_done_callback(self._on_served)
+
+    def _on_served(self, task: asyncio.Task[None]) -> None:
+        """End the connection of a task: one that is cancelled before it starts does not end it itself."""
+        self._connections.pop(task).transport.abort()
