@@ -9,6 +9,7 @@ Rules of this module
 """
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from .magic import is_other_format
@@ -105,20 +106,20 @@ def is_mpeg_audio(data: bytes, size: int) -> bool:
     at = behind_tags(data)
     if _mpeg_length(data, at) == _FREE:
         return _is_free_format(data, at)
-    if _mpeg_leads(data, at, size, links=1):
-        return True
-    return _follows_remnant(data, at, _MPEG_SYNC) and any(
-        _mpeg_leads(data, found, size, links=2) for found in _candidates(data, at, _MPEG_SYNC)
-    )
+    return _has_frames(data, at, size, _mpeg_leads, _MPEG_SYNC)
 
 
 def is_adts(data: bytes, size: int) -> bool:
     """Recognise AAC in ADTS frames (ISO 13818-7 section 6.2)."""
-    at = behind_tags(data)
-    if _adts_leads(data, at, size, links=1):
+    return _has_frames(data, behind_tags(data), size, _adts_leads, _ADTS_SYNC)
+
+
+def _has_frames(data: bytes, at: int, size: int, leads: Callable[..., bool], sync: re.Pattern[bytes]) -> bool:
+    """Return whether linked frames begin at ``at``, or more of them behind the remnant of an earlier frame."""
+    if leads(data, at, size, links=1):
         return True
-    return _follows_remnant(data, at, _ADTS_SYNC) and any(
-        _adts_leads(data, found, size, links=2) for found in _candidates(data, at, _ADTS_SYNC)
+    return _follows_remnant(data, at, sync) and any(
+        leads(data, found, size, links=2) for found in _candidates(data, at, sync)
     )
 
 
