@@ -10,7 +10,7 @@ Rules of this module
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from .magic import is_other_format
 
@@ -101,26 +101,25 @@ def _id3_length(header: bytes) -> int:
     return 10 + footer + (a << 21 | b << 14 | c << 7 | d)
 
 
+class _Frames(NamedTuple):
+    """The frames of a format: their sync words, their length, and the bits of the third byte that a stream keeps."""
+
+    sync: re.Pattern[bytes]
+    length: Callable[[bytes, int], int]
+    kept: int
+
+
 def is_mpeg_audio(data: bytes, size: int) -> bool:
     """Recognise MPEG audio of layer III (ISO 11172-3 section 2.4.1, ISO 13818-3); other layers play in no browser."""
     at = behind_tags(data)
     if _mpeg_length(data, at) == _FREE:
         return _is_free_format(data, at)
-    return _has_frames(data, at, size, _mpeg_leads, _MPEG_SYNC)
+    return _has_frames(data, at, size, _MPEG)
 
 
 def is_adts(data: bytes, size: int) -> bool:
     """Recognise AAC in ADTS frames (ISO 13818-7 section 6.2)."""
-    return _has_frames(data, behind_tags(data), size, _adts_leads, _ADTS_SYNC)
-
-
-def _has_frames(data: bytes, at: int, size: int, leads: Callable[..., bool], sync: re.Pattern[bytes]) -> bool:
-    """Return whether linked frames begin at ``at``, or more of them behind the remnant of an earlier frame."""
-    if leads(data, at, size, links=1):
-        return True
-    return _follows_remnant(data, at, sync) and any(
-        leads(data, found, size, links=2) for found in _candidates(data, at, sync)
-    )
+    return _has_frames(data, behind_tags(data), size, _ADTS)
 
 
 def is_flac(data: bytes, size: int) -> bool:
@@ -147,20 +146,6 @@ def _mpeg_length(data: bytes, at: int) -> int:
     return _MPEG_LENGTHS.get(header[1] << 8 | header[2], 0)
 
 
-def _mpeg_leads(data: bytes, at: int, size: int, *, links: int) -> bool:
-    """Return whether the frame at an offset leads to ``links`` frames of the same stream, or to the end of the file."""
-    stream = None
-    for _ in range(links + 1):
-        length = _mpeg_length(data, at)
-        if length < 1 or stream not in (None, (data[at + 1] & 0xFE, data[at + 2] & 0x0C)):
-            return False
-        stream = data[at + 1] & 0xFE, data[at + 2] & 0x0C
-        at += length
-        if at == size or data.startswith(_TAGS_BEHIND, at):
-            return True
-    return True
-
-
 def _is_free_format(data: bytes, at: int) -> bool:
     """Return whether frames of free format begin at an offset: three headers at equal distances."""
     first = data[at : at + 3]
@@ -183,14 +168,27 @@ def _adts_length(data: bytes, at: int) -> int:
     return length if length >= 7 else 0
 
 
-def _adts_leads(data: bytes, at: int, size: int, *, links: int) -> bool:
+_MPEG: Final = _Frames(_MPEG_SYNC, _mpeg_length, 0x0C)
+_ADTS: Final = _Frames(_ADTS_SYNC, _adts_length, 0xFC)
+
+
+def _has_frames(data: bytes, at: int, size: int, frames: _Frames) -> bool:
+    """Return whether linked frames begin at ``at``, or more of them behind the remnant of an earlier frame."""
+    if _leads(data, at, size, frames, links=1):
+        return True
+    return _follows_remnant(data, at, frames.sync) and any(
+        _leads(data, found, size, frames, links=2) for found in _candidates(data, at, frames.sync)
+    )
+
+
+def _leads(data: bytes, at: int, size: int, frames: _Frames, *, links: int) -> bool:
     """Return whether the frame at an offset leads to ``links`` frames of the same stream, or to the end of the file."""
     stream = None
     for _ in range(links + 1):
-        length = _adts_length(data, at)
-        if not length or stream not in (None, (data[at + 1] & 0xFE, data[at + 2] & 0xFC)):
+        length = frames.length(data, at)
+        if length < 1 or stream not in (None, (data[at + 1] & 0xFE, data[at + 2] & frames.kept)):
             return False
-        stream = data[at + 1] & 0xFE, data[at + 2] & 0xFC
+        stream = data[at + 1] & 0xFE, data[at + 2] & frames.kept
         at += length
         if at == size or data.startswith(_TAGS_BEHIND, at):
             return True

@@ -116,7 +116,7 @@ def wait_for(found: Callable[[], T]) -> T:
     end = time.monotonic() + START_WITHIN
     while not (result := found()):
         assert time.monotonic() < end, "WebKitGTK did not start"
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two attempts
     return result
 
 

@@ -769,7 +769,7 @@ def test_real_files(page: Page, site: Site, tmp_path: Path, kind: str) -> None:
     makers = {"ogg": media.ogg_vorbis, "mp3": media.mp3, "png": media.png}
     types = {"ogg": "audio/ogg", "mp3": "audio/mpeg", "png": "image/png"}
     path = tmp_path / f"file.{kind}"
-    path.write_bytes(makers[kind]())  # type: ignore[operator]
+    path.write_bytes(makers[kind]())  # type: ignore[operator]  # makers of two types
     begin(page, path)
     assert confirmed(page, site, path)["contentType"] == types[kind]
 

@@ -66,7 +66,7 @@ def routes(broker: int, folder: Path) -> Iterator[dict[str, str]]:
             kept = free_ports(2)
             _start(stack, name, text.format(folder=folder, broker=broker, kept=kept, new=kept + 1), folder)
             for port, title in ((kept, "kept connections"), (kept + 1, "new connections")):
-                until(lambda port=port: _accepts(port))  # type: ignore[misc]
+                until(lambda port=port: _accepts(port))  # type: ignore[misc]  # default
                 found[f"{name}, {title}"] = f"http://127.0.0.1:{port}"
         yield found
 

@@ -39,7 +39,7 @@ def test_listed_origin_can_read_every_response(name: str, origin: str) -> None:
     """Every response to a listed origin has the CORS fields, also those to errors and unhandled exceptions."""
     method, path = REQUESTS[name]
     body = {"json": FILE} if name == "201" else {}
-    response = client(environment=LISTED).request(method, path, headers={"Origin": origin}, **body)  # type: ignore[arg-type]
+    response = client(environment=LISTED).request(method, path, headers={"Origin": origin}, **body)  # type: ignore[arg-type]  # by name
     assert str(response.status_code) == name[:3]
     assert response.headers.get_list("access-control-allow-origin") == [origin]
     assert response.headers["access-control-expose-headers"] == "Location, Retry-After, X-Request-Id"
@@ -118,7 +118,7 @@ async def test_other_scopes_pass_through() -> None:
 
     rules = CorsRules([ORIGIN])
     for middleware in (CorsFields, CorsPreflight):
-        await middleware(app, rules)({"type": "lifespan"}, unused, unused)  # type: ignore[arg-type]
+        await middleware(app, rules)({"type": "lifespan"}, unused, unused)  # type: ignore[arg-type]  # unused
     assert reached == ["lifespan"] * 2
 
 
@@ -132,7 +132,7 @@ async def test_several_vary_fields_become_one() -> None:
     response = PlainTextResponse("")
     response.raw_headers += [(b"vary", b"Accept"), (b"vary", b"Cookie")]
     app = CorsFields(response, CorsRules([ORIGIN]))
-    await app({"type": "http", "method": "GET", "headers": []}, None, send)  # type: ignore[arg-type]
+    await app({"type": "http", "method": "GET", "headers": []}, None, send)  # type: ignore[arg-type]  # not called
     headers = sent[0]["headers"]
     assert isinstance(headers, list)
     assert [value for name, value in headers if name == b"vary"] == [b"Accept, Cookie, Origin"]

@@ -38,7 +38,7 @@ export function label(button, text, what) {
   button.ariaLabel = `${text} ${what}`;
 }
 
-/** Set the text of an element, if it differs: screen readers and selections are left alone otherwise. */
+/** Set the text of an element, if it differs: the same text would disturb screen readers and selections. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
