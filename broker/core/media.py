@@ -212,11 +212,11 @@ _BY_EXTENSION: Final = {
 }
 
 _TCHAR: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
-_QUOTED: Final = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
-# RFC 9110 sections 5.6.6 and 8.3.1; a parameter may be empty. Possessive quantifiers: the time is linear.
+_QUOTED: Final = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+# RFC 9110 sections 5.6.6 and 8.3.1; a parameter may be empty. A blank matches in one place only, so the time is linear.
+# Possessive quantifiers match too much before Python 3.11.5: https://github.com/python/cpython/issues/106052
 _DECLARED: Final = re.compile(
-    rf"[ \t]*+({_TCHAR}{{1,127}}+/{_TCHAR}{{1,127}}+)"
-    rf"(?:[ \t]*+;[ \t]*+(?:{_TCHAR}++=(?:{_TCHAR}++|{_QUOTED}))?+)*+[ \t]*+"
+    rf"[ \t]*({_TCHAR}{{1,127}}/{_TCHAR}{{1,127}})[ \t]*(?:;[ \t]*(?:{_TCHAR}+=(?:{_TCHAR}+|{_QUOTED})[ \t]*)?)*"
 )
 
 

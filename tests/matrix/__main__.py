@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from . import interpreters
-from .environments import BUILD, ROOT, make, passes, uv
+from .environments import BUILD, ROOT, failed_tests, make, uv
 
-Row = tuple[str, Callable[[], bool]]
-"""The name of an entry, and the check; it returns whether it passed."""
+Row = tuple[str, Callable[[], list[str]]]
+"""The name of an entry, and the check; it returns what failed."""
 
 RESOLUTIONS = ("lowest-direct", "highest")
 PLATFORMS = {
@@ -32,20 +32,20 @@ VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 def pythons() -> Iterator[Row]:
     """Run the unit tests on each other Python of this machine."""
     for version, path in interpreters.others(interpreters.folders()).items():
-        yield f"Python {version} ({path})", partial(_passes_on, version, path)
+        yield f"Python {version} ({path})", partial(_failures_on, version, path)
 
 
 def bounds() -> Iterator[Row]:
     """Run the unit tests with the lowest and the newest version of each dependency that pyproject.toml allows."""
     for resolution in RESOLUTIONS:
-        yield resolution, partial(_passes_with, resolution)
+        yield resolution, partial(_failures_with, resolution)
 
 
 def platforms() -> Iterator[Row]:
     """Resolve ``deploy/requirements.lock`` to wheels for each platform and Python; install and execute nothing."""
     for name, platform in PLATFORMS.items():
         for version in VERSIONS:
-            yield f"{name}, Python {version}", partial(_has_wheels, platform, version)
+            yield f"{name}, Python {version}", partial(_missing_wheels, platform, version)
 
 
 def production() -> Iterator[Row]:
@@ -54,29 +54,29 @@ def production() -> Iterator[Row]:
     yield "installation with Docker", partial(_installs, "dockerfile", _copy_named)
 
 
-def _passes_on(version: str, path: Path) -> bool:
-    return passes(make(version, path))
+def _failures_on(version: str, path: Path) -> list[str]:
+    return failed_tests(make(version, path))
 
 
-def _passes_with(resolution: str) -> bool:
+def _failures_with(resolution: str) -> list[str]:
     over = BUILD / f"{resolution}.txt"
     chosen = ("--resolution", resolution, "--python", sys.executable, "--upgrade")
     uv("pip", "compile", "--no-header", "--no-annotate", *chosen, "pyproject.toml", "--output-file", over)
-    return passes(make(resolution, Path(sys.executable), over))
+    return failed_tests(make(resolution, Path(sys.executable), over))
 
 
-def _has_wheels(platform: str, version: str) -> bool:
+def _missing_wheels(platform: str, version: str) -> list[str]:
     wanted = ("--requirement", ROOT / "deploy" / "requirements.lock", "--require-hashes", "--only-binary", ":all:")
     place = ("--python-platform", platform, "--python-version", version, "--target", BUILD / "nowhere")
     try:
         uv("pip", "install", "--quiet", "--dry-run", "--no-deps", *wanted, *place)
-    except subprocess.CalledProcessError:
-        return False
-    return True
+    except subprocess.CalledProcessError as error:
+        return [f"uv ended with status {error.returncode}"]
+    return []
 
 
-def _installs(language: str, copy: Callable[[Path, str], Path]) -> bool:
-    """Run the page's commands in a new environment; return whether ``broker demo`` then names its extra and exits 2.
+def _installs(language: str, copy: Callable[[Path, str], Path]) -> list[str]:
+    """Run the page's commands in a new environment; ``broker demo`` then names its extra and exits 2.
 
     The page makes the environment below the home folder; a Dockerfile has one of its own.
     """
@@ -91,7 +91,8 @@ def _installs(language: str, copy: Callable[[Path, str], Path]) -> bool:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     subprocess.run(["sh", "-ec", commands], cwd=copy(home, text), env=environment, check=True)
     demo = subprocess.run([folder / "bin" / "broker", "demo"], capture_output=True, text=True, check=False)
-    return (demo.returncode, "r2-upload-broker[demo]" in demo.stderr) == (2, True)
+    expected = demo.returncode == 2 and "r2-upload-broker[demo]" in demo.stderr
+    return [] if expected else [f"broker demo ended with status {demo.returncode}: {demo.stderr}"]
 
 
 def _copy_nothing(_home: Path, _text: str) -> Path:
@@ -118,13 +119,16 @@ def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.matrix")
     parser.add_argument("kind", choices=kinds)
     BUILD.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for name, good in kinds[parser.parse_args().kind]():
+    lines, bad = [], False
+    for name, check in kinds[parser.parse_args().kind]():
         began = time.monotonic()
-        lines.append(f"{'passed' if good() else 'FAILED'}  {name}  {time.monotonic() - began:.0f} s")
+        failures = check()
+        bad = bad or bool(failures)
+        lines.append(f"{'FAILED' if failures else 'passed'}  {name}  {time.monotonic() - began:.0f} s")
         print(lines[-1], flush=True)
-    print("\n".join([f"\nchecks: {len(lines)}", *lines]))
-    return any(line.startswith("FAILED") for line in lines)
+        lines += [f"        {failure}" for failure in failures]
+    print("\n".join(["", *lines]))
+    return bad
 
 
 if __name__ == "__main__":

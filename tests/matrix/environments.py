@@ -45,8 +45,11 @@ def make(name: str, python: Path, over: Path | None = None) -> Path:
     return folder / "bin" / "python"
 
 
-def passes(python: Path) -> bool:
-    """Run the unit tests; return whether they passed."""
+def failed_tests(python: Path) -> list[str]:
+    """Run the unit tests and print what they print; return the lines of pytest's summary that name a failure."""
     ignored = [f"--ignore={path}" for path in NEEDS_STORE]
     line: list[str | Path] = [python, "-m", "pytest", "-n", "2", "-q", "-p", "no:cacheprovider", *ignored, *UNIT]
-    return subprocess.run(line, cwd=ROOT, check=False).returncode == 0
+    run = subprocess.run(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    print(run.stdout, flush=True)
+    named = [line for line in run.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return named or [f"pytest ended with status {run.returncode}"] * (run.returncode != 0)
