@@ -234,7 +234,7 @@ def test_types_of_requests_have_plain_names() -> None:
     """Each type that msgspec may name in a message has a plain name."""
     values: list[Any] = [None, True, 1, 1.5, "x", [], {}]
     for value in values:
-        for kind in (int, str, bool, list, dict, schemas.Files):
+        for kind in (int, str, bool, list, dict, schemas.NewUploads):
             try:
                 msgspec.convert(value, kind)
             except msgspec.ValidationError as error:
