@@ -19,8 +19,8 @@ from broker.core.upload_rules import Declaration
 from broker.error_texts import JSON_TYPES, Detail, Rule, shown
 from broker.errors import BrokerError, Fault, about
 from broker.web import schemas
+from broker.web.api_description import OPENAPI
 from broker.web.body import _fault
-from broker.web.operations import OPENAPI
 
 PACKAGE = Path(__file__).parents[1] / "broker"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "error_texts.py"]
