@@ -43,8 +43,8 @@ COSTS: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/uploads/confirm", {"json": {"uploadIds": ["an-id"] * 20}}, 120),
     ("POST", "/uploads", {"json": IN_PARTS}, 2),
     ("POST", "/uploads", {"json": IN_PARTS, "headers": RETRY}, 4),
-    ("POST", "/uploads", {"json": {"files": [IN_PARTS] * 10}}, 20),
-    ("POST", "/uploads", {"json": {"files": [FILE] * 10}}, 10),
+    ("POST", "/uploads/batch", {"json": {"files": [IN_PARTS] * 10}}, 20),
+    ("POST", "/uploads/batch", {"json": {"files": [FILE] * 10}}, 10),
     ("POST", "/downloads", {"json": {"keys": [KEY] * 50}}, 50),
 ]
 """Method, path, options of the request, and the units that it costs."""
