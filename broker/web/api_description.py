@@ -39,8 +39,8 @@ def limit_texts(settings: Settings) -> Iterator[tuple[str, str]]:
     types = [name for name in known if name in uploads.types]
     yield "minimum: 1, maximum: 5368709120}", f"minimum: 1, maximum: {uploads.max_bytes}}}"
     yield "A file of more than 16777216 bytes", f"A file of more than {in_parts} bytes"
-    yield "may start, 900 seconds", f"may start, {uploads.url_lifetime} seconds"
-    yield "must be confirmed, 86400 seconds", f"must be confirmed, {uploads.lifetime} seconds"
+    yield "may start until then, 900 seconds", f"may start until then, {uploads.url_lifetime} seconds"
+    yield "must be confirmed until then, 86400 seconds", f"must be confirmed until then, {uploads.lifetime} seconds"
     yield "minimum: 1, maximum: 3600}", f"minimum: 1, maximum: {links.url_lifetime}}}"
     yield _ACCESS[DownloadAccess.AUTHENTICATED], _ACCESS[links.access]
     yield _listed(known), _listed(types)

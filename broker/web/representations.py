@@ -66,7 +66,7 @@ def _stored_parts(made: Progress) -> list[schemas.StoredPart]:
     return [schemas.StoredPart(part.number, part.size, part.etag) for part in made.parts]
 
 
-def confirmation(upload_id: str, outcome: Confirmation) -> schemas.ConfirmResult:
+def confirmation(upload_id: str, outcome: Confirmation) -> schemas.TrackReady | schemas.PromotingUpload:
     """Represent a confirm: the track-ready document, or the progress of a large object's promotion."""
     if isinstance(outcome, ConfirmedUpload):
         return track_ready(outcome)
@@ -99,7 +99,7 @@ def confirm_results(
     return schemas.ConfirmResults([_confirm_result(upload_id, outcome, request_id) for upload_id, outcome in pairs])
 
 
-def _confirm_result(upload_id: str, outcome: Confirmation | BrokerError, request_id: str) -> schemas.BatchConfirmResult:
+def _confirm_result(upload_id: str, outcome: Confirmation | BrokerError, request_id: str) -> schemas.ConfirmResult:
     if isinstance(outcome, BrokerError):
         return schemas.FailedUpload(upload_id, problem(outcome, request_id))
     return replace(confirmation(upload_id, outcome), upload_id=upload_id)

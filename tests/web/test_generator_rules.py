@@ -42,20 +42,14 @@ def test_enums_have_a_type() -> None:
     assert [node for node in enums if node.get("type") != "string"] == []
 
 
-@pytest.mark.parametrize("word", ["const", "anyOf", "allOf", "not", "if", "then", "else"])
+@pytest.mark.parametrize("word", ["const", "oneOf", "anyOf", "allOf", "not", "if", "then", "else"])
 def test_word_is_not_used(word: str) -> None:
-    """Words of JSON Schema that generators turn into empty classes are not used."""
+    """Words that generators turn into empty classes, or into unions that they cannot decode, are not used.
+
+    Unions with a discriminator fail too: Kotlin, Rust, C# and Dart (openapi-generator 7.26) decode no branch, and Go
+    refuses a branch that has gained a member.
+    """
     assert [path for path, node in NODES.items() if word in node] == []
-
-
-def test_unions_are_named_and_discriminated() -> None:
-    """A union is a schema of its own, of references, with a discriminator; null is a type and no branch."""
-    for path, node in NODES.items():
-        if "oneOf" in node:
-            assert path.count("/") == 3, path
-            assert path.startswith("/components/schemas/")
-            assert all(set(branch) == {"$ref"} for branch in node["oneOf"])
-            assert "discriminator" in node
 
 
 def test_integers_have_a_format() -> None:
@@ -68,8 +62,8 @@ def test_integers_have_a_format() -> None:
     assert {path for path in integers if is_bytes.search(path)} >= {
         f"/components/schemas/{schema}/properties/{name}"
         for schema, name in [
-            ("NewUpload", "size"), ("MultipartUpload", "partSize"), ("UploadProgress", "uploadedBytes"),
-            ("PromotingUpload", "promotedBytes"), ("StorageStatus", "maxBytes"), ("SignedPart", "size"),
+            ("NewUpload", "size"), ("CreateResult", "partSize"), ("UploadProgress", "uploadedBytes"),
+            ("ConfirmResult", "promotedBytes"), ("StorageStatus", "maxBytes"), ("SignedPart", "size"),
         ]
     }  # fmt: skip  # a list to be read at once
 

@@ -59,7 +59,8 @@ def test_limits_are_those_of_the_deployment() -> None:
     assert "video/" not in types
     assert "image/jpeg" not in types
     for stated in (
-        "A file of more than 67108864 bytes", "may start, 600 seconds", "must be confirmed, 7200 seconds",
+        "A file of more than 67108864 bytes", "may start until then, 600 seconds",
+        "must be confirmed until then, 7200 seconds",
         "The owner of the object and services get links.", "A user can spend 700 a minute",
         "whose scopes (`roles`) contain `media:admin`", "here `https://broker.example`",
     ):  # fmt: skip  # a list to be read at once
