@@ -7,7 +7,6 @@ Rules of this module
   as a ``_Plan``. A request without a query whose key and header values need no encoding is filled into its plan.
 """
 
-import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import Final, NamedTuple
 
 from broker.core.model import ObjectRef
 
+from .hmac_sha256 import HmacSha256
 from .sigv4 import (
     ALGORITHM,
     MAX_EXPIRES_IN,
@@ -55,7 +55,7 @@ class _Day(NamedTuple):
 
     date: str
     scope: str
-    mac: hmac.HMAC
+    mac: HmacSha256
     parameters: str
 
 
@@ -69,7 +69,7 @@ class _Plan:
     ``pieces`` is ``None`` if the order of the headers is not the canonical one.
     """
 
-    mac: hmac.HMAC
+    mac: HmacSha256
     signed_headers: str
     parameters: str
     before_key: str
@@ -78,9 +78,7 @@ class _Plan:
 
     def sign(self, digest: str) -> str:
         """Return the signature of the canonical request with this SHA-256 in hex."""
-        mac = self.mac.copy()
-        mac.update(digest.encode())
-        return mac.hexdigest()
+        return self.mac.hexdigest(digest.encode())
 
 
 class Presigner:
@@ -180,8 +178,7 @@ class Presigner:
         day = self._day
         if day.date != timestamp[:8]:
             self._day = day = self._prepare_day(timestamp[:8])  # one assignment, so that threads see a whole day
-        mac = day.mac.copy()
-        mac.update(string_to_sign(timestamp, day.scope, "").encode())
+        mac = day.mac.starting(string_to_sign(timestamp, day.scope, "").encode())
         listed, path = signed_headers(["host", *names]), canonical_uri(ObjectRef(bucket, ""))
         parameters = (
             f"{day.parameters}{timestamp}&X-Amz-Expires={expires_in}{self._token}"
@@ -201,7 +198,7 @@ class Presigner:
 
     def _prepare_day(self, date: str) -> _Day:
         scope = credential_scope(date, self._region)
-        mac = hmac.new(signing_key(self._credentials.secret_access_key, date, self._region), digestmod=sha256)
+        mac = HmacSha256(signing_key(self._credentials.secret_access_key, date, self._region))
         credential = uri_encode(f"{self._credentials.access_key_id}/{scope}")
         return _Day(date, scope, mac, f"X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={credential}&X-Amz-Date=")
 

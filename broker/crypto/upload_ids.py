@@ -18,6 +18,7 @@ from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec, Multipart, Upload
 from broker.core.upload_rules import IDEMPOTENCY_PERIOD
 
+from .hmac_sha256 import HmacSha256
 from .secrets import b64url, b64url_decode, derive
 
 UPLOAD_ID_MAX = 4096
@@ -51,8 +52,8 @@ class UploadIds:
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         # Another label would end all open uploads
-        self._macs = [hmac.new(derive(secret, "upload ticket v1"), digestmod="sha256") for secret in secrets]
-        self._idempotency = derive(secrets[-1], "idempotency key v1")
+        self._macs = [HmacSha256(derive(secret, "upload ticket v1")) for secret in secrets]
+        self._idempotency = HmacSha256(derive(secrets[-1], "idempotency key v1"))
 
     def seal(self, upload: Upload) -> str:
         """Return the upload id of ``upload``."""
@@ -70,7 +71,7 @@ class UploadIds:
                 *((multipart.s3_upload_id, multipart.part_size) if multipart else ()),
             )
         )
-        return b64url(_tag(self._macs[0], payload) + payload)
+        return b64url(self._macs[0].digest(payload)[:_TAG_SIZE] + payload)
 
     def open(self, upload_id: str) -> Upload | None:
         """Return the upload of ``upload_id``, expired or not; ``None`` unless one of the secrets sealed it."""
@@ -81,7 +82,7 @@ class UploadIds:
         except ValueError:
             return None
         tag, payload = data[:_TAG_SIZE], data[_TAG_SIZE:]
-        if not any(hmac.compare_digest(tag, _tag(mac, payload)) for mac in self._macs):
+        if not any(hmac.compare_digest(tag, mac.digest(payload)[:_TAG_SIZE]) for mac in self._macs):
             return None
         return _upload(_decode(payload))
 
@@ -104,13 +105,7 @@ class UploadIds:
         return str(uuid.UUID(bytes=self._digest((owner, idempotency_key, index, members, period))[:16], version=4))
 
     def _digest(self, name: tuple[object, ...]) -> bytes:
-        return hmac.digest(self._idempotency, _encode(name), "sha256")
-
-
-def _tag(keyed: hmac.HMAC, payload: bytes) -> bytes:
-    mac = keyed.copy()
-    mac.update(payload)
-    return mac.digest()[:_TAG_SIZE]
+        return self._idempotency.digest(_encode(name))
 
 
 def _upload(payload: _Payload) -> Upload | None:

@@ -59,19 +59,17 @@ async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
 
 
 async def _receive(request: Request, limit: int) -> bytes:
-    pieces, received, more = [], 0, True
+    data, more = bytearray(), True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise MalformedRequestError(Detail.BODY_INCOMPLETE)
-        pieces.append(message.get("body", b""))
-        received += len(pieces[-1])
-        if received > limit:
+        data += message.get("body", b"")
+        if len(data) > limit:
             raise TooLargeError(Detail.CHUNKED_TOO_LARGE.format(limit=limit))
         more = message.get("more_body", False)
-    data = b"".join(pieces)
     request_record.add(request.scope, "requestBytes", len(data))
-    return data
+    return bytes(data)
 
 
 def parse(data: bytes) -> Any:
