@@ -41,7 +41,9 @@ export class Meter {
   sending(name, bytes) {
     this.#sentBytes += bytes - (this.#inFlightBytes.get(name) ?? 0);
     this.#inFlightBytes.set(name, bytes);
-    if (performance.now() - this.#reportedAtMs >= REPORT_INTERVAL_MS) this.#report();
+    // Firefox may report the last byte soon after the start, and nothing more until the store responds.
+    const isAllSent = this.#loadedBytes >= this.#totalBytes;
+    if (isAllSent || performance.now() - this.#reportedAtMs >= REPORT_INTERVAL_MS) this.#report();
   }
 
   stored(name, bytes) {
@@ -63,6 +65,12 @@ export class Meter {
     this.enter(phase, phase === "ready" ? this.#totalBytes : undefined);
   }
 
+  get #loadedBytes() {
+    let sum = this.#storedBytes;
+    for (const bytes of this.#inFlightBytes.values()) sum += bytes;
+    return sum;
+  }
+
   #report() {
     const before = this.progress.phase;
     const phase = this.#isPaused ? "paused" : this.#phase ?? before;
@@ -71,17 +79,16 @@ export class Meter {
   }
 
   #measure(phase) {
-    const nowMs = (this.#reportedAtMs = performance.now());
     const totalBytes = this.#totalBytes;
     const storedBytes = Math.min(this.#storedBytes, totalBytes);
-    const inFlightBytes = [...this.#inFlightBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
-    const loadedBytes = Math.min(storedBytes + inFlightBytes, totalBytes);
-    const bytesPerSecond = this.#bytesPerSecond(nowMs);
+    const loadedBytes = Math.min(this.#loadedBytes, totalBytes);
+    const bytesPerSecond = this.#bytesPerSecond();
     const secondsLeft = bytesPerSecond > 0 ? (totalBytes - loadedBytes) / bytesPerSecond : null;
     return { phase, loadedBytes, storedBytes, totalBytes, bytesPerSecond, secondsLeft };
   }
 
-  #bytesPerSecond(nowMs) {
+  #bytesPerSecond() {
+    const nowMs = (this.#reportedAtMs = performance.now());
     if (this.#phase !== "sending") {
       this.#samples = [];
       return 0;

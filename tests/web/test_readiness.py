@@ -1,9 +1,8 @@
 """``/readyz``: its checks, its response and its log line."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,6 +12,7 @@ from broker import settings
 from broker.service.assembly import assemble
 from broker.store.port import ObjectStore
 from broker.web.app import create_app
+from tests.http_server import GetHandler, serving, url_of
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, client
@@ -39,26 +39,20 @@ def deployment(
     return TestClient(app)
 
 
-class RevokingHandler(BaseHTTPRequestHandler):
+class RevokingHandler(GetHandler):
     """A store that has no object, and refuses the key ids in ``revoked``."""
 
     revoked: frozenset[str] = frozenset()
     received: list[tuple[str, str]]
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         """Respond by the key id that signed."""
         url = urlsplit(self.path)
         key_id = parse_qs(url.query)["X-Amz-Credential"][0].partition("/")[0]
         self.received.append((url.path.split("/")[1], key_id))
         status, code = (403, "AccessDenied") if key_id in self.revoked else (404, "NoSuchKey")
         body = f"<Error><Code>{code}</Code><AWSAccessKeyId>{key_id}</AWSAccessKeyId></Error>".encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Write no log."""
+        self.respond(status, body, "application/xml")
 
 
 class RunningStore:
@@ -66,7 +60,7 @@ class RunningStore:
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.received: list[tuple[str, str]] = []
-        self.endpoint = f"http://127.0.0.1:{server.server_port}"
+        self.endpoint = url_of(server)
         self._server = server
 
     def revoke(self, *key_ids: str) -> None:
@@ -78,15 +72,10 @@ class RunningStore:
 @pytest.fixture
 def site() -> Iterator[RunningStore]:
     """Yield a store that listens on a socket."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), RevokingHandler) as server:
-        server.daemon_threads = True
+    with serving(RevokingHandler) as server:
         place = RunningStore(server)
         place.revoke()
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
         yield place
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
