@@ -19,7 +19,7 @@ $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -27,13 +27,17 @@ demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this 
 	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
 test: $(READY)  ## run the tests that need only Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network and not stores and not examples" --cov --cov-report=term
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
 
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients
+
+stores: $(READY)  ## test each store that runs on this machine, and write the tables of docs/stores.md
+	$(BIN)/python -W ignore -m tests.stores.table
+	$(BIN)/python -m pytest -n 2 -m stores
 
 browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
@@ -105,6 +109,7 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
+	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml

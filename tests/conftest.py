@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.stores import local_r2 as local_r2_server
+from tests.stores import ministack as ministack_server
 from tests.stores import moto_server
 from tests.stores import seaweedfs as seaweedfs_server
 from tests.stores.place import Place
@@ -22,6 +23,20 @@ settings.load_profile("patient")
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start a SeaweedFS with an empty bucket."""
     with seaweedfs_server.running(tmp_path_factory.mktemp("seaweedfs")) as place:
+        yield place
+
+
+@pytest.fixture
+def seaweedfs_hosts(seaweedfs: Place) -> Iterator[Place]:
+    """Return the SeaweedFS with a host for each bucket."""
+    with seaweedfs_server.at_its_hosts(seaweedfs) as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Start a MiniStack with an empty bucket."""
+    with ministack_server.running(tmp_path_factory.mktemp("ministack")) as place:
         yield place
 
 

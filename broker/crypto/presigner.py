@@ -97,6 +97,10 @@ class Presigner:
         self._day = self._prepare_day("")
         self._plans: dict[tuple[str | int, ...], _Plan] = {}
 
+    def endpoint_of(self, _bucket: str) -> str:
+        """Return scheme and host of the URLs of a bucket."""
+        return self.endpoint
+
     def presign(
         self,
         method: str,
@@ -179,7 +183,7 @@ class Presigner:
         if day.date != timestamp[:8]:
             self._day = day = self._prepare_day(timestamp[:8])  # one assignment, so that threads see a whole day
         mac = day.mac.starting(string_to_sign(timestamp, day.scope, "").encode())
-        listed, path = signed_headers(["host", *names]), canonical_uri(ObjectRef(bucket, ""))
+        listed, path = signed_headers(["host", *names]), canonical_uri(ObjectRef(bucket, "")) if bucket else ""
         parameters = (
             f"{day.parameters}{timestamp}&X-Amz-Expires={expires_in}{self._token}"
             f"&X-Amz-SignedHeaders={uri_encode(listed)}"

@@ -52,9 +52,10 @@ def uri_encode(text: str) -> str:
 def canonical_uri(ref: ObjectRef) -> str:
     """Return the path-style path of an object, or of its bucket if the key is empty, encoded except for its slashes.
 
-    S3, unlike other services, neither encodes a path twice nor resolves dots in it.
+    An empty bucket stands for one that the host names. S3, unlike other services, neither encodes a path twice nor
+    resolves dots in it.
     """
-    path = f"/{ref.bucket}/{ref.key}" if ref.key else f"/{ref.bucket}"
+    path = f"/{ref.bucket}/{ref.key}" if ref.bucket and ref.key else f"/{ref.bucket or ref.key}"
     return path if _UNRESERVED_PATH.fullmatch(path) else quote(path)
 
 

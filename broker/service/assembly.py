@@ -109,7 +109,7 @@ def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectSto
 
 
 def _presigner(store: StoreSettings, credentials: Credentials) -> Presigner:
-    return Presigner(credentials, store.endpoint, region=dialect_of(store.endpoint).region)
+    return dialect_of(store.endpoint).presigner(credentials, store.endpoint)
 
 
 def _services(

@@ -27,7 +27,6 @@ UPLOAD_HEADERS: Final = ("content-type", "content-md5", "if-none-match", "x-amz-
 _CHECKSUM_HEADERS: Final = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32")
 _CONFIG: Final = Config(
     signature_version="s3v4",
-    s3={"addressing_style": "path"},
     request_checksum_calculation="when_required",  # R2 refuses some checksums of "when_supported"
     response_checksum_validation="when_required",
     connect_timeout=3,
@@ -37,15 +36,16 @@ _CONFIG: Final = Config(
 
 
 def connect(endpoint: str, credentials: Credentials) -> "S3Client":
-    """Return a path-style boto3 client that signs with version 4 and the region of the store at ``endpoint``."""
+    """Return a boto3 client for the store at ``endpoint``, which signs with version 4."""
+    dialect = dialect_of(endpoint)
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
-        region_name=dialect_of(endpoint).region,
+        region_name=dialect.region,
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         aws_session_token=credentials.session_token,
-        config=_CONFIG,
+        config=_CONFIG.merge(Config(s3={"addressing_style": dialect.addressing.value})),
     )
     for operation in ("PutBucketCors", "PutBucketLifecycleConfiguration"):
         client.meta.events.register(f"before-sign.s3.{operation}", _send_md5_instead)
@@ -59,7 +59,9 @@ def ensure_bucket(client: "S3Client", bucket: str) -> None:
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
             raise
-        client.create_bucket(Bucket=bucket)
+        region = dialect_of(client.meta.endpoint_url).location_constraint
+        location: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region else {}
+        client.create_bucket(Bucket=bucket, **location)
 
 
 def put_cors(client: "S3Client", bucket: str, origins: Sequence[str]) -> None:

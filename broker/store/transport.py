@@ -103,7 +103,8 @@ class Transport:
         self._breaker = CircuitBreaker()
         self._retries = RetryBudget()
         self._throttled_retries = RetryBudget()  # so that one user's throttled objects do not use up the other budget
-        self._origin = Origin(presigner.endpoint, connect_timeout=connect_timeout, fields=_FIELDS)
+        self._connect_timeout = connect_timeout
+        self._origins: dict[str, Origin] = {}  # one, or one for each bucket that has a host of its own
         self.skew = ClockSkew()
 
     @asynccontextmanager
@@ -133,7 +134,8 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._origin.close()
+        for origin in self._origins.values():
+            await origin.close()
 
     async def _send_now(self, call: Call) -> S3Response:
         """Return the response and record it for the circuit breaker. A cancelled call is not recorded."""
@@ -202,13 +204,18 @@ class Transport:
             headers=call.headers,
             query=call.query,
         )
-        target = url[len(self._presigner.endpoint) :]  # the bytes that were signed
-        request = Request(call.method, target, call.headers, call.body, call.limit)
-        response = await self._origin.send(request, is_fresh=is_fresh)
+        endpoint = self._presigner.endpoint_of(call.ref.bucket)
+        request = Request(call.method, url[len(endpoint) :], call.headers, call.body, call.limit)  # as it was signed
+        origin = self._origins.get(endpoint) or self._origin(endpoint)
+        response = await origin.send(request, is_fresh=is_fresh)
         received_at = self._clock()
         if self.skew.observe(response.fields.get("date", ""), sent_at, received_at):
             log.warning(json.dumps({"event": "broker.clock_skew_changed", "reason": skew_text(self.skew.seconds or 0)}))
         return S3Response(call.operation, response.status, response.fields, response.body, received_at)
+
+    def _origin(self, endpoint: str) -> Origin:
+        origin = self._origins[endpoint] = Origin(endpoint, connect_timeout=self._connect_timeout, fields=_FIELDS)
+        return origin
 
 
 async def _acquire(slots: Slots, user: str | None, until: float, name: str) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from tests.stores.place import Place
 
-from .subjects import LACKS, VERIFIES_SIGNATURES, Real, Subject, memory
+from .subjects import LACKS, VERIFIES_SIGNATURES, Real, Subject, memory, params
 
 
-@pytest.fixture(params=LACKS)
+@pytest.fixture(params=params(LACKS))
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     """Each store that must keep the contract."""
     if request.param == "memory":
@@ -21,7 +21,7 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     await store.close()
 
 
-@pytest.fixture(params=[name for name in LACKS if VERIFIES_SIGNATURES not in LACKS[name]])
+@pytest.fixture(params=params(name for name in LACKS if VERIFIES_SIGNATURES not in LACKS[name]))
 def place(request: pytest.FixtureRequest) -> Place:
     """Each store that verifies signatures."""
     found = request.getfixturevalue(request.param)

@@ -1,9 +1,11 @@
 """The stores that one test suite checks against the port's contract, and the known differences of each."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Final, Protocol
+
+import pytest
 
 from broker.core.model import ObjectRef
 from broker.crypto.presigner import Presigner
@@ -13,6 +15,9 @@ from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 from tests.stores.memory import MemoryObjectStore
 from tests.stores.place import Place, send
+
+BESIDE: Final = ("seaweedfs_hosts", "ministack")
+"""Stores that only ``make stores`` tests."""
 
 VERIFIES_SIGNATURES = "verifies signatures"
 CHECKS_THE_COPY_SOURCE = "checks the ETag of a copy's source"
@@ -34,6 +39,11 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         KEEPS_ONE_PART_OF_A_NUMBER: "lists both, and joins the one that the completion names",
         COMPLETES_AGAIN: "412: the object is there",
     },
+    "seaweedfs_hosts": {
+        KEEPS_ONE_PART_OF_A_NUMBER: "lists both, and joins the one that the completion names",
+        COMPLETES_AGAIN: "412: the object is there",
+    },
+    "ministack": {KEEPS_THE_COPY_TARGET: "ignores If-None-Match"},
     "local_r2": {
         KEEPS_THE_COPY_TARGET: "leaves out R2's cf-copy-destination-*, which is in beta",
         LISTS_PARTS: "501 NotImplemented",
@@ -56,6 +66,11 @@ LACKS: Mapping[str, Mapping[str, str]] = {
     "memory": {VERIFIES_SIGNATURES: "has none", COMPLETES_AGAIN: "does as the local R2"},
 }
 """Which store does not do what, and why. The suite expects exactly this: a store that learns is a failure too."""
+
+
+def params(names: Iterable[str]) -> list[Any]:
+    """Return the parameters of a fixture of stores."""
+    return [pytest.param(name, marks=pytest.mark.stores) if name in BESIDE else name for name in names]
 
 
 class Subject(Protocol):

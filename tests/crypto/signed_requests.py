@@ -72,7 +72,11 @@ class Request:
 
     def presign_by_botocore(self) -> str:
         """Return the URL by botocore's signer."""
-        path = f"/{self.ref.bucket}/{self.ref.key}" if self.ref.key else f"/{self.ref.bucket}"
+        path = (
+            f"/{self.ref.bucket}/{self.ref.key}"
+            if self.ref.bucket and self.ref.key
+            else f"/{self.ref.bucket or self.ref.key}"
+        )
         request = AWSRequest(
             self.method,
             self.endpoint + percent_encode(path, safe="/~"),

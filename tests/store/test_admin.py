@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
 from broker.core.media import MEDIA_TYPE_BY_NAME
@@ -68,6 +71,34 @@ def test_a_bucket_is_created_once(client: Any, bucket: str) -> None:
 
     assert client.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"1"
     client.delete_object(Bucket=bucket, Key="kept")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url", "location"),
+    [
+        ("https://s3.eu-central-1.amazonaws.com", "https://songs.s3.eu-central-1.amazonaws.com/", b"eu-central-1"),
+        ("https://s3.us-east-1.amazonaws.com", "https://songs.s3.us-east-1.amazonaws.com/", None),
+        ("https://s3.amazonaws.com", "https://songs.s3.amazonaws.com/", None),
+        (f"https://{'a' * 32}.r2.cloudflarestorage.com", f"https://{'a' * 32}.r2.cloudflarestorage.com/songs", None),
+        ("http://127.0.0.1:8333", "http://127.0.0.1:8333/songs", None),
+    ],
+)
+def test_the_store_decides_the_location(endpoint: str, url: str, location: bytes | None) -> None:
+    """A bucket is created in the region of the endpoint, which only Amazon S3 wants to be named."""
+    client: Any = admin.connect(endpoint, Credentials("AKID", "secret"))
+    sent: list[AWSPreparedRequest] = []
+
+    def respond(request: AWSPreparedRequest, **_event: object) -> AWSResponse:
+        sent.append(request)
+        status = 404 if request.method == "HEAD" else 200
+        return AWSResponse(request.url, status, HTTPHeaders(), mock.Mock(stream=lambda: [b""]))
+
+    client.meta.events.register("before-send.s3", respond)
+    admin.ensure_bucket(client, "songs")
+
+    assert [(request.method, request.url) for request in sent] == [("HEAD", url), ("PUT", url)]
+    body: Any = sent[1].body or b""
+    assert re.findall(b"<LocationConstraint>(.*?)<", body) == ([location] if location else [])
 
 
 def test_a_forbidden_bucket_is_not_created(seaweedfs: Place) -> None:

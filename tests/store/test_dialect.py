@@ -8,7 +8,6 @@ import pytest
 
 from broker import settings
 from broker.core.model import Principal
-from broker.crypto.presigner import Presigner
 from broker.service.assembly import assemble
 from broker.service.downloads import LinkOptions
 from broker.store.dialect import DIALECTS, UNKNOWN, Dialect, dialect_of
@@ -24,6 +23,9 @@ AWS = "https://s3.eu-central-1.amazonaws.com"
 
 EXAMPLES = {"Cloudflare R2": R2, "Amazon S3": AWS}
 """An endpoint of each entry of ``DIALECTS``, by its name."""
+
+PRESIGNERS = 4
+"""The presigners of a deployment: of ready and staged objects, for the broker and for its clients."""
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: str(dialect.name))
@@ -91,15 +93,24 @@ def test_an_unknown_store_is_a_warning(endpoint: str, is_warned: bool) -> None:
     assert len(found) == is_warned
 
 
-@pytest.mark.parametrize(("endpoint", "region"), [(R2, "auto"), (AWS, "eu-central-1")])
-async def test_a_deployment_signs_with_the_region(endpoint: str, region: str) -> None:
-    """All presigners of a deployment, for clients and for the broker itself, have the region of the store."""
-    with mock.patch("broker.service.assembly.Presigner", wraps=Presigner) as presigner:
+@pytest.mark.parametrize(
+    ("endpoint", "region", "base"),
+    [
+        (R2, "auto", f"{R2}/songs"),
+        (AWS, "eu-central-1", "https://songs.s3.eu-central-1.amazonaws.com"),
+        ("https://s3.amazonaws.com", "us-east-1", "https://songs.s3.amazonaws.com"),
+    ],
+)
+async def test_a_deployment_signs_for_its_store(endpoint: str, region: str, base: str) -> None:
+    """All presigners of a deployment, for clients and for the broker itself, have the region and style of the store."""
+    with mock.patch.object(Dialect, "presigner", autospec=True, side_effect=Dialect.presigner) as presigner:
         deployment = assemble(settings.parse({**ENVIRONMENT, "R2_ENDPOINT": endpoint}))
-    assert {made.kwargs["region"] for made in presigner.call_args_list} == {region}
+    assert {made.args[0].region for made in presigner.call_args_list} == {region}
+    assert len(presigner.call_args_list) == PRESIGNERS
     assert deployment.services
     link = await deployment.services.downloads.link(Principal("backend", is_service=True), KEY, LinkOptions())
-    assert link.url.startswith(f"{endpoint}/songs/{KEY}?")
+    assert link.url.startswith(f"{base}/{KEY}?")
+    assert deployment.services.objects.key_in(link.url) == KEY
     assert f"%2F{region}%2Fs3%2Faws4_request" in link.url
     for store in deployment.stores:
         await store.close()

@@ -1,7 +1,7 @@
 """The address of a running store, and plain HTTP requests to it."""
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,13 +11,16 @@ from uuid import uuid4
 from broker.core.model import ObjectRef
 from broker.crypto.presigner import Presigner
 from broker.crypto.sigv4 import Credentials
-from broker.store.dialect import UNKNOWN, Dialect
+from broker.store.dialect import UNKNOWN, Dialect, dialect_of
 from broker.store.s3 import S3ObjectStore
 from broker.store.timeouts import Timeouts
 from tests.patience import PATIENCE
 
 BUCKET = "media-bucket"
 CREDENTIALS = Credentials("AKIDOFTHETESTS", "a/secret+access key of the tests")
+
+AMAZON = dialect_of("https://s3.eu-central-1.amazonaws.com")
+"""The dialect of Amazon S3 in a region other than its first, for stores that follow it."""
 
 
 class Reply(NamedTuple):
@@ -32,7 +35,7 @@ class Reply(NamedTuple):
 class Place:
     """A store that runs: ``mount`` is the path below which it serves its buckets.
 
-    A store of a known kind has its ``dialect``, by ``dialect_of``, and the ``region`` to sign with.
+    A store of a known kind has its ``dialect``, which ``dialect_of`` returns for an endpoint of this kind.
     """
 
     name: str
@@ -41,14 +44,13 @@ class Place:
     bucket: str = BUCKET
     credentials: Credentials = CREDENTIALS
     dialect: Dialect = UNKNOWN
-    region: str = UNKNOWN.region
 
     def presigner(self, credentials: Credentials | None = None) -> Presigner:
         """Return a presigner for this store."""
         signer = credentials or self.credentials
         if self.mount:
-            return MountedPresigner(signer, self.endpoint, self.mount)
-        return Presigner(signer, self.endpoint, region=self.region)
+            return MountedPresigner(signer, self.endpoint, mount=self.mount)
+        return self.dialect.presigner(signer, self.endpoint)
 
     def object_store(self, credentials: Credentials | None = None) -> S3ObjectStore:
         """Return the port for this store, with long timeouts."""
@@ -59,12 +61,15 @@ class Place:
 class MountedPresigner(Presigner):
     """A presigner for a store below a path, which no store in production has."""
 
-    def __init__(self, credentials: Credentials, endpoint: str, mount: str) -> None:
-        super().__init__(credentials, endpoint)
+    def __init__(self, credentials: Credentials, endpoint: str, *, mount: str, region: str = "auto") -> None:
+        super().__init__(credentials, endpoint, region=region)
         self._mount = mount
 
     def presign(self, method: str, ref: ObjectRef, **options: Any) -> str:
         return super().presign(method, ObjectRef(self._mount + ref.bucket, ref.key), **options)
+
+    def presign_each(self, method: str, ref: ObjectRef, name: str, values: Iterable[str], **options: Any) -> list[str]:
+        return super().presign_each(method, ObjectRef(self._mount + ref.bucket, ref.key), name, values, **options)
 
 
 def new_ref(folder: str = "incoming") -> ObjectRef:

@@ -10,6 +10,8 @@ from tests.npm import NODE, install
 from tests.stores.place import BUCKET, CREDENTIALS, Place
 
 HERE = Path(__file__).parent
+MOUNT = "cdn-cgi/local/r2/s3/"
+"""The path before the names of buckets."""
 
 
 @contextmanager
@@ -27,5 +29,6 @@ def running(folder: Path) -> Iterator[Place]:
         assert server.stdout
         url = urlsplit(server.stdout.readline().strip())
         assert url.netloc, log.read_text()
-        yield Place("local_r2", f"{url.scheme}://{url.netloc}", url.path.lstrip("/"))
+        assert url.path == f"/{MOUNT}"
+        yield Place("local_r2", f"{url.scheme}://{url.netloc}", MOUNT)
         server.stdin.close()  # which ends it, as the death of this process does
