@@ -42,6 +42,10 @@ def _run(options: argparse.Namespace) -> int:
             return token.run(options.subject, options.lifetime, options.env_file, is_service=options.service)
         case "setup":
             return _setup(options)
+        case "doctor":
+            from . import doctor_command  # noqa: PLC0415  see above
+
+            return doctor_command.run(options.output, options.token, options.env_file)
         case _:
             return _demo(options.port, options.data)
 
@@ -97,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--lifetime", type=_seconds, help="validity in seconds (default 43200, which is 12 hours)")
     token.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     _add_setup(commands.add_parser("setup", help="set the CORS and lifecycle rules of the buckets"))
+    doctor = commands.add_parser("doctor", help="prove that the deployment works, and leave nothing behind")
+    doctor.add_argument("-o", "--output", choices=("text", "short", "json"), default="text", help="form of the report")
+    doctor.add_argument("--token", help="a bearer token to examine too; - reads it from the input")
+    doctor.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     return parser
 
 

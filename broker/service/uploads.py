@@ -53,9 +53,22 @@ class UploadState:
     parts: Sequence[Part] = ()
 
 
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The hex digit that carries the variant bits, for each random digit (RFC 9562, section 4.1)."""
+
+
+def random_uuid() -> str:
+    """Return a random UUID of version 4 (RFC 9562, section 5.4), in a quarter of the time of ``uuid.uuid4``."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """The use cases of one deployment's uploads. ``clock`` returns the seconds since the Unix epoch."""
+    """The use cases of one deployment's uploads.
+
+    ``clock`` returns the seconds since the Unix epoch, ``new_uuid`` the UUID of an upload without an idempotency key.
+    """
 
     store: ObjectStore
     layout: Layout
@@ -66,6 +79,7 @@ class Uploads:
     upload_ids: UploadIds
     policy: UploadPolicy
     clock: Callable[[], float]
+    new_uuid: Callable[[], str] = random_uuid
     _confirms: SingleFlight[Confirmation] = field(default_factory=SingleFlight, init=False)
     _exclusive: Exclusive = field(default_factory=Exclusive, init=False)
 
@@ -182,7 +196,7 @@ class Uploads:
     def _new_uuid(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:
         if idempotency_key:
             return self.upload_ids.derived_uuid(owner, idempotency_key, index, file, now=now)
-        return _random_uuid()
+        return self.new_uuid()
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:
         upload_id = self.upload_ids.seal(upload)
@@ -197,16 +211,6 @@ class Uploads:
             headers={"Content-Length": str(upload.file.size), **headers},
         )
         return CreatedUpload(upload_id, upload, PresignedRequest("PUT", url, headers, now + lifetime))
-
-
-_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-"""The hex digit that carries the variant bits, for each random digit (RFC 9562, section 4.1)."""
-
-
-def _random_uuid() -> str:
-    """Return a random UUID of version 4 (RFC 9562, section 5.4), in a quarter of the time of ``uuid.uuid4``."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def upload_headers(file: FileSpec) -> dict[str, str]:

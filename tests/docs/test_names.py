@@ -53,7 +53,9 @@ def test_log_examples_are_lines_of_the_log(found: Block) -> None:
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
 def test_named_commands_exist(page: Path) -> None:
     """Each command ``broker X`` that a page names is one of the program."""
-    for command in set(re.findall(r"(?:`|^|\()broker (serve|demo|token|setup|--version)\b", read(page), re.MULTILINE)):
+    for command in set(
+        re.findall(r"(?:`|^|\()broker (serve|demo|token|setup|doctor|--version)\b", read(page), re.MULTILINE)
+    ):
         with pytest.raises(SystemExit) as ended:
             main.main([command, "--help"] if command.isalpha() else [command])
         assert ended.value.code == 0, command
