@@ -24,9 +24,10 @@ LAYERS = (
     "service",
     "web",
     "server",
+    "doctor",
     "cli",
 )
-SAME_LAYER = {"store": "auth", "metrics": "server"}
+SAME_LAYER = {"store": "auth", "metrics": "server", "setup": "doctor"}
 """Packages in the layer of another package. Neither imports the other."""
 
 USERS = {

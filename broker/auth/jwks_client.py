@@ -48,6 +48,12 @@ _FIELDS: Final = {
     "User-Agent": USER_AGENT,
 }
 
+NO_USABLE_KEY: Final = "the JWK Set has no usable key"
+"""The rule that a set without usable keys breaks."""
+
+FETCH_ERRORS: Final = (HttpError, OSError, ValueError)
+"""The errors of ``fetch``, and of the parser of what it returns."""
+
 CallLater = Callable[[float, Callable[[], object]], object]
 """Calls a function after a number of seconds, as ``loop.call_later`` does."""
 
@@ -134,10 +140,10 @@ class JwksClient:
 
     async def _load(self) -> bool:
         try:
-            keys = self._usable(jwk_set.parse(await self._fetch(), self._location.algorithms))
-        except (HttpError, OSError, ValueError) as error:  # of these texts, only our rules never quote a key
-            rule = str(error) if type(error) is ValueError else type(error).__name__
-            log.warning(json.dumps({"event": "broker.jwks_refresh_failed", "reason": rule, "known": self._known}))
+            keys = self._usable(jwk_set.parse(await fetch(self._location.url), self._location.algorithms))
+        except FETCH_ERRORS as error:
+            line = {"event": "broker.jwks_refresh_failed", "reason": reason_of(error), "known": self._known}
+            log.warning(json.dumps(line))
             return False
         self._keys = {kid: table_checks(table) for kid, table in keys.by_kid.items()}
         self._known = keys.key_count
@@ -155,22 +161,28 @@ class JwksClient:
                 log.warning(json.dumps(line))
             self._skipped = keys.skipped
         if not keys.is_usable:
-            raise ValueError("the JWK Set has no usable key")
+            raise ValueError(NO_USABLE_KEY)
         return keys
-
-    async def _fetch(self) -> bytes:
-        """Return the document, or one byte more than its maximum size."""
-        origin = Origin(self._location.url, connect_timeout=_TIMEOUT, fields=_FIELDS)
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                response = await origin.send(Request("GET", origin.path, limit=jwk_set.JWKS_BYTES_MAX + 1))
-        finally:
-            await origin.close()
-        if response.status != 200 or response.fields.get("content-encoding", "identity") != "identity":
-            raise ValueError(f"the response has status {response.status} or a content coding")
-        return response.body
 
     def _wait(self) -> int:
         """Return the seconds until the next fetch is allowed or scheduled, at least 1."""
         retry = float("inf") if self._retry_at is None else self._retry_at - self._clock()
         return round(max(1, min(retry, self._budget.wait())))
+
+
+async def fetch(url: str) -> bytes:
+    """Return the document at ``url``, or one byte more than its maximum size; raise one of ``FETCH_ERRORS``."""
+    origin = Origin(url, connect_timeout=_TIMEOUT, fields=_FIELDS)
+    try:
+        async with asyncio.timeout(_TIMEOUT):
+            response = await origin.send(Request("GET", origin.path, limit=jwk_set.JWKS_BYTES_MAX + 1))
+    finally:
+        await origin.close()
+    if response.status != 200 or response.fields.get("content-encoding", "identity") != "identity":
+        raise ValueError(f"the response has status {response.status} or a content coding")
+    return response.body
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason of one of ``FETCH_ERRORS``. Of their texts, only our rules never quote a key."""
+    return str(error) if type(error) is ValueError else type(error).__name__

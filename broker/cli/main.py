@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,19 +40,39 @@ def _run(options: argparse.Namespace) -> int:
             from . import token  # noqa: PLC0415  see above
 
             return token.run(options.subject, options.lifetime, options.env_file, is_service=options.service)
+        case "setup":
+            return _setup(options)
+        case "doctor":
+            from . import doctor_command  # noqa: PLC0415  see above
+
+            return doctor_command.run(options.output, options.token, options.env_file)
         case _:
             return _demo(options.port, options.data)
 
 
+def _setup(options: argparse.Namespace) -> int:
+    with _boto3_for("setup", "admin"):
+        from . import setup_command  # noqa: PLC0415  it imports boto3, which serving processes must not load
+    chosen = setup_command.SetupOptions(options.apply, options.print, options.jurisdiction, options.env_file)
+    return setup_command.run(chosen)
+
+
 def _demo(port: int, data: Path | None) -> int:
-    try:
+    with _boto3_for("the demo", "demo"):
         from . import demo  # noqa: PLC0415  it imports boto3, which serving processes must not load
+    return demo.run(port, data)
+
+
+@contextmanager
+def _boto3_for(name: str, extra: str) -> Iterator[None]:
+    """Raise ``StartError`` if an import in this context fails because boto3 is not installed."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "boto3":
             raise
-        text = "the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'"
+        text = f"{name} needs boto3, which is not installed: pip install 'r2-upload-broker[{extra}]'"
         raise StartError(text) from None
-    return demo.run(port, data)
 
 
 def _check_working_directory() -> None:
@@ -79,7 +100,20 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--service", action="store_true", help="add the scope of a service to the token")
     token.add_argument("--lifetime", type=_seconds, help="validity in seconds (default 43200, which is 12 hours)")
     token.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
+    _add_setup(commands.add_parser("setup", help="set the CORS and lifecycle rules of the buckets"))
+    doctor = commands.add_parser("doctor", help="prove that the deployment works, and leave nothing behind")
+    doctor.add_argument("-o", "--output", choices=("text", "short", "json"), default="text", help="form of the report")
+    doctor.add_argument("--token", help="a bearer token to examine too; - reads it from the input")
+    doctor.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     return parser
+
+
+def _add_setup(setup: argparse.ArgumentParser) -> None:
+    output = setup.add_mutually_exclusive_group()
+    output.add_argument("--apply", action="store_true", help="make the changes (default: print them)")
+    output.add_argument("--print", choices=("wrangler", "terraform", "json"), help="print the rules for another tool")
+    setup.add_argument("-J", "--jurisdiction", choices=("eu", "fedramp", "us"), help="of the buckets, for --print")
+    setup.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
 
 
 class _Version(argparse.Action):

@@ -18,6 +18,21 @@ class Exit(IntEnum):
     CANNOT_LISTEN = 3
     """The address or the port cannot be used."""
 
+    CHECK_FAILED = 4
+    """``broker doctor`` found a failure."""
+
+    CHANGES_NEEDED = 5
+    """``broker setup`` found that the rules of a bucket must change, and did not change them."""
+
+    NOT_CHANGED = 6
+    """``broker setup`` could not read or change the rules of a bucket. They are as they were."""
+
+    HALF_CHANGED = 7
+    """``broker setup`` changed rules, failed, and could not restore all of them."""
+
+    INTERRUPTED = 8
+    """A signal ended ``broker setup`` or ``broker doctor`` before its end."""
+
 
 class StartError(Exception):
     """The command cannot start; the text is one line for the operator, with the remedy."""

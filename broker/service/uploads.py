@@ -55,7 +55,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """The use cases of one deployment's uploads. ``clock`` returns the seconds since the Unix epoch."""
+    """The use cases of one deployment's uploads.
+
+    ``clock`` returns the seconds since the Unix epoch, ``new_uuid`` the UUID of an upload without an idempotency key.
+    """
 
     store: ObjectStore
     layout: Layout
@@ -66,9 +69,9 @@ class Uploads:
     upload_ids: UploadIds
     policy: UploadPolicy
     clock: Callable[[], float]
+    new_uuid: Callable[[], str] = field(default_factory=lambda: RandomUuids().next)
     _confirms: SingleFlight[Confirmation] = field(default_factory=SingleFlight, init=False)
     _exclusive: Exclusive = field(default_factory=Exclusive, init=False)
-    _uuids: RandomUuids = field(default_factory=RandomUuids, init=False)
 
     def accept(self, declared: Sequence[Declaration], *, batch: bool) -> list[Accepted]:
         """Return the declared files in canonical form; raise an error that names all invalid fields."""
@@ -184,7 +187,7 @@ class Uploads:
     def _new_uuid(self, owner: str, idempotency_key: str | None, index: int, file: FileSpec, now: int) -> str:
         if idempotency_key:
             return self.upload_ids.derived_uuid(owner, idempotency_key, index, file, now=now)
-        return self._uuids.next()
+        return self.new_uuid()
 
     def _created(self, upload: Upload, now: int) -> CreatedUpload:
         upload_id = self.upload_ids.seal(upload)

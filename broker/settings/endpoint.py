@@ -90,6 +90,19 @@ def _endpoint(env: Environment, text: str, implied: str) -> str:
     return url.root
 
 
+class EndpointParts(NamedTuple):
+    """The account ID and the jurisdiction of an endpoint of R2."""
+
+    account: str
+    jurisdiction: str
+
+
+def parts_of_endpoint(endpoint: str) -> EndpointParts | None:
+    """Return the parts of an endpoint, as ``store_endpoint`` returns it; ``None`` if it is not one of R2."""
+    match = _R2_ENDPOINT.fullmatch(endpoint.partition("://")[2])
+    return EndpointParts(match[1], match[2] or Jurisdiction.DEFAULT) if match else None
+
+
 def is_on_this_machine(endpoint: str) -> bool:
     """Return whether an endpoint, as ``store_endpoint`` returns it, has a loopback address."""
     return _is_loopback(_http_url(endpoint).host)

@@ -1,28 +1,31 @@
 """Administration of a bucket by boto3, for commands only: its creation, its CORS rules and its lifecycle rules.
 
-Pure functions build the rules, other functions send them. A serving process never imports this module.
+``bucket_rules`` builds the rules, this module sends and reads them. A serving process never imports it.
 """
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from broker.crypto.sigv4 import Credentials
 
+from .bucket_rules import cors_rule, lifecycle_rules
 from .dialect import dialect_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CORSRuleTypeDef, LifecycleRuleTypeDef
 
-UPLOAD_HEADERS: Final = ("content-type", "content-md5", "if-none-match", "x-amz-checksum-sha256")
-"""The headers that the URL of an upload may sign; R2 needs each of them by name."""
+T = TypeVar("T")
+
+Rule = Mapping[str, Any]
+"""A CORS rule or a lifecycle rule, as S3 writes it."""
 
 _CHECKSUM_HEADERS: Final = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-crc32")
 _CONFIG: Final = Config(
@@ -75,33 +78,61 @@ def put_lifecycle(client: "S3Client", bucket: str, prefix: str, days: int) -> No
     client.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
-def cors_rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
-    """Return the least rule by which a browser can upload and download."""
-    return {
-        "AllowedOrigins": list(origins),
-        "AllowedMethods": ["GET", "PUT", "HEAD"],
-        "AllowedHeaders": list(UPLOAD_HEADERS),
-        "ExposeHeaders": ["ETag"],
-        "MaxAgeSeconds": 3600,
-    }
+class BucketRulesError(Exception):
+    """The store did not return or did not take the rules of a bucket. The text has the operation and the reason."""
 
 
-def lifecycle_rules(prefix: str, days: int) -> "list[LifecycleRuleTypeDef]":
-    """Return the rules that remove staged objects and unfinished multipart uploads after ``days``."""
-    return [
-        {
-            "ID": "remove-what-was-never-confirmed",
-            "Status": "Enabled",
-            "Filter": {"Prefix": prefix},
-            "Expiration": {"Days": days},
-        },
-        {
-            "ID": "abort-unfinished-multipart-uploads",
-            "Status": "Enabled",
-            "Filter": {"Prefix": ""},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
-        },
-    ]
+def read_cors(client: "S3Client", bucket: str) -> list[Rule]:
+    """Return the CORS rules of a bucket; raise ``BucketRulesError``."""
+    found = _rules("GetBucketCors", "NoSuchCORSConfiguration", partial(client.get_bucket_cors, Bucket=bucket))
+    return list(found.get("CORSRules", []))
+
+
+def read_lifecycle(client: "S3Client", bucket: str) -> list[Rule]:
+    """Return the lifecycle rules of a bucket; raise ``BucketRulesError``."""
+    read = partial(client.get_bucket_lifecycle_configuration, Bucket=bucket)
+    found = _rules("GetBucketLifecycleConfiguration", "NoSuchLifecycleConfiguration", read)
+    return list(found.get("Rules", []))
+
+
+def write_cors(client: "S3Client", bucket: str, rules: Sequence[Rule]) -> None:
+    """Replace the CORS rules of a bucket, or remove them; raise ``BucketRulesError``."""
+    if rules:
+        configuration: Any = {"CORSRules": list(rules)}
+        _call("PutBucketCors", partial(client.put_bucket_cors, Bucket=bucket, CORSConfiguration=configuration))
+    else:
+        _call("DeleteBucketCors", partial(client.delete_bucket_cors, Bucket=bucket))
+
+
+def write_lifecycle(client: "S3Client", bucket: str, rules: Sequence[Rule]) -> None:
+    """Replace the lifecycle rules of a bucket, or remove them; raise ``BucketRulesError``."""
+    if rules:
+        put, configuration = client.put_bucket_lifecycle_configuration, {"Rules": list(rules)}
+        _call("PutBucketLifecycle", partial(put, Bucket=bucket, LifecycleConfiguration=configuration))  # type: ignore[arg-type]
+    else:
+        _call("DeleteBucketLifecycle", partial(client.delete_bucket_lifecycle, Bucket=bucket))
+
+
+def _rules(operation: str, none_code: str, read: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the response of a read; an empty one if the store reports by ``none_code`` that there are no rules."""
+    try:
+        return _call(operation, read)
+    except BucketRulesError as error:
+        if none_code in str(error):
+            return {}
+        raise
+
+
+def _call(operation: str, call: Callable[[], T]) -> T:
+    """Return the result of a call; raise ``BucketRulesError`` without any secret or URL."""
+    try:
+        return call()
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        raise BucketRulesError(f"{operation} returned {status}, {code}") from None
+    except BotoCoreError as error:
+        raise BucketRulesError(f"{operation} got no response, {type(error).__name__}") from None
 
 
 def _send_md5_instead(request: AWSRequest, **_event: object) -> None:

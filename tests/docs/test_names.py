@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.cli import main
+from broker.cli.setup_command import ADMIN_KEY_ID, ADMIN_SECRET
 from tests.settings.test_settings import names
 
 from .markdown import PAGES, ROOT, Block, name_of, noted, read
@@ -16,7 +17,7 @@ HISTORY = {"CHANGELOG.md"}
 """Pages that name what no longer exists."""
 
 CURRENT = [page for page in PAGES if name_of(page) not in HISTORY]
-NOT_SETTINGS = {"BROKER_SECRET_FILE", "R2_", "NAME_FILE"}
+NOT_SETTINGS = {"BROKER_SECRET_FILE", "R2_", "NAME_FILE", ADMIN_KEY_ID, ADMIN_SECRET}
 
 
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
@@ -52,7 +53,9 @@ def test_log_examples_are_lines_of_the_log(found: Block) -> None:
 @pytest.mark.parametrize("page", CURRENT, ids=name_of)
 def test_named_commands_exist(page: Path) -> None:
     """Each command ``broker X`` that a page names is one of the program."""
-    for command in set(re.findall(r"(?:`|^|\()broker (serve|demo|token|--version)\b", read(page), re.MULTILINE)):
+    for command in set(
+        re.findall(r"(?:`|^|\()broker (serve|demo|token|setup|doctor|--version)\b", read(page), re.MULTILINE)
+    ):
         with pytest.raises(SystemExit) as ended:
             main.main([command, "--help"] if command.isalpha() else [command])
         assert ended.value.code == 0, command

@@ -17,7 +17,7 @@ from broker.core.media import MEDIA_TYPE_BY_NAME
 from broker.core.model import FileSpec
 from broker.crypto.sigv4 import Credentials
 from broker.service.uploads import upload_headers
-from broker.store import admin
+from broker.store import admin, bucket_rules
 from tests.stores.place import Place, send
 
 ORIGINS = ["https://app.example", "http://localhost:3000"]
@@ -25,7 +25,7 @@ ORIGINS = ["https://app.example", "http://localhost:3000"]
 
 def test_the_cors_rule_allows_the_upload_headers() -> None:
     """The CORS rule allows exactly the headers that an upload may sign."""
-    rule = admin.cors_rule(ORIGINS)
+    rule = bucket_rules.cors_rule(ORIGINS)
     signed = upload_headers(FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1, sha256=bytes(32), md5=bytes(16)))
 
     assert rule == {
@@ -35,12 +35,12 @@ def test_the_cors_rule_allows_the_upload_headers() -> None:
         "ExposeHeaders": ["ETag"],
         "MaxAgeSeconds": 3600,
     }
-    assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
+    assert {name.lower() for name in signed} == set(bucket_rules.UPLOAD_HEADERS)
 
 
 def test_the_lifecycle_removes_unfinished_uploads() -> None:
     """The rules remove staged objects under the prefix, and unfinished multipart uploads in the whole bucket."""
-    staged, unfinished = admin.lifecycle_rules("incoming/", 2)
+    staged, unfinished = bucket_rules.lifecycle_rules("incoming/", 2)
 
     assert (staged["Filter"], staged["Expiration"]) == ({"Prefix": "incoming/"}, {"Days": 2})
     assert unfinished["Filter"] == {"Prefix": ""}
@@ -115,9 +115,9 @@ def test_the_store_keeps_the_rules(client: Any, bucket: str) -> None:
     admin.put_cors(client, bucket, ORIGINS)
     admin.put_lifecycle(client, bucket, "incoming/", 2)
 
-    assert client.get_bucket_cors(Bucket=bucket)["CORSRules"] == [admin.cors_rule(ORIGINS)]
+    assert client.get_bucket_cors(Bucket=bucket)["CORSRules"] == [bucket_rules.cors_rule(ORIGINS)]
     rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert rules == admin.lifecycle_rules("incoming/", 2)
+    assert rules == bucket_rules.lifecycle_rules("incoming/", 2)
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(ORIGINS[0], ORIGINS[0]), ("https://evil.example", None)])
@@ -129,7 +129,7 @@ def test_only_the_origins_may_upload(
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": "PUT",
-        "Access-Control-Request-Headers": ",".join(sorted(admin.UPLOAD_HEADERS)),
+        "Access-Control-Request-Headers": ",".join(sorted(bucket_rules.UPLOAD_HEADERS)),
     }
 
     reply = send("OPTIONS", f"{seaweedfs.endpoint}/{bucket}/incoming/a.mp3?x=1", asked)

@@ -11,7 +11,7 @@ from broker.core.model import FileSpec
 from broker.core.object_keys import STAGING_PREFIX
 from broker.core.upload_rules import DAY, IDEMPOTENCY_PERIOD, UploadPolicy
 from broker.service.uploads import upload_headers
-from broker.store import admin
+from broker.store import bucket_rules
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -23,7 +23,7 @@ def rules(name: str) -> list[dict[str, Any]]:
 
 def test_the_cors_file_equals_the_code() -> None:
     """The CORS file has the rule of the code."""
-    (rule,), expected = rules("cors.json"), admin.cors_rule(["https://app.example"])
+    (rule,), expected = rules("cors.json"), bucket_rules.cors_rule(["https://app.example"])
     assert rule["allowed"]["origins"] == expected["AllowedOrigins"]
     assert set(rule["allowed"]["methods"]) == set(expected["AllowedMethods"])
     assert rule["allowed"]["headers"] == expected["AllowedHeaders"]
@@ -33,7 +33,7 @@ def test_the_cors_file_equals_the_code() -> None:
 def test_the_upload_headers_are_complete() -> None:
     """UPLOAD_HEADERS has exactly the headers that an upload may sign."""
     signed = upload_headers(FileSpec("a", MEDIA_TYPE_BY_NAME["audio/mpeg"], 1, sha256=b"s" * 32, md5=b"m" * 16))
-    assert {name.lower() for name in signed} == set(admin.UPLOAD_HEADERS)
+    assert {name.lower() for name in signed} == set(bucket_rules.UPLOAD_HEADERS)
 
 
 def test_the_lifecycle_file_equals_the_code() -> None:
