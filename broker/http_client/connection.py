@@ -3,14 +3,17 @@
 Rules of this module
 - A connection is reusable only after a request and its complete response. A cancelled caller, a failure or unexpected
   bytes end it, so that no request ever gets the response to another one.
+- A streamed body is sent at the pace at which the server reads it. If it fails, the connection ends before its length
+  is reached, so that the server never takes a part of a body for the whole (RFC 9112 section 8).
 """
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import cast
 
 from .http_errors import HttpError, ServerDisconnectedError
-from .message import Response, ResponseParser
+from .message import BodyStream, Response, ResponseParser
 
 
 class Connection(asyncio.Protocol):
@@ -23,6 +26,8 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._parser: ResponseParser | None = None
         self._response: asyncio.Future[Response] | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
         self.closed: asyncio.Future[None] = loop.create_future()
         self.idle_since = 0.0
 
@@ -31,13 +36,19 @@ class Connection(asyncio.Protocol):
         """Whether the transport is open, so that a request may be sent."""
         return not self._transport.is_closing()
 
-    async def send(self, request: bytes, parser: ResponseParser) -> Response:
-        """Send an encoded request and return its response; raise ``HttpError`` or ``OSError``."""
+    async def send(self, request: bytes, parser: ResponseParser, stream: BodyStream | None = None) -> Response:
+        """Send an encoded request and return its response; raise ``HttpError`` or ``OSError``.
+
+        A ``stream`` is sent behind it. Its own errors are raised too.
+        """
         self._parser = parser
-        self._response = self._loop.create_future()
+        pending: asyncio.Future[Response] = self._loop.create_future()
+        self._response = pending
         self._transport.write(request)
         try:
-            response = await self._response
+            if stream and not await self._send_stream(stream, pending):
+                parser.is_reusable = False
+            response = await pending
         except BaseException:  # a cancelled caller, too
             self.abort()
             raise
@@ -46,6 +57,27 @@ class Connection(asyncio.Protocol):
         if not parser.is_reusable or self._transport.get_write_buffer_size():
             self.abort()
         return response
+
+    async def _send_stream(self, stream: BodyStream, response: "asyncio.Future[Response]") -> bool:
+        """Send a body and wait for the response; return whether the body was complete before the response.
+
+        Raises ``TimeoutError`` when the server neither reads nor responds in time, and ``ValueError`` for a body that
+        does not have its length.
+        """
+        left = stream.length
+        async with aclosing(stream.pieces()) as pieces:
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0 or response.done():
+                    break
+                self._transport.write(piece)
+                async with asyncio.timeout(stream.patience):
+                    await self._may_write.wait()
+        if left and not response.done():
+            raise ValueError("a streamed body must have exactly its length")
+        async with asyncio.timeout(stream.patience):
+            await asyncio.wait((response,))
+        return not left
 
     def abort(self) -> None:
         """Close the connection at once, if it is open.
@@ -61,6 +93,14 @@ class Connection(asyncio.Protocol):
         """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop does not inherit its transports from asyncio
 
+    def pause_writing(self) -> None:
+        """Let a streamed body wait until the server has read more of it."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Continue a streamed body."""
+        self._may_write.set()
+
     def data_received(self, data: bytes) -> None:
         """Parse bytes of the response; end the connection if no request waits for them."""
         response, parser = self._response, self._parser
@@ -70,8 +110,10 @@ class Connection(asyncio.Protocol):
         try:
             if parser.feed(data):
                 response.set_result(parser.response)
+                self.resume_writing()
         except HttpError as error:
             response.set_exception(error)
+            self.resume_writing()
 
     def eof_received(self) -> None:
         """Complete a response without a length, or fail the request in flight."""
@@ -86,6 +128,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the request in flight, and mark the connection as closed."""
+        self.resume_writing()
         if self._response and not self._response.done():
             self._response.set_exception(exc if isinstance(exc, OSError) else ServerDisconnectedError())
         self.closed.set_result(None)

@@ -11,7 +11,7 @@ Rules of this module
   occur once, such as an ETag, is invalid when it is repeated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -39,22 +39,41 @@ _HEAD_END: Final = b"\r\n\r\n"
 _WITH_CONTENT: Final = frozenset({"POST", "PUT"})
 
 
+class BodyStream(NamedTuple):
+    """A request body of exactly ``length`` bytes that is not in memory as a whole.
+
+    ``pieces`` begins to produce it. ``patience`` is the number of seconds in which the server must read on, and in
+    which it must respond at the end.
+    """
+
+    length: int
+    pieces: Callable[[], AsyncGenerator[bytes]]
+    patience: float
+
+
 class Request(NamedTuple):
-    """One request. ``limit`` is the maximum number of bytes to read of the response body."""
+    """One request. ``limit`` is the maximum number of bytes to read of the response body.
+
+    A ``stream`` replaces the ``body``.
+    """
 
     method: str
     target: str
     fields: Mapping[str, str] = NO_FIELDS
     body: bytes | None = None
     limit: int = 64 * 1024
+    stream: BodyStream | None = None
 
     def encoded(self, common: Sequence[str]) -> bytes:
-        """Encode the request, with the ``common`` field lines of all requests; raise ``ValueError`` for line breaks."""
+        """Encode the request, with the ``common`` field lines of all requests; raise ``ValueError`` for line breaks.
+
+        A streamed body is not part of the result.
+        """
         body = self.body or b""
         lines = [f"{self.method} {self.target} HTTP/1.1", *common]
         lines += [f"{name}: {value}" for name, value in self.fields.items()]
         if body or self.method in _WITH_CONTENT:  # RFC 9110 section 8.6: Content-Length: 0 for an empty body
-            lines.append(f"Content-Length: {len(body)}")
+            lines.append(f"Content-Length: {self.stream.length if self.stream else len(body)}")
         head = "\r\n".join([*lines, "", ""])
         # A line break in a target, a name or a value would start a new field or request (CWE-93).
         if not head.count("\r") == head.count("\n") == len(lines) + 1 or "\0" in head or " " in self.target:

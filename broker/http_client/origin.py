@@ -22,7 +22,7 @@ from aiohappyeyeballs import start_connection
 from .addresses import Addresses
 from .connection import Connection
 from .http_errors import ConnectionTimeoutError, KeptConnectionLostError, ServerDisconnectedError
-from .message import NO_FIELDS, Request, Response, ResponseParser
+from .message import NO_FIELDS, BodyStream, Request, Response, ResponseParser
 
 USER_AGENT: Final = "r2-upload-broker"
 """The User-Agent of all requests to the store and to the identity service."""
@@ -88,13 +88,13 @@ class Origin:
             idle.abort()  # retries must not increase the number of connections
         elif idle:
             try:
-                return await self._send_on(idle, encoded, parser)
+                return await self._send_on(idle, encoded, parser, request.stream)
             except (ServerDisconnectedError, ConnectionError):
                 raise KeptConnectionLostError from None
             except asyncio.CancelledError:
                 self._close_idle()
                 raise
-        return await self._send_on(await self._connect(), encoded, parser)
+        return await self._send_on(await self._connect(), encoded, parser, request.stream)
 
     async def close(self) -> None:
         """Close all connections. A later request opens a new one."""
@@ -107,8 +107,10 @@ class Origin:
             connection.abort()
         await asyncio.gather(*(connection.closed for connection in connections))
 
-    async def _send_on(self, connection: Connection, encoded: bytes, parser: ResponseParser) -> Response:
-        response = await connection.send(encoded, parser)
+    async def _send_on(
+        self, connection: Connection, encoded: bytes, parser: ResponseParser, stream: BodyStream | None
+    ) -> Response:
+        response = await connection.send(encoded, parser, stream)
         if connection.is_open:
             self._add_idle(connection)
         return response

@@ -8,9 +8,9 @@ Contract, which one test suite in ``tests/contract`` checks for every implementa
 - A throttled object raises ``ObjectThrottledError``, so that a caller can distinguish it from a failing store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
@@ -112,7 +112,31 @@ class MultipartOperations(Protocol):
         ...
 
 
-class ObjectStore(ObjectOperations, MultipartOperations, Protocol):
+class Payload(NamedTuple):
+    """The ``size`` bytes of an object or a part, which ``pieces`` begins to produce.
+
+    ``is_repeatable``: they can be produced again, so that the call is retried as any other. All others are sent once,
+    at the pace at which the pieces arrive. An error of ``pieces`` ends the call, and is raised.
+    """
+
+    size: int
+    pieces: Callable[[], AsyncGenerator[bytes]]
+    is_repeatable: bool = False
+
+
+class SendOperations(Protocol):
+    """The operations that send content. What is not sent completely does not exist in the store."""
+
+    async def send_object(self, ref: ObjectRef, payload: Payload, *, headers: Mapping[str, str]) -> None:
+        """Send PutObject with these ``headers``, which replaces an existing object."""
+        ...
+
+    async def send_part(self, ref: ObjectRef, s3_upload_id: str, number: int, payload: Payload) -> Part:
+        """Send UploadPart; return the part. An unknown multipart upload is a ``StorageUnavailableError``."""
+        ...
+
+
+class ObjectStore(ObjectOperations, MultipartOperations, SendOperations, Protocol):
     """An S3 store. Every method raises ``StorageUnavailableError``."""
 
     @property

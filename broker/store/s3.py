@@ -32,7 +32,9 @@ from .s3_documents import (
 )
 from .s3_requests import complete_request, copy_source, delete_request
 from .s3_responses import S3Response, bytes_at, is_no_such_key, is_no_such_upload, object_head, stored_object
+from .s3_sending import S3Sending
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .timeouts import instant_after as _until
 from .transport import Call, Transport
 
 PING_KEY: Final = ".broker-ping"
@@ -48,7 +50,7 @@ _REFUSALS: Final = frozenset({400, 403, 405, 501})  # of x-amz-checksum-mode, wh
 _LISTING_LIMIT: Final = 1024 * 1024  # bytes of a thousand keys or parts
 
 
-class S3ObjectStore:
+class S3ObjectStore(S3Sending):
     """``ObjectStore`` over presigned URLs; ``long_calls`` is the number of concurrent long calls."""
 
     def __init__(
@@ -294,7 +296,3 @@ class S3ObjectStore:
         if found and found.size:
             raise refusal.unexpected()
         return ObjectHead(found, b"") if found else None
-
-
-def _until(seconds: float) -> float:
-    return asyncio.get_running_loop().time() + seconds

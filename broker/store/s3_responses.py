@@ -129,6 +129,13 @@ def stored_object(response: S3Response) -> StoredObject:
     return _described(response, _size(response))
 
 
+def sent_etag(response: S3Response) -> str:
+    """Return the ETag of an object or part that was sent."""
+    if response.status != 200:
+        raise response.unexpected()
+    return _etag(response)
+
+
 def object_head(response: S3Response, count: int) -> ObjectHead:
     """Return the object that a GetObject of the first ``count`` bytes describes, with these bytes.
 

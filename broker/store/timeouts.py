@@ -1,5 +1,6 @@
 """The timeouts of calls to the store."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,3 +23,8 @@ class Timeouts:
 
 DEFAULT_TIMEOUTS: Final = Timeouts()
 """The timeouts of a deployment."""
+
+
+def instant_after(seconds: float) -> float:
+    """Return the instant of the event loop's clock that is ``seconds`` from now."""
+    return asyncio.get_running_loop().time() + seconds

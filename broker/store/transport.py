@@ -10,6 +10,8 @@ Rules of this module
 - If a kept connection was lost, the call is sent again at once on a new connection.
 - A circuit breaker stops calls to a failing store.
 - Long calls have their own slots, so that slow copies do not delay quick calls. One user has a share of both.
+- A call with a body that arrives from a client is sent once, on a new connection, and takes no slot: it lasts as long
+  as the client needs, and the use case limits the number of such clients.
 """
 
 import asyncio
@@ -26,7 +28,7 @@ from broker.core.model import ObjectRef
 from broker.crypto.presigner import EMPTY, Presigner
 from broker.errors import StorageUnavailableError
 from broker.http_client.http_errors import HttpError, KeptConnectionLostError
-from broker.http_client.message import Request
+from broker.http_client.message import BodyStream, Request
 from broker.http_client.origin import USER_AGENT, Origin
 
 from .circuit_breaker import CircuitBreaker, RetryBudget
@@ -66,6 +68,7 @@ class Call(NamedTuple):
     - ``until``: the deadline, an instant of the event loop's clock.
     - ``limit``: the largest body of a successful response, in bytes.
     - ``is_long``: the store may need longer than other calls, and the call takes a slot of long calls.
+    - ``stream``: the body, in place of ``body``. ``is_once``: the stream cannot be produced a second time.
     """
 
     operation: str
@@ -77,6 +80,8 @@ class Call(NamedTuple):
     body: bytes | None = None
     limit: int = 64 * 1024
     is_long: bool = False
+    stream: BodyStream | None = None
+    is_once: bool = False
 
 
 class Transport:
@@ -121,7 +126,7 @@ class Transport:
 
     async def send(self, call: Call) -> S3Response:
         """Return the store's response, of any status; raise ``StorageUnavailableError`` if there is none in time."""
-        if not call.is_long and _RESERVED.get() is self:
+        if call.is_once or (not call.is_long and _RESERVED.get() is self):
             return await self._send_now(call)
         slots = self._long_slots if call.is_long else self._slots
         user = CALLER.get()
@@ -140,7 +145,7 @@ class Transport:
     async def _send_now(self, call: Call) -> S3Response:
         """Return the response and record it for the circuit breaker. A cancelled call is not recorded."""
         now = asyncio.get_running_loop().time
-        if wait := self._breaker.wait(now(), may_probe=not call.is_long):
+        if wait := self._breaker.wait(now(), may_probe=not (call.is_long or call.is_once)):
             raise StorageUnavailableError(
                 f"{call.operation} was not sent: the circuit breaker is open", retry_after=math.ceil(wait)
             )
@@ -167,6 +172,8 @@ class Transport:
             log.warning(json.dumps({"event": "broker.store_circuit_opened", "reason": reason}))
 
     async def _attempts(self, call: Call) -> S3Response:
+        if call.is_once:
+            return await self._attempt(call, is_fresh=True)
         self._retries.earn()
         self._throttled_retries.earn()
         pause = 0
@@ -205,7 +212,8 @@ class Transport:
             query=call.query,
         )
         endpoint = self._presigner.endpoint_of(call.ref.bucket)
-        request = Request(call.method, url[len(endpoint) :], call.headers, call.body, call.limit)  # as it was signed
+        target = url[len(endpoint) :]  # the bytes that were signed
+        request = Request(call.method, target, call.headers, call.body, call.limit, call.stream)
         origin = self._origins.get(endpoint) or self._origin(endpoint)
         response = await origin.send(request, is_fresh=is_fresh)
         received_at = self._clock()

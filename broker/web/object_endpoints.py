@@ -1,5 +1,6 @@
 """The endpoints of ready objects: ``/api/v1/objects``, ``/api/v1/keys`` and ``/api/v1/downloads``."""
 
+import re
 from typing import Final
 
 from starlette.requests import Request
@@ -7,8 +8,8 @@ from starlette.responses import Response
 
 from broker.core.disposition import Disposition, clean_name
 from broker.core.model import Principal
-from broker.error_texts import Rule, shown
-from broker.errors import StorageUnavailableError
+from broker.error_texts import Detail, Rule, shown
+from broker.errors import NotFoundError, StorageUnavailableError
 from broker.service.assembly import Services
 from broker.service.downloads import LinkOptions
 from broker.service.rate_limit import Cost
@@ -21,12 +22,14 @@ from .responses import NO_STORE, json_response
 KEYS_BODY_MAX: Final = 128 * 1024
 """Maximum bytes of a body with a list of a thousand keys."""
 
+_ONE_SPELLING: Final = re.compile(rb"(?:[^%;]|%[0-9A-Fa-f]{2})*")
+
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:
     """Return the properties of an object."""
     parameters(request)
     services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
-    found = await services.objects.get(principal, request.path_params["key"])
+    found = await services.objects.get(principal, _key(request))
     return json_response(representations.ready_object(found))
 
 
@@ -34,7 +37,7 @@ async def delete(services: Services, request: Request, principal: Principal) -> 
     """Delete an object."""
     parameters(request)
     services.rate_limit.spend_more(principal, Cost.DELETE)
-    await services.objects.delete(principal, request.path_params["key"])
+    await services.objects.delete(principal, _key(request))
     return Response(status_code=204, headers=NO_STORE)
 
 
@@ -71,7 +74,7 @@ async def download(services: Services, request: Request, principal: Principal) -
     )
     if services.downloads.needs_owner(principal):
         services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
-    link = await services.downloads.link(principal, request.path_params["key"], options)
+    link = await services.downloads.link(principal, _key(request), options)
     # The cache of the client may keep a stable link until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
     if redirect == "1":
@@ -89,6 +92,18 @@ async def download_many(services: Services, request: Request, principal: Princip
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return json_response(schemas.DownloadLinks([representations.download(link) for link in links]))
+
+
+def _key(request: Request) -> str:
+    """Return the key in the path; raise ``NotFoundError`` for a second spelling of a key of JamSync.
+
+    A percent sign without two hexadecimal digits would mean the same as ``%25``. Some proxies cut a path at a bare
+    semicolon, so that only ``%3B`` is one.
+    """
+    key: str = request.path_params["key"]
+    if ("%" in key or ";" in key) and not _ONE_SPELLING.fullmatch(request.scope["raw_path"]):
+        raise NotFoundError(Detail.OBJECT_NOT_FOUND)
+    return key
 
 
 def _expires_in(services: Services, text: str | None) -> int | None:

@@ -179,7 +179,7 @@ class Memory:
     def out_of_reach(self) -> ObjectStore:
         store = MemoryObjectStore()
         whole_objects = {"head", "first_bytes", "more_bytes", "put_empty", "copy", "delete", "delete_many", "ping"}
-        in_parts = {"create_multipart", "open_multiparts", "list_parts", "copy_part"}
+        in_parts = {"create_multipart", "open_multiparts", "list_parts", "copy_part", "send_part", "send_object"}
         store.failing = whole_objects | in_parts | {"complete_multipart", "abort_multipart"}
         return store
 

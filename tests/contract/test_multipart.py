@@ -12,6 +12,7 @@ from broker.core.limits import PART_MIN
 from broker.core.model import ObjectRef, Part, StoredObject
 from broker.core.parts import PartPlan, current
 from broker.errors import StorageUnavailableError
+from tests.store.calls import payload
 from tests.stores.place import new_ref
 
 from .subjects import (
@@ -77,6 +78,22 @@ async def test_parts_become_the_object(subject: Subject) -> None:
     assert found
     assert found == StoredObject(PLAN.size, "audio/ogg", etag, found.last_modified, {"owner": "an%20owner"})
     assert await subject.store.first_bytes(ref, PLAN.size) == (found, CONTENT)
+
+
+async def test_streamed_parts_become_the_object(subject: Subject) -> None:
+    """Parts that are sent through the port are joined to the object."""
+    ref = new_ref()
+    s3_upload_id = await begun(subject, ref)
+    parts = [
+        await subject.store.send_part(ref, s3_upload_id, number, payload(piece(number)[:7], piece(number)[7:]))
+        for number in PLAN.numbers()
+    ]
+
+    assert await subject.store.complete_multipart(ref, s3_upload_id, parts)
+
+    found = await subject.store.first_bytes(ref, PLAN.size)
+    assert found
+    assert found.first_bytes == CONTENT
 
 
 async def test_parts_are_listed_in_order(subject: Subject) -> None:

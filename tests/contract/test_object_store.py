@@ -1,10 +1,11 @@
 """The contract of ``broker/store/port.py``, sentence by sentence, for every store."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,20 +13,23 @@ import pytest
 
 from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
 from broker.core.tombstone import HEADERS, is_tombstone
-from broker.errors import StorageUnavailableError
+from broker.errors import MalformedRequestError, StorageUnavailableError
 from broker.store.clock_skew import SKEW_REPORTED
-from broker.store.port import ObjectStore
+from broker.store.port import ObjectStore, Payload
 from broker.store.timeouts import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
+from tests.store.calls import payload
 from tests.stores.place import BUCKET, new_ref
 
 from .subjects import (
     CHECKS_THE_COPY_SOURCE,
     KEEPS_THE_COPY_TARGET,
     KNOWS_A_GONE_MULTIPART,
+    LISTS_PARTS,
     RETURNS_CHECKSUMS,
     STORES_ENCODINGS,
     VERIFIES_SIGNATURES,
+    Real,
     Subject,
     does,
 )
@@ -54,6 +58,8 @@ CALLS: dict[str, Callable[[ObjectStore, ObjectRef], Awaitable[Any]]] = {
     "copy_part": lambda store, ref: store.copy_part(ref, ref, "an-upload-id", 1, if_match=ETAG, first_byte=0, size=1),
     "complete_multipart": lambda store, ref: store.complete_multipart(ref, "an-upload-id", [Part(1, 1, ETAG)]),
     "abort_multipart": lambda store, ref: store.abort_multipart(ref, "an-upload-id"),
+    "send_object": lambda store, ref: store.send_object(ref, payload(BODY), headers=READY_HEADERS),
+    "send_part": lambda store, ref: store.send_part(ref, "an-upload-id", 1, payload(BODY)),
     "ping": lambda store, ref: store.ping(ref.bucket),
 }
 
@@ -249,6 +255,46 @@ async def test_put_empty_replaces_an_object(subject: Subject) -> None:
     assert await subject.store.first_bytes(ref, 64) == (found, b"")
 
 
+@pytest.mark.parametrize("is_repeatable", [True, False])
+@pytest.mark.parametrize("pieces", [(BODY,), (b"", BODY[:1], BODY[1:2000], BODY[2000:]), (b"x" * 2**20,) * 3])
+async def test_a_streamed_object_is_stored(subject: Subject, pieces: tuple[bytes, ...], is_repeatable: bool) -> None:
+    """PutObject with a streamed body stores it with its metadata, and replaces an existing object."""
+    ref, body = put(subject), b"".join(pieces)
+
+    await subject.store.send_object(ref, payload(*pieces, is_repeatable=is_repeatable), headers=READY_HEADERS)
+
+    found = await subject.store.first_bytes(ref, len(body))
+    assert found
+    assert found.first_bytes == body
+    assert (found.stored.content_type, found.stored.metadata) == ("audio/ogg", {"owner": "another%20owner"})
+
+
+@pytest.mark.parametrize("verb", ["send_object", "send_part"])
+@pytest.mark.parametrize("pieces", [(), (BODY[:9],)])
+async def test_an_unfinished_object_does_not_exist(subject: Subject, pieces: tuple[bytes, ...], verb: str) -> None:
+    """A body that fails before its end leaves no object and no part, and its error is raised."""
+    ref = new_ref()
+    s3_upload_id = await subject.store.create_multipart(ref, headers=READY_HEADERS)
+
+    async def failing() -> AsyncGenerator[bytes]:
+        for piece in pieces:
+            yield piece
+        raise MalformedRequestError("the client went away")
+
+    store, broken = subject.store, Payload(len(BODY), failing)
+    sends: dict[str, Callable[[], Awaitable[object]]] = {
+        "send_object": lambda: store.send_object(ref, broken, headers=READY_HEADERS),
+        "send_part": lambda: store.send_part(ref, s3_upload_id, 1, broken),
+    }
+    with pytest.raises(MalformedRequestError):
+        await sends[verb]()
+    await asyncio.sleep(0.05 if isinstance(subject, Real) else 0)  # until the store has seen the end
+    assert await subject.store.head(ref) is None
+    if does(subject, LISTS_PARTS):
+        parts = await subject.store.list_parts(ref, s3_upload_id)
+        assert not any(part.size for part in parts or ())  # SeaweedFS lists a part without bytes
+
+
 async def test_a_stored_sha256_is_returned(subject: Subject) -> None:
     """The SHA-256 with which an object was stored is returned."""
     ref = new_ref()
@@ -354,7 +400,7 @@ async def test_a_refused_signature_is_an_error(
             with pytest.raises(StorageUnavailableError):
                 await call(stranger, ref)
             assert (await head(subject, ref)).etag == ETAG
-        else:
+        elif call is not CALLS["send_part"]:  # whose multipart upload does not exist
             await call(stranger, ref)
 
 

@@ -1,7 +1,7 @@
 """Every operation of the port, with a good response of a store and the result of it."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from broker.crypto.sigv4 import Credentials
 from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker
 from broker.store.dialect import UNKNOWN, Dialect
-from broker.store.port import ObjectStore
+from broker.store.port import ObjectStore, Payload
 from broker.store.s3 import S3ObjectStore
 from broker.store.timeouts import Timeouts
 from tests.patience import PATIENCE, SLACK
@@ -64,6 +64,16 @@ def listed(*parts: tuple[int, int], truncated: bool = False, moment: str = "2027
         for number, size in parts
     )
     return f"<ListPartsResult><IsTruncated>{str(truncated).lower()}</IsTruncated>{document}</ListPartsResult>".encode()
+
+
+def payload(*pieces: bytes, size: int | None = None, is_repeatable: bool = True) -> Payload:
+    """Return a payload of these pieces."""
+
+    async def produce() -> AsyncGenerator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    return Payload(sum(map(len, pieces)) if size is None else size, produce, is_repeatable)
 
 
 class Verb(NamedTuple):
@@ -130,6 +140,16 @@ VERBS = {
         True,
     ),
     "abort_multipart": Verb(lambda store: store.abort_multipart(REF, "an-id"), answer(204), None),
+    "send_object": Verb(
+        lambda store: store.send_object(REF, payload(b"some", b" bytes"), headers={"content-type": "audio/mpeg"}),
+        answer(200, {"ETag": '"abc"'}),
+        None,
+    ),
+    "send_part": Verb(
+        lambda store: store.send_part(REF, "an-id", 7, payload(b"some", b" bytes")),
+        answer(200, {"ETag": '"abc"'}),
+        Part(7, 10, "abc"),
+    ),
     "ping": Verb(
         lambda store: store.ping("bucket-canary"),
         answer(404, body=b"<Error><Code>NoSuchKey</Code></Error>"),

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from broker.core.model import CopiedObject, OpenMultipart, StoredObject
+from broker.core.model import CopiedObject, OpenMultipart, Part, StoredObject
 from broker.errors import StorageUnavailableError
 from tests.patience import PATIENCE
 
@@ -406,7 +406,7 @@ async def test_any_bytes_give_a_value_or_an_error(
     """Any bytes as a response give a value or StorageUnavailableError."""
     monkeypatch.setattr("broker.store.transport._RETRY_PAUSE", (0, 0))
     chance = random.Random(20261123)
-    values = (StoredObject, CopiedObject, tuple, frozenset, list, str, bool, type(None))
+    values = (StoredObject, CopiedObject, Part, tuple, frozenset, list, dict, str, bool, type(None))
     async with facing(says(b"")) as (store, server):
         for _ in range(300):
             verb = chance.choice(list(VERBS.values()))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from broker.core.limits import PART_MIN, PUT_MAX
 from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.errors import StorageUnavailableError
+from broker.store.port import Payload
 from broker.store.s3_responses import METADATA_PREFIX
 
 
@@ -191,6 +192,19 @@ class MemoryObjectStore:
         if self._find(ref, s3_upload_id):
             del self.multiparts[s3_upload_id]
 
+    async def send_object(self, ref: ObjectRef, payload: Payload, *, headers: Mapping[str, str]) -> None:
+        body = await _read(payload)
+        self._count("send_object", ref.bucket)
+        self._make(ref, headers, body, len(body), hashlib.md5(body).hexdigest())
+
+    async def send_part(self, ref: ObjectRef, s3_upload_id: str, number: int, payload: Payload) -> Part:
+        body = await _read(payload)
+        self._count("send_part", ref.bucket)
+        if self._find(ref, s3_upload_id) is None:
+            raise StorageUnavailableError("NoSuchUpload")
+        self.put_part(s3_upload_id, number, body)
+        return self.multiparts[s3_upload_id].parts[number][0]
+
     async def ping(self, bucket: str) -> None:
         self._count("ping", bucket)
 
@@ -218,3 +232,11 @@ class MemoryObjectStore:
         self.calls[verb] += 1
         if verb in self.failing or self.missing_buckets.intersection(buckets):
             raise StorageUnavailableError(f"{verb} fails in this test")
+
+
+async def _read(payload: Payload) -> bytes:
+    """Return the bytes of a payload, which must have its size."""
+    body = b"".join([piece async for piece in payload.pieces()])
+    if len(body) != payload.size:
+        raise ValueError("a payload must have its size")
+    return body

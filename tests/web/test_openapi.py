@@ -302,9 +302,8 @@ def test_limits_equal_those_of_the_code() -> None:
     assert SCHEMAS["ObjectKeys"]["properties"]["keys"]["maxItems"] == schemas.REQUEST_KEYS_MAX
     assert SCHEMAS["CreateDownloads"]["properties"]["keys"]["maxItems"] == schemas.REQUEST_KEYS_MAX
     assert SCHEMAS["CreateDownloads"]["properties"]["expiresIn"]["maximum"] == DownloadPolicy().url_lifetime
-    key = re.sub("[()]", "", object_keys._READY_KEY.pattern)
-    assert SCHEMAS["ObjectKey"]["pattern"] == f"^{key.replace('{1,16}', '+')}$"  # without a comma, which some refuse
-    assert SCHEMAS["ObjectKey"]["maxLength"] == len("media/") + 36 + 1 + 16
+    old_key = re.sub("[()]", "", object_keys._OLD_KEY.pattern).replace(r"[^./\\]", r"[^./\\\x00-\x1f\x7f]")
+    assert (SCHEMAS["ObjectKey"]["pattern"], SCHEMAS["ObjectKey"]["maxLength"]) == (f"^{old_key}$", object_keys.KEY_MAX)
     assert PARAMETERS["UploadId"]["schema"]["maxLength"] == UPLOAD_ID_MAX
     assert PARAMETERS["IdempotencyKey"]["schema"]["maxLength"] == IDEMPOTENCY_KEY_MAX
 

@@ -4,6 +4,7 @@ The first byte of an input selects the meaning of the rest: a key, a URL, or the
 """
 
 import re
+import unicodedata
 import uuid
 from urllib.parse import quote, unquote
 
@@ -78,8 +79,8 @@ def _check_key(text: str) -> None:
     assert object_keys.ready_key(text[6:42], object_keys.extension(text)) == text
     assert object_keys.staged_twin(text) == object_keys.staging_key(text[6:42], object_keys.extension(text))
     for base in BASES:
-        assert key_in(f"{base}/{text}") == key_in(f"{base}/{quote(text, safe='')}") == text
-        assert key_in(f"{base}/{text}/") is None
+        assert key_in(f"{base}/{quote(text)}") == key_in(f"{base}/{quote(text, safe='')}") == text
+        assert key_in(f"{base}/{quote(text)}/") is None
 
 
 def _read_again(text: str) -> bool:
@@ -89,8 +90,9 @@ def _read_again(text: str) -> bool:
         plain = str(uuid.UUID(number)) == number
     except ValueError:
         plain = False
-    short = extension.isascii() and extension.isalnum() and len(extension) <= 16
-    return folder == "media/" and plain and dot == "." and short
+    kinds = {unicodedata.category(character) for character in extension}
+    is_name = not (kinds & {"Cc", "Cs", "Zl", "Zp"} or set(extension) & set("./\\\ufffd\ufffe\uffff"))
+    return folder == "media/" and plain and dot == "." and is_name and len(text.encode()) <= 1024
 
 
 def _check_url(url: str) -> None:
