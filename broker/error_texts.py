@@ -61,6 +61,9 @@ class Detail(StrEnum):
 
     # Uploads
     UPLOAD_NOT_FOUND = "The upload does not exist. Check the upload id, or create a new upload."
+    SESSION_OR_UPLOAD_NOT_FOUND = (
+        "The session or the upload does not exist, or has expired. Start a new session, or a new upload."
+    )
     UPLOAD_EXPIRED = "The upload was not confirmed in time. Create a new upload."
     UPLOAD_DELETED = "The upload was deleted, which is final. Create a new upload to send the file again."
     UPLOAD_CONFIRMED = "The upload is already confirmed. To remove its object, delete the object by its key."
@@ -140,6 +143,18 @@ class Rule(StrEnum):
     PART_MISSING = "is missing"
     PART_SIZE = "must have {declared} bytes, not {stored}"
     PART_UNKNOWN = "is not a part of the upload"
+    PART_SIZE_RANGE = "must be {least} to {limit} bytes, and at most 10000 parts"
+
+    # Uppy and better-upload's client
+    UPPY_SIZE = (
+        'is required: add uppy.on("file-added", f => uppy.setFileMeta(f.id, {{size: f.size}})) '
+        'and allowedMetaFields: ["size"]'
+    )
+    UPPY_KEY_SIZE = "is required: add generateObjectKey: (file) => `${{file.size}}/${{file.name}}`"
+    INTEGER_TEXT = "must be a whole number, or its digits as a string"
+    PART_NUMBER = "must be whole numbers from 1 to 10000"
+    OPERATION = "must be PUT or POST without an uploadId, and GET, PUT, POST or DELETE with one"
+    ROUTE = "must be one of the routes of this deployment: see UPLOAD_ROUTES"
 
     # Objects and download links
     READY_KEY = "must be a ready key, such as the key of a confirmed upload"

@@ -1,14 +1,13 @@
-// Bundle src/ into the module that the broker serves, and into the package with a source map.
-// With --check, fail if the served module is not up to date.
+// Bundle src/ into the modules that the broker serves, and into the package with source maps.
+// With --check, fail if a served module is not up to date.
 
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { minify } from "terser";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const NAME = "broker-upload.js";
 const STATIC = join(HERE, "../broker/web/static");
 const DIST = join(HERE, "dist");
 const { version } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
@@ -18,39 +17,46 @@ const INTERNAL = `api bytesPerMs emit enter failed fill forget hasTurn isActive 
   isWanted keep keyOf limit limits memory numbers partBytes recall release sending sign sleep stored take
   throwIfCancelled untilOpen wait`.split(/\s+/);
 
-const bundle = await build({
-  entryPoints: [join(HERE, "src/index.js")],
-  outfile: join(DIST, NAME),
-  absWorkingDir: HERE,
-  bundle: true,
-  minify: true,
-  mangleProps: new RegExp(`^(${INTERNAL.join("|")})$`),
-  format: "esm",
-  target: "safari15",
-  sourcemap: "external",
-  write: false,
-});
-const [map, module] = bundle.outputFiles;
+const isCheck = process.argv.includes("--check");
+mkdirSync(DIST, { recursive: true });
+await make("broker-upload.js", "src/index.js", { mangleProps: new RegExp(`^(${INTERNAL.join("|")})$`) });
+await make("broker-uppy.js", "src/uppy/index.js", {}); // it calls members of Uppy with such names
 
-const { code, map: shorterMap } = await minify({ [NAME]: module.text }, {
-  module: true,
-  ecma: 2020,
-  safari10: false,
-  compress: { passes: 3 },
-  format: { preamble: `// Built from client/src.\nexport const version = "${version}";` },
-  sourceMap: { content: map.text, filename: NAME },
-});
+async function make(name, entry, options) {
+  const bundle = await build({
+    entryPoints: [join(HERE, entry)],
+    outfile: join(DIST, name),
+    absWorkingDir: HERE,
+    bundle: true,
+    minify: true,
+    ...options,
+    format: "esm",
+    target: "safari15",
+    sourcemap: "external",
+    write: false,
+  });
+  const [map, module] = bundle.outputFiles;
 
-const isServed = readFileSync(join(STATIC, NAME), "utf8") === `${code}\n`;
-if (process.argv.includes("--check")) {
-  if (!isServed) {
-    console.error(`broker/web/static/${NAME} is not up to date: run make client`);
+  const { code, map: shorterMap } = await minify({ [name]: module.text }, {
+    module: true,
+    ecma: 2020,
+    safari10: false,
+    compress: { passes: 3 },
+    format: { preamble: `// Built from client/src.\nexport const version = "${version}";` },
+    sourceMap: { content: map.text, filename: name },
+  });
+
+  const served = join(STATIC, name);
+  const isServed = existsSync(served) && readFileSync(served, "utf8") === `${code}\n`;
+  if (isCheck) {
+    if (isServed) return;
+    console.error(`broker/web/static/${name} is not up to date: run make client`);
     process.exitCode = 1;
+    return;
   }
-} else {
-  mkdirSync(DIST, { recursive: true });
-  if (!isServed) writeFileSync(join(STATIC, NAME), `${code}\n`); // the broker does not serve the map
-  writeFileSync(join(DIST, NAME), `${code}\n//# sourceMappingURL=${NAME}.map\n`);
-  writeFileSync(join(DIST, `${NAME}.map`), String(shorterMap));
-  copyFileSync(join(STATIC, "broker-upload.d.ts"), join(DIST, "broker-upload.d.ts"));
+  if (!isServed) writeFileSync(served, `${code}\n`); // the broker does not serve the map
+  writeFileSync(join(DIST, name), `${code}\n//# sourceMappingURL=${name}.map\n`);
+  writeFileSync(join(DIST, `${name}.map`), String(shorterMap));
+  const types = name.replace(/js$/, "d.ts");
+  copyFileSync(join(STATIC, types), join(DIST, types));
 }

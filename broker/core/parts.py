@@ -12,11 +12,14 @@ from typing import Final
 from broker.error_texts import LIST_MORE, Detail, Rule
 from broker.errors import Fault, PartsMissingError, SizeMismatchError
 
-from .limits import MIB, PARTS_MAX
+from .limits import MIB, PART_MIN, PARTS_MAX, PUT_MAX
 from .model import Part
 
 PREFERRED_PART_SIZE: Final = 8 * MIB
 """Bytes of a part. Files that would need more than 10 000 such parts get larger parts."""
+
+UNSIZED: Final = 0
+"""The size of a file in bytes whose client did not declare it. No file that was declared is empty."""
 
 _FAULTS_MAX: Final = 100
 """Maximum number of faults in one error."""
@@ -64,6 +67,23 @@ def plan(size: int, preferred: int = PREFERRED_PART_SIZE) -> PartPlan:
     """Plan parts of ``preferred`` bytes, or of the fewest whole MiB that keep the number of parts within 10 000."""
     least = -(-size // PARTS_MAX)
     return PartPlan(size, max(preferred, -(-least // MIB) * MIB))
+
+
+def stock_plan(size: int, part_size: int | None = None) -> PartPlan:
+    """Plan the parts that Uppy makes on its own, or those of ``part_size`` bytes.
+
+    Without the option ``getChunkSize`` its parts have 5 MiB, or as many bytes as 10 000 parts of the file need. Raises
+    ``ValueError`` with the rule that ``part_size`` breaks.
+    """
+    least = max(PART_MIN, -(-size // PARTS_MAX))
+    if part_size is not None and not least <= part_size <= PUT_MAX:
+        raise ValueError(Rule.PART_SIZE_RANGE.format(least=least, limit=PUT_MAX))
+    return PartPlan(size, part_size or least)
+
+
+def stored_plan(stored: Sequence[Part]) -> PartPlan:
+    """Return the plan of an unsized file from its stored parts: their sum, in parts of the size of the first."""
+    return PartPlan(max(1, sum(part.size for part in stored)), max(1, stored[0].size) if stored else 1)
 
 
 def current(parts_plan: PartPlan, stored: Iterable[Part]) -> list[Part]:

@@ -37,6 +37,7 @@ class UploadPolicy:
     ``max_bytes`` is the largest file; files of more than ``multipart_threshold`` bytes are uploaded in parts. ``types``
     are the canonical names of the accepted media types.
     ``url_lifetime`` is the lifetime of a PUT URL, ``lifetime`` the time to confirm an upload, both in seconds.
+    ``allows_unsized``: a client that cannot declare a size may leave it out; then only the confirm checks it.
     """
 
     max_bytes: int = 5 * GIB
@@ -44,6 +45,13 @@ class UploadPolicy:
     url_lifetime: int = 900
     lifetime: int = DAY
     types: frozenset[str] = ALL_TYPES
+    allows_unsized: bool = False
+
+    def check_size(self, size: int) -> None:
+        """Raise ``TooLargeError`` if a file of ``size`` bytes is over the limit."""
+        if size > self.max_bytes:
+            rule = Rule.SIZE_MAX.format(limit=self.max_bytes, received=shown(size))
+            raise about(TooLargeError, Fault("/size", rule))
 
     @property
     def retention_days(self) -> int:

@@ -26,7 +26,9 @@ TARGET_MAX: Final = 8 * 1024
 """Maximum bytes of a request target."""
 
 _FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2; no response contains it
+_HOST: Final = re.compile(
+    rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*"
+)  # RFC 9110, section 7.2; URLs in JSON responses may begin with it
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding: ?chunked\r\n", re.IGNORECASE)  # no tab, no second blank
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from broker.auth.bearer import TokenVerifier
 from broker.core.layout import Layout
 from broker.core.model import Evidence
+from broker.crypto.capabilities import Capabilities
 from broker.crypto.presigner import Presigner
 from broker.crypto.receipts import Receipts
 from broker.crypto.sigv4 import Credentials
@@ -17,6 +18,7 @@ from broker.store.dialect import UNKNOWN, dialect_of
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 
+from .companion import Companion
 from .confirmation import Confirmer
 from .deletion import Deletion
 from .downloads import Downloads
@@ -35,6 +37,7 @@ class Services:
     objects: Objects
     downloads: Downloads
     rate_limit: RateLimit
+    companion: Companion
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +155,8 @@ def _services(
         policy=settings.downloads,
         clock=clock,
     )
-    return Services(uploads, objects, downloads, RateLimit(settings.rate_limit))
+    return Services(uploads, objects, downloads, RateLimit(settings.rate_limit), _companion(settings, uploads, clock))
+
+
+def _companion(settings: Settings, uploads: Uploads, clock: Callable[[], float]) -> Companion:
+    return Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)

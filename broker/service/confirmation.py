@@ -16,9 +16,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from broker.core.layout import Layout
 from broker.core.media import SNIFF_BYTES
 from broker.core.model import Content, Evidence, ObjectHead, StoredObject, Track, Upload
+from broker.core.parts import UNSIZED
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
 from broker.crypto.receipts import Receipts
@@ -75,13 +78,24 @@ class Confirmer:
         """
         async with self.store.reserve():
             ready, staged = await asyncio.gather(self.store.head(self.layout.ready(upload)), self._read_staged(upload))
+            upload = self._sized(upload, staged, ready)
             if confirmed := await self._finished(upload, staged and staged.stored, ready):
                 return confirmed
             if upload.is_expired(self.clock()):
                 raise UploadExpiredError(Detail.UPLOAD_EXPIRED)
             if not _takes_long(upload, staged):
                 return await self._promote(upload, staged)
-        return await self._promote(upload, staged or await self._complete_parts(upload))
+        staged = staged or await self._complete_parts(upload)
+        return await self._promote(self._sized(upload, staged), staged)
+
+    def _sized(self, upload: Upload, staged: ObjectHead | None, ready: StoredObject | None = None) -> Upload:
+        """Return an upload whose client did not declare a size with that of its object; raise ``TooLargeError``."""
+        if upload.file.size != UNSIZED:
+            return upload
+        if ready is None and staged:
+            self.multiparts.policy.check_size(staged.stored.size)
+        size = ready.size if ready else staged.stored.size if staged else UNSIZED
+        return replace(upload, file=replace(upload.file, size=size))
 
     async def _promote(self, upload: Upload, staged: ObjectHead | None) -> Confirmation:
         """Verify the staged object, and copy it to its ready key."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from broker.core.layout import Layout
 from broker.core.model import Multipart, Part, Upload
-from broker.core.parts import PartPlan, complete, current, listed
+from broker.core.parts import UNSIZED, PartPlan, complete, current, listed, stock_plan, stored_plan
 from broker.core.tombstone import is_tombstone
 from broker.core.upload_rules import UploadPolicy
 from broker.crypto.presigner import Presigner
@@ -72,7 +72,7 @@ class Multiparts:
 
         Raises ``UploadExpiredError``, or ``InvalidRequestError`` naming the numbers that the upload does not have.
         """
-        plan, s3_upload_id = plan_of(upload)
+        plan, s3_upload_id = self._plan_of(upload)
         valid = plan.numbers()
         unknown = sorted({number for number in numbers if number not in valid})
         if unknown:
@@ -93,7 +93,7 @@ class Multiparts:
                 map(str, group),
                 now=now,
                 expires_in=lifetime,
-                headers={"content-length": str(size)},
+                headers={} if upload.file.size == UNSIZED else {"content-length": str(size)},
                 query={"uploadId": s3_upload_id},
             )
             presigned |= {number: PresignedPart(number, size, url) for number, url in zip(group, urls, strict=True)}
@@ -101,7 +101,7 @@ class Multiparts:
 
     async def list_parts(self, upload: Upload) -> list[Part] | None:
         """Return the stored parts; ``None`` when the upload was completed or aborted."""
-        plan, s3_upload_id = plan_of(upload)
+        plan, s3_upload_id = self._plan_of(upload)
         found = await self.store.list_parts(self.layout.staged(upload), s3_upload_id)
         await asyncio.sleep(0)  # each pass over 10 000 parts takes milliseconds: other requests run in between
         return None if found is None else current(plan, found)
@@ -109,16 +109,25 @@ class Multiparts:
     async def complete(self, upload: Upload) -> None:
         """Make the staged object from the parts, unless it was completed before, or the parts were removed.
 
-        Raises ``PartsMissingError`` or ``SizeMismatchError`` naming the parts; then the upload is unchanged.
+        Raises ``PartsMissingError`` or ``SizeMismatchError`` naming the parts, or ``TooLargeError`` for a file whose
+        size was not declared; then the upload is unchanged.
         """
         plan, s3_upload_id = plan_of(upload)
         stored = await self.list_parts(upload)
         if stored is None:
             return
+        if upload.file.size == UNSIZED:
+            plan = stored_plan(stored)
+            self.policy.check_size(plan.size)
         staged, parts = self.layout.staged(upload), complete(plan, stored)
         await asyncio.sleep(0)
         if not await self.store.complete_multipart(staged, s3_upload_id, parts):
             await self.store.abort_multipart(staged, s3_upload_id)  # the staged object exists: these parts are surplus
+
+    def _plan_of(self, upload: Upload) -> tuple[PartPlan, str]:
+        """Return the plan of an upload; for an unsized file, that of the largest file."""
+        plan, s3_upload_id = plan_of(upload)
+        return (stock_plan(self.policy.max_bytes) if upload.file.size == UNSIZED else plan), s3_upload_id
 
     async def _create(self, upload: Upload) -> str:
         headers = {"content-type": upload.file.media_type.name}

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from broker.core.layout import Layout
 from broker.core.model import FileSpec, Part, PresignedRequest, Principal, Upload, UploadStatus
-from broker.core.parts import PartPlan
+from broker.core.parts import UNSIZED, PartPlan
 from broker.core.tombstone import is_tombstone
 from broker.core.upload_rules import Accepted, Declaration, UploadPolicy, accept
 from broker.crypto.presigner import Presigner
@@ -111,7 +111,7 @@ class Uploads:
         if is_tombstone(staged):
             return Progress(UploadStatus.DELETED, upload, 0)
         if ready:
-            return Progress(UploadStatus.READY, upload, upload.file.size, self.layout.ready(upload).key)
+            return Progress(UploadStatus.READY, upload, ready.size, self.layout.ready(upload).key)
         if upload.is_expired(self.clock()):
             return Progress(UploadStatus.EXPIRED, upload, 0)
         if staged:
@@ -194,12 +194,9 @@ class Uploads:
         if upload.multipart:
             return CreatedUpload(upload_id, upload, None)
         headers, lifetime = upload_headers(upload.file), self.policy.url_lifetime
+        length = {} if upload.file.size == UNSIZED else {"Content-Length": str(upload.file.size)}
         url = self.presigner.presign(
-            "PUT",
-            self.layout.staged(upload),
-            now=now,
-            expires_in=lifetime,
-            headers={"Content-Length": str(upload.file.size), **headers},
+            "PUT", self.layout.staged(upload), now=now, expires_in=lifetime, headers={**length, **headers}
         )
         return CreatedUpload(upload_id, upload, PresignedRequest("PUT", url, headers, now + lifetime))
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 
 from broker.core.download_rules import DownloadAccess, DownloadPolicy
@@ -28,6 +29,14 @@ from .variables import STORE_CONCURRENCY, VARIABLES
 from .web_origins import web_origin
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.ASCII)
+_ROUTE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+class Switch(StrEnum):
+    """A setting that is on or off."""
+
+    ON = "on"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,9 @@ class StoreSettings:
 class Settings:
     """The settings of one process. ``store`` is ``None`` if a part of it is missing, ``metrics`` if it is unset.
 
-    ``keep_alive`` is the number of seconds for which an idle connection is kept.
+    ``keep_alive`` is the number of seconds for which an idle connection is kept, ``session_lifetime`` that for which a
+    session in a URL is valid. ``public_url`` is the broker's own URL, ``None`` if requests name it. ``upload_routes``
+    are the routes of better-upload's client.
     """
 
     store: StoreSettings | None
@@ -65,6 +76,9 @@ class Settings:
     rate_limit: int
     sha256_evidence: Evidence
     metrics: MetricsSettings | None
+    public_url: str | None
+    session_lifetime: int
+    upload_routes: tuple[str, ...]
     secrets: tuple[bytes, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
 
@@ -87,6 +101,9 @@ def parse(variables: Mapping[str, str]) -> Settings:
         rate_limit=env.quantity("BROKER_RATE_LIMIT"),
         sha256_evidence=env.choice("SHA256_EVIDENCE", Evidence),
         metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_address),
+        public_url=env.checked("BROKER_PUBLIC_URL", env.text("BROKER_PUBLIC_URL"), public_base),
+        session_lifetime=env.quantity("UPLOAD_SESSION_LIFETIME"),
+        upload_routes=_upload_routes(env),
         secrets=_secrets(env, store),
     )
     if env.faults or tokens is None:
@@ -196,6 +213,7 @@ def _uploads(env: Environment) -> UploadPolicy:
         url_lifetime=url_lifetime,
         lifetime=env.quantity("UPLOAD_LIFETIME", least=url_lifetime),
         types=_media_types(env),
+        allows_unsized=env.choice("UPLOAD_ALLOW_UNSIZED", Switch) is Switch.ON,
     )
     if policy.retention_days > default.retention_days:
         env.warnings.append(
@@ -212,6 +230,13 @@ def _media_types(env: Environment) -> frozenset[str]:
     if not all(found):
         env.fault("UPLOAD_TYPES", f"must be a list of: audio/*, video/*, image/*, {', '.join(MEDIA_TYPE_BY_NAME)}")
     return frozenset().union(*found) if patterns else ALL_TYPES
+
+
+def _upload_routes(env: Environment) -> tuple[str, ...]:
+    routes = env.items("UPLOAD_ROUTES")
+    if not all(map(_ROUTE.fullmatch, routes)):
+        env.fault("UPLOAD_ROUTES", "must be a list of names: each 1 to 64 letters, digits, hyphens and underscores")
+    return routes
 
 
 def _downloads(env: Environment) -> DownloadPolicy:

@@ -21,6 +21,7 @@ from .operations import Operations
 from .problems import EXCEPTION_HANDLERS
 from .request_log import CountRequest, RequestLog, log_line
 from .routes import routes
+from .uppy_routes import uppy_routes
 
 log = logging.getLogger("broker.web")
 
@@ -48,12 +49,18 @@ def create_app(
     log_requests = Middleware(RequestLog, write_line, count_request)
     with_cors = [Middleware(CorsFields, cors), log_requests, Middleware(CorsPreflight, cors)]
     app = LeanStarlette(
-        routes=[*routes(authenticator, Operations(deployment)), *client_routes(), *extra_routes],
+        routes=[
+            *routes(authenticator, Operations(deployment)),
+            *uppy_routes(authenticator),
+            *client_routes(),
+            *extra_routes,
+        ],
         middleware=with_cors if cors else [log_requests],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=_lifespan(deployment, [verifier.keys.refresh, *background]),
     )
     app.state.cors, app.state.keep_alive = cors, settings.keep_alive
+    app.state.public_url, app.state.upload_routes = settings.public_url, settings.upload_routes
     return app
 
 

@@ -12,8 +12,8 @@ from .static_file import StaticFile
 STATIC: Final = Path(__file__).with_name("static")
 """The folder of the static files."""
 
-CLIENT: Final = ("broker-upload.js", "broker-upload.d.ts")
-"""The browser client and its types."""
+CLIENT: Final = ("broker-upload.js", "broker-upload.d.ts", "broker-uppy.js", "broker-uppy.d.ts")
+"""The browser client, the module for Uppy, and their types."""
 
 _MEDIA_TYPES: Final = {  # the table of ``mimetypes`` depends on /etc/mime.types and on the registry of Windows
     ".css": "text/css",

@@ -72,6 +72,15 @@ async def _receive(request: Request, limit: int) -> bytes:
     return bytes(data)
 
 
+async def read_any(request: Request, *, limit: int) -> bytes:
+    """Return a body of any media type, or an empty one; raise ``LengthRequiredError`` or ``TooLargeError``."""
+    fields = dict(request.scope["headers"])
+    if _CONTENT_LENGTH not in fields and _TRANSFER_ENCODING not in fields:
+        return b""
+    _check_length(_length(fields), limit)
+    return await _receive(request, limit)
+
+
 def parse(data: bytes) -> Any:
     """Return the JSON document in ``data``; raise ``MalformedRequestError``."""
     try:

@@ -35,9 +35,7 @@ EXCEPTION_HANDLERS: Final[Mapping[Any, ExceptionHandler]] = {
 
 def _logged_response(scope: Scope, error: BrokerError) -> Response:
     """Add the code and the reason of ``error`` to the log line of the request, and return the response."""
-    request_record.add(scope, "code", error.code)
-    if error.reason:
-        request_record.add(scope, "reason", error.reason)
+    request_record.add_error(scope, error)
     return respond(error, request_record.request_id(scope))
 
 

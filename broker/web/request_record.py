@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from starlette.types import Scope
 
+from broker.errors import BrokerError
+
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _RECORD: Final = "broker.record"
 
@@ -37,6 +39,13 @@ def add_failures(scope: Scope, failures: Sequence[tuple[int, str, str]]) -> None
         scope[_RECORD]["failed"] = [
             {"item": index, "code": code, **({"reason": reason} if reason else {})} for index, code, reason in failures
         ]
+
+
+def add_error(scope: Scope, error: BrokerError) -> None:
+    """Add the code of an error, and its reason, if it has one."""
+    add(scope, "code", error.code)
+    if error.reason:
+        add(scope, "reason", error.reason)
 
 
 def request_id(scope: Scope) -> str:

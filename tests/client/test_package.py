@@ -24,7 +24,7 @@ __all__ = ["browser"]
 
 ROOT = CLIENT.parent
 CONTENT = {"LICENSE", "README.md", "package.json"} | {
-    f"dist/broker-upload.{suffix}" for suffix in ("js", "js.map", "d.ts")
+    f"dist/{name}.{suffix}" for name in ("broker-upload", "broker-uppy") for suffix in ("js", "js.map", "d.ts")
 }
 """The files of the package."""
 
@@ -55,7 +55,7 @@ def tool(example: Path, *words: str) -> None:
 
 
 def test_package_has_its_files_only(example: Path) -> None:
-    """The package contains the module, its map and types, the license and the readme, and nothing else."""
+    """The package contains the modules, their maps and types, the license and the readme, and nothing else."""
     package = example.parents[1] / "client"
     found = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
     assert found == CONTENT

@@ -268,6 +268,19 @@ def test_media_types() -> None:
         assert fault.startswith("UPLOAD_TYPES must be a list of: audio/*, video/*, image/*, audio/mpeg, audio/wav,")
 
 
+def test_settings_of_upload_clients() -> None:
+    """The settings for Uppy and better-upload's client are off by default, and wrong values are faults."""
+    plain = parse(GOOD)
+    assert (plain.public_url, plain.session_lifetime, plain.upload_routes) == (None, 900, ())
+    given = {"BROKER_PUBLIC_URL": "https://broker.example/", "UPLOAD_ROUTES": "tracks, a-b_1"}
+    found = parse({**GOOD, **given, "UPLOAD_ALLOW_UNSIZED": "on"})
+    assert (found.public_url, found.upload_routes) == ("https://broker.example", ("tracks", "a-b_1"))
+    assert (plain.uploads.allows_unsized, found.uploads.allows_unsized) == (False, True)
+    for wrong in ({"UPLOAD_ROUTES": "a/b"}, {"UPLOAD_ALLOW_UNSIZED": "yes"}, {"BROKER_PUBLIC_URL": "broker.example"}):
+        with pytest.raises(SettingsError, match=next(iter(wrong))):
+            parse({**GOOD, **wrong})
+
+
 def test_units() -> None:
     """Limits and lifetimes are read with their units."""
     found = parse(

@@ -43,16 +43,17 @@ def test_module_is_type_checked(tsc: str, tmp_path: Path) -> None:
     shutil.copytree(SOURCES, tmp_path / "src")
     checks = ("--allowJs", "--checkJs", "--noEmit", "--noUnusedLocals", "--noUnusedParameters")
     safari = ("--target", "es2022", "--lib", "es2021,dom,dom.iterable", "--module", "esnext")
-    run(tsc, *checks, *safari, "src/index.js", folder=tmp_path)
+    run(tsc, *checks, *safari, "src/index.js", "src/uppy/index.js", folder=tmp_path)
 
 
-def test_exports(tmp_path: Path) -> None:
-    """The module can be imported outside a browser, and exports the names that its types declare."""
-    shutil.copy(STATIC / "broker-upload.js", tmp_path / "module.mjs")
+@pytest.mark.parametrize("name", ["broker-upload", "broker-uppy"])
+def test_exports(tmp_path: Path, name: str) -> None:
+    """A module can be imported outside a browser, and exports the names that its types declare."""
+    shutil.copy(STATIC / f"{name}.js", tmp_path / "module.mjs")
     printed = run(
         "-e", "import('./module.mjs').then((it) => console.log(JSON.stringify(Object.keys(it))))", folder=tmp_path
     )
     declared = re.findall(
-        r"^export (?:class|const|function) (\w+)", (STATIC / "broker-upload.d.ts").read_text(), re.MULTILINE
+        r"^export (?:class|const|function) (\w+)", (STATIC / f"{name}.d.ts").read_text(), re.MULTILINE
     )
     assert sorted(json.loads(printed)) == sorted(declared)

@@ -14,12 +14,12 @@ from broker.web.demo_page import FILES, page_routes
 
 from .application import ENVIRONMENT, client
 
-NAMES = ["broker-upload.js", "broker-upload.d.ts"]
+NAMES = ["broker-upload.js", "broker-upload.d.ts", "broker-uppy.js", "broker-uppy.d.ts"]
 PAGE = ("/demo", "/static/demo.js", "/static/demo.css", "/static/demo.svg")
 
 PACKAGE = Path(__file__).parents[2] / "client" / "package.json"
 VERSION = json.loads(PACKAGE.read_text(encoding="utf-8"))["version"]
-VERSIONED = {f"broker-upload-{VERSION}.js": NAMES[0], f"broker-upload-{VERSION}.d.ts": NAMES[1]}
+VERSIONED = {name.replace(".", f"-{VERSION}.", 1): name for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,8 +34,10 @@ def test_any_origin(name: str) -> None:
 
 
 def test_version() -> None:
-    """The browser client exports the version of its npm package."""
+    """The browser client and the module for Uppy export the version of their npm package."""
     assert client_version() == VERSION
+    for name in ("broker-upload.js", "broker-uppy.js"):
+        assert f'export const version = "{VERSION}"' in (STATIC / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", VERSIONED)
@@ -75,10 +77,12 @@ def test_media_types_do_not_depend_on_the_host(monkeypatch: pytest.MonkeyPatch) 
     served = TestClient(Starlette(routes=[*client_routes(), *page_routes("http://127.0.0.1:8333")]))
     paths = (*(f"/static/{name}" for name in (*NAMES, *VERSIONED)), *PAGE)
     assert {path: served.get(path).headers["content-type"] for path in paths} == {
-        "/static/broker-upload.js": "text/javascript; charset=utf-8",
-        "/static/broker-upload.d.ts": "text/plain; charset=utf-8",
-        f"/static/broker-upload-{VERSION}.js": "text/javascript; charset=utf-8",
-        f"/static/broker-upload-{VERSION}.d.ts": "text/plain; charset=utf-8",
+        **{
+            f"/static/{name}{version}.{suffix}": f"text/{subtype}; charset=utf-8"
+            for name in ("broker-upload", "broker-uppy")
+            for version in ("", f"-{VERSION}")
+            for suffix, subtype in (("js", "javascript"), ("d.ts", "plain"))
+        },
         "/demo": "text/html; charset=utf-8",
         "/static/demo.js": "text/javascript; charset=utf-8",
         "/static/demo.css": "text/css; charset=utf-8",

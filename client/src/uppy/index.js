@@ -1,0 +1,107 @@
+// Options for the plugin @uppy/aws-s3 of Uppy 4, 5 and 6, which upload by the broker and confirm every upload.
+// broker-uppy.d.ts documents the exported names. build.mjs adds the version.
+
+import { sha256 } from "../hash.js";
+import { Calls, delay } from "./calls.js";
+
+const MIB = 2 ** 20;
+const PART_BYTES = 8 * MIB; // of which 10 000 make 78 GiB; larger files get larger parts
+const HASHED_MAX_BYTES = 64 * MIB; // sha256() of larger files is null
+const CONFIRMS_MAX = 600; // of an upload that the broker copies in ranges, one in a second
+
+const partBytes = (bytes) => Math.max(PART_BYTES, Math.ceil(bytes / 10_000 / MIB) * MIB);
+const bytesOf = (file) => file.size ?? file.data.size;
+
+/** @param {{ broker?: string, getToken?: (why: { refresh: boolean }) => any, checksum?: boolean }} options */
+export function brokerUppy(uppy, options) {
+  const { broker = "", getToken, checksum = false } = options ?? {};
+  if (typeof getToken !== "function") throw new TypeError("brokerUppy() needs the option getToken.");
+  const calls = new Calls(broker, getToken);
+  const known = new Map(); // by key: the upload id, or the response to a completion
+  const hasChecksum = (file) => checksum && bytesOf(file) <= HASHED_MAX_BYTES;
+
+  const sign = async (request, file, signal) => {
+    const { method, uploadId, partNumber } = request;
+    const signed = await calls.send("POST", "/s3/presign", signal, {
+      method,
+      uploadId,
+      partNumber,
+      ...(file ? await declared(file, method) : { key: request.key }),
+    });
+    if (!partNumber) known.set(signed.key, known.get(signed.key) ?? signed.uploadId);
+    return signed;
+  };
+
+  const declared = async (file, method) => ({
+    key: file.name,
+    contentType: file.type ?? "",
+    size: bytesOf(file),
+    ...(method === "POST" && { partSize: partBytes(bytesOf(file)) }),
+    ...(method === "PUT" && hasChecksum(file) && { sha256: await sha256(file.data) }),
+  });
+
+  const route = (uploadId, key, last = "") =>
+    `/s3/multipart/${encodeURIComponent(uploadId)}${last}?key=${encodeURIComponent(key)}`;
+
+  const complete = async ({ uploadId, key }, signal) => {
+    const completed = await calls.send("POST", route(uploadId, key, "/complete"), signal, { parts: [] });
+    known.set(key, completed);
+    return completed;
+  };
+
+  const confirm = async (uploadId) => {
+    for (let left = CONFIRMS_MAX; left; left--) {
+      const track = await calls.send("POST", `/api/v1/uploads/${encodeURIComponent(uploadId)}/confirm`);
+      if (track.status === "ready") return track;
+      await delay(1000);
+    }
+    throw new Error("The upload takes too long to confirm. Confirm it again later.");
+  };
+
+  const finish = async (id) => {
+    const file = uppy.getFile(id);
+    const { response } = file ?? {};
+    if (!response || file.error) return;
+    const found = known.get(response.body?.key);
+    if (!found) return;
+    uppy.emit("postprocess-progress", file, { mode: "indeterminate", message: "Confirming" });
+    try {
+      const track = found.receipt ? found : await confirm(found.uploadId ?? found);
+      const body = { ...response.body, ...track, uploadId: found.uploadId ?? found };
+      uppy.setFileState(id, { response: { ...response, body } });
+      known.delete(track.key);
+    } catch (error) {
+      uppy.emit("upload-error", uppy.getFile(id), error);
+    }
+    uppy.emit("postprocess-complete", uppy.getFile(id));
+  };
+  uppy.addPostProcessor((ids) => Promise.all(ids.map(finish)));
+
+  return {
+    shouldUseMultipart: (file) => !hasChecksum(file), // the store checks the checksum of a whole file only
+    getChunkSize: ({ size }) => partBytes(size),
+
+    // Uppy 6
+    generateObjectKey: (file) => file.id,
+    async signRequest(request) {
+      const { method, key, uploadId } = request;
+      if (!uploadId) return sign(request, uppy.getFile(key));
+      if (method === "POST") await complete({ key, uploadId }); // of a refusal Uppy would show the status only
+      return sign(request);
+    },
+
+    // Uppy 4 and 5
+    async getUploadParameters(file, more) {
+      const { url, headers, key } = await sign({ method: "PUT" }, file, more?.signal);
+      return { method: "PUT", url, headers, fields: { key } };
+    },
+    async createMultipartUpload(file, signal) {
+      const { uploadId, key } = await sign({ method: "POST" }, file, signal);
+      return { uploadId, key };
+    },
+    signPart: (_file, { signal, ...upload }) => sign({ ...upload, method: "PUT" }, null, signal),
+    listParts: (_file, { uploadId, key, signal }) => calls.send("GET", route(uploadId, key), signal),
+    completeMultipartUpload: (_file, { signal, ...upload }) => complete(upload, signal),
+    abortMultipartUpload: (_file, { uploadId, key, signal }) => calls.send("DELETE", route(uploadId, key), signal),
+  };
+}
