@@ -72,7 +72,7 @@ async def _put_upload(subject: Subject, found: list[Finding]) -> None:
     found += await check_public_url(subject, confirmed.url, subject.uploads.layout.staged(created.upload))
     await subject.services.objects.delete(OWNER, confirmed.track.key)
     again = await subject.staging_wire.send("PutObject", "PUT", request.url, request.headers, CONTENT)
-    state = await subject.uploads.status(OWNER, created.upload_id)
+    state = await subject.uploads.progress(OWNER, created.upload_id)
     if again.status != 412 or state.status is not UploadStatus.DELETED:
         text = f"a PUT after the deletion is not refused: {text_of(again)}"
         remedy = "Use a store that honours If-None-Match: * of a PUT: deletions are not final with this one."

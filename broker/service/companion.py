@@ -37,7 +37,7 @@ from broker.errors import (
 
 from .confirmation import Confirmation, ConfirmedUpload
 from .multipart import PresignedParts, plan_of
-from .uploads import CreatedUpload, Uploads, UploadState
+from .uploads import CreatedUpload, Progress, Uploads
 
 PATIENCE: Final = 25.0
 """Seconds that a completion waits for the store. Heroku and API gateways end requests after 30, nginx after 60."""
@@ -161,7 +161,7 @@ class Companion:
         """
         upload = self.open(principal, upload_id, key)
         plan, _ = plan_of(upload)
-        state = await self.uploads.status(principal, upload_id)
+        state = await self.uploads.progress(principal, upload_id)
         if state.status is UploadStatus.EXPIRED:
             _refuse()
         if state.status is UploadStatus.DELETED:
@@ -197,7 +197,7 @@ class Companion:
         Raises ``NotFoundError`` or ``StorageUnavailableError``.
         """
         self.open(principal, upload_id, key)
-        state = await self.uploads.status(principal, upload_id)
+        state = await self.uploads.progress(principal, upload_id)
         if state.status is UploadStatus.EXPIRED:
             _refuse()
         if not _is_whole(state):
@@ -205,7 +205,7 @@ class Companion:
                 await self.uploads.abort(principal, upload_id)
 
 
-def _is_whole(state: UploadState) -> bool:
+def _is_whole(state: Progress) -> bool:
     """Return whether the store has all bytes of an upload."""
     if state.upload.multipart is None or state.status not in (UploadStatus.PENDING, UploadStatus.UPLOADING):
         return state.status in (UploadStatus.UPLOADED, UploadStatus.READY)

@@ -132,7 +132,7 @@ async def test_unsized_file_in_parts_is_confirmed(deployment: Deployment, sizes:
     assert isinstance(confirmed, ConfirmedUpload)
     assert confirmed.track.upload.file.size == sum(sizes)
     assert await complete(deployment, created, key) == confirmed
-    state = await deployment.services.uploads.status(USER, created.upload_id)
+    state = await deployment.services.uploads.progress(USER, created.upload_id)
     assert state.uploaded_bytes == sum(sizes)
 
 

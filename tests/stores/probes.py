@@ -15,7 +15,7 @@ from broker.core.limits import PART_MIN
 from broker.core.model import ObjectRef, Part
 from broker.crypto.sigv4 import Credentials
 from broker.errors import StorageUnavailableError
-from broker.store import admin
+from broker.store import admin, bucket_rules
 from broker.store.dialect import Addressing
 from broker.store.s3 import S3ObjectStore
 
@@ -160,7 +160,7 @@ def preflight(place: Place, origin: str, fields: str = "content-type,if-none-mat
 
 def keeps_cors(place: Place) -> bool:
     found = rules(place).get_bucket_cors(Bucket=place.bucket)["CORSRules"]
-    return bool(found == [admin.cors_rule([ORIGIN])])
+    return bool(found == [bucket_rules.cors_rule([ORIGIN])])
 
 
 def allows_origin(place: Place) -> bool:
@@ -177,7 +177,7 @@ def keeps_lifecycle(place: Place) -> bool:
     client = rules(place)
     admin.put_lifecycle(client, place.bucket, "incoming/", 3)
     found = client.get_bucket_lifecycle_configuration(Bucket=place.bucket)["Rules"]
-    return bool(found == admin.lifecycle_rules("incoming/", 3))
+    return bool(found == bucket_rules.lifecycle_rules("incoming/", 3))
 
 
 def overrides(place: Place) -> bool:
