@@ -37,7 +37,7 @@ clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install n
 	$(BIN)/python -m pytest -m clients
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libjakarta-annotation-api-java)
-	$(BIN)/python -m pytest -m sdks
+	$(BIN)/python -m pytest -m sdks tests/sdks
 
 browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
