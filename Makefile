@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO_BIN := .venv-demo/bin
 DEMO_READY := .venv-demo/.ready
+SDKS_READY := .venv-sdks/.ready
 FUZZ_READY := .venv/.fuzz-ready
 MUTANTS_READY := .venv/.mutants-ready
 # --no-deps, because a lock contains all dependencies: pip before 24 resolves `coverage[toml]` to the newest version
@@ -16,10 +17,11 @@ SECONDS ?= 600
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
+SLOW := browser or clients or curl or examples or large or network or sdks or stores or uppy
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -27,7 +29,7 @@ demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this 
 	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
 test: $(READY)  ## run the tests that need only Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network and not stores and not examples" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not ($(SLOW))" --cov --cov-report=term
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
@@ -38,6 +40,9 @@ clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install n
 stores: $(READY)  ## test each store that runs on this machine, and write the tables of docs/stores.md
 	$(BIN)/python -W ignore -m tests.stores.table
 	$(BIN)/python -m pytest -n 2 -m stores
+
+sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libjakarta-annotation-api-java)
+	$(BIN)/python -m pytest -m sdks tests/sdks
 
 browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
@@ -111,6 +116,8 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
+	$(COMPILE) --constraint tests/requirements.lock tests/sdks/requirements.in --output-file tests/sdks/requirements.lock
+	$(COMPILE) --no-deps tests/sdks/tools.in --output-file tests/sdks/tools.lock
 
 $(READY): tests/requirements.lock pyproject.toml
 	$(CHECK_PYTHON)
@@ -127,6 +134,12 @@ $(DEMO_READY): deploy/demo.lock
 	@$(DEMO_BIN)/$(INSTALL) deploy/demo.lock --no-compile
 	@touch $@
 
+$(SDKS_READY): tests/sdks/requirements.lock tests/sdks/tools.lock
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv --clear .venv-sdks
+	.venv-sdks/bin/$(INSTALL) tests/sdks/requirements.lock --requirement tests/sdks/tools.lock --no-compile
+	@touch $@
+
 $(FUZZ_READY): $(READY) tests/fuzz/requirements.lock
 	$(BIN)/$(INSTALL) tests/fuzz/requirements.lock
 	@touch $@
@@ -136,4 +149,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules
+	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules

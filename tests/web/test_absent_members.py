@@ -1,4 +1,4 @@
-"""Members that generated clients send for what is not set: ``null``, and an empty list for an optional list."""
+"""What generated clients send: ``null`` and empty lists for members that are not set, and encoded slashes."""
 
 from typing import Any
 
@@ -104,3 +104,11 @@ def test_batch_results_have_a_status() -> None:
     results = post(USER, "/uploads/confirm", {"uploadIds": ids}).json()["results"]
     assert [(each["uploadId"], each["status"]) for each in results] == [(ids[0], "failed"), (ids[1], "failed")]
     assert [each["problem"]["code"] for each in results] == ["parts_missing", "not_found"]
+
+
+@pytest.mark.parametrize("slash", ["%2F", "%2f", "/"])
+def test_key_may_have_an_encoded_slash(slash: str) -> None:
+    """A key with its slash percent-encoded, as generated clients send it, is the same key."""
+    link = USER.get(f"/api/v1/downloads/{KEY.replace('/', slash)}")
+    assert (link.status_code, link.json()["key"]) == (200, KEY)
+    assert USER.get(f"/api/v1/objects/{KEY.replace('/', slash)}").json()["code"] == "not_found"

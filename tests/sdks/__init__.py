@@ -1,0 +1,1 @@
+"""Clients that generators make from openapi.yaml: they compile, and they upload to a real broker and store."""
