@@ -39,11 +39,17 @@ SUBJECT_MAX = 255
 SUBJECT_INTEGER_MAX = 2**64 - 1
 """Maximum of a subject that is an integer. A larger one is not the key of a database, and readers may round it."""
 
+HEADERS_MAX = 64
+"""Maximum number of headers in memory. The tokens of one key have the same header, which is parsed once."""
+
 SCOPE_CLAIMS = ("scope", "scp")
 """Claims with the scopes of a token: that of RFC 8693 section 4.2, and that of Entra ID and Okta."""
 
 # RFC 7515 section 7.1: three non-empty parts in base64url without padding. ``b64url_decode`` rejects unused bits.
 _COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]+)")
+
+# A subject that every rule of ``_subject`` accepts.
+_PLAIN_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:-]{0,254}")
 
 # Parameters that change the meaning of the payload: RFC 7797, RFC 7516 section 4.1.3, RFC 7515 section 4.1.11, RFC 7519
 # section 5.2.
@@ -57,6 +63,7 @@ class TokenVerifier:
         self._rules = rules
         self.keys = keys or key_source_of(rules)
         self._cache = TokenCache()
+        self._headers: dict[str, Mapping[str, Any]] = {}  # valid headers of verified tokens, by their encoded form
 
     async def authenticate(self, authorization: Sequence[str], *, now: int) -> Principal:
         """Return the principal of a request like ``verify``, with the cache and the identity service.
@@ -100,15 +107,21 @@ class TokenVerifier:
 
     def _verify_signature(self, token: re.Match[str]) -> VerifiedClaims:
         signing_input, head, payload, signature = token.groups()
-        header = _object(head, "the header is not a strict JSON object")
-        _validate_header(header, self._rules.typ)
+        header = self._headers.get(head) or _valid_header(head, self._rules.typ)
         check = self._check(header)
         try:
             is_valid = check(signing_input.encode(), b64url_decode(signature))
         except LIBRARY_ERRORS:
             is_valid = False
         _require(is_valid, "the signature does not verify")
+        if head not in self._headers:
+            self._remember(head, header)
         return VerifiedClaims(_object(payload, "the payload is not a strict JSON object"))
+
+    def _remember(self, head: str, header: Mapping[str, Any]) -> None:
+        if len(self._headers) >= HEADERS_MAX:
+            self._headers.clear()
+        self._headers[head] = header
 
     def _check(self, header: Mapping[str, Any]) -> SignatureCheck:
         """Return the check for the algorithm in the header, which must be one of the key's."""
@@ -151,12 +164,14 @@ def _object(part: str, reason: str) -> dict[str, Any]:
         raise UnauthenticatedError(reason) from None
 
 
-def _validate_header(header: Mapping[str, Any], typ: str | None) -> None:
+def _valid_header(head: str, typ: str | None) -> Mapping[str, Any]:
+    header = _object(head, "the header is not a strict JSON object")
     _require(not _UNSUPPORTED_PARAMETERS & header.keys(), "the header has an unsupported parameter")
     _require(is_valid_kid(header.get("kid", "none")), "the kid is empty, too long or not a printable string")
     given = header.get("typ", "")
     _require(isinstance(given, str), "the typ is not a string")
     _require(typ is None or _media_type(given) == _media_type(typ), "the typ does not match")
+    return header
 
 
 def _media_type(typ: str) -> str:
@@ -229,6 +244,8 @@ def _subject(claims: VerifiedClaims, name: str) -> str:
     A name stays so after any number of percent-decodings, as later layers may decode it again.
     """
     subject = claims.get(name)
+    if isinstance(subject, str) and _PLAIN_SUBJECT.fullmatch(subject):
+        return subject
     if type(subject) is int and 0 <= subject <= SUBJECT_INTEGER_MAX:  # a bool is an int, too
         return str(subject)
     if not isinstance(subject, str) or not 1 <= len(subject.encode(errors="replace")) <= SUBJECT_MAX:

@@ -37,5 +37,8 @@ class HmacSha256:
         return outer.digest()
 
     def hexdigest(self, rest: bytes) -> str:
-        """Return ``digest`` in hex."""
-        return self.digest(rest).hex()
+        """Return the HMAC of the prefix and ``rest`` in hex."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(rest)
+        outer.update(inner.digest())
+        return outer.hexdigest()

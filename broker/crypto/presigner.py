@@ -63,9 +63,9 @@ class _Day(NamedTuple):
 class _Plan:
     """The parts that requests share which differ only in their key, header values and query.
 
-    ``mac`` has read the string to sign as far as the hash of the canonical request. ``parameters`` are those of the
-    signature, encoded and sorted. For requests without a query: ``before_key`` and ``after_key`` are the parts of the
-    URL, and ``pieces`` the canonical request, with an empty string in place of the key and of each header value.
+    ``mac`` has read the string to sign as far as the hash of the canonical request, in hex. ``parameters`` are those of
+    the signature, encoded and sorted. For requests without a query: ``before_key`` and ``after_key`` are the parts of
+    the URL, and ``pieces`` the canonical request, with an empty string in place of the key and of each header value.
     ``pieces`` is ``None`` if the order of the headers is not the canonical one.
     """
 
@@ -75,10 +75,6 @@ class _Plan:
     before_key: str
     after_key: str
     pieces: list[str] | None
-
-    def sign(self, digest: str) -> str:
-        """Return the signature of the canonical request with this SHA-256 in hex."""
-        return self.mac.hexdigest(digest.encode())
 
 
 class Presigner:
@@ -130,11 +126,11 @@ class Presigner:
                 pieces = plan.pieces.copy()
                 pieces[1::2] = key, *values
                 digest = sha256("".join(pieces).encode()).hexdigest()
-                return f"{plan.before_key}{key}{plan.after_key}{plan.sign(digest)}"
+                return f"{plan.before_key}{key}{plan.after_key}{plan.mac.hexdigest(digest.encode())}"
         path, parameters = canonical_uri(ref), "&".join([text for _, text in _parameters(plan, query)])
         request = self._canonical_request(plan, method, path, parameters, headers)
         digest = sha256(request.encode()).hexdigest()
-        return f"{self.endpoint}{path}?{parameters}&X-Amz-Signature={plan.sign(digest)}"
+        return f"{self.endpoint}{path}?{parameters}&X-Amz-Signature={plan.mac.hexdigest(digest.encode())}"
 
     def presign_each(
         self,
@@ -161,11 +157,11 @@ class Presigner:
         head, _, tail = request.partition(_GAP)  # the first one: only a header value, which follows, may have braces
         shared, rest = sha256(head.encode()), tail.encode()
         start, end = f"{self.endpoint}{path}?{before}", f"{after}&X-Amz-Signature="
-        urls = []
+        urls, sign = [], plan.mac.hexdigest
         for value in values:
             encoded, digest = uri_encode(value), shared.copy()
             digest.update(encoded.encode() + rest)
-            urls.append(f"{start}{encoded}{end}{plan.sign(digest.hexdigest())}")
+            urls.append(f"{start}{encoded}{end}{sign(digest.hexdigest().encode())}")
         return urls
 
     def _canonical_request(self, plan: _Plan, method: str, path: str, query: str, headers: Mapping[str, str]) -> str:
