@@ -35,7 +35,7 @@ browser: $(READY)  ## test the page in Chromium and the printed curl commands (a
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients
 
-browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
+browsers: $(READY)  ## the same, and the tests that depend on the engine in Firefox and WebKitGTK too
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
 	apt-get install $(BROWSERS_PACKAGES)" >&2; exit 1; }; done
 	BROWSERS="chromium firefox webkit" $(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
