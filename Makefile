@@ -44,7 +44,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks
 
-browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
+browsers: $(READY)  ## the same, and the tests that depend on the engine in Firefox and WebKitGTK too
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
 	apt-get install $(BROWSERS_PACKAGES)" >&2; exit 1; }; done
 	BROWSERS="chromium firefox webkit" $(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"

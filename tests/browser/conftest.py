@@ -26,20 +26,30 @@ STOP_WITHIN = 30.0
 """Seconds until it has ended after a signal."""
 
 ENGINES = os.environ.get("BROWSERS", "chromium").split()
-"""The engines in which the tests run: chromium, firefox and webkit, separated by blanks."""
+"""The engines of the tests, separated by blanks: chromium, firefox and webkit. The first one runs all tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of one module in one engine on one worker: they share a demo and a browser."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose the tests of each engine; run those of one module and engine on one worker, where they share a browser."""
+    chosen: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
-        if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
-            continue
-        engine = str(item.callspec.params.get("browser", ""))
+        engine = _engine_of(item)
+        is_left_out = engine not in ("", ENGINES[0]) and not item.get_closest_marker("every_engine")
+        (left_out if is_left_out else chosen).append(item)
         if engine:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {engine}"))
-        if reason := engines.CANNOT.get((engine, item.originalname)):
+        if reason := engines.CANNOT.get((engine, getattr(item, "originalname", ""))):
             item.add_marker(pytest.mark.xfail(reason=reason, run=False))
+    items[:] = chosen
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _engine_of(item: pytest.Item) -> str:
+    """Return the engine of a test; it is empty if the test needs no browser."""
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("browser", "")) if callspec else ""
 
 
 class Demo:
@@ -78,7 +88,7 @@ class Demo:
     def requests_between(self, first: str, last: str) -> list[dict[str, Any]]:
         """Return the log lines from the request with the id ``first`` to the one with the id ``last``.
 
-        All tests of a module share one demo and run in any order: requests of other tests are not in between.
+        All tests of a worker share one demo and run in any order: requests of other tests are not in between.
         """
         self._wait(lambda text: last in text)
         lines = [json.loads(line) for line in list(self._lines) if line.startswith('{"time"')]
@@ -112,9 +122,9 @@ def running_demo(folder: Path) -> Iterator[Demo]:
         demo.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Run one demo for the tests of a module."""
+    """Run one demo for the tests of a worker."""
     with running_demo(tmp_path_factory.mktemp("demo")) as demo:
         yield demo
         assert demo.interrupt() == 0
@@ -134,8 +144,8 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
+@contextmanager
+def opened(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
     """Open the demo's page in a new browser profile, with the printed link."""
     context = browser.new_context()
     context.set_default_timeout(15_000)
@@ -147,6 +157,13 @@ def page(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
     page.goto(demo.page)
     yield page
     context.close()
+
+
+@pytest.fixture
+def page(browser: Browser, demo: Demo, complaints: list[str]) -> Iterator[Page]:
+    """Open the demo's page for one test."""
+    with opened(browser, demo, complaints) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")

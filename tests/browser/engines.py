@@ -24,9 +24,10 @@ CHROMIUM_ARGUMENTS = (
 )
 
 CANNOT = {
-    ("firefox", "test_axe"): "axe-core crashes the content process of Firefox ESR 153 (SIGSEGV).",
     ("webkit", "test_download"): "The inspector stops a navigation to another origin, and does not report downloads.",
     ("webkit", "test_delete_needs_a_second_click"): "A click of the driver does not move the focus.",
+    ("webkit", "test_forced_colours"): "The media feature forced-colors of WebKitGTK is always none.",
+    ("webkit", "test_leaving_asks_while_sending"): "An automated page accepts beforeunload prompts itself (WebDriver).",
     ("webkit", "test_page_without_token"): "The driver waits for a new document when only the fragment changes.",
 }
 """Tests that an engine cannot pass, and why: the cause is the engine or its driver, not the code under test."""

@@ -19,9 +19,11 @@ PREFERENCES: dict[str, str | float | bool] = {
     "network.proxy.allow_hijacking_localhost": True,
     "dom.events.testing.asyncClipboard": True,
     "ui.useOverlayScrollbars": 1,
+    "accessibility.ARIAElementReflection.enabled": False,
 }
 """Play sound without a gesture, send requests to 127.0.0.1 through a proxy, permit the clipboard to scripts, and let no
-scroll bar narrow the page."""
+scroll bar narrow the page. The last one prevents a crash of Firefox ESR 153, which writes to a null pointer in the
+getters of ``ariaLabelledByElements`` and its like: axe-core and Playwright's locators read them."""
 
 MEDIA = {
     "color_scheme": ("layout.css.prefers-color-scheme.content-override", {"dark": 0, "light": 1}),

@@ -48,6 +48,7 @@ class Profile:
             "XDG_DATA_HOME": str(folder / "data"),
             "XDG_CACHE_HOME": str(folder / "cache"),
             "WEBKIT_INSPECTOR_HTTP_SERVER": self._inspector,
+            "WEBKIT_DISABLE_COMPOSITING_MODE": "1",  # without a GPU it takes most of the CPU time
             "NO_AT_BRIDGE": "1",
             "LC_ALL": "C.UTF-8",
         }

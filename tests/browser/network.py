@@ -32,6 +32,8 @@ class Network(ThreadedServer):
         self.bytes_per_second: float | None = None
         """The upload speed of all requests together; None is unlimited."""
         self.is_offline = False
+        self.scripts: dict[str, bytes] = {}
+        """The source of scripts by their URLs: the proxy responds to these requests itself."""
         self._free_at = 0.0
 
     def body_of(self, method: str, url: str) -> int:
@@ -56,6 +58,12 @@ class Network(ThreadedServer):
     async def _exchange(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line, _, fields = head.partition(b"\r\n")
         method, url, version = line.decode().split(" ")
+        if script := self.scripts.get(url):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nConnection: close\r\n")
+            writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(script), script))
+            writer.close()
+            await writer.wait_closed()
+            return
         target = urlsplit(f"//{url}" if method == "CONNECT" else url)
         path = f"{target.path or '/'}{'?' + target.query if target.query else ''}"
         origin, upstream = await asyncio.open_connection(target.hostname, target.port or 80)

@@ -123,7 +123,7 @@ def is_put(exchange: RequestCycle) -> bool:
     return exchange.method == "PUT" and "x-amz-copy-source" not in exchange.headers
 
 
-@pytest.mark.parametrize("size", [5_000_000, 16 * MIB + 1, 70 * MIB])
+@pytest.mark.parametrize("size", [5_000_000, 16 * MIB + 1, pytest.param(70 * MIB, marks=pytest.mark.every_engine)])
 def test_file_arrives_unchanged(page: Page, site: Site, tmp_path: Path, size: int) -> None:
     """A file arrives unchanged, in one PUT or in parts, and the reported progress never decreases."""
     path = song(tmp_path / "song.mp3", size)
@@ -153,6 +153,7 @@ def test_small_file_takes_three_requests(page: Page, site: Site, small: Path) ->
     assert sent == [("POST", "uploads"), ("PUT", track["key"].removeprefix("media/")), ("POST", "confirm")]
 
 
+@pytest.mark.every_engine
 def test_cut_part_is_resent(page: Page, site: Site, three_parts: Path) -> None:
     """A part whose connection is cut is sent again, and no other part is."""
     site.proxy.next(Fault(lambda one: one.part == 2, cut_after=5 * MIB))
@@ -223,6 +224,7 @@ def test_broker_restart(page: Page, site: Site, three_parts: Path) -> None:
     confirmed(page, site, three_parts)
 
 
+@pytest.mark.every_engine
 def test_store_restart(page: Page, site: Site, three_parts: Path) -> None:
     """The upload waits while the store is stopped, and continues when it has restarted."""
     late = hold(site, 2)
@@ -269,6 +271,7 @@ def test_get_token_gives_up(page: Page, site: Site, small: Path) -> None:
     assert [name for name, _ in page.evaluate("window.heard") if name == "retry"] == []
 
 
+@pytest.mark.every_engine
 def test_reload_resumes_the_same_file(page: Page, site: Site, three_parts: Path) -> None:
     """After a reload, an upload of the same file continues with the missing parts."""
     late = hold(site, 2)
@@ -317,6 +320,7 @@ def test_create_with_lost_response(page: Page, site: Site, three_parts: Path) ->
     assert len([one for one in site.proxy.exchanges if one.method == "POST" and "uploads" in one.query]) == 1
 
 
+@pytest.mark.every_engine
 def test_put_with_lost_response(page: Page, site: Site, small: Path) -> None:
     """A single PUT whose response is lost is not sent again."""
     site.proxy.next(Fault(is_put, loses_answer=True))
@@ -333,6 +337,7 @@ def test_cut_put_is_resent(page: Page, site: Site, small: Path) -> None:
     assert [one.status for one in site.proxy.exchanges if is_put(one)] == [None, 200]
 
 
+@pytest.mark.every_engine
 def test_pause_and_resume(page: Page, site: Site, three_parts: Path) -> None:
     """A paused upload is completed after it is resumed, and no stored part is sent again."""
     late = hold(site, 2)
@@ -383,6 +388,7 @@ def test_cancel_leaves_nothing(page: Page, site: Site, three_parts: Path, how: s
     assert page.evaluate("unfinished()") == []
 
 
+@pytest.mark.every_engine
 def test_cancel_during_create(page: Page, site: Site, three_parts: Path) -> None:
     """A cancellation during the create leaves nothing at the store."""
     before = site.left_behind()
@@ -413,6 +419,7 @@ def test_discard(page: Page, site: Site, three_parts: Path) -> None:
     assert page.evaluate("unfinished()") == []
 
 
+@pytest.mark.every_engine
 def test_checksum(page: Page, site: Site, small: Path) -> None:
     """With ``checksum`` the file is hashed first, and the response contains its SHA-256."""
     begin(page, small, checksum=True)
@@ -435,6 +442,7 @@ def test_two_uploads_at_a_time(page: Page, site: Site, small: Path, three_parts:
     assert [site.served(ended["track"]["key"]) for ended in both] == [digest_of(small), digest_of(three_parts)]
 
 
+@pytest.mark.every_engine
 def test_upload_of_another_user(page: Page, site: Site, three_parts: Path) -> None:
     """The same file of another user becomes an upload of its own."""
     late = hold(site, 2)
@@ -492,6 +500,7 @@ def test_content_mismatch(page: Page, site: Site, small: Path) -> None:
     assert outcome(page)["error"]["code"] == "content_mismatch"
 
 
+@pytest.mark.every_engine
 def test_deleted_file(page: Page, site: Site, tmp_path: Path) -> None:
     """A file that is deleted during its upload is ``unreadable``, which is not retryable."""
     path = song(tmp_path / "song.mp3", 2 * PART + 54_321)
@@ -511,6 +520,7 @@ def test_without_storage(page: Page, site: Site, small: Path) -> None:
     confirmed(page, site, small)
 
 
+@pytest.mark.every_engine
 def test_pause_while_hashing(page: Page, site: Site, small: Path) -> None:
     """An upload that is paused while its checksum is computed creates nothing until it is resumed."""
     page.evaluate(
@@ -577,6 +587,7 @@ def test_pause_while_waiting_for_a_token(page: Page, site: Site, small: Path) ->
     assert outcome(page)["error"]["code"] == "cancelled"
 
 
+@pytest.mark.every_engine
 def test_pause_sends_no_byte_twice(page: Page, site: Site, three_parts: Path) -> None:
     """Parts in flight at a pause are completed meanwhile; after it only the missing part is sent."""
     late = hold(site, 2)
@@ -591,6 +602,7 @@ def test_pause_sends_no_byte_twice(page: Page, site: Site, three_parts: Path) ->
     assert sum(one.received for one in site.proxy.exchanges if one.part) == three_parts.stat().st_size
 
 
+@pytest.mark.every_engine
 def test_paused_put_lands(page: Page, site: Site, small: Path) -> None:
     """A single PUT in flight at a pause is completed, and the file is not sent again."""
     late = site.proxy.next(Fault(is_put, held=threading.Event()))
@@ -604,6 +616,7 @@ def test_paused_put_lands(page: Page, site: Site, small: Path) -> None:
     assert sum(one.received for one in site.proxy.exchanges if is_put(one)) == small.stat().st_size
 
 
+@pytest.mark.every_engine
 def test_offline(page: Page, site: Site, three_parts: Path) -> None:
     """An upload whose network is lost continues when the browser is online again."""
     late = hold(site, 2)
@@ -630,6 +643,7 @@ def test_offline_is_wrong(page: Page, site: Site, small: Path) -> None:
     confirmed(page, site, small)
 
 
+@pytest.mark.every_engine
 def test_token_expired_at_100_percent(page: Page, site: Site, small: Path) -> None:
     """A token that expires when all bytes are stored, and is renewed only later, does not end in a dead end."""
     page.evaluate(
@@ -654,6 +668,7 @@ def test_token_expired_at_100_percent(page: Page, site: Site, small: Path) -> No
     assert len([one for one in site.proxy.exchanges if is_put(one)]) == 1
 
 
+@pytest.mark.every_engine
 def test_two_tabs(page: Page, context: BrowserContext, site: Site, three_parts: Path) -> None:
     """Two tabs with the same file send it once, and both get the same result."""
     late = hold(site, 2)
@@ -664,11 +679,13 @@ def test_two_tabs(page: Page, context: BrowserContext, site: Site, three_parts: 
     begin(other, three_parts, **IN_PARTS)
     other.wait_for_function("window.run.progress.phase === 'queued'")
     let_go(late)
+    outcome(other)  # while one tab confirms, the other remembers the upload for it
     first, second = confirmed(page, site, three_parts), confirmed(other, site, three_parts)
     assert first["key"] == second["key"]
     assert len(site.proxy.stored_parts()) == 3
 
 
+@pytest.mark.every_engine
 def test_paused_tab_leaves_the_file(page: Page, context: BrowserContext, site: Site, three_parts: Path) -> None:
     """While one tab has paused the upload, another one completes it; the first then returns the same result."""
     late = hold(site, 2)
@@ -742,6 +759,7 @@ def test_blob_with_a_name(page: Page, site: Site) -> None:
     assert page.evaluate("window.listed") == 0
 
 
+@pytest.mark.every_engine
 def test_cors_of_the_broker(page: Page, site: Site, small: Path, tmp_path: Path) -> None:
     """A page whose origin the broker does not allow gets an error that names the setting."""
     with Broker(tmp_path, {**site.environment, "BROKER_CORS_ORIGINS": "https://app.example"}) as strict:
@@ -751,6 +769,7 @@ def test_cors_of_the_broker(page: Page, site: Site, small: Path, tmp_path: Path)
     assert f"BROKER_CORS_ORIGINS contains {site.origin}." in error["message"]
 
 
+@pytest.mark.every_engine
 def test_cors_of_the_store(page: Page, site: Site, small: Path, tmp_path: Path) -> None:
     """A page whose origin the bucket does not allow gets an error that names the bucket's CORS rules."""
     site.allow("https://app.example")
@@ -763,6 +782,7 @@ def test_cors_of_the_store(page: Page, site: Site, small: Path, tmp_path: Path) 
     assert f"CORS rules of its bucket contain {site.origin}." in error["message"]
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("kind", ["ogg", "mp3", "png"])
 def test_real_files(page: Page, site: Site, tmp_path: Path, kind: str) -> None:
     """An Ogg, an MP3 and a PNG file arrive as what they are."""
@@ -836,6 +856,7 @@ def test_without_newer_functions(context: BrowserContext, site: Site, three_part
     confirmed(page, site, three_parts)
 
 
+@pytest.mark.every_engine
 def test_queue(page: Page, site: Site, small: Path, three_parts: Path, tmp_path: Path) -> None:
     """A queue uploads several files with one total, and a file that fails can be retried."""
     bad = tmp_path / "bad.mp3"
@@ -898,6 +919,7 @@ def test_queue_pauses_and_cancels(page: Page, site: Site, small: Path, three_par
     assert page.evaluate("unfinished()") == []
 
 
+@pytest.mark.every_engine
 def test_late_response_of_the_store(page: Page, site: Site, small: Path) -> None:
     """A PUT whose bytes have all left is not cut while a proxy scans them: it is sent once."""
     page.clock.install()

@@ -1,14 +1,16 @@
 """The accessibility of the demo's page: keyboard, screen reader, contrast, narrow screens, reduced motion."""
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests import media
 
+from .conftest import Demo, opened
 from .steps import STAGED, choose, details, played, press, ready, row, state
 
 pytestmark = pytest.mark.browser
@@ -48,11 +50,26 @@ WIDER = """width => [...document.querySelectorAll("main *:not(.visually-hidden)"
   .filter(one => one.getBoundingClientRect().right > width).map(one => one.outerHTML)"""
 
 
+@pytest.fixture(scope="module")
+def shown(browser: Browser, demo: Demo, song: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """Open a page with an upload or a track in every state that lasts."""
+    with opened(browser, demo, []) as page:
+        show(page, song, tmp_path_factory.mktemp("files"))
+        yield page
+
+
 @pytest.fixture
-def busy(page: Page, song: Path, tmp_path: Path) -> Page:
+def busy(shown: Page) -> Page:
+    """Return the page with all states, on a wide screen in light."""
+    shown.set_viewport_size({"width": 1280, "height": 720})
+    shown.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    return shown
+
+
+def show(page: Page, song: Path, folder: Path) -> None:
     """Show an upload or a track in every state that lasts."""
     names = ["lyrics.txt", "cover.png", "left.png", "paused.png", "first.png", "second.png", "queued.png"]
-    text, cover, left, *others = [tmp_path / name for name in names]
+    text, cover, left, *others = [folder / name for name in names]
     for path in (cover, left, *others):
         path.write_bytes(media.SAMPLES["image/png"]() + path.name.encode())
     text.write_text("la la la")
@@ -68,7 +85,7 @@ def busy(page: Page, song: Path, tmp_path: Path) -> Page:
     choose(page, text, *others)
     expect(state(page, "first.png")).to_have_text("Sending")
     press(page, "Pause", "paused.png")
-    choose(page, tmp_path / "queued.png")
+    choose(page, folder / "queued.png")
     expect(state(page, text.name)).to_have_text("This file type is not accepted")
     expect(state(page, "paused.png")).to_have_text("Paused")
     expect(state(page, "second.png")).to_have_text("Sending")
@@ -78,7 +95,6 @@ def busy(page: Page, song: Path, tmp_path: Path) -> Page:
     details(page, text.name)
     details(page, cover.name)
     press(page, "Delete", cover.name)
-    return page
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -106,7 +122,7 @@ def test_contrast(busy: Page, scheme: str) -> None:
     assert [(ratio, words) for ratio, words in contrasts if ratio < 4.5] == []
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.every_engine), 1280])
 def test_narrow_screens(busy: Page, width: int) -> None:
     """No screen width needs horizontal scrolling (WCAG 2.2, 1.4.10)."""
     busy.set_viewport_size({"width": width, "height": 640})
@@ -136,6 +152,7 @@ def test_headings(busy: Page) -> None:
     assert all(deeper - level <= 1 for level, deeper in pairwise(levels))
 
 
+@pytest.mark.every_engine
 def test_keyboard(page: Page, song: Path, complaints: list[str]) -> None:
     """A file can be uploaded, paused, copied and deleted with the keyboard alone."""
     page.route(STAGED, lambda _: None)

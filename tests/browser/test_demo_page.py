@@ -60,6 +60,7 @@ def three(tmp_path: Path) -> list[Path]:
     return paths
 
 
+@pytest.mark.every_engine
 def test_song(page: Page, demo: Demo, song: Path, complaints: list[str]) -> None:
     """A song goes straight to the store, gets a key, and is played unchanged."""
     with requests(page) as sent:
@@ -116,6 +117,7 @@ def test_content_security_policy(page: Page, demo: Demo) -> None:
     }
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("kind", MEDIA_TYPES, ids=lambda kind: str(kind.name))
 def test_every_media_type(page: Page, tmp_path: Path, kind: MediaType) -> None:
     """A file of every accepted media type is uploaded, and shown if the browser can play it."""
@@ -149,6 +151,7 @@ def test_two_files_at_a_time(page: Page, song: Path, three: list[Path]) -> None:
     expect(state(page, song.name)).to_have_text("Cancelled")
 
 
+@pytest.mark.every_engine
 def test_drop(page: Page, complaints: list[str]) -> None:
     """Files that are dropped on the page are uploaded."""
     dropped = {"cover.png": ("image/png", sample("image/png")), "song.mp3": ("audio/mpeg", sample("audio/mpeg"))}
@@ -169,6 +172,7 @@ PASTE = """carried => {
 """Firefox ignores the clipboardData of a ClipboardEvent that a script makes."""
 
 
+@pytest.mark.every_engine
 def test_paste(page: Page) -> None:
     """A picture that is pasted is uploaded."""
     clipboard = transfer_of(page, {"image.png": ("image/png", sample("image/png"))})
@@ -176,6 +180,7 @@ def test_paste(page: Page) -> None:
     played(page, "image.png").evaluate(SHOWN)
 
 
+@pytest.mark.every_engine
 def test_download(page: Page, song: Path) -> None:
     """The downloaded file has the name and the bytes of the uploaded one."""
     choose(page, song)
@@ -186,6 +191,7 @@ def test_download(page: Page, song: Path) -> None:
     assert download.value.path().read_bytes() == song.read_bytes()
 
 
+@pytest.mark.every_engine
 def test_copy_key_and_receipt(page: Page, song: Path) -> None:
     """The key and the receipt are shown and can be copied, and the receipt contains the checksum."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -204,6 +210,7 @@ def test_copy_key_and_receipt(page: Page, song: Path) -> None:
     assert page.evaluate("navigator.clipboard.readText()").count(".") == 2
 
 
+@pytest.mark.every_engine
 def test_reload_keeps_tracks(page: Page, three: list[Path], tmp_path: Path) -> None:
     """Confirmed files are shown again after a reload, in the same order: the last chosen first."""
     others = [tmp_path / name for name in ("first.png", "second.png")]

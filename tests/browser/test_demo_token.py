@@ -43,6 +43,7 @@ def link_of(demo: Demo, subject: str) -> str:
     return f"{demo.origin}/demo#token=e30.{claims}.x"
 
 
+@pytest.mark.every_engine
 def test_expired_at_the_end(page: Page, demo: Demo, song: Path) -> None:
     """After a token has expired at 100 %, a fresh link confirms the file, and no byte is sent again."""
     tokens = Tokens(page)
@@ -82,6 +83,7 @@ def test_fresh_link_in_the_same_tab(page: Page, demo: Demo, song: Path) -> None:
     assert page.url == f"{demo.origin}/demo"
 
 
+@pytest.mark.every_engine
 def test_fresh_link_in_another_tab(page: Page, demo: Demo, song: Path) -> None:
     """A fresh link that is opened in another tab lets the uploads of this one go on."""
     wait_for_fresh_link(page, song)
@@ -105,6 +107,7 @@ def test_expired_at_a_reload(page: Page, demo: Demo, song: Path) -> None:
     ready(page, song.name)
 
 
+@pytest.mark.every_engine
 def test_another_user(page: Page, demo: Demo, song: Path) -> None:
     """The next user of the same browser sees no file of the last one, neither a confirmed nor an unfinished one."""
     choose(page, song)

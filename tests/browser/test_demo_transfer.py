@@ -45,6 +45,7 @@ def lose_the_store(page: Page) -> None:
     page.route(STAGED, lambda route: route.abort())
 
 
+@pytest.mark.every_engine
 def test_pause_and_resume(page: Page, concert: Path, complaints: list[str]) -> None:
     """A paused upload starts no request, parts in flight are completed, and no stored part is sent again."""
     half_sent(page, concert)
@@ -98,6 +99,7 @@ def test_cancel(page: Page, demo: Demo, concert: Path) -> None:
     expect(row(page, concert.name)).to_have_count(0)
 
 
+@pytest.mark.every_engine
 def test_interrupted_upload_resumes(page: Page, song: Path, concert: Path) -> None:
     """An upload that a reload has interrupted continues with the same file, and refuses a different one."""
     half_sent(page, concert)
@@ -162,6 +164,7 @@ def test_failed_discard(page: Page, song: Path) -> None:
     ready(page, song.name)
 
 
+@pytest.mark.every_engine
 def test_leaving_asks_while_sending(page: Page, song: Path) -> None:
     """The browser asks before the page is left only while a file is being sent."""
     asked: list[str] = []
@@ -238,6 +241,7 @@ def test_corrected_file(page: Page, tmp_path: Path) -> None:
     expect(states).to_have_text(["Ready", "The content does not match the file type"])
 
 
+@pytest.mark.every_engine
 def test_store_briefly_unreachable(page: Page, song: Path) -> None:
     """The page retries by itself while the store cannot be reached for a moment."""
     page.route(STAGED, lambda route: route.abort())
