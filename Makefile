@@ -19,7 +19,7 @@ $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser browsers client clients stores examples corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -38,6 +38,9 @@ clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install n
 stores: $(READY)  ## test each store that runs on this machine, and write the tables of docs/stores.md
 	$(BIN)/python -W ignore -m tests.stores.table
 	$(BIN)/python -m pytest -n 2 -m stores
+
+examples: $(READY)  ## install and run each example (apt-get install chromium curl)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
 browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
@@ -110,6 +113,8 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
+	$(COMPILE) examples/fastapi/requirements.in --output-file examples/fastapi/requirements.lock
+	$(COMPILE) examples/django/requirements.in --output-file examples/django/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 
 $(READY): tests/requirements.lock pyproject.toml
@@ -136,4 +141,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules
+	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules examples/filepond/node_modules examples/node/node_modules
