@@ -39,7 +39,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 	$(BIN)/python -W ignore -m tests.stores.table
 	$(BIN)/python -m pytest -n 2 -m stores
 
-examples: $(READY)  ## install and run each example (apt-get install chromium curl)
+examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
 browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
@@ -113,6 +113,7 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
+	$(COMPILE) --no-deps tests/examples/kotlin/requirements.in --output-file tests/examples/kotlin/requirements.lock
 	$(COMPILE) examples/fastapi/requirements.in --output-file examples/fastapi/requirements.lock
 	$(COMPILE) examples/django/requirements.in --output-file examples/django/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
