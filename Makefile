@@ -21,7 +21,7 @@ SLOW := browser or clients or curl or examples or large or network or sdks or st
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -40,6 +40,9 @@ clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install n
 stores: $(READY)  ## test each store that runs on this machine, and write the tables of docs/stores.md
 	$(BIN)/python -W ignore -m tests.stores.table
 	$(BIN)/python -m pytest -n 2 -m stores
+
+examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks
@@ -115,6 +118,9 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
+	$(COMPILE) --no-deps tests/examples/kotlin/requirements.in --output-file tests/examples/kotlin/requirements.lock
+	$(COMPILE) examples/fastapi/requirements.in --output-file examples/fastapi/requirements.lock
+	$(COMPILE) examples/django/requirements.in --output-file examples/django/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock bench/peers/requirements.in --output-file bench/peers/requirements.lock
 	$(COMPILE) --constraint tests/requirements.lock tests/sdks/requirements.in --output-file tests/sdks/requirements.lock
 	$(COMPILE) --no-deps tests/sdks/tools.in --output-file tests/sdks/tools.lock
@@ -149,4 +155,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules
+	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules examples/filepond/node_modules examples/node/node_modules

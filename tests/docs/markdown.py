@@ -14,6 +14,8 @@ PAGES = sorted(
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "deploy").glob("*.md"),
+        ROOT / "examples" / "README.md",
+        *(ROOT / "examples").glob("*/README.md"),
         ROOT / "tests" / "PROMISES.md",
     ]
 )

@@ -96,7 +96,7 @@ def test_contributing_lists_every_target() -> None:
 def test_contributing_lists_every_lock() -> None:
     """CONTRIBUTING.md has a row for each lock file of the repository."""
     rows = {row[0].strip("`") for row in table(ROOT / "CONTRIBUTING.md", "lock file")}
-    folders = ("deploy", "tests", "bench")
+    folders = ("deploy", "tests", "bench", "examples")
     assert rows == {name_of(path) for folder in folders for path in (ROOT / folder).rglob("*.lock")}
 
 
