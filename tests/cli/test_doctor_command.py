@@ -23,9 +23,8 @@ from tests.patience import PATIENCE
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run commands in an empty folder and without settings in the environment."""
+    """Run commands in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("os.environ", {})
     monkeypatch.setattr("broker.service.deletion.COPY_GRACE", 0)
     return tmp_path
 
