@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 
 from broker import settings
 from broker.doctor.configuration_checks import ADMIN_VARIABLE, faults_found
@@ -39,9 +40,9 @@ def run(output: str, token: str | None, env_file: Path | None) -> int:
 
 async def _examine(deployment: Deployment, token: str | None) -> Report:
     """Examine the deployment; a signal ends the examination after its probes were removed."""
-    task = asyncio.current_task()
+    task = cast("asyncio.Task[Report]", asyncio.current_task())
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, _cancel_once, task)
+        asyncio.get_running_loop().add_signal_handler(number, cancel_once, task)
     try:
         return await examine(deployment, token=token, has_admin_key=bool(os.environ.get(ADMIN_VARIABLE)))
     finally:
@@ -49,9 +50,9 @@ async def _examine(deployment: Deployment, token: str | None) -> Report:
             await store.close()
 
 
-def _cancel_once(task: "asyncio.Task[Report] | None") -> None:
+def cancel_once(task: "asyncio.Task[Report]") -> None:
     """Cancel the examination. A second signal must not end the removal of its probes."""
-    if task and not task.cancelling():
+    if not task.cancelling():
         task.cancel()
 
 

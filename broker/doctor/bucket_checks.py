@@ -174,6 +174,8 @@ async def find_jurisdiction(access: Access, endpoints: Iterable[tuple[str, str]]
             response = await _list(wire, access.bucket)
         except NoResponseError:
             continue
+        finally:
+            await wire.close()
         if response.status == 200:
             text = f"{access.bucket} is in the jurisdiction {jurisdiction}, and R2_ENDPOINT is of another one"
             return failed("jurisdiction-wrong", text, f"Set R2_JURISDICTION={jurisdiction}.", Hint.BUCKET)

@@ -10,6 +10,7 @@ from broker.crypto.presigner import EMPTY
 from broker.errors import StorageUnavailableError
 from broker.service.uploads import upload_headers
 from broker.store.dialect import UNKNOWN
+from broker.store.outcomes import FINAL
 from broker.store.s3_responses import METADATA_PREFIX, S3Response
 
 from .findings import Finding, Hint, failed, not_checked, passed, warned
@@ -102,8 +103,10 @@ async def _signed_fields(subject: Subject) -> list[Finding]:
         if response.status < 400:
             problem = f"{text} is not refused: {text_of(response)}"
             found.append(failed(f"{name}-not-refused", problem, _USE_ANOTHER, Hint.STORE_CHECKS))
-        else:
+        elif response.outcome is FINAL:
             found.append(passed(name, f"{text} is refused"))
+        else:
+            found.append(not_checked(name, f"{text} was not checked: {text_of(response)}"))
     return found
 
 

@@ -1,5 +1,6 @@
 """``broker doctor`` as a process: options, exit statuses, signals, and what remains in the bucket."""
 
+import asyncio
 import io
 import json
 import signal
@@ -8,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.cli import main as command
+from broker.cli.doctor_command import cancel_once
 from broker.doctor.probes import PROBE_UUID
 from broker.server.exits import Exit
 from tests.cli.test_commands import broker, without
@@ -149,3 +152,13 @@ def test_kill_is_cleaned_by_the_next_run(
     assert run(environment, monkeypatch) == Exit.STOPPED
     assert "probes of 1 interrupted examinations were removed" in capsys.readouterr().out
     assert (store.objects, store.multiparts) == ({}, {})
+
+
+async def test_second_signal_is_ignored() -> None:
+    """The second signal does not end the removal of the probes."""
+    task: asyncio.Task[Any] = asyncio.create_task(asyncio.sleep(PATIENCE))
+    cancel_once(task)
+    cancel_once(task)
+    assert task.cancelling() == 1
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -18,6 +18,7 @@ from tests.stores.place import Place
 MOTO_LACKS = {
     "signature-not-refused",
     "size-not-refused",
+    "part-size-not-refused",
     "type-not-refused",
     "expiry-not-refused",
     "checksum-not-refused",

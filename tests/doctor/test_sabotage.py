@@ -218,7 +218,10 @@ ROWS: dict[str, Row] = {
         {"ignores": {"create-only"}}, {}, {"second-write-not-refused", "tombstone-ignored"}, "If-None-Match: * of a PUT"
     ),
     "store ignores signatures": Row(
-        {"ignores": {"signature"}}, {}, {*UNREFUSED, "copy-source-not-refused"}, "Use a store that refuses it"
+        {"ignores": {"signature"}},
+        {},
+        {*UNREFUSED, "copy-source-not-refused", "part-size-not-refused"},
+        "Use a store that refuses it",
     ),
     "store ignores the expiry": Row({"ignores": {"expiry"}}, {}, {"expiry-not-refused"}, "Use a store that refuses it"),
     "store takes unsigned fields": Row(
@@ -244,6 +247,12 @@ ROWS: dict[str, Row] = {
         {"overrides": {"GET part": Reply(501)}}, {}, {"store-call-failed"}, "See the table of reasons"
     ),
     "store refuses parts": Row({"overrides": {"PUT part": Reply(400)}}, {}, {"part-failed"}, "responses to the PUT"),
+    "bucket lock": Row(
+        {"overrides": {"DELETE": Reply(403, b"<Error><Code>ObjectLockedByBucketPolicy</Code></Error>")}},
+        {},
+        {"bucket-locked", "remains"},
+        "Remove the lock",
+    ),
     "copies are forbidden": Row(
         {"overrides": {"Copy": Reply(403, b"<Error><Code>AccessDenied</Code></Error>")}},
         {},
@@ -360,3 +369,11 @@ async def test_store_fails_later(operation: str, holds: Callable[[Report], bool]
     with serving(FaultyStore(overrides={operation: NO_RESPONSE})) as endpoint:
         report = await examined(endpoint)
     assert holds(report)
+
+
+async def test_throttled_refusal_proves_nothing() -> None:
+    """A 429 in place of a refusal means that the check was not made."""
+    with serving(FaultyStore(overrides={"PUT": Reply(429)})) as endpoint:
+        report = await examined(endpoint)
+    (finding,) = [one for category in report.categories for one in category.findings if one.name == "size"]
+    assert finding.status is Status.NOT_CHECKED
