@@ -25,6 +25,13 @@ def run(output: str, token: str | None, env_file: Path | None) -> int:
     load_env_file(env_file)
     logging.disable()  # the report has what the log would have
     try:
+        return _report(output, token)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _report(output: str, token: str | None) -> int:
+    try:
         deployment = assemble(settings.from_environment())
     except SettingsError as error:
         return _print(Report([Category("configuration", faults_found(error.faults))]), output)
@@ -57,5 +64,6 @@ def cancel_once(task: "asyncio.Task[Report]") -> None:
 
 
 def _print(report: Report, output: str) -> Exit:
-    print(FORMATS[output](report), end="")
+    encoding = sys.stdout.encoding or "utf-8"  # one without the symbols must not end the command
+    print(FORMATS[output](report).encode(encoding, "replace").decode(encoding), end="")
     return Exit.CHECK_FAILED if report.status is Status.FAILED else Exit.STOPPED

@@ -107,10 +107,18 @@ def test_doctor_needs_no_boto3(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["-o", "xml"], ["--jwt", "x"]])
-def test_wrong_options(words: list[str], tmp_path: Path) -> None:
+def test_wrong_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong option prints the usage and ends with 2."""
-    done = broker(tmp_path, "doctor", *words)
-    assert (done.returncode, "usage: broker" in done.stderr) == (2, True)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["doctor", *words])
+    assert (ended.value.code, "usage: broker" in capsys.readouterr().err) == (2, True)
+
+
+def test_output_without_symbols(tmp_path: Path) -> None:
+    """A terminal whose encoding has no symbols gets question marks in their place."""
+    done = broker(tmp_path, "doctor", environment={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == Exit.CHECK_FAILED
+    assert "1 failed" in done.stdout
 
 
 def started(environment: dict[str, str], store: FaultyStore) -> "subprocess.Popen[str]":

@@ -17,11 +17,14 @@ from broker.doctor.bucket_checks import (
 from broker.doctor.configuration_checks import check_settings, faults_found
 from broker.doctor.examination import InterruptedExaminationError, examine
 from broker.doctor.findings import Status
+from broker.doctor.lifecycle_checks import check_rules
 from broker.doctor.probes import CONTENT, PROBE_UUID, abandoned, run_of
 from broker.doctor.subject import subject_of
 from broker.doctor.wire import Wire
 from broker.service.assembly import assemble
 from broker.settings import SettingsError, parse
+from broker.setup.desired_rules import bucket_needs
+from broker.store.bucket_rules import lifecycle_rules
 from broker.store.s3_responses import S3Response
 from tests.auth.minting import P256, pem
 from tests.doctor.deployments import HEALTHY, complaints, deployment, examined, names
@@ -266,3 +269,16 @@ async def test_remains_of_others_are_removed(monkeypatch: pytest.MonkeyPatch) ->
         report = await examined(endpoint)
     assert "cleaning-earlier" in names(report)
     assert set(store.objects) == {upload}
+
+
+@pytest.mark.parametrize("lifetime", ["10s", "1d", "25h", "3d", "7d"])
+def test_setup_and_doctor_agree(lifetime: str) -> None:
+    """The rules that ``setup`` writes satisfy ``doctor``, and rules that are a day shorter do not."""
+    settings = parse({**GOOD, "UPLOAD_LIFETIME": lifetime, "UPLOAD_URL_LIFETIME": "10s"})
+    assert settings.store
+    (need,) = bucket_needs(settings, settings.store)
+    days = settings.uploads.retention_days
+    found = check_rules(need.lifecycle, need.bucket, days)
+    assert [finding.status for finding in found] == [Status.OK, Status.OK]
+    found = check_rules(lifecycle_rules("incoming/", days - 1), need.bucket, days)
+    assert {finding.name for finding in found} == {"lifecycle-too-short", "lifecycle-abort-too-short"}

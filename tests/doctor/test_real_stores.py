@@ -81,7 +81,8 @@ def set_up(place: Place, bucket: str) -> int:
     """Apply the plan of the deployment with the admin key."""
     parsed = parse(settings_of(place, bucket))
     assert parsed.store
-    return change_buckets(parsed, parsed.store, StoredRules(place.endpoint, place.credentials), is_applied=True)
+    rules = StoredRules(place.endpoint, place.credentials)
+    return change_buckets(parsed, parsed.store, lambda: rules, is_applied=True)
 
 
 async def test_store_that_was_set_up(place: Place, bucket: str) -> None:
