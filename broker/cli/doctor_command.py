@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import cast
 
 from broker import settings
 from broker.doctor.configuration_checks import ADMIN_VARIABLE, faults_found
@@ -24,6 +25,13 @@ def run(output: str, token: str | None, env_file: Path | None) -> int:
     load_env_file(env_file)
     logging.disable()  # the report has what the log would have
     try:
+        return _report(output, token)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _report(output: str, token: str | None) -> int:
+    try:
         deployment = assemble(settings.from_environment())
     except SettingsError as error:
         return _print(Report([Category("configuration", faults_found(error.faults))]), output)
@@ -39,9 +47,9 @@ def run(output: str, token: str | None, env_file: Path | None) -> int:
 
 async def _examine(deployment: Deployment, token: str | None) -> Report:
     """Examine the deployment; a signal ends the examination after its probes were removed."""
-    task = asyncio.current_task()
+    task = cast("asyncio.Task[Report]", asyncio.current_task())
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, _cancel_once, task)
+        asyncio.get_running_loop().add_signal_handler(number, cancel_once, task)
     try:
         return await examine(deployment, token=token, has_admin_key=bool(os.environ.get(ADMIN_VARIABLE)))
     finally:
@@ -49,12 +57,13 @@ async def _examine(deployment: Deployment, token: str | None) -> Report:
             await store.close()
 
 
-def _cancel_once(task: "asyncio.Task[Report] | None") -> None:
+def cancel_once(task: "asyncio.Task[Report]") -> None:
     """Cancel the examination. A second signal must not end the removal of its probes."""
-    if task and not task.cancelling():
+    if not task.cancelling():
         task.cancel()
 
 
 def _print(report: Report, output: str) -> Exit:
-    print(FORMATS[output](report), end="")
+    encoding = sys.stdout.encoding or "utf-8"  # one without the symbols must not end the command
+    print(FORMATS[output](report).encode(encoding, "replace").decode(encoding), end="")
     return Exit.CHECK_FAILED if report.status is Status.FAILED else Exit.STOPPED

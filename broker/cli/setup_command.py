@@ -8,7 +8,8 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -55,8 +56,10 @@ def run(options: SetupOptions) -> int:
         return Exit.STOPPED
     if options.jurisdiction:
         raise StartError("-J is an option of --print: without it, the endpoint has the jurisdiction")
-    rules = StoredRules(parsed.store.endpoint, _admin_key(*given))
-    return change_buckets(parsed, parsed.store, rules, is_applied=options.is_applied)
+    endpoint = parsed.store.endpoint
+    return change_buckets(
+        parsed, parsed.store, lambda: StoredRules(endpoint, _admin_key(*given)), is_applied=options.is_applied
+    )
 
 
 class StoredRules:
@@ -74,11 +77,16 @@ class StoredRules:
         (admin.write_cors if kind is Kind.CORS else admin.write_lifecycle)(self._client, bucket, rules)
 
 
-def change_buckets(parsed: Settings, store: StoreSettings, rules: BucketRules, *, is_applied: bool) -> int:
-    """Print the plan, make the changes if ``is_applied``, and return the exit status."""
+def change_buckets(
+    parsed: Settings, store: StoreSettings, connect: Callable[[], BucketRules], *, is_applied: bool
+) -> int:
+    """Print the plan, make the changes if ``is_applied``, and return the exit status; raise ``StartError``.
+
+    Signals are handled before ``connect`` is called: it may read the terminal, whose echo is then off.
+    """
     previous = [(number, signal.signal(number, _interrupt)) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
-        return _change(parsed, store, rules, is_applied=is_applied)
+        return _change(parsed, store, connect(), is_applied=is_applied)
     except KeyboardInterrupt:
         return _end(Exit.INTERRUPTED, "interrupted. The rules of the buckets are as they were.")
     except NotRestoredError as error:
@@ -134,8 +142,9 @@ def _admin_key(key_id: str, secret: str) -> Credentials:
     if not key_id:
         if not sys.stdin.isatty():
             raise StartError(f"setup needs an admin key: set {ADMIN_KEY_ID} and {ADMIN_SECRET} for this command.")
-        key_id = input("Access key ID of an API token with Admin Read & Write: ").strip()
-        secret = getpass.getpass("Secret access key (not shown, not stored): ").strip()
+        with suppress(EOFError):
+            key_id = input("Access key ID of an API token with Admin Read & Write: ").strip()
+            secret = getpass.getpass("Secret access key (not shown, not stored): ").strip()
     if not (key_id and secret):
         raise StartError("The admin key is empty.")
     return Credentials(key_id, secret)

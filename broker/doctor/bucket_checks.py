@@ -24,7 +24,7 @@ _FORBIDDEN: Final = frozenset({401, 403})
 _BUSY: Final = frozenset({429, *range(500, 600)})
 
 
-class _Access(NamedTuple):
+class Access(NamedTuple):
     """One access key at one bucket, with the settings that name them."""
 
     wire: Wire
@@ -40,22 +40,22 @@ async def check_buckets(subject: Subject) -> list[Finding]:
     for access in _accesses(subject):
         finding, response = await _check(access)
         if response is not None and not any(one.name.startswith("clock") for one in found):
-            found += _clock(response)
+            found.append(clock_finding(response))
         found.append(await _in_other_jurisdiction(access, finding))
     if subject.has_two_buckets and subject.has_two_keys:
         found.append(await _separation(subject))
     return found
 
 
-def _accesses(subject: Subject) -> list[_Access]:
+def _accesses(subject: Subject) -> list[Access]:
     store = subject.configured
-    ready = _Access(subject.ready_wire, store.bucket, "R2_ACCESS_KEY_ID", "R2_BUCKET_NAME", store.credentials)
+    ready = Access(subject.ready_wire, store.bucket, "R2_ACCESS_KEY_ID", "R2_BUCKET_NAME", store.credentials)
     found = [ready]
     if subject.has_two_buckets:
         found.append(ready._replace(bucket=store.staging_bucket, bucket_setting="R2_STAGING_BUCKET_NAME"))
     if subject.has_two_keys:
         found.append(
-            _Access(
+            Access(
                 subject.staging_wire,
                 store.staging_bucket,
                 "R2_STAGING_ACCESS_KEY_ID",
@@ -71,7 +71,7 @@ async def _list(wire: Wire, bucket: str) -> S3Response:
     return await wire.call("ListObjectsV2", "GET", ObjectRef(bucket, ""), query=query)
 
 
-async def _check(access: _Access) -> tuple[Finding, S3Response | None]:
+async def _check(access: Access) -> tuple[Finding, S3Response | None]:
     try:
         response = await _list(access.wire, access.bucket)
     except NoResponseError as error:
@@ -119,15 +119,16 @@ def _refusals(text: str, bucket: str, key_setting: str, bucket_setting: str) -> 
     }
 
 
-def _clock(response: S3Response) -> list[Finding]:
+def clock_finding(response: S3Response) -> Finding:
+    """Return whether our clock is that of the store, by the Date of a response."""
     seconds = _skew(response)
     if seconds is None:
-        return [not_checked("clock", "the clock was not checked: the store sends no Date")]
+        return not_checked("clock", "the clock was not checked: the store sends no Date")
     if abs(seconds) >= SKEW_REPORTED:
         side = "ahead of" if seconds > 0 else "behind"
         text = f"our clock is {abs(seconds):.0f} s {side} the store's"
-        return [failed("clock-skewed", text, "Run NTP on this machine: URLs are signed by its clock.", Hint.CLOCK)]
-    return [passed("clock", "our clock is that of the store")]
+        return failed("clock-skewed", text, "Run NTP on this machine: URLs are signed by its clock.", Hint.CLOCK)
+    return passed("clock", "our clock is that of the store")
 
 
 def _skew(response: S3Response) -> float | None:
@@ -158,14 +159,14 @@ def _endpoint(parts: EndpointParts, jurisdiction: Jurisdiction) -> str:
     return f"https://{parts.account}{region}.{R2_HOST}"
 
 
-async def _in_other_jurisdiction(access: _Access, finding: Finding) -> Finding:
+async def _in_other_jurisdiction(access: Access, finding: Finding) -> Finding:
     """Return the finding that names the jurisdiction in which the bucket is, or the given one."""
     if finding.name not in ("bucket-denied", "bucket-missing"):
         return finding
     return await find_jurisdiction(access, other_endpoints(access.wire.presigner.endpoint)) or finding
 
 
-async def find_jurisdiction(access: _Access, endpoints: Iterable[tuple[str, str]]) -> Finding | None:
+async def find_jurisdiction(access: Access, endpoints: Iterable[tuple[str, str]]) -> Finding | None:
     """Return the finding for the first of ``endpoints`` at which the key can list the bucket."""
     for jurisdiction, endpoint in endpoints:
         wire = Wire(Presigner(access.credentials, endpoint), access.wire.clock)
@@ -173,6 +174,8 @@ async def find_jurisdiction(access: _Access, endpoints: Iterable[tuple[str, str]
             response = await _list(wire, access.bucket)
         except NoResponseError:
             continue
+        finally:
+            await wire.close()
         if response.status == 200:
             text = f"{access.bucket} is in the jurisdiction {jurisdiction}, and R2_ENDPOINT is of another one"
             return failed("jurisdiction-wrong", text, f"Set R2_JURISDICTION={jurisdiction}.", Hint.BUCKET)

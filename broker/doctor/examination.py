@@ -46,7 +46,13 @@ async def examine(deployment: Deployment, *, token: str | None, has_admin_key: b
         Category("tokens", await _check_tokens(deployment, token)),
     ]
     subject = subject_of(deployment)
-    return Report([*categories, *(await _check_store(subject) if subject else [])])
+    if subject is None:
+        return Report(categories)
+    try:
+        return Report([*categories, *await _check_store(subject)])
+    finally:
+        for wire in (subject.staging_wire, subject.ready_wire):
+            await wire.close()
 
 
 async def _check_tokens(deployment: Deployment, token: str | None) -> list[Finding]:

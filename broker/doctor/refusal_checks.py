@@ -4,19 +4,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from broker.core.model import Evidence, ObjectRef
+from broker.core.model import Evidence, FileSpec, ObjectRef
+from broker.core.upload_rules import DAY
 from broker.crypto.presigner import EMPTY
 from broker.errors import StorageUnavailableError
 from broker.service.uploads import upload_headers
 from broker.store.dialect import UNKNOWN
+from broker.store.outcomes import FINAL
 from broker.store.s3_responses import METADATA_PREFIX, S3Response
 
 from .findings import Finding, Hint, failed, not_checked, passed, warned
-from .probes import CONTENT, FILE, OTHER_CONTENT
+from .probes import CONTENT, FILE, FILE_IN_PARTS, OTHER_CONTENT
 from .subject import Subject
 from .wire import EXPIRES_IN, NoResponseError, text_of
 
 _USE_ANOTHER: Final = "Use a store that refuses it: the limits of uploads do not hold with this one."
+_LONG_AGO: Final = 2 * DAY  # seconds; more than a clock that is off by hours
 _METADATA: Final = f"{METADATA_PREFIX}broker-doctor"
 
 
@@ -25,46 +28,58 @@ class _Put:
     """A signed PUT of a probe. ``send`` sends it, with differences."""
 
     subject: Subject
+    file: FileSpec
     ref: ObjectRef
     url: str
 
     async def send(self, body: bytes = CONTENT, changes: Mapping[str, str] = EMPTY, url: str = "") -> S3Response:
-        headers = {**upload_headers(FILE), **changes}
+        headers = {**upload_headers(self.file), **changes}
         return await self.subject.staging_wire.send("PutObject", "PUT", url or self.url, headers, body)
 
 
-def _put(subject: Subject, age: int = 0) -> _Put:
-    """Return a PUT that was signed ``age`` seconds ago, as the broker signs it."""
+def _put(subject: Subject, file: FileSpec = FILE, age: int = 0) -> _Put:
+    """Return a PUT of ``file`` that was signed ``age`` seconds ago, as the broker signs it."""
     wire = subject.staging_wire
     ref = subject.names.staged(subject.configured.staging_bucket)
-    headers = {"Content-Length": str(FILE.size), **upload_headers(FILE)}
+    headers = {"Content-Length": str(file.size), **upload_headers(file)}
     now = int(wire.clock()) - age
-    return _Put(subject, ref, wire.presigner.presign("PUT", ref, now=now, expires_in=EXPIRES_IN, headers=headers))
+    return _Put(subject, file, ref, wire.presigner.presign("PUT", ref, now=now, expires_in=EXPIRES_IN, headers=headers))
 
 
 async def _second(subject: Subject) -> S3Response:
-    put = _put(subject)
+    put = _put(subject, FILE_IN_PARTS)
     await put.send()
     return await put.send()
 
 
-def _tampered(url: str) -> str:
-    return url[:-1] + ("0" if url[-1] != "0" else "1")
-
-
 async def _with_tampered_signature(subject: Subject) -> S3Response:
-    put = _put(subject)
-    return await put.send(url=_tampered(put.url))
+    put = _put(subject, FILE_IN_PARTS)
+    return await put.send(url=put.url[:-1] + ("0" if put.url[-1] != "0" else "1"))
+
+
+async def _with_more_bytes(subject: Subject) -> S3Response:
+    return await _put(subject, FILE_IN_PARTS).send(CONTENT + b"\0")
+
+
+async def _with_another_type(subject: Subject) -> S3Response:
+    return await _put(subject, FILE_IN_PARTS).send(changes={"Content-Type": "image/gif"})
+
+
+async def _expired(subject: Subject) -> S3Response:
+    return await _put(subject, FILE_IN_PARTS, age=_LONG_AGO).send()
 
 
 _REQUESTS: Final[tuple[tuple[str, str, Callable[[Subject], Awaitable[S3Response]]], ...]] = (
     ("signature", "a wrong signature", _with_tampered_signature),
-    ("size", "more bytes than signed", lambda subject: _put(subject).send(CONTENT + b"\0")),
-    ("type", "another Content-Type than signed", lambda one: _put(one).send(changes={"Content-Type": "image/gif"})),
-    ("expiry", "an expired URL", lambda subject: _put(subject, age=2 * EXPIRES_IN).send()),
+    ("size", "a PUT of more bytes than signed", _with_more_bytes),
+    ("type", "another Content-Type than signed", _with_another_type),
+    ("expiry", "an expired URL", _expired),
     ("second-write", "a second PUT to the same key", _second),
 )
-"""The name, the text and the request of each check whose request every store must refuse."""
+"""The name, the text and the request of each check whose request every store must refuse.
+
+They have no checksum: a store that compares it would refuse other bytes for that reason.
+"""
 
 
 async def check_refusals(subject: Subject) -> list[Finding]:
@@ -88,8 +103,10 @@ async def _signed_fields(subject: Subject) -> list[Finding]:
         if response.status < 400:
             problem = f"{text} is not refused: {text_of(response)}"
             found.append(failed(f"{name}-not-refused", problem, _USE_ANOTHER, Hint.STORE_CHECKS))
-        else:
+        elif response.outcome is FINAL:
             found.append(passed(name, f"{text} is refused"))
+        else:
+            found.append(not_checked(name, f"{text} was not checked: {text_of(response)}"))
     return found
 
 
@@ -171,7 +188,9 @@ async def _attestation(subject: Subject) -> list[Finding]:
     put = _put(subject)
     await put.send()
     head = await subject.store.first_bytes(put.ref, 1, checksum=True)
-    if head is not None and head.stored.sha256 == FILE.sha256:
+    if head is None:
+        return [not_checked("attestation", "checksums were not checked: the PUT was not stored")]
+    if head.stored.sha256 == FILE.sha256:
         return [passed("attestation", "the store returns the SHA-256 of an object")]
     text = "the store does not return the SHA-256 of an object"
     if subject.settings.sha256_evidence is Evidence.STORE:

@@ -1,6 +1,5 @@
 """The deployment that is examined: the parts that production uses, with the names of probes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from broker.core.model import Principal
@@ -19,30 +18,24 @@ OWNER = Principal("broker-doctor")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A deployment that has a store, and the requests to it with each of its access keys."""
+    """A deployment that has a store.
+
+    ``staging_wire`` sends requests with the key that signs uploads, ``ready_wire`` with the one that signs downloads.
+    """
 
     settings: Settings
     configured: StoreSettings
     services: Services
     store: ObjectStore
     staging_store: ObjectStore
-    clock: Callable[[], float]
+    staging_wire: Wire
+    ready_wire: Wire
     names: ProbeNames = field(default_factory=ProbeNames)
 
     @property
     def uploads(self) -> Uploads:
         """The use cases of uploads, which name their objects as probes."""
         return replace(self.services.uploads, new_uuid=self.names.uuid)
-
-    @property
-    def staging_wire(self) -> Wire:
-        """Requests with the key that signs uploads."""
-        return Wire(self.services.uploads.presigner, self.clock)
-
-    @property
-    def ready_wire(self) -> Wire:
-        """Requests with the key that signs downloads."""
-        return Wire(self.services.downloads.presigner, self.clock)
 
     @property
     def dialect(self) -> Dialect:
@@ -74,5 +67,13 @@ def subject_of(deployment: Deployment) -> Subject | None:
     configured = deployment.settings.store
     if configured is None or deployment.store is None or deployment.services is None:
         return None
-    staging = deployment.staging_store or deployment.store
-    return Subject(deployment.settings, configured, deployment.services, deployment.store, staging, deployment.clock)
+    services, clock = deployment.services, deployment.clock
+    return Subject(
+        deployment.settings,
+        configured,
+        services,
+        deployment.store,
+        deployment.staging_store or deployment.store,
+        Wire(services.uploads.presigner, clock),
+        Wire(services.downloads.presigner, clock),
+    )

@@ -85,6 +85,13 @@ async def _multipart_upload(subject: Subject, found: list[Finding]) -> None:
     (created,) = await subject.uploads.create(OWNER, [accepted], idempotency_key=None)
     found.append(passed("multipart-create", "an upload in parts is created"))
     (part,) = subject.uploads.presign_parts(OWNER, created.upload_id, [1]).parts
+    larger = await subject.staging_wire.send("UploadPart", "PUT", part.url, body=CONTENT + b"\0")
+    if larger.status < 400:
+        remedy = "Use a store that refuses it: clients could send more than they declared."
+        text = f"a part of more bytes than signed is not refused: {text_of(larger)}"
+        found.append(failed("part-size-not-refused", text, remedy, Hint.STORE_CHECKS))
+    else:
+        found.append(passed("part-size", "a part of more bytes than signed is refused"))
     _expect("part", await subject.staging_wire.send("UploadPart", "PUT", part.url, body=CONTENT))
     found.append(passed("part", "a signed part is stored"))
     confirmed = await _confirm(subject, created)
@@ -111,6 +118,9 @@ def _expect(name: str, response: S3Response) -> None:
 def _refusal(error: BrokerError) -> Finding:
     reason = error.reason or error.detail
     if isinstance(error, StorageUnavailableError):
+        if "ObjectLockedByBucketPolicy" in reason:
+            remedy = "Remove the lock, or limit it to other prefixes than incoming/ and media/."
+            return failed("bucket-locked", f"a bucket lock forbids it: {reason}", remedy, Hint.TOKEN_RIGHTS)
         if " 403" in reason:
             return _read_only(reason)
         return failed("store-call-failed", reason, "See the table of reasons.", Hint.UNAVAILABLE)

@@ -1,7 +1,7 @@
 """Requests to the store as clients send them, by presigned URLs, also such as the store must refuse.
 
-The URL signs the header fields that it should; the request may have others. There is no retry and no circuit breaker:
-an examination must see each response.
+The URL signs the header fields that it should; the request may have others. No failure is retried, and there is no
+circuit breaker: an examination must see each response.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from typing import Final
 
 from broker.core.model import ObjectRef
 from broker.crypto.presigner import EMPTY, Presigner
-from broker.http_client.http_errors import HttpError
-from broker.http_client.message import Request
+from broker.http_client.http_errors import HttpError, KeptConnectionLostError
+from broker.http_client.message import Request, Response
 from broker.http_client.origin import USER_AGENT, Origin
 from broker.store.s3_responses import S3Response, error_code
 
@@ -35,6 +35,7 @@ class Wire:
     def __init__(self, presigner: Presigner, clock: Callable[[], float]) -> None:
         self.presigner: Final = presigner
         self.clock: Final = clock
+        self._origins: dict[str, Origin] = {}
 
     async def call(
         self,
@@ -55,15 +56,28 @@ class Wire:
     ) -> S3Response:
         """Send a request with exactly these header fields, Host and Content-Length; raise ``NoResponseError``."""
         endpoint = "/".join(url.split("/", 3)[:3])
-        origin = Origin(endpoint, connect_timeout=TIMEOUT, fields=_FIELDS)
+        if endpoint not in self._origins:
+            self._origins[endpoint] = Origin(endpoint, connect_timeout=TIMEOUT, fields=_FIELDS)
+        request = Request(method, url[len(endpoint) :], headers, body, _BODY_MAX)
         try:
             async with asyncio.timeout(TIMEOUT):
-                response = await origin.send(Request(method, url[len(endpoint) :], headers, body, _BODY_MAX))
+                response = await _send(self._origins[endpoint], request)
         except (HttpError, OSError) as error:
             raise NoResponseError(type(error).__name__) from None
-        finally:
-            await origin.close()
         return S3Response(operation, response.status, response.fields, response.body, self.clock())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for origin in self._origins.values():
+            await origin.close()
+
+
+async def _send(origin: Origin, request: Request) -> Response:
+    """Send a request; if the store has closed a kept connection, send it on a new one."""
+    try:
+        return await origin.send(request)
+    except KeptConnectionLostError:
+        return await origin.send(request, is_fresh=True)
 
 
 def text_of(response: S3Response) -> str:

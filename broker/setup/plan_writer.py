@@ -72,4 +72,4 @@ def _restore(made: Sequence[Change], rules: BucketRules, cause: BaseException) -
         except BucketRulesError as error:
             failed.append(f"the {change.kind} rules of {change.bucket} ({error})")
     if failed:
-        raise NotRestoredError(f"{cause}. Not restored: {', '.join(failed)}") from None
+        raise NotRestoredError(f"{str(cause) or 'interrupted'}. Not restored: {', '.join(failed)}") from None

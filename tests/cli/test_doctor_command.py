@@ -1,5 +1,6 @@
 """``broker doctor`` as a process: options, exit statuses, signals, and what remains in the bucket."""
 
+import asyncio
 import io
 import json
 import signal
@@ -8,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker.cli import main as command
+from broker.cli.doctor_command import cancel_once
 from broker.doctor.probes import PROBE_UUID
 from broker.server.exits import Exit
 from tests.cli.test_commands import broker, without
@@ -23,9 +26,8 @@ from tests.patience import PATIENCE
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run commands in an empty folder and without settings in the environment."""
+    """Run commands in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("os.environ", {})
     monkeypatch.setattr("broker.service.deletion.COPY_GRACE", 0)
     return tmp_path
 
@@ -105,10 +107,18 @@ def test_doctor_needs_no_boto3(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["-o", "xml"], ["--jwt", "x"]])
-def test_wrong_options(words: list[str], tmp_path: Path) -> None:
+def test_wrong_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong option prints the usage and ends with 2."""
-    done = broker(tmp_path, "doctor", *words)
-    assert (done.returncode, "usage: broker" in done.stderr) == (2, True)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["doctor", *words])
+    assert (ended.value.code, "usage: broker" in capsys.readouterr().err) == (2, True)
+
+
+def test_output_without_symbols(tmp_path: Path) -> None:
+    """A terminal whose encoding has no symbols gets question marks in their place."""
+    done = broker(tmp_path, "doctor", environment={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == Exit.CHECK_FAILED
+    assert "1 failed" in done.stdout
 
 
 def started(environment: dict[str, str], store: FaultyStore) -> "subprocess.Popen[str]":
@@ -150,3 +160,13 @@ def test_kill_is_cleaned_by_the_next_run(
     assert run(environment, monkeypatch) == Exit.STOPPED
     assert "probes of 1 interrupted examinations were removed" in capsys.readouterr().out
     assert (store.objects, store.multiparts) == ({}, {})
+
+
+async def test_second_signal_is_ignored() -> None:
+    """The second signal does not end the removal of the probes."""
+    task: asyncio.Task[Any] = asyncio.create_task(asyncio.sleep(PATIENCE))
+    cancel_once(task)
+    cancel_once(task)
+    assert task.cancelling() == 1
+    with pytest.raises(asyncio.CancelledError):
+        await task

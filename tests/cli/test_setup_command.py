@@ -16,7 +16,7 @@ from broker.server.exits import Exit
 from broker.settings import parse
 from broker.setup.change_plan import Kind
 from broker.store import admin, bucket_rules
-from tests.cli.test_commands import broker, without
+from tests.cli.test_commands import without
 from tests.settings.test_settings import GOOD
 from tests.setup.rules_in_memory import MemoryRules
 from tests.stores.place import Place
@@ -158,7 +158,7 @@ def change(stored: MemoryRules) -> int:
     """Apply the plan for rules in memory."""
     parsed = parse({**GOOD, "BROKER_CORS_ORIGINS": ORIGIN})
     assert parsed.store
-    return setup_command.change_buckets(parsed, parsed.store, stored, is_applied=True)
+    return setup_command.change_buckets(parsed, parsed.store, lambda: stored, is_applied=True)
 
 
 def test_signal_undoes_changes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,6 +210,20 @@ def test_key_from_the_terminal(monkeypatch: pytest.MonkeyPatch, moto: Place) -> 
     assert run(**variables) == Exit.CHANGES_NEEDED
     monkeypatch.setattr("getpass.getpass", lambda _: " ")
     assert run(**variables) == Exit.WRONG_CALL
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(EOFError, Exit.WRONG_CALL), (KeyboardInterrupt, Exit.INTERRUPTED)], ids=["Ctrl-D", "Ctrl-C"]
+)
+def test_prompt_is_left(error: type[BaseException], status: Exit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-D and Ctrl-C at the prompt end the command with their statuses."""
+
+    def leave(_prompt: str) -> str:
+        raise error
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", leave)
+    assert run(**GOOD) == status
 
 
 def test_key_is_needed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,10 +289,11 @@ def test_jurisdiction_must_agree(words: list[str], message: str, capsys: pytest.
 
 
 @pytest.mark.parametrize("words", [["--apply", "--print", "json"], ["--print", "xml"], ["-J", "mars"]])
-def test_wrong_options(words: list[str], tmp_path: Path) -> None:
+def test_wrong_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong option prints the usage and ends with 2."""
-    done = broker(tmp_path, "setup", *words)
-    assert (done.returncode, "usage: broker setup" in done.stderr) == (2, True)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["setup", *words])
+    assert (ended.value.code, "usage: broker setup" in capsys.readouterr().err) == (2, True)
 
 
 def test_setup_without_boto3() -> None:

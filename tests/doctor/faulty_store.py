@@ -20,7 +20,6 @@ from broker.crypto import sigv4
 BUCKETS = ("media", "staging")
 KEY = sigv4.Credentials("AKIDOFTHESERVICE", "the secret of the service's key")
 STAGING_KEY = sigv4.Credentials("AKIDOFTHESTAGING", "the secret of the staging key")
-ALL_BUCKETS = frozenset(BUCKETS)
 
 LIFECYCLE = """\
 <LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
@@ -37,6 +36,10 @@ class Reply(NamedTuple):
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+
+
+NO_RESPONSE = Reply(0)
+"""Closes the connection instead."""
 
 
 class RefusalError(Exception):
@@ -81,7 +84,8 @@ class FaultyStore:
     """The store. ``ignores`` has the names of conditions that it does not check.
 
     ``origins`` are those of its CORS rule, ``denies`` the operations that the key may not use (``write``, ``list``,
-    ``lifecycle``), ``reach`` the buckets that each key reaches, ``skew`` the seconds that its clock is behind ours.
+    ``lifecycle``), ``overrides`` the responses to operations, ``documents`` those at a path, ``reach`` the buckets that
+    each key reaches, ``skew`` the seconds that its clock is behind ours.
     """
 
     ignores: set[str] = field(default_factory=set)
@@ -96,6 +100,7 @@ class FaultyStore:
     skew: int = 0
     code_of_denied_list: tuple[int, str] = (403, "AccessDenied")
     overrides: dict[str, Reply] = field(default_factory=dict)
+    documents: dict[str, Reply] = field(default_factory=dict)
     public: set[str] = field(default_factory=lambda: {"media/"})
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     multiparts: dict[str, tuple[tuple[str, str], dict[int, bytes], dict[str, str]]] = field(default_factory=dict)
@@ -112,6 +117,8 @@ class FaultyStore:
     def _respond(self, request: Request) -> Reply:
         operation = self._operation(request)
         self.log.append(operation)
+        if request.path in self.documents:
+            return self.documents[request.path]
         if operation in self.overrides:
             return self.overrides[operation]
         if request.method == "OPTIONS":
@@ -129,16 +136,18 @@ class FaultyStore:
         return handler(request, bucket) if handler else self._object(request, bucket, key)
 
     def _operation(self, request: Request) -> str:
-        query = request.query
-        if request.method == "OPTIONS":
-            return "Preflight"
-        if "list-type" in query:
-            return "List"
-        if "lifecycle" in query:
-            return "Lifecycle"
-        if "uploads" in query and request.method == "GET":
-            return "Multiparts"
-        return request.method
+        method, query = request.method, request.query
+        is_download = method == "GET" and not request.headers.get("range") and "media/" in request.path
+        found = {
+            "Preflight": method == "OPTIONS",
+            "List": "list-type" in query,
+            "Lifecycle": "lifecycle" in query,
+            "Multiparts": "uploads" in query and method == "GET",
+            f"{method} part": "uploadId" in query,
+            "Copy": "x-amz-copy-source" in request.headers,
+            "Download": is_download,
+        }
+        return next((name for name, is_found in found.items() if is_found), method)
 
     def _authorise(self, request: Request, bucket: str, operation: str) -> None:
         name = request.query.get("X-Amz-Credential", "").partition("/")[0]
@@ -147,7 +156,7 @@ class FaultyStore:
             raise RefusalError(401, "Unauthorized")
         if "signature" not in self.ignores:
             self._verify(request, key)
-        if bucket not in self.reach.get(name, ALL_BUCKETS):
+        if bucket not in self.reach.get(name, {bucket}):
             raise RefusalError(403, "AccessDenied")
         if operation == "List" and "list" in self.denies:
             raise RefusalError(*self.code_of_denied_list)
@@ -322,6 +331,7 @@ def serving(store: FaultyStore) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 64 * 1024  # one packet: two would meet delayed acknowledgements
 
         def _answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
@@ -329,6 +339,9 @@ def serving(store: FaultyStore) -> Iterator[str]:
             query = dict(parse_qsl(url.query, keep_blank_values=True))
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = store.respond(Request(self.command, url.path, query, headers, self.rfile.read(length)))
+            if reply is NO_RESPONSE:
+                self.close_connection = True
+                return
             self.send_response_only(reply.status)
             fields = {"Date": formatdate(time() - store.skew, usegmt=True), **reply.headers}
             for name, value in {**fields, "Content-Length": str(len(reply.body))}.items():

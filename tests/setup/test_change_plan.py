@@ -188,6 +188,15 @@ def test_text_of_a_plan() -> None:
     assert plan_lines(found, is_applied=True)[-1] == "2 changes made and read back."
 
 
+def test_text_of_two_buckets() -> None:
+    """The changes of each bucket stand below its own line."""
+    settings = configured(**TWO)
+    assert settings.store
+    lines = plan_lines(make_plan(bucket_needs(settings, settings.store), MemoryRules().read), is_applied=False)
+    assert [number for number, line in enumerate(lines) if line.startswith("bucket ")] == [0, 6]
+    assert lines[-1].startswith("4 changes needed.")
+
+
 def test_one_change_is_singular() -> None:
     """The summary counts in correct English."""
     found = plan([bucket_rules.cors_rule(ORIGINS)], [])

@@ -74,3 +74,11 @@ def test_failed_restoration_is_named() -> None:
     stored.failing = {2, 4}
     with pytest.raises(NotRestoredError, match=r"write 2 fails\. Not restored: the CORS rules of b \(write 4 fails\)"):
         run(stored)
+
+
+def test_interruption_that_cannot_be_undone() -> None:
+    """An interruption whose changes cannot be undone is named too."""
+    stored = rules()
+    stored.interrupt_at, stored.failing = 2, {3, 4}
+    with pytest.raises(NotRestoredError, match=r"interrupted\. Not restored: the lifecycle rules of b"):
+        run(stored)

@@ -66,7 +66,13 @@ class MountedPresigner(Presigner):
         self._mount = mount
 
     def presign(self, method: str, ref: ObjectRef, **options: Any) -> str:
-        return super().presign(method, ObjectRef(self._mount + ref.bucket, ref.key), **options)
+        return super().presign(method, self._mounted(ref), **options)
+
+    def presign_each(self, method: str, ref: ObjectRef, name: str, values: Iterable[str], **options: Any) -> list[str]:
+        return super().presign_each(method, self._mounted(ref), name, values, **options)
+
+    def _mounted(self, ref: ObjectRef) -> ObjectRef:
+        return ObjectRef(self._mount + ref.bucket, ref.key)
 
     def presign_each(self, method: str, ref: ObjectRef, name: str, values: Iterable[str], **options: Any) -> list[str]:
         return super().presign_each(method, ObjectRef(self._mount + ref.bucket, ref.key), name, values, **options)
