@@ -19,7 +19,7 @@ $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
+.PHONY: demo test browser browsers uppy client clients corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -27,13 +27,16 @@ demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this 
 	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
 test: $(READY)  ## run the tests that need only Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not browser and not clients and not curl and not large and not network and not uppy" --cov --cov-report=term
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"
 
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients
+
+uppy: $(READY)  ## test the real packages of Uppy and better-upload in Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m uppy
 
 browsers: $(READY)  ## the same in Chromium, Firefox and WebKitGTK
 	@for program in $(BROWSERS_NEED); do command -v $$program >/dev/null || { echo "$$program is missing: \
@@ -131,4 +134,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules
+	rm -rf .venv .venv-demo .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules tests/uppy/node_modules tests/uppy/*/node_modules
