@@ -21,7 +21,7 @@ SLOW := browser or clients or curl or examples or large or network or sdks or st
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -36,6 +36,9 @@ browser: $(READY)  ## test the page in Chromium and the printed curl commands (a
 
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients
+
+uppy: $(READY)  ## test the real packages of Uppy and better-upload in Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m uppy
 
 stores: $(READY)  ## test each store that runs on this machine, and write the tables of docs/stores.md
 	$(BIN)/python -W ignore -m tests.stores.table
@@ -155,4 +158,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules examples/filepond/node_modules examples/node/node_modules
+	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules examples/filepond/node_modules examples/node/node_modules tests/uppy/node_modules tests/uppy/*/node_modules

@@ -87,10 +87,12 @@ def test_page_has_every_operation() -> None:
 
 
 def test_page_has_an_example_of_every_response() -> None:
-    """Each operation with a JSON response of status 200 or 201 has an example of it."""
+    """Each operation with a JSON response of status 200 or 201 has an example of it; those of Uppy in openapi.yaml."""
     shown = {found.note.removeprefix("json: ") for found in noted("json") if found.page == PAGE}
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
+            if operation["tags"] == ["uppy"]:
+                continue
             for status in {"200", "201"} & operation["responses"].keys():
                 has_json = "application/json" in resolved(operation["responses"][status]).get("content", {})
                 shows = {f"{method.upper()} {path} {status}", f"{method.upper()} {path} 503"}

@@ -23,10 +23,11 @@ from broker.core.model import Evidence, UploadStatus
 from broker.core.upload_rules import Declaration, UploadPolicy, digest
 from broker.crypto.upload_ids import UPLOAD_ID_MAX
 from broker.service.assembly import assemble
-from broker.web import schemas
+from broker.web import schemas, uppy_schemas
 from broker.web.operations import Operations
 from broker.web.query import IDEMPOTENCY_KEY_MAX
 from broker.web.routes import RESOURCES, public_resources
+from broker.web.uppy_routes import BY_TOKEN
 
 from .application import ENVIRONMENT, client
 
@@ -136,7 +137,8 @@ def test_document_is_valid_openapi() -> None:
 
 def test_document_has_every_operation() -> None:
     """The document has the operations of the code and no others, but for one HEAD that clients use."""
-    code = {(path.replace("{key:path}", "{key}"), method) for path, methods in RESOURCES.items() for method in methods}
+    resources = {**RESOURCES, **BY_TOKEN}
+    code = {(path.replace("{key:path}", "{key}"), method) for path, methods in resources.items() for method in methods}
     code |= {(path, "GET") for path in PUBLIC}
     stated = {(path.replace("{uploadId}", "{upload_id}"), method) for path, method, _ in operations()}
     assert stated - {("/api/v1/objects/{key}", "HEAD")} == code
@@ -228,6 +230,9 @@ def test_every_refusal_has_an_example() -> None:
         ("UploadIds", schemas.UploadIds),
         ("ObjectKeys", schemas.ObjectKeys),
         ("CreateDownloads", schemas.CreateDownloads),
+        ("UppyFile", uppy_schemas.UppyFile),
+        ("UppyParts", uppy_schemas.UppyParts),
+        ("UppyRequest", uppy_schemas.UppyRequest),
     ],
 )
 def test_requests_have_the_described_members(name: str, kind: type[msgspec.Struct]) -> None:
@@ -244,6 +249,8 @@ RESPONSES = [
     *(schemas.ConfirmResults, schemas.DeleteResults, schemas.DeleteResult, schemas.ReadyObject, schemas.FoundKey),
     *(schemas.DownloadLink, schemas.DownloadLinks, schemas.StorageStatus, schemas.Health, schemas.Readiness),
     *(schemas.Problem, schemas.FieldError),
+    *(uppy_schemas.UppyPut, uppy_schemas.UppyUpload, uppy_schemas.UppyStoredPart, uppy_schemas.UppySignedPart),
+    *(uppy_schemas.UppySignedParts, uppy_schemas.UppyCompleted, uppy_schemas.UppySigned, uppy_schemas.Session),
 ]
 STRINGS = {"ObjectKey", "ReadinessChecks", "Jwk", "JwkSet"}
 """Schemas in responses without a class."""

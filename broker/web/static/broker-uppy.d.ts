@@ -51,7 +51,7 @@ export interface BrokerAwsS3Options {
   getUploadParameters: (
     file: any,
     options: { signal?: AbortSignal },
-  ) => Promise<{ method: "PUT"; url: string; headers: Record<string, string>; fields: Record<string, string> }>;
+  ) => Promise<{ method: "PUT"; url: string; headers: Record<string, string>; fields: any }>;
   createMultipartUpload: (file: any, signal?: AbortSignal) => Promise<UploadName>;
   signPart: (file: any, options: any) => Promise<{ url: string; headers: Record<string, string> }>;
   listParts: (file: any, options: any) => Promise<any[]>;

@@ -101,7 +101,7 @@ export function brokerUppy(uppy, options) {
     },
     signPart: (_file, { signal, ...upload }) => sign({ ...upload, method: "PUT" }, null, signal),
     listParts: (_file, { uploadId, key, signal }) => calls.send("GET", route(uploadId, key), signal),
-    completeMultipartUpload: (_file, { signal, ...upload }) => complete(upload, signal),
+    completeMultipartUpload: (_file, { uploadId, key, signal }) => complete({ uploadId, key }, signal),
     abortMultipartUpload: (_file, { uploadId, key, signal }) => calls.send("DELETE", route(uploadId, key), signal),
   };
 }
