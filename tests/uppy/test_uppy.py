@@ -288,7 +288,7 @@ def test_promotion_of_several_confirms(
     assert len(copies) == 8
 
 
-@pytest.mark.parametrize(("name", "mode"), [("uppy4", "stock"), ("uppy5", "helper"), ("uppy6", "sign")])
+@pytest.mark.parametrize(("name", "mode"), [("uppy5", "helper"), ("uppy6", "sign")])
 def test_reload_with_golden_retriever(
     start: Callable[[str, str], Client], site: Site, large: Path, name: str, mode: str
 ) -> None:
