@@ -23,6 +23,7 @@ from .downloads import Downloads
 from .multipart import Multiparts
 from .objects import Objects
 from .promotion import Promotion
+from .proxied_uploads import ProxiedUploads
 from .rate_limit import RateLimit
 from .uploads import Uploads
 
@@ -34,6 +35,7 @@ class Services:
     uploads: Uploads
     objects: Objects
     downloads: Downloads
+    proxied_uploads: ProxiedUploads
     rate_limit: RateLimit
 
 
@@ -145,11 +147,6 @@ def _services(
         policy=settings.uploads,
         clock=clock,
     )
-    downloads = Downloads(
-        objects=objects,
-        layout=layout,
-        presigner=_presigner(configured, configured.credentials),
-        policy=settings.downloads,
-        clock=clock,
-    )
-    return Services(uploads, objects, downloads, RateLimit(settings.rate_limit))
+    downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
+    proxied = ProxiedUploads(store, layout, settings.uploads)
+    return Services(uploads, objects, downloads, proxied, RateLimit(settings.rate_limit))
