@@ -3,6 +3,7 @@
 Its clients read ``error`` and ``message`` of a refusal, which every problem document has.
 """
 
+import asyncio
 from contextlib import aclosing
 from typing import Final
 
@@ -13,7 +14,7 @@ from broker.core.model import Principal
 from broker.error_texts import Detail
 from broker.errors import MalformedRequestError, UnauthenticatedError
 from broker.service.assembly import Services
-from broker.service.proxied_uploads import StoredMedia
+from broker.service.proxied_uploads import Reception, StoredMedia
 from broker.service.rate_limit import Cost
 
 from .authentication import PublicHandler
@@ -81,13 +82,17 @@ async def _receive(
                 services.rate_limit.spend_more(principal, 1 + Cost.PROXIED_UPLOAD)
             count += 1
             await reception.add(file, alone=files_max == 1)
-        await _check_connected(request)
-        stored = await reception.finish()
-        await _check_connected(request)
+        return await _finish(reception, request) if count else []
+
+
+async def _finish(reception: Reception, request: Request) -> list[StoredMedia]:
+    """Store the files; raise ``MalformedRequestError`` if the client is gone, because it will never learn the keys."""
+    is_gone = asyncio.ensure_future(request.receive())  # behind the body there is only the end of the connection
+    try:
+        await asyncio.sleep(0)  # receives what is known already
+        stored = [] if is_gone.done() else await reception.finish()
+        if is_gone.done():
+            raise MalformedRequestError(Detail.BODY_INCOMPLETE)
+    finally:
+        is_gone.cancel()
     return stored
-
-
-async def _check_connected(request: Request) -> None:
-    """Raise ``MalformedRequestError`` if the client is gone: it will never learn the keys."""
-    if await request.is_disconnected():
-        raise MalformedRequestError(Detail.BODY_INCOMPLETE)

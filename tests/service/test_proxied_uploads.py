@@ -121,7 +121,7 @@ async def test_the_object_has_jamsyncs_cache_control(public: bool, expected: str
         seen.append(headers["cache-control"])
         return make(ref, headers, *more)
 
-    deployment.store._make = spy  # type: ignore[method-assign]
+    deployment.store._make = spy  # type: ignore[assignment,method-assign]
     (media,) = await stored(deployment, arriving(mp3(size)))
     assert media.url == (f"https://cdn.example/{media.key}" if public else None)
     assert seen[0].startswith(expected)
