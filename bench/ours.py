@@ -61,7 +61,9 @@ def token(subject: str = "user-1") -> str:
 def create(bearer: str, *, files: int = 0) -> Request:
     """Return the request that creates one upload, or a batch of ``files``."""
     file = {"filename": FILENAME, "contentType": TYPE, "size": SIZE}
-    return post("/api/v1/uploads", bearer, {"files": [file] * files} if files else file)
+    if files:
+        return post("/api/v1/uploads/batch", bearer, {"files": [file] * files})
+    return post("/api/v1/uploads", bearer, file)
 
 
 def post(path: str, bearer: str, document: object) -> Request:

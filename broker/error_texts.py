@@ -146,6 +146,7 @@ class Rule(StrEnum):
     MULTIPART_REQUIRED = "must not be false for a file of more than {limit} bytes"
 
     # Parts
+    PARTS_IN_TWO_FORMS = "must be omitted if from and to are given"
     PART_RANGE = "must be equal to from, or greater by at most {limit}"
     PART_MISSING = "is missing"
     PART_SIZE = "must have {declared} bytes, not {stored}"

@@ -19,8 +19,8 @@ from broker.core.upload_rules import Declaration
 from broker.error_texts import JSON_TYPES, Detail, Rule, shown
 from broker.errors import BrokerError, Fault, about
 from broker.web import schemas
+from broker.web.api_description import OPENAPI
 from broker.web.body import _fault
-from broker.web.operations import OPENAPI
 
 PACKAGE = Path(__file__).parents[1] / "broker"
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "error_texts.py"]
@@ -234,7 +234,7 @@ def test_types_of_requests_have_plain_names() -> None:
     """Each type that msgspec may name in a message has a plain name."""
     values: list[Any] = [None, True, 1, 1.5, "x", [], {}]
     for value in values:
-        for kind in (int, str, bool, list, dict, schemas.Files):
+        for kind in (int, str, bool, list, dict, schemas.NewUploads):
             try:
                 msgspec.convert(value, kind)
             except msgspec.ValidationError as error:

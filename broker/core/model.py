@@ -154,7 +154,7 @@ class OpenMultipart(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TrackReady:
+class Track:
     """A confirmed upload, whose ready object no client can change.
 
     ``sha256`` is the raw digest. It is set only together with its ``evidence``.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from broker.core.model import TrackReady
+from broker.core.model import Track
 
 from .secrets import b64url, derive, fingerprint
 
@@ -31,7 +31,7 @@ class Receipts:
         self.jwks = {"keys": [_jwk(key) for key in keys]}
         self._headers = {"typ": TYP, "kid": self.jwks["keys"][0]["kid"]}
 
-    def sign(self, track: TrackReady) -> str:
+    def sign(self, track: Track) -> str:
         """Return the receipt of ``track`` in compact serialization."""
         file = track.upload.file
         claims = {

@@ -17,7 +17,7 @@ from typing import Final
 
 from broker.core.layout import Layout
 from broker.core.media import SNIFF_BYTES
-from broker.core.model import Content, Evidence, ObjectHead, StoredObject, TrackReady, Upload
+from broker.core.model import Content, Evidence, ObjectHead, StoredObject, Track, Upload
 from broker.core.tombstone import is_tombstone
 from broker.core.verification import check, evidence
 from broker.crypto.receipts import Receipts
@@ -40,7 +40,7 @@ _NO_EVIDENCE: Final = "the store returned no SHA-256 of an object whose client d
 class ConfirmedUpload:
     """A track-ready upload with its receipt, and its public URL if the bucket has one."""
 
-    track: TrackReady
+    track: Track
     url: str | None
     receipt: str
 
@@ -163,7 +163,7 @@ class Confirmer:
 
     def _confirmed(self, upload: Upload, etag: str, confirmed_at: int, proof: Evidence | None) -> ConfirmedUpload:
         key = self.layout.ready(upload).key
-        track = TrackReady(upload, key, etag, confirmed_at, upload.file.sha256 if proof else None, proof)
+        track = Track(upload, key, etag, confirmed_at, upload.file.sha256 if proof else None, proof)
         return ConfirmedUpload(track, self.layout.url(key), self.receipts.sign(track))
 
 

@@ -23,7 +23,7 @@ _COPIES_ENDED: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyObject:
+class FoundObject:
     """A ready object with its owner, its file name and its public URL, as far as they are known."""
 
     key: str
@@ -42,7 +42,7 @@ class Objects:
     deletion: Deletion
     clock: Callable[[], float]
 
-    async def get(self, principal: Principal, key: str) -> ReadyObject:
+    async def get(self, principal: Principal, key: str) -> FoundObject:
         """Return the object at ``key``; raise ``NotFoundError`` if it does not exist for ``principal``."""
         found = await self._read(key)
         if found is None or not principal.may_act_for(found.owner):
@@ -76,14 +76,14 @@ class Objects:
             raise NotFoundError(Detail.URL_NOT_FOUND)
         return key
 
-    async def _read(self, key: str) -> ReadyObject | None:
+    async def _read(self, key: str) -> FoundObject | None:
         if not object_keys.is_ready_key(key):
             return None
         stored = await self.store.head(self.layout.object(key))
         if stored is None:
             return None
         owner, filename = (stored.metadata.get(name) for name in ("owner", "filename"))
-        return ReadyObject(
+        return FoundObject(
             key,
             stored,
             unquote(owner) if owner else None,

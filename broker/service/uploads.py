@@ -1,4 +1,4 @@
-"""Uploads: create, report the status, abort, confirm.
+"""Uploads: create, report the progress, abort, confirm.
 
 A client can write only to the staged key, and only what its URLs sign. The broker keeps no state between requests: the
 upload id carries the declaration, the store carries the state.
@@ -43,8 +43,8 @@ class CreatedUpload(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class UploadState:
-    """The status of an upload, its stored bytes and parts, and its key once it is ready."""
+class Progress:
+    """The progress of an upload: its status, its stored bytes and parts, and its key once it is ready."""
 
     status: UploadStatus
     upload: Upload
@@ -95,8 +95,8 @@ class Uploads:
         """Presign a PUT for each part number; raise ``NotFoundError``, and the errors of ``Multiparts.presign``."""
         return self.multiparts.presign(self._open(principal, upload_id), numbers)
 
-    async def status(self, principal: Principal, upload_id: str) -> UploadState:
-        """Return the state of the upload; raise ``NotFoundError`` for an unknown upload id or another owner's."""
+    async def progress(self, principal: Principal, upload_id: str) -> Progress:
+        """Return the progress of the upload; raise ``NotFoundError`` for an unknown upload id or another owner's."""
         upload = self._open(principal, upload_id)
         staged, ready, parts = await asyncio.gather(
             self.store.head(self.layout.staged(upload)),
@@ -104,17 +104,17 @@ class Uploads:
             self._stored_parts(upload),
         )
         if is_tombstone(staged):
-            return UploadState(UploadStatus.DELETED, upload, 0)
+            return Progress(UploadStatus.DELETED, upload, 0)
         if ready:
-            return UploadState(UploadStatus.READY, upload, upload.file.size, self.layout.ready(upload).key)
+            return Progress(UploadStatus.READY, upload, upload.file.size, self.layout.ready(upload).key)
         if upload.is_expired(self.clock()):
-            return UploadState(UploadStatus.EXPIRED, upload, 0)
+            return Progress(UploadStatus.EXPIRED, upload, 0)
         if staged:
-            return UploadState(UploadStatus.UPLOADED, upload, staged.size)
+            return Progress(UploadStatus.UPLOADED, upload, staged.size)
         if parts is None:  # removed by the bucket's lifecycle rule
-            return UploadState(UploadStatus.EXPIRED, upload, 0)
+            return Progress(UploadStatus.EXPIRED, upload, 0)
         status = UploadStatus.UPLOADING if parts else UploadStatus.PENDING
-        return UploadState(status, upload, sum(part.size for part in parts), parts=parts)
+        return Progress(status, upload, sum(part.size for part in parts), parts=parts)
 
     async def abort(self, principal: Principal, upload_id: str) -> None:
         """Delete an unconfirmed upload finally. It can be repeated.

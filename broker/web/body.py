@@ -83,14 +83,19 @@ def parse(data: bytes) -> Any:
 
 
 async def read_optional_json(request: Request) -> Any:
-    """Return the JSON document of the body, or an empty object for a request without a body or with an empty one."""
+    """Return the JSON document of the body, or an empty object for no body, an empty one, or ``null``."""
+    document = await _optional_json(request)
+    return {} if document is None else document
+
+
+async def _optional_json(request: Request) -> Any:
     fields = dict(request.scope["headers"])
     if _TRANSFER_ENCODING not in fields:
-        return {} if fields.get(_CONTENT_LENGTH, b"0") == b"0" else await read_json(request)
+        return None if fields.get(_CONTENT_LENGTH, b"0") == b"0" else await read_json(request)
     framed_length(fields)
     data = await _receive(request, BODY_MAX)
     if not data:
-        return {}
+        return None
     _check_form(fields)
     return parse(data)
 

@@ -44,7 +44,7 @@ async def delete(services: Services, request: Request, principal: Principal) -> 
 async def delete_many(services: Services, request: Request, principal: Principal) -> Response:
     """Delete many objects, for a service."""
     parameters(request)
-    keys = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.Keys).keys
+    keys = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.ObjectKeys).keys
     failed = await services.objects.delete_many(principal, keys)
     request_record.add_failures(
         request.scope,
@@ -91,7 +91,7 @@ async def download_many(services: Services, request: Request, principal: Princip
     services.rate_limit.spend_more(principal, count - 1 + reads)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
-    return json_response(schemas.Downloads([representations.download(link) for link in links]))
+    return json_response(schemas.DownloadLinks([representations.download(link) for link in links]))
 
 
 def _key(request: Request) -> str:

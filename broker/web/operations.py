@@ -3,7 +3,6 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
@@ -17,10 +16,9 @@ from broker.store.clock_skew import is_reported, skew_text
 from broker.store.port import ObjectStore
 
 from . import request_record, schemas
+from .api_description import described
 from .responses import json_response
-
-_PATHS = (Path(__file__).with_name("openapi.yaml"), Path(__file__).parents[2] / "openapi.yaml")
-OPENAPI = next(path for path in _PATHS if path.is_file())  # in a wheel, and in a checkout
+from .static_file import StaticFile
 
 _STATE_LIFETIME: Final = 2.0
 """Seconds for which a state of the store is cached, so that frequent probes do not reach the store."""
@@ -31,9 +29,14 @@ class Operations:
     """The public endpoints of one process."""
 
     deployment: Deployment
+    _description: StaticFile = field(init=False)
     _checked_at: float = float("-inf")
     _result: tuple[str, str] = ("", "")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        content = described(self.deployment.settings)
+        self._description = StaticFile(content, "application/yaml", {"Cache-Control": "no-cache"})
 
     async def healthz(self, _request: Request) -> Response:
         """Report that the process responds."""
@@ -76,9 +79,9 @@ class Operations:
         jwks = receipts.jwks if receipts else {"keys": []}
         return json_response(jwks, cache_control=b"public, max-age=300", vary=b"Accept-Encoding")
 
-    async def openapi(self, _request: Request) -> Response:
-        """Return the OpenAPI document."""
-        return Response(OPENAPI.read_bytes(), media_type="application/yaml", headers={"Cache-Control": "no-cache"})
+    async def openapi(self, request: Request) -> Response:
+        """Return the OpenAPI document with the limits of this deployment, or 304."""
+        return await self._description(request)
 
     async def _store_state(self) -> tuple[str, str]:
         """Return the recent state of the store, and the reason if it is not ``ok``."""

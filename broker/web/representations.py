@@ -6,25 +6,25 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from msgspec import UNSET
-from msgspec.structs import asdict
+from msgspec.structs import replace
 
 from broker.core.model import Upload, UploadStatus
 from broker.errors import BrokerError
 from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.downloads import Link
 from broker.service.multipart import MAX_CONCURRENCY, PresignedParts, plan_of
-from broker.service.objects import ReadyObject
-from broker.service.uploads import CreatedUpload, UploadState
+from broker.service.objects import FoundObject
+from broker.service.uploads import CreatedUpload, Progress
 
 from . import schemas
 
 
-def created(made: CreatedUpload) -> schemas.CreatedUpload | schemas.CreatedMultipart:
+def created(made: CreatedUpload) -> schemas.CreateResult:
     """Represent a new upload."""
     request = made.request
     if request is None:
         return _created_multipart(made.upload_id, made.upload)
-    return schemas.CreatedUpload(
+    return schemas.PutUpload(
         made.upload_id,
         request.method,
         request.url,
@@ -34,9 +34,9 @@ def created(made: CreatedUpload) -> schemas.CreatedUpload | schemas.CreatedMulti
     )
 
 
-def _created_multipart(upload_id: str, upload: Upload) -> schemas.CreatedMultipart:
+def _created_multipart(upload_id: str, upload: Upload) -> schemas.MultipartUpload:
     plan, _ = plan_of(upload)
-    return schemas.CreatedMultipart(
+    return schemas.MultipartUpload(
         upload_id, plan.size, plan.part_size, plan.count, MAX_CONCURRENCY, instant(upload.expires_at)
     )
 
@@ -47,30 +47,30 @@ def presigned_parts(presigned: PresignedParts) -> schemas.SignedParts:
     return schemas.SignedParts(parts, instant(presigned.expires_at))
 
 
-def progress(upload_id: str, state: UploadState) -> schemas.Progress:
-    """Represent the state of an upload."""
-    multipart = state.upload.multipart
-    is_open = state.status in (UploadStatus.PENDING, UploadStatus.UPLOADING)
-    return schemas.Progress(
+def progress(upload_id: str, made: Progress) -> schemas.UploadProgress:
+    """Represent the progress of an upload."""
+    multipart = made.upload.multipart
+    is_open = made.status in (UploadStatus.PENDING, UploadStatus.UPLOADING)
+    return schemas.UploadProgress(
         upload_id,
-        state.status,
-        state.upload.file.size,
-        state.uploaded_bytes,
-        key=state.key or UNSET,
+        made.status,
+        made.upload.file.size,
+        made.uploaded_bytes,
+        key=made.key or UNSET,
         part_size=multipart.part_size if multipart else UNSET,
-        parts=_stored_parts(state) if multipart and is_open else UNSET,
+        parts=_stored_parts(made) if multipart and is_open else UNSET,
     )
 
 
-def _stored_parts(state: UploadState) -> list[schemas.StoredPart]:
-    return [schemas.StoredPart(part.number, part.size, part.etag) for part in state.parts]
+def _stored_parts(made: Progress) -> list[schemas.StoredPart]:
+    return [schemas.StoredPart(part.number, part.size, part.etag) for part in made.parts]
 
 
-def confirmation(upload_id: str, outcome: Confirmation) -> schemas.TrackReady | schemas.Promoting:
+def confirmation(upload_id: str, outcome: Confirmation) -> schemas.ConfirmResult:
     """Represent a confirm: the track-ready document, or the progress of a large object's promotion."""
     if isinstance(outcome, ConfirmedUpload):
         return track_ready(outcome)
-    return schemas.Promoting(upload_id, outcome.size, outcome.copied)
+    return schemas.PromotingUpload(upload_id, outcome.size, outcome.copied)
 
 
 def track_ready(confirmed: ConfirmedUpload) -> schemas.TrackReady:
@@ -99,18 +99,13 @@ def confirm_results(
     return schemas.ConfirmResults([_confirm_result(upload_id, outcome, request_id) for upload_id, outcome in pairs])
 
 
-def _confirm_result(
-    upload_id: str, outcome: Confirmation | BrokerError, request_id: str
-) -> schemas.ConfirmedUpload | schemas.Promoting | schemas.FailedUpload:
+def _confirm_result(upload_id: str, outcome: Confirmation | BrokerError, request_id: str) -> schemas.BatchConfirmResult:
     if isinstance(outcome, BrokerError):
         return schemas.FailedUpload(upload_id, problem(outcome, request_id))
-    document = confirmation(upload_id, outcome)
-    if isinstance(document, schemas.Promoting):
-        return document
-    return schemas.ConfirmedUpload(upload_id=upload_id, **asdict(document))
+    return replace(confirmation(upload_id, outcome), upload_id=upload_id)
 
 
-def ready_object(found: ReadyObject) -> schemas.ReadyObject:
+def ready_object(found: FoundObject) -> schemas.ReadyObject:
     """Represent a ready object."""
     return schemas.ReadyObject(
         found.key,
@@ -124,15 +119,17 @@ def ready_object(found: ReadyObject) -> schemas.ReadyObject:
     )
 
 
-def download(link: Link) -> schemas.Download:
+def download(link: Link) -> schemas.DownloadLink:
     """Represent a presigned download link."""
-    return schemas.Download(link.key, link.url, instant(link.expires_at))
+    return schemas.DownloadLink(link.key, link.url, instant(link.expires_at))
 
 
 def delete_results(keys: Sequence[str], failed: Container[str]) -> schemas.DeleteResults:
     """Represent a bulk delete: one result for each different key."""
     unique = dict.fromkeys(keys)
-    return schemas.DeleteResults([schemas.DeletedKey(key, "failed" if key in failed else "deleted") for key in unique])
+    return schemas.DeleteResults(
+        [schemas.DeleteResult(key, "failed" if key in failed else "deleted") for key in unique]
+    )
 
 
 @lru_cache(maxsize=8)
@@ -152,5 +149,5 @@ def problem(error: BrokerError, request_id: str) -> schemas.Problem:
         request_id=request_id,
         error=error.title,
         message=error.detail,
-        errors=[schemas.ProblemError(fault.pointer, fault.detail) for fault in error.faults] or UNSET,
+        errors=[schemas.FieldError(fault.pointer, fault.detail) for fault in error.faults] or UNSET,
     )

@@ -14,6 +14,7 @@ API = "/api/v1"
 RESOURCES: Mapping[str, Mapping[str, Handler]] = {  # the router tries them in this order: the busiest first
     f"{API}/downloads/{{key:path}}": {"GET": object_endpoints.download},
     f"{API}/uploads": {"POST": upload_endpoints.create},
+    f"{API}/uploads/batch": {"POST": upload_endpoints.create_many},
     f"{API}/uploads/confirm": {"POST": upload_endpoints.confirm_many},
     f"{API}/uploads/{{upload_id}}": {"GET": upload_endpoints.get, "DELETE": upload_endpoints.abort},
     f"{API}/uploads/{{upload_id}}/parts": {"POST": upload_endpoints.presign_parts},

@@ -29,37 +29,40 @@ class _Request(Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
     """The base of all request documents."""
 
 
-class Files(_Request, frozen=True):
+class NewUploads(_Request, frozen=True):
     """Several files to create uploads for."""
 
     files: Annotated[list[Declaration], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
-class PartNumbers(_Request, frozen=True):
-    """Parts to presign, as a list."""
+class SignParts(_Request, frozen=True):
+    """Parts to presign: a list, or a range with both ends. An empty list means that it is left out."""
 
-    part_numbers: Annotated[list[int], Meta(min_length=1, max_length=PART_NUMBERS_MAX)]
-
-    def numbers(self) -> Sequence[int]:
-        """Return the part numbers."""
-        return self.part_numbers
-
-
-class PartRange(_Request, frozen=True):
-    """Parts to presign, from the first to the last number."""
-
-    from_: int = field(name="from")
-    to: int
+    part_numbers: Annotated[list[int], Meta(max_length=PART_NUMBERS_MAX)] | None = None
+    from_: int | None = field(name="from", default=None)
+    to: int | None = None
 
     def numbers(self) -> Sequence[int]:
-        """Return the part numbers; raise ``InvalidRequestError`` if the range is empty or too long."""
+        """Return the part numbers; raise ``InvalidRequestError`` if no parts are named, too many, or in both forms."""
+        if self.part_numbers:
+            if self.from_ is not None or self.to is not None:
+                raise about(InvalidRequestError, Fault("/partNumbers", Rule.PARTS_IN_TWO_FORMS))
+            return self.part_numbers
+        if self.from_ is None and self.to is None:
+            rule = Rule.REQUIRED if self.part_numbers is None else Rule.ITEMS_MIN
+            raise about(InvalidRequestError, Fault("/partNumbers", rule))
+        return self._range()
+
+    def _range(self) -> Sequence[int]:
+        if self.from_ is None or self.to is None:
+            raise about(InvalidRequestError, Fault("/from" if self.from_ is None else "/to", Rule.REQUIRED))
         if not 0 <= self.to - self.from_ < PART_NUMBERS_MAX:
             raise about(InvalidRequestError, Fault("/to", Rule.PART_RANGE.format(limit=PART_NUMBERS_MAX - 1)))
         return range(self.from_, self.to + 1)
 
 
 class Empty(_Request, frozen=True):
-    """The body of a confirm, which has no members."""
+    """The body of a confirm, which has no members. ``openapi.yaml`` describes a confirm without a body."""
 
 
 class UploadIds(_Request, frozen=True):
@@ -68,7 +71,7 @@ class UploadIds(_Request, frozen=True):
     upload_ids: Annotated[list[str], Meta(min_length=1, max_length=BATCH_MAX)]
 
 
-class Keys(_Request, frozen=True):
+class ObjectKeys(_Request, frozen=True):
     """Objects to delete."""
 
     keys: Annotated[list[str], Meta(min_length=1, max_length=REQUEST_KEYS_MAX)]
@@ -86,8 +89,8 @@ class _Response(Struct, rename="camel", frozen=True):
     """The base of all response documents."""
 
 
-class CreatedUpload(_Response, frozen=True):
-    """An upload to send in one PUT."""
+class PutUpload(_Response, frozen=True):
+    """A created upload to send in one PUT; its ``method`` is PUT."""
 
     upload_id: str
     method: str
@@ -97,8 +100,8 @@ class CreatedUpload(_Response, frozen=True):
     expires_at: str
 
 
-class CreatedMultipart(_Response, frozen=True):
-    """An upload to send in parts."""
+class MultipartUpload(_Response, frozen=True):
+    """A created upload to send in parts."""
 
     upload_id: str
     size: int
@@ -109,10 +112,14 @@ class CreatedMultipart(_Response, frozen=True):
     method: Literal["MULTIPART"] = "MULTIPART"
 
 
-class CreatedUploads(_Response, frozen=True):
+CreateResult = PutUpload | MultipartUpload
+"""The result of a create; ``method`` tells which."""
+
+
+class CreateResults(_Response, frozen=True):
     """The uploads of a batch, in the order of its files."""
 
-    uploads: list[CreatedUpload | CreatedMultipart]
+    uploads: list[Any]  # of CreateResult; msgspec refuses to decode a union of Structs without tags
 
 
 class SignedPart(_Response, frozen=True):
@@ -139,8 +146,8 @@ class StoredPart(_Response, frozen=True):
     etag: str
 
 
-class Progress(_Response, frozen=True):
-    """The state of an upload; ``parts`` is present until the parts are joined."""
+class UploadProgress(_Response, frozen=True):
+    """The progress of an upload; ``parts`` is present until the parts are joined."""
 
     upload_id: str
     status: UploadStatus
@@ -151,7 +158,7 @@ class Progress(_Response, frozen=True):
     parts: list[StoredPart] | UnsetType = UNSET
 
 
-class Promoting(_Response, frozen=True):
+class PromotingUpload(_Response, frozen=True):
     """A confirm that has more bytes to copy, and has to be repeated."""
 
     upload_id: str
@@ -161,8 +168,9 @@ class Promoting(_Response, frozen=True):
 
 
 class TrackReady(_Response, frozen=True, kw_only=True):
-    """A confirmed upload, with its key and its receipt."""
+    """A confirmed upload, with its key and its receipt; ``upload_id`` is present in the results of a batch."""
 
+    upload_id: str | UnsetType = UNSET
     key: str
     status: Literal["ready"] = "ready"
     filename: str
@@ -177,26 +185,28 @@ class TrackReady(_Response, frozen=True, kw_only=True):
     receipt: str
 
 
-class ConfirmedUpload(TrackReady, frozen=True, kw_only=True):
-    """A confirmed upload of a batch."""
-
-    upload_id: str
-
-
 class FailedUpload(_Response, frozen=True):
     """An upload of a batch that was not confirmed."""
 
     upload_id: str
     problem: "Problem"
+    status: Literal["failed"] = "failed"
+
+
+ConfirmResult = TrackReady | PromotingUpload
+"""The result of a confirm; ``status`` tells which."""
+
+BatchConfirmResult = ConfirmResult | FailedUpload
+"""The result of one upload of a batch confirm; ``status`` tells which."""
 
 
 class ConfirmResults(_Response, frozen=True):
     """The results of a batch confirm, in the order of the request."""
 
-    results: list[Any]  # ConfirmedUpload, Promoting or FailedUpload
+    results: list[Any]  # of BatchConfirmResult
 
 
-class DeletedKey(_Response, frozen=True):
+class DeleteResult(_Response, frozen=True):
     """The result of a bulk delete for one key."""
 
     key: str
@@ -206,7 +216,7 @@ class DeletedKey(_Response, frozen=True):
 class DeleteResults(_Response, frozen=True):
     """The results of a bulk delete, one for each different key."""
 
-    results: list[DeletedKey]
+    results: list[DeleteResult]
 
 
 class ReadyObject(_Response, frozen=True):
@@ -228,7 +238,7 @@ class FoundKey(_Response, frozen=True):
     key: str
 
 
-class Download(_Response, frozen=True):
+class DownloadLink(_Response, frozen=True):
     """A presigned download link."""
 
     key: str
@@ -236,10 +246,10 @@ class Download(_Response, frozen=True):
     expires_at: str
 
 
-class Downloads(_Response, frozen=True):
+class DownloadLinks(_Response, frozen=True):
     """Presigned download links, in the order of the request."""
 
-    downloads: list[Download]
+    downloads: list[DownloadLink]
 
 
 class StorageStatus(_Response, frozen=True):
@@ -268,7 +278,7 @@ class Readiness(_Response, frozen=True):
     checks: Mapping[str, str]
 
 
-class ProblemError(_Response, frozen=True):
+class FieldError(_Response, frozen=True):
     """One fault of a request: an RFC 6901 JSON Pointer to the member, and the rule that it breaks."""
 
     pointer: str
@@ -286,4 +296,4 @@ class Problem(_Response, frozen=True):
     request_id: str
     error: str
     message: str
-    errors: list[ProblemError] | UnsetType = UNSET
+    errors: list[FieldError] | UnsetType = UNSET

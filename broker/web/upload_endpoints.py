@@ -1,7 +1,7 @@
 """The endpoints of uploads: ``/api/v1/uploads`` and below."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -26,35 +26,39 @@ CONFIRMS_BODY_MAX: Final = 512 * 1024
 PROMOTING_RETRY_AFTER: Final = b"1"
 """Seconds after which a client should repeat a confirm that has more to copy."""
 
-_FILE, _FILES = msgspec.json.Decoder(Declaration), msgspec.json.Decoder(schemas.Files)
+T = TypeVar("T")
+
+_FILE, _FILES = msgspec.json.Decoder(Declaration), msgspec.json.Decoder(schemas.NewUploads)
 
 
 async def create(services: Services, request: Request, principal: Principal) -> Response:
-    """Create an upload for one file, or for each of several."""
+    """Create an upload."""
     parameters(request)
     key = idempotency_key(request)
-    files, batch = _declared(await read(request))
-    accepted = services.uploads.accept(files, batch=batch)
-    if extra := len(files) - 1 + _store_cost(accepted, is_retry=key is not None):
+    file = _decoded(await read(request), _FILE)
+    accepted = services.uploads.accept([file], batch=False)
+    if extra := _store_cost(accepted, is_retry=key is not None):
         services.rate_limit.spend_more(principal, extra)
+    (made,) = await services.uploads.create(principal, accepted, idempotency_key=key)
+    location = f"{request.scope['path']}/{made.upload_id}"
+    return json_response(representations.created(made), 201, (b"location", location.encode()))
+
+
+async def create_many(services: Services, request: Request, principal: Principal) -> Response:
+    """Create an upload for each of several files."""
+    parameters(request)
+    key = idempotency_key(request)
+    files = _decoded(await read(request), _FILES).files
+    accepted = services.uploads.accept(files, batch=True)
+    services.rate_limit.spend_more(principal, len(files) - 1 + _store_cost(accepted, is_retry=key is not None))
     uploads = await services.uploads.create(principal, accepted, idempotency_key=key)
-    documents = [representations.created(upload) for upload in uploads]
-    if batch:
-        return json_response(schemas.CreatedUploads(documents), 201)
-    location = f"{request.scope['path']}/{uploads[0].upload_id}"
-    return json_response(documents[0], 201, (b"location", location.encode()))
+    return json_response(schemas.CreateResults([representations.created(made) for made in uploads]), 201)
 
 
-def _declared(data: bytes) -> tuple[list[Declaration], bool]:
-    """Return the files in the body of a create, and whether they are a batch."""
-    if file := decode_plain(data, _FILE):
-        return [file], False
-    if files := decode_plain(data, _FILES):
-        return files.files, True
-    document = parse(data)
-    if isinstance(document, dict) and "files" in document:
-        return convert(document, schemas.Files).files, True
-    return [convert(document, Declaration)], False
+def _decoded(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return the document in the body of a create."""
+    plain = decode_plain(data, decoder)
+    return convert(parse(data), decoder.type) if plain is None else plain
 
 
 def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
@@ -66,20 +70,18 @@ def _store_cost(accepted: Sequence[Accepted], *, is_retry: bool) -> int:
 async def presign_parts(services: Services, request: Request, principal: Principal) -> Response:
     """Presign a PUT for each requested part."""
     parameters(request)
-    document = await read_json(request)
-    is_range = isinstance(document, dict) and "from" in document
-    wanted = convert(document, schemas.PartRange) if is_range else convert(document, schemas.PartNumbers)
+    wanted = convert(await read_json(request), schemas.SignParts)
     presigned = services.uploads.presign_parts(principal, request.path_params["upload_id"], wanted.numbers())
     return json_response(representations.presigned_parts(presigned))
 
 
 async def get(services: Services, request: Request, principal: Principal) -> Response:
-    """Return the state of an upload."""
+    """Return the progress of an upload."""
     parameters(request)
     services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     upload_id = request.path_params["upload_id"]
-    state = await services.uploads.status(principal, upload_id)
-    return json_response(representations.progress(upload_id, state))
+    made = await services.uploads.progress(principal, upload_id)
+    return json_response(representations.progress(upload_id, made))
 
 
 async def abort(services: Services, request: Request, principal: Principal) -> Response:

@@ -195,7 +195,7 @@ def test_b10_to_b22_invalid_value_is_refused(change: dict[str, Any]) -> None:
     """An invalid value or an unknown field is refused by its pointer, alone and in a batch."""
     (field,) = change
     refused(post(USER, "/uploads", {**FILE, **change}), f"/{field}")
-    refused(post(USER, "/uploads", {"files": [FILE, {**FILE, **change}]}), f"/files/1/{field}")
+    refused(post(USER, "/uploads/batch", {"files": [FILE, {**FILE, **change}]}), f"/files/1/{field}")
 
 
 def test_b16_body_of_one_long_string_is_a_413() -> None:
@@ -249,11 +249,11 @@ BATCHES: dict[str, tuple[list[dict[str, Any]], str]] = {
 @pytest.mark.parametrize(("files", "pointer"), BATCHES.values(), ids=BATCHES.keys())
 def test_b23_batch_is_accepted_as_a_whole(files: list[dict[str, Any]], pointer: str) -> None:
     """A batch that is empty, too long or has one invalid file is refused as a whole."""
-    refused(post(USER, "/uploads", {"files": files}), pointer)
+    refused(post(USER, "/uploads/batch", {"files": files}), pointer)
 
 
 @pytest.mark.parametrize("count", [1, 100])
 def test_b23_equal_files_get_different_keys(count: int) -> None:
     """Each file of a batch gets a key of its own, also when the files are equal."""
-    uploads = post(USER, "/uploads", {"files": [FILE] * count}).json()["uploads"]
+    uploads = post(USER, "/uploads/batch", {"files": [FILE] * count}).json()["uploads"]
     assert len({upload["url"].partition("?")[0] for upload in uploads}) == count

@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from broker.core.media import MEDIA_TYPE_BY_NAME
-from broker.core.model import Evidence, FileSpec, TrackReady, Upload
+from broker.core.model import Evidence, FileSpec, Track, Upload
 from broker.crypto.receipts import Receipts
 
 ALGORITHM = "EdDSA"
@@ -19,7 +19,7 @@ UPLOAD = Upload(
     FileSpec("a.mp3", MEDIA_TYPE_BY_NAME["audio/mpeg"], 9),
     1_800_000_000,
 )
-TRACK = TrackReady(UPLOAD, f"media/{UPLOAD.uuid}.mp3", "e" * 32, 1_790_000_000)
+TRACK = Track(UPLOAD, f"media/{UPLOAD.uuid}.mp3", "e" * 32, 1_790_000_000)
 
 
 def verify(receipt: str, published: Receipts) -> dict[str, object]:

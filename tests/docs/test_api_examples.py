@@ -43,7 +43,8 @@ def test_small_file_gets_the_shown_responses(broker: Broker) -> None:
     declared = {"filename": "My song.mp3", "contentType": "audio/mpeg", "size": len(content)}
     with broker.client() as client:
         upload = assert_shown("POST /api/v1/uploads 201", client.post("/uploads", json=declared))
-        assert_shown("POST /api/v1/uploads 201", client.post("/uploads", json={"files": [declared, declared]}))
+        batch = client.post("/uploads/batch", json={"files": [declared, declared]})
+        assert_shown("POST /api/v1/uploads/batch 201", batch)
         ids = {"uploadIds": [upload["uploadId"]]}
         assert_shown("POST /api/v1/uploads/confirm 200", client.post("/uploads/confirm", json=ids))
         assert put(upload, content).status_code == 200

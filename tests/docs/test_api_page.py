@@ -129,8 +129,8 @@ def bytes_of(name: str) -> int:
 def test_limits_are_those_of_the_code() -> None:
     """The table of limits has the numbers of the code."""
     limits = "\n".join(" | ".join(row) for row in table(PAGE, "what"))
-    batch = DOCUMENT["components"]["schemas"]["Files"]["properties"]["files"]["maxItems"]
-    keys = DOCUMENT["components"]["schemas"]["Keys"]["properties"]["keys"]["maxItems"]
+    batch = DOCUMENT["components"]["schemas"]["NewUploads"]["properties"]["files"]["maxItems"]
+    keys = DOCUMENT["components"]["schemas"]["ObjectKeys"]["properties"]["keys"]["maxItems"]
     numbers = (f"{PUT_MAX:,} bytes", f"{PARTS_MAX:,}; 8 MiB", f"| {batch}", f"| {keys:,}", "16 levels")
     target, head, fields = map(bytes_of, ("TARGET_MAX", "HEAD_MAX", "FIELDS_MAX"))
     heads = (f"{target // 1024} KiB; {head // 1024} KiB and {fields} fields",)

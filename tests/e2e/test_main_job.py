@@ -271,7 +271,7 @@ def test_batch_keeps_its_order(broker: Broker) -> None:
     kinds = ["audio/wav", "image/webp", "audio/flac"]
     with broker.client() as client:
         files = [{"filename": k, "contentType": k, "size": len(SAMPLES[k]())} for k in kinds]
-        uploads = client.post("/uploads", json={"files": files}).json()["uploads"]
+        uploads = client.post("/uploads/batch", json={"files": files}).json()["uploads"]
         for upload, kind in zip(uploads[:2], kinds, strict=False):
             assert put(upload, SAMPLES[kind]()).status_code == 200
         results = client.post("/uploads/confirm", json={"uploadIds": [u["uploadId"] for u in uploads]}).json()[

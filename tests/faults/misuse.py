@@ -134,7 +134,7 @@ KINDS: Mapping[str, type[Misuse]] = MappingProxyType(
 async def created(client: Client, count: int) -> list[str]:
     """Return the ids of new uploads."""
     files = {"files": [declared()] * count}
-    made = await client.send("prepare", "POST", "/uploads", client.headers, json=files)
+    made = await client.send("prepare", "POST", "/uploads/batch", client.headers, json=files)
     return [upload["uploadId"] for upload in made["uploads"]]
 
 

@@ -166,7 +166,8 @@ def routes(known: Known) -> list[tuple[str, dict[str, Any]]]:
     """Return the routes with a request body, and a valid one for each."""
     file = {**body_parser.FILE, "sha256": "0" * 64, "md5": None}
     return [
-        *(("/uploads", document) for document in (file, body_parser.FILE, {"files": [file, body_parser.FILE]})),
+        *(("/uploads", document) for document in (file, body_parser.FILE)),
+        ("/uploads/batch", {"files": [file, body_parser.FILE]}),
         ("/uploads/{id}/parts", {"partNumbers": [1]}),
         ("/uploads/{id}/parts", {"from": 1, "to": 1}),
         ("/uploads/{id}/confirm", {}),

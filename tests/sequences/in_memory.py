@@ -236,7 +236,7 @@ class UseCases:
         return 200, representations.presigned_parts(self._uploads.presign_parts(who, grant, numbers))
 
     async def look(self, who: Principal, grant: str) -> Result:
-        return 200, representations.progress(grant, await self._uploads.status(who, grant))
+        return 200, representations.progress(grant, await self._uploads.progress(who, grant))
 
     async def abort(self, who: Principal, grant: str) -> Result:
         await self._uploads.abort(who, grant)
@@ -244,7 +244,7 @@ class UseCases:
 
     async def confirm(self, who: Principal, grant: str) -> Result:
         document = representations.confirmation(grant, await self._uploads.confirm(who, grant))
-        return (202 if isinstance(document, schemas.Promoting) else 200), document
+        return (202 if isinstance(document, schemas.PromotingUpload) else 200), document
 
     async def confirm_many(self, who: Principal, grants: Sequence[str]) -> Result:
         outcomes = await self._uploads.confirm_many(who, grants)

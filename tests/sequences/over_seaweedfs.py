@@ -128,7 +128,7 @@ def _request(call: Call) -> tuple[str, str, Any, dict[str, str]]:
     match call.name:
         case "create":
             key = more[0]
-            return "POST", "/uploads", {"files": first}, {"Idempotency-Key": key} if key else {}
+            return "POST", "/uploads/batch", {"files": first}, {"Idempotency-Key": key} if key else {}
         case "parts":
             return "POST", f"/uploads/{first}/parts", {"partNumbers": list(more[0])}, {}
         case "confirm_many":

@@ -155,13 +155,18 @@ def test_record_with_wrong_arguments_is_written(pipe: Pipe) -> None:
 
 @pytest.fixture
 def configured(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[JsonLogHandler]:
-    """Write the log of this process into the pipe, for one test."""
+    """Configure the loggers of this process to write into the pipe; restore them afterwards."""
     root = logging.getLogger()
     before = root.handlers
+    levels = {name: logging.getLogger(name).level for name in ("broker", "uvicorn")}
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     monkeypatch.setattr(log, "_STDOUT", pipe.writes)
     yield configure_logging()
     root.handlers = before
     logging.captureWarnings(False)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def test_lines_are_json_without_exception_texts(configured: JsonLogHandler, pipe: Pipe) -> None:

@@ -107,7 +107,7 @@ async def test_status_follows_the_stored_parts(deployment: Deployment, created: 
     """The status, bytes and parts of an upload are those that the store lists."""
 
     async def status() -> tuple[UploadStatus, int, list[int]]:
-        found = await deployment.services.uploads.status(USER, created.upload_id)
+        found = await deployment.services.uploads.progress(USER, created.upload_id)
         return found.status, found.uploaded_bytes, [part.number for part in found.parts]
 
     assert await status() == (UploadStatus.PENDING, 0, [])
@@ -164,7 +164,7 @@ async def test_lost_completion_response_is_retried(
         patched.setattr(deployment.store, "complete_multipart", lost)
         with pytest.raises(StorageUnavailableError):
             await deployment.confirm(created.upload_id)
-    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.UPLOADED
+    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.UPLOADED
     assert await deployment.confirm(created.upload_id)
 
 
@@ -199,7 +199,7 @@ async def test_aborted_upload_stays_deleted(deployment: Deployment, created: Cre
         await deployment.services.uploads.abort(USER, created.upload_id)
 
     assert deployment.store.multiparts == {}
-    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
         await deployment.confirm(created.upload_id)
 
@@ -207,7 +207,7 @@ async def test_aborted_upload_stays_deleted(deployment: Deployment, created: Cre
 async def test_upload_without_its_parts_is_expired(deployment: Deployment, created: CreatedUpload) -> None:
     """An upload whose parts the bucket's lifecycle rule removed is expired."""
     deployment.store.multiparts.clear()
-    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.upload_id)
 
@@ -256,7 +256,7 @@ async def test_expired_upload_is_not_completed(deployment: Deployment, created: 
     deployment.now = created.upload.expires_at
     with pytest.raises(UploadExpiredError):
         await deployment.confirm(created.upload_id)
-    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
     assert deployment.store.calls["complete_multipart"] == 0
 
 

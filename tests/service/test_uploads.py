@@ -137,7 +137,7 @@ async def test_foreign_and_unknown_uploads_cause_no_request() -> None:
     deployment = Deployment()
     upload_id = (await deployment.create()).upload_id
     uploads = deployment.services.uploads
-    for act in (uploads.confirm, uploads.status, uploads.abort):
+    for act in (uploads.confirm, uploads.progress, uploads.abort):
         for principal, given in ((OTHER, upload_id), (USER, "x" + upload_id[1:]), (SERVICE, "")):
             with pytest.raises(NotFoundError):
                 await act(principal, given)
@@ -284,16 +284,16 @@ async def test_status_follows_the_store() -> None:
     """The status of an upload follows the objects in the store and the upload's expiry."""
     deployment = Deployment()
     created = await deployment.create()
-    status = deployment.services.uploads.status
-    assert (await status(USER, created.upload_id)).status is UploadStatus.PENDING
+    progress = deployment.services.uploads.progress
+    assert (await progress(USER, created.upload_id)).status is UploadStatus.PENDING
     deployment.put(created)
-    assert (await status(USER, created.upload_id)).uploaded_bytes == len(MP3)
+    assert (await progress(USER, created.upload_id)).uploaded_bytes == len(MP3)
     deployment.now += 86_400
-    assert (await status(USER, created.upload_id)).status is UploadStatus.EXPIRED
+    assert (await progress(USER, created.upload_id)).status is UploadStatus.EXPIRED
     deployment.now -= 86_400
     await deployment.confirm(created.upload_id, USER)
     deployment.now += 86_400
-    assert (await status(USER, created.upload_id)).status is UploadStatus.READY
+    assert (await progress(USER, created.upload_id)).status is UploadStatus.READY
 
 
 async def test_abort_is_final_and_repeatable() -> None:
@@ -304,7 +304,7 @@ async def test_abort_is_final_and_repeatable() -> None:
     for _ in range(2):
         await deployment.services.uploads.abort(USER, created.upload_id)
     assert is_tombstone(await deployment.store.head(staged))
-    assert (await deployment.services.uploads.status(USER, created.upload_id)).status is UploadStatus.DELETED
+    assert (await deployment.services.uploads.progress(USER, created.upload_id)).status is UploadStatus.DELETED
     with pytest.raises(UploadDeletedError):
         await deployment.confirm(created.upload_id)
 

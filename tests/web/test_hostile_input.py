@@ -40,7 +40,13 @@ BODY_FIELDS: list[tuple[TestClient, str, dict[str, Any], str, st.SearchStrategy[
     (USER, "/uploads", FILE, "sha256", no_string.filter(lambda v: v is not None) | bad_digests),
     (USER, "/uploads", FILE, "md5", no_string.filter(lambda v: v is not None) | bad_digests),
     (USER, "/uploads", FILE, "multipart", scalars.filter(lambda v: not isinstance(v, bool | None))),
-    (USER, "/uploads", {}, "files", no_list | st.just([]) | st.just([FILE] * 101) | st.lists(scalars, min_size=1)),
+    (
+        USER,
+        "/uploads/batch",
+        {},
+        "files",
+        no_list | st.just([]) | st.just([FILE] * 101) | st.lists(scalars, min_size=1),
+    ),
     (
         USER,
         "/uploads/x/parts",
@@ -80,7 +86,7 @@ def test_hostile_value_names_its_field(
     ("path", "good"),
     [
         ("/uploads", FILE),
-        ("/uploads", {"files": [FILE]}),
+        ("/uploads/batch", {"files": [FILE]}),
         ("/uploads/confirm", {"uploadIds": ["x"]}),
         ("/uploads/x/confirm", {}),
         ("/uploads/x/parts", {"partNumbers": [1]}),
@@ -109,7 +115,7 @@ def test_unknown_field_is_refused(path: str, good: dict[str, Any]) -> None:
 def test_deceptive_field_name_in_file_is_named(name: str) -> None:
     """An unknown field of a file whose name looks like a JSON path is named with its true pointer."""
     token_of_pointer = name.replace("~", "~0").replace("/", "~1")
-    refused(post(USER, "/uploads", {"files": [FILE, {**FILE, name: 1}]}), f"/files/1/{token_of_pointer}")
+    refused(post(USER, "/uploads/batch", {"files": [FILE, {**FILE, name: 1}]}), f"/files/1/{token_of_pointer}")
 
 
 @pytest.mark.parametrize("name", ["x - at `$.evil", "x` - at `$.evil", "x - at ` - at `$.evil", "` - at `$"])
@@ -133,8 +139,8 @@ def test_missing_field_is_named(name: str) -> None:
 
 def test_bad_file_is_named_by_index() -> None:
     """One bad file of a hundred is named by its index."""
-    refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": True}]}), "/files/99/size")
-    refused(post(USER, "/uploads", {"files": [*[FILE] * 99, {**FILE, "size": 0}]}), "/files/99/size")
+    refused(post(USER, "/uploads/batch", {"files": [*[FILE] * 99, {**FILE, "size": True}]}), "/files/99/size")
+    refused(post(USER, "/uploads/batch", {"files": [*[FILE] * 99, {**FILE, "size": 0}]}), "/files/99/size")
 
 
 QUERIES: list[tuple[str, str, st.SearchStrategy[str]]] = [

@@ -14,7 +14,7 @@ FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 @pytest.mark.parametrize(
     ("path", "document"),
     [
-        ("/api/v1/uploads", {"files": [FILE] * 90}),
+        ("/api/v1/uploads/batch", {"files": [FILE] * 90}),
         ("/api/v1/downloads", {"keys": [KEY] * 90}),
         ("/api/v1/uploads/confirm", {"uploadIds": ["x"] * 90}),
     ],

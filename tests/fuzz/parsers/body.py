@@ -19,15 +19,14 @@ from broker.web.body import convert
 
 KINDS: tuple[type[Any], ...] = (
     Declaration,
-    schemas.Files,
-    schemas.PartNumbers,
-    schemas.PartRange,
+    schemas.NewUploads,
+    schemas.SignParts,
     schemas.Empty,
     schemas.UploadIds,
-    schemas.Keys,
+    schemas.ObjectKeys,
     schemas.CreateDownloads,
 )
-PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, schemas.Files)}
+PLAIN = {kind: msgspec.json.Decoder(kind) for kind in (Declaration, schemas.NewUploads)}
 POLICY = UploadPolicy()
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
@@ -36,7 +35,6 @@ GOOD: tuple[Any, ...] = (
     FULL,
     {"files": [FILE, {**FILE, "size": 2**30}]},
     {"partNumbers": [1, 2]},
-    {"from": 1, "to": 9},
     {},
     {"uploadIds": ["x"]},
     {"keys": ["media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3"]},
@@ -49,17 +47,32 @@ SEEDS = [
     b'\x00{"size":-0.0,"md5":NaN}',
     b'\x00{"filename":"\\ud800\\u0000"}',
     b'\x00{"x - at `$.y":1}',
-    b'\x03{"x` - at `$.y":1}',
+    b'\x02{"x` - at `$.y":1}',
+    b'\x02{"from":1,"to":9}',
+    b'\x02{"partNumbers":[],"from":1,"to":9}',
+    b'\x02{"partNumbers":[1],"from":null,"to":null}',
     b'\x01{"files":[{"~/":1}]}',
-    b'\x07{"keys":["a"],"disposition":"https://x.example/"}',
-    b"\x04" + b"[" * 17 + b"]" * 17,
-    b"\x04\xef\xbb\xbf{}",
-    b"\x03{" + b'"from":1,"to":' + b"9" * 400 + b"}",
+    b'\x06{"keys":["a"],"disposition":"https://x.example/"}',
+    b"\x03" + b"[" * 17 + b"]" * 17,
+    b"\x03\xef\xbb\xbf{}",
+    b"\x02{" + b'"from":1,"to":' + b"9" * 400 + b"}",
 ]
 WORDS = [
     *(f'"{name}"'.encode() for name in {name for document in (*GOOD, FULL) for name in document}),
     *(b"\\ud800", b"\\udc00", b"\\u0000", b"NaN", b"-Infinity", b"1e400", b"1.0", b"-1", b"null", b"true", b'"":'),
-    *(b" - at `$.", b"`", b"~", b"https://", b"audio/mpeg", b"image/png", b"[[[[", b"]]]]", b"5368709120", b"\xff"),
+    *(b'"from"', b'"to"'),
+    *(
+        b" - at `$.",
+        b"`",
+        b"~",
+        b"https://",
+        b"audio/mpeg",
+        b"image/png",
+        b"[[[[",
+        b"]]]]",
+        b"5368709120",
+        b"\xff",
+    ),
 ]
 
 
@@ -82,10 +95,10 @@ def check(data: bytes) -> None:
         _check_faults(document, error)
         return
     assert plain in (None, made)
-    if isinstance(made, Declaration | schemas.Files):
+    if isinstance(made, Declaration | schemas.NewUploads):
         _check_create(document, made)
-    elif isinstance(made, schemas.PartRange):
-        _check_range(made)
+    elif isinstance(made, schemas.SignParts):
+        _check_numbers(made)
 
 
 def _check_document(text: bytes, document: Any) -> None:
@@ -107,9 +120,9 @@ def _depth(document: Any) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
-def _check_create(document: dict[str, Any], made: Declaration | schemas.Files) -> None:
-    batch = isinstance(made, schemas.Files)
-    files = made.files if isinstance(made, schemas.Files) else [made]
+def _check_create(document: dict[str, Any], made: Declaration | schemas.NewUploads) -> None:
+    batch = isinstance(made, schemas.NewUploads)
+    files = made.files if isinstance(made, schemas.NewUploads) else [made]
     try:
         accepted = accept(files, POLICY, batch=batch)
     except (InvalidRequestError, TooLargeError, UnsupportedTypeError) as error:
@@ -122,13 +135,14 @@ def _check_create(document: dict[str, Any], made: Declaration | schemas.Files) -
             assert sum(map(each.parts.size_of, each.parts.numbers())) == each.file.size
 
 
-def _check_range(made: schemas.PartRange) -> None:
+def _check_numbers(made: schemas.SignParts) -> None:
     try:
         numbers = made.numbers()
     except InvalidRequestError:
         return
     assert 1 <= len(numbers) <= schemas.PART_NUMBERS_MAX
-    assert (numbers[0], numbers[-1]) == (made.from_, made.to)
+    if not made.part_numbers:
+        assert (numbers[0], numbers[-1]) == (made.from_, made.to)
 
 
 def _check_faults(document: Any, error: BrokerError) -> None:
