@@ -46,6 +46,16 @@ class Detail(StrEnum):
     BODY_TOO_LARGE = "The body must have at most {limit} bytes, not {received}. Send less in one request."
     CHUNKED_TOO_LARGE = "The body must have at most {limit} bytes. Send less in one request."
 
+    # Forms
+    FORM_TYPE = "The Content-Type of the body must be multipart/form-data with a boundary."
+    FORM = "The body must be one complete form in multipart/form-data. Check the client that encodes it."
+    FORM_LIMITS = (
+        "The form must have at most {limit} bytes besides its files, in at most {parts} parts with short heads."
+    )
+    FORM_TIMEOUT = "The form must arrive within {seconds} seconds, at {rate} bytes a second or faster. Send it again."
+    NO_FILE = "The form must have a file with a name in the field {field}."
+    EMPTY_FILE = "The file must have at least 1 byte. Check that it was saved completely."
+
     # Authentication and permission
     UNAUTHENTICATED = "A valid bearer token is required in the Authorization header field."
     AUTHORIZATION_REPEATED = "The request must not have more than one Authorization header field."
@@ -132,6 +142,7 @@ class Rule(StrEnum):
     CONTENT_TYPE_REFUSED = 'must be one of {accepted}, not "{received}": {remedy}'
     CONTENT_TYPE_UNNAMED = 'must be one of {accepted}, not "{received}" with the extension "{extension}"'
     SIZE_MIN = "must be at least 1 byte, not {received}"
+    FILE_MAX = "must have at most {limit} bytes"
     SIZE_MAX = "must be at most {limit} bytes, not {received}"
     CHECKSUM = "must be {length} bytes in base64 or hex"
     CHECKSUM_IN_PARTS = "must be omitted for an upload in parts: the store cannot check it"

@@ -64,6 +64,15 @@ class MalformedRequestError(BrokerError):
     code, status, title = Code.INVALID_REQUEST, HTTPStatus.BAD_REQUEST, "Malformed request"
 
 
+class EmptyFileError(BrokerError):
+    """The file has no bytes."""
+
+    code, status, title = Code.INVALID_REQUEST, HTTPStatus.BAD_REQUEST, "Empty file"
+
+    def __init__(self) -> None:
+        super().__init__(Detail.EMPTY_FILE)
+
+
 class InvalidRequestError(BrokerError):
     """The request is well formed, and a field breaks a rule."""
 

@@ -35,6 +35,7 @@ USERS = {
     "uvicorn": ("server",),
     "httptools": ("server/protocol", "server/request_head", "http_client/message"),
     "prometheus_client": ("metrics/exposition",),
+    "multipart": ("web/form",),
     "aiohappyeyeballs": ("http_client/addresses", "http_client/origin"),
     "aiohttp": (),
     "boto3": ("store/admin", "cli"),

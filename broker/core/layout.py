@@ -1,12 +1,16 @@
 """The buckets and keys of staged and ready objects, and their URLs."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from . import object_keys
 from .model import ObjectRef, Upload
 
 CACHE_FOREVER = "max-age=31536000, immutable"
 """Directives of Cache-Control for an object that never changes: one year, no revalidation (RFC 8246)."""
+
+JAMSYNC_CACHE = "public, max-age=31536000"
+"""Cache-Control of the objects that JamSync's endpoints store in a public bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Layout:
     def key_in(self, url: str) -> str | None:
         """Return the ready key in a URL of this deployment; ``None`` for other URLs."""
         return object_keys.key_from_url(url, endpoint=self.endpoint, bucket=self.bucket, public_base=self.public_url)
+
+    def ready_headers(self, upload: Upload) -> dict[str, str]:
+        """Return the header fields with which a ready object is stored."""
+        return {
+            "content-type": upload.file.media_type.name,
+            "cache-control": self.cache_control(),
+            "x-amz-meta-owner": quote(upload.owner, safe=""),
+            "x-amz-meta-filename": quote(upload.file.filename, safe=""),
+        }
 
     def cache_control(self) -> str:
         """Return the Cache-Control of ready objects, which never change."""

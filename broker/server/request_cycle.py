@@ -10,7 +10,10 @@ from broker.errors import BrokerError, RequestTimeoutError
 from .uvicorn_internals import STATUS_LINE, RequestResponseCycle
 
 BODY_DEADLINE: Final = 10.0
-"""Seconds in which a body must arrive, from the moment when the application first receives."""
+"""Seconds in which a body must arrive, from the moment when the application first receives.
+
+An endpoint that takes files sets other ``broker.body_seconds`` in the request's scope.
+"""
 
 _FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
 _CONTROLS: Final = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # RFC 9110, section 5.5
@@ -41,12 +44,13 @@ class RequestCycle(RequestResponseCycle):
         """Return the next piece of the body; raise its error, or ``RequestTimeoutError`` after the deadline."""
         if not self.more_body:
             return await super().receive()
-        self._body_deadline = self._body_deadline or asyncio.get_running_loop().time() + BODY_DEADLINE
+        seconds: float = self.scope.get("broker.body_seconds", BODY_DEADLINE)  # type: ignore[assignment]  # our member
+        self._body_deadline = self._body_deadline or asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(self._body_deadline):
                 message = await super().receive()
         except TimeoutError:
-            raise RequestTimeoutError(Detail.BODY_TIMEOUT.format(seconds=round(BODY_DEADLINE))) from None
+            raise RequestTimeoutError(Detail.BODY_TIMEOUT.format(seconds=round(seconds))) from None
         if self._body_error:
             raise self._body_error
         return message

@@ -25,6 +25,7 @@ from .downloads import Downloads
 from .multipart import Multiparts
 from .objects import Objects
 from .promotion import Promotion
+from .proxied_uploads import ProxiedUploads
 from .rate_limit import RateLimit
 from .uploads import Uploads
 
@@ -36,6 +37,7 @@ class Services:
     uploads: Uploads
     objects: Objects
     downloads: Downloads
+    proxied_uploads: ProxiedUploads
     rate_limit: RateLimit
     companion: Companion
 
@@ -148,15 +150,7 @@ def _services(
         policy=settings.uploads,
         clock=clock,
     )
-    downloads = Downloads(
-        objects=objects,
-        layout=layout,
-        presigner=_presigner(configured, configured.credentials),
-        policy=settings.downloads,
-        clock=clock,
-    )
-    return Services(uploads, objects, downloads, RateLimit(settings.rate_limit), _companion(settings, uploads, clock))
-
-
-def _companion(settings: Settings, uploads: Uploads, clock: Callable[[], float]) -> Companion:
-    return Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
+    downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
+    proxied = ProxiedUploads(store, layout, settings.uploads)
+    companion = Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
+    return Services(uploads, objects, downloads, proxied, RateLimit(settings.rate_limit), companion)

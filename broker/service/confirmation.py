@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
 
 from msgspec.structs import replace
 
@@ -162,12 +161,7 @@ class Confirmer:
         return confirmed
 
     def _ready_headers(self, upload: Upload, proof: Evidence | None) -> dict[str, str]:
-        headers = {
-            "content-type": upload.file.media_type.name,
-            "cache-control": self.layout.cache_control(),
-            "x-amz-meta-owner": quote(upload.owner, safe=""),
-            "x-amz-meta-filename": quote(upload.file.filename, safe=""),
-        }
+        headers = self.layout.ready_headers(upload)
         if proof and upload.file.sha256:
             headers[f"x-amz-meta-{_SHA256}"] = base64.b64encode(upload.file.sha256).decode()
             headers[f"x-amz-meta-{_EVIDENCE}"] = proof

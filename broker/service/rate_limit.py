@@ -39,6 +39,9 @@ class Cost(IntEnum):
     CONFIRM = 5
     """Two HeadObject, two GetObject, CopyObject. Parts and ranges add calls that are not counted."""
 
+    PROXIED_UPLOAD = 3
+    """CreateMultipartUpload, UploadPart, CompleteMultipartUpload. Further parts are not counted."""
+
     DELETE = 6
     """One HeadObject or two, PutObject, two ListMultipartUploads, DeleteObject. Aborts add calls that are not counted.
     """

@@ -52,7 +52,7 @@ async def read(request: Request, *, limit: int = BODY_MAX) -> bytes:
     ``MalformedRequestError``.
     """
     fields = dict(request.scope["headers"])
-    length = _length(fields)
+    length = framed_length(fields)
     _check_form(fields)
     _check_length(length, limit)
     return await _receive(request, limit)
@@ -77,7 +77,7 @@ async def read_any(request: Request, *, limit: int) -> bytes:
     fields = dict(request.scope["headers"])
     if _CONTENT_LENGTH not in fields and _TRANSFER_ENCODING not in fields:
         return b""
-    _check_length(_length(fields), limit)
+    _check_length(framed_length(fields), limit)
     return await _receive(request, limit)
 
 
@@ -99,7 +99,7 @@ async def _optional_json(request: Request) -> Any:
     fields = dict(request.scope["headers"])
     if _TRANSFER_ENCODING not in fields:
         return None if fields.get(_CONTENT_LENGTH, b"0") == b"0" else await read_json(request)
-    _length(fields)
+    framed_length(fields)
     data = await _receive(request, BODY_MAX)
     if not data:
         return None
@@ -116,7 +116,7 @@ def convert(document: Any, kind: type[T]) -> T:
     raise about(InvalidRequestError, fault)
 
 
-def _length(fields: Mapping[bytes, bytes]) -> bytes | None:
+def framed_length(fields: Mapping[bytes, bytes]) -> bytes | None:
     """Return the Content-Length, ``None`` for a chunked body; raise ``LengthRequiredError`` for any other framing."""
     length, coding = fields.get(_CONTENT_LENGTH), fields.get(_TRANSFER_ENCODING)
     if (length is None) == (coding is None) or coding not in (None, b"chunked"):

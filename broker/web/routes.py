@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from starlette.routing import Route
 
-from . import object_endpoints, upload_endpoints
+from . import jamsync, object_endpoints, upload_endpoints
 from .authentication import Authenticator, Handler, PublicHandler
 from .operations import Operations
 from .resource import Resource
@@ -23,7 +23,11 @@ RESOURCES: Mapping[str, Mapping[str, Handler]] = {  # the router tries them in t
     f"{API}/objects/{{key:path}}": {"GET": object_endpoints.get, "DELETE": object_endpoints.delete},
     f"{API}/keys": {"GET": object_endpoints.find_key},
     f"{API}/downloads": {"POST": object_endpoints.download_many},
+    f"{API}/uploads/media": {"POST": jamsync.upload},
+    f"{API}/uploads/media/batch": {"POST": jamsync.upload_batch},
 }
+
+_JAMSYNC = (f"{API}/uploads/media", f"{API}/uploads/media/batch")
 
 
 def public_resources(operations: Operations) -> dict[str, PublicHandler]:
@@ -43,5 +47,7 @@ def routes(authenticator: Authenticator, operations: Operations) -> list[Route]:
         path: {method: authenticator.require(handler) for method, handler in handlers.items()}
         for path, handlers in RESOURCES.items()
     }
+    for path in _JAMSYNC:
+        resources[path] = {method: jamsync.with_its_titles(handler) for method, handler in resources[path].items()}
     public = {path: {"GET": handler} for path, handler in public_resources(operations).items()}
     return [Route(path, Resource(handlers)) for path, handlers in {**resources, **public}.items()]

@@ -8,6 +8,7 @@ import pytest
 from broker.service import assembly
 from broker.service.rate_limit import RateLimit
 from broker.web.routes import API, RESOURCES
+from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
 from .application import ENVIRONMENT, ID, KEY, client, path_of
@@ -16,6 +17,7 @@ FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 IN_PARTS = {**FILE, "multipart": True}
 RETRY = {"Idempotency-Key": "k"}
 LIMIT = 1200
+MP3 = mp3(100)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +48,8 @@ COSTS: list[tuple[str, str, dict[str, Any], int]] = [
     ("POST", "/uploads/batch", {"json": {"files": [IN_PARTS] * 10}}, 20),
     ("POST", "/uploads/batch", {"json": {"files": [FILE] * 10}}, 10),
     ("POST", "/downloads", {"json": {"keys": [KEY] * 50}}, 50),
+    ("POST", "/uploads/media", {"files": {"file": ("a.mp3", MP3, "audio/mpeg")}}, 4),
+    ("POST", "/uploads/media/batch", {"files": [("files", ("a.mp3", MP3, "audio/mpeg"))] * 3}, 12),
 ]
 """Method, path, options of the request, and the units that it costs."""
 

@@ -24,6 +24,7 @@ from broker.core.upload_rules import Declaration, UploadPolicy, digest
 from broker.crypto.upload_ids import UPLOAD_ID_MAX
 from broker.service.assembly import assemble
 from broker.web import schemas, uppy_schemas
+from broker.web.jamsync_documents import UploadedMedia, UploadedMediaBatch
 from broker.web.operations import Operations
 from broker.web.query import IDEMPOTENCY_KEY_MAX
 from broker.web.routes import RESOURCES, public_resources
@@ -248,7 +249,7 @@ RESPONSES = [
     *(schemas.CreateResults, schemas.SignedParts, schemas.SignedPart, schemas.UploadProgress, schemas.StoredPart),
     *(schemas.ConfirmResults, schemas.DeleteResults, schemas.DeleteResult, schemas.ReadyObject, schemas.FoundKey),
     *(schemas.DownloadLink, schemas.DownloadLinks, schemas.StorageStatus, schemas.Health, schemas.Readiness),
-    *(schemas.Problem, schemas.FieldError),
+    *(schemas.Problem, schemas.FieldError, UploadedMedia, UploadedMediaBatch),
     *(uppy_schemas.UppyPut, uppy_schemas.UppyUpload, uppy_schemas.UppyStoredPart, uppy_schemas.UppySignedPart),
     *(uppy_schemas.UppySignedParts, uppy_schemas.UppyCompleted, uppy_schemas.UppySigned, uppy_schemas.Session),
 ]
