@@ -63,6 +63,33 @@ class BetterUpload(Struct, frozen=True):
     metadata: Any = None
 
 
+class BetterUploadId(Struct, frozen=True, rename="camel"):
+    """The track-ready key and the upload id of a created upload."""
+
+    key: str
+    upload_id: str
+
+
+class BetterUploadMetadata(Struct, frozen=True):
+    """What the client returns to the application besides the files."""
+
+    uploads: Sequence[BetterUploadId]
+
+
+class BetterUploadParts(Struct, frozen=True, rename="camel"):
+    """The files with the URLs of all their requests; all of them have parts of ``part_size`` bytes."""
+
+    part_size: int
+    files: Sequence[Mapping[str, Any]]
+
+
+class BetterUploads(Struct, frozen=True):
+    """The created uploads of one request."""
+
+    multipart: BetterUploadParts
+    metadata: BetterUploadMetadata
+
+
 def with_error_object(handler: PublicHandler) -> PublicHandler:
     """Return ``handler`` with problem documents whose ``error`` is an object, as this client reads it."""
 
@@ -94,8 +121,8 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     for upload, file in zip(created, wanted.files, strict=True):
         files.append(_upload(services, principal, base, upload, file))
         await asyncio.sleep(0)  # the signatures of many parts take milliseconds: other requests run in between
-    uploads = [{"key": file["file"]["objectInfo"]["key"], "uploadId": file["uploadId"]} for file in files]
-    return json_response({"multipart": {"partSize": part_size, "files": files}, "metadata": {"uploads": uploads}})
+    ids = [BetterUploadId(services.companion.key_of(each.upload), each.upload_id) for each in created]
+    return json_response(BetterUploads(BetterUploadParts(part_size, files), BetterUploadMetadata(ids)))
 
 
 def _part_size(files: Sequence[BetterFile]) -> int:

@@ -23,7 +23,7 @@ from broker.core.model import Evidence, UploadStatus
 from broker.core.upload_rules import Declaration, UploadPolicy, digest
 from broker.crypto.upload_ids import UPLOAD_ID_MAX
 from broker.service.assembly import assemble
-from broker.web import schemas, uppy_schemas
+from broker.web import better_upload, schemas, uppy_schemas
 from broker.web.jamsync_documents import UploadedMedia, UploadedMediaBatch
 from broker.web.operations import Operations
 from broker.web.query import IDEMPOTENCY_KEY_MAX
@@ -252,6 +252,8 @@ RESPONSES = [
     *(schemas.Problem, schemas.FieldError, UploadedMedia, UploadedMediaBatch),
     *(uppy_schemas.UppyPut, uppy_schemas.UppyUpload, uppy_schemas.UppyStoredPart, uppy_schemas.UppySignedPart),
     *(uppy_schemas.UppySignedParts, uppy_schemas.UppyCompleted, uppy_schemas.UppySigned, uppy_schemas.Session),
+    *(better_upload.BetterUploads, better_upload.BetterUploadParts),
+    *(better_upload.BetterUploadMetadata, better_upload.BetterUploadId),
 ]
 STRINGS = {"ObjectKey", "ReadinessChecks", "Jwk", "JwkSet"}
 """Schemas in responses without a class."""
