@@ -1,5 +1,6 @@
 """A MiniBrowser of WebKitGTK, with the servers of its inspector and of WebDriver."""
 
+import contextlib
 import os
 import re
 import signal
@@ -106,8 +107,9 @@ def _listening(pid: int) -> set[int]:
     """Return the TCP ports on which a process listens."""
     inodes = set()
     for opened in Path(f"/proc/{pid}/fd").iterdir():
-        if found := re.fullmatch(r"socket:\[(\d+)\]", str(opened.readlink())):
-            inodes.add(found[1])
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            if found := re.fullmatch(r"socket:\[(\d+)\]", str(opened.readlink())):
+                inodes.add(found[1])
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes}
 

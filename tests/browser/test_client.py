@@ -279,11 +279,13 @@ def test_reload_resumes_the_same_file(page: Page, site: Site, three_parts: Path)
     reached(late)
     site.open(page)
     let_go(late)
+    # The page may have sent all of part 2 before it was reloaded: then the store has it a moment later.
+    until_pumped(page, lambda: [one for one in site.proxy.exchanges if one.part == 2 and one.is_over])
     (known,) = page.evaluate("unfinished()")
     assert (known["filename"], known["size"]) == (three_parts.name, three_parts.stat().st_size)
     begin(page, three_parts, **IN_PARTS)
     confirmed(page, site, three_parts)
-    assert page.evaluate("window.progress.find(({ phase }) => phase === 'sending').loadedBytes") == PART
+    assert page.evaluate("window.progress.find(({ phase }) => phase === 'sending').loadedBytes") in (PART, 2 * PART)
 
 
 def test_reload_while_confirming(page: Page, site: Site, three_parts: Path) -> None:

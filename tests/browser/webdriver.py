@@ -1,6 +1,7 @@
 """A client of the WebDriver protocol (W3C, "WebDriver"), with the few commands that the tests need."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -29,6 +30,12 @@ KEYS = {
 TIMEOUT = 60.0
 """Seconds until a command must have completed."""
 
+ATTEMPTS = 5
+"""Commands for one change of the size."""
+
+RESIZED_WITHIN = 3.0
+"""Seconds until the page has the new size after a command."""
+
 
 class Session:
     """A session of a WebDriver server."""
@@ -56,14 +63,23 @@ class Session:
 
     def resize(self, width: int, height: int) -> None:
         """Set the size of the page in CSS pixels."""
-        for _ in range(2):  # the first size may be larger than the window may be
-            window = self._request("GET", "/window/rect")
-            inner = self.post("/execute/sync", script="return [innerWidth, innerHeight]", args=[])
+        for _ in range(ATTEMPTS):  # the first size may be larger than the window may be
+            window, inner = self._request("GET", "/window/rect"), self._inner_size()
             self.post(
                 "/window/rect",
-                width=width + window["width"] - inner[0],
-                height=height + window["height"] - inner[1],
+                width=max(width, width + window["width"] - inner[0]),
+                height=max(height, height + window["height"] - inner[1]),
             )
+            end = time.monotonic() + RESIZED_WITHIN  # a second command before that would have wrong numbers
+            while time.monotonic() < end:
+                if self._inner_size() == [width, height]:
+                    return
+                time.sleep(0.02)  # between two attempts
+        raise AssertionError(f"the page has {self._inner_size()} pixels")
+
+    def _inner_size(self) -> list[int]:
+        size: list[int] = self.post("/execute/sync", script="return [innerWidth, innerHeight]", args=[])
+        return size
 
     def open_tab(self) -> str:
         """Open a tab; return its handle."""

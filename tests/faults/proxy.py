@@ -27,6 +27,7 @@ class RequestCycle:
     headers: dict[str, str]
     received: int = 0
     status: int | None = None
+    is_over: bool = False
 
     @property
     def part(self) -> int | None:
@@ -111,6 +112,21 @@ class FaultProxy(ThreadedServer):
             await asyncio.to_thread(fault.held.wait)
         self.exchanges.append(exchange)
         store.write(head)
+        try:
+            return await self._forward(exchange, fault, reader, writer, responses, store)
+        finally:
+            exchange.is_over = True
+
+    async def _forward(
+        self,
+        exchange: RequestCycle,
+        fault: Fault | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        responses: asyncio.StreamReader,
+        store: asyncio.StreamWriter,
+    ) -> bool:
+        """Pass the body of a request and the response; return whether another request may follow."""
         end = int(exchange.headers.get("content-length", "0"))
         limit = end if fault is None or fault.cut_after is None else min(end, fault.cut_after)
         # A store may refuse a request before it has read the body.
