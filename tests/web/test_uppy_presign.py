@@ -86,6 +86,9 @@ def test_upload_in_parts_is_confirmed(user: TestClient, store: MemoryObjectStore
     assert user.get(f"/api/v1/objects/{ended['Key']}").json()["filename"] == "song.mp3"
     assert page.delete(sign(user, method="DELETE", **known)["url"]).status_code == 204
     assert texts(page.post(url), "CompleteMultipartUploadResult") == ended
+    without_length = page.build_request("POST", url)
+    del without_length.headers["Content-Length"]
+    assert texts(page.send(without_length), "CompleteMultipartUploadResult") == ended
 
 
 def test_pending_completion_has_no_etag(

