@@ -155,6 +155,7 @@ def test_f13_a_gigabyte_takes_little_memory(mortal: Broker) -> None:
 @pytest.mark.large
 def test_f13_fifty_uploads_at_once(mortal: Broker, s3: Any) -> None:
     """F13: 50 parallel uploads of 20 MB by one user on one worker all succeed."""
+    open_before = left(s3)[1]
     idle = resident(mortal, "VmRSS")
     size = 20_000_000
     began = time.monotonic()
