@@ -82,8 +82,12 @@ def stock_plan(size: int, part_size: int | None = None) -> PartPlan:
 
 
 def stored_plan(stored: Sequence[Part]) -> PartPlan:
-    """Return the plan of an unsized file from its stored parts: their sum, in parts of the size of the first."""
-    return PartPlan(max(1, sum(part.size for part in stored)), max(1, stored[0].size) if stored else 1)
+    """Return the plan of an unsized file from its stored parts: their sum, in parts of the size of the first.
+
+    A first part so small that the plan would need more than 10 000 parts does not count: it is a wrong part.
+    """
+    size = max(1, sum(part.size for part in stored))
+    return PartPlan(size, max(-(-size // PARTS_MAX), stored[0].size if stored else 1))
 
 
 def current(parts_plan: PartPlan, stored: Iterable[Part]) -> list[Part]:

@@ -71,9 +71,9 @@ async def _check_store(subject: Subject) -> list[Category]:
     before = await _remains(subject)
     try:
         categories += [Category(name, await _finished(check(subject))) for name, check in _STORE_CHECKS]
+        return [*categories, Category("cleaning", await _clean(subject, before))]
     except asyncio.CancelledError:
         raise InterruptedExaminationError((await _clean(subject, before))[0].text) from None
-    return [*categories, Category("cleaning", await _clean(subject, before))]
 
 
 async def _finished(check: Coroutine[None, None, list[Finding]]) -> list[Finding]:

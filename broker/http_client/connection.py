@@ -67,8 +67,10 @@ class Connection(asyncio.Protocol):
         left = stream.length
         async with aclosing(stream.pieces()) as pieces:
             async for piece in pieces:
+                if response.done():  # this piece is not sent, so the body stays incomplete
+                    break
                 left -= len(piece)
-                if left < 0 or response.done():
+                if left < 0:
                     break
                 self._transport.write(piece)
                 async with asyncio.timeout(stream.patience):

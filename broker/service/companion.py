@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 from msgspec import Struct
 from msgspec.structs import replace
 
+from broker.core.limits import PARTS_MAX
 from broker.core.model import Part, Principal, Upload, UploadStatus
 from broker.core.parts import UNSIZED, PartPlan, complete, stock_plan
 from broker.core.upload_rules import Accepted, Declaration
@@ -43,7 +44,10 @@ PATIENCE: Final = 25.0
 """Seconds that a completion waits for the store. Heroku and API gateways end requests after 30, nginx after 60."""
 
 PAUSE: Final = 0.5
-"""Seconds between two attempts of a completion."""
+"""Seconds between the first two attempts of a completion; each further pause is twice as long."""
+
+LONGEST_PAUSE: Final = 4.0
+"""Seconds that a pause between two attempts takes at most."""
 
 STORED_ETAG: Final = "stored"
 """The ETag of each part of an upload whose parts were joined: the store no longer lists them."""
@@ -167,7 +171,8 @@ class Companion:
         if state.status is UploadStatus.DELETED:
             raise UploadDeletedError
         if state.status in (UploadStatus.UPLOADED, UploadStatus.READY):
-            plan = PartPlan(state.uploaded_bytes, plan.part_size)
+            size = state.uploaded_bytes
+            plan = PartPlan(size, max(plan.part_size, -(-size // PARTS_MAX)))  # an unsized file may have larger parts
             return [Part(number, plan.size_of(number), STORED_ETAG) for number in plan.numbers()]
         return list(state.parts)
 
@@ -180,13 +185,15 @@ class Companion:
         """
         self.open(principal, upload_id, key)
         latest: Confirmation | None = None
+        pause = PAUSE
         with suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while not isinstance(latest, ConfirmedUpload):
                     try:
                         latest = await self.uploads.confirm(principal, upload_id)
                     except StorageUnavailableError:
-                        await asyncio.sleep(PAUSE)
+                        await asyncio.sleep(pause)
+                        pause = min(2 * pause, LONGEST_PAUSE)
                     except UploadExpiredError:
                         _refuse()
         return latest

@@ -1,6 +1,10 @@
 """Reads a stream of pieces in portions of a given size."""
 
 from collections.abc import AsyncGenerator
+from typing import Final
+
+_JOINED_MIN: Final = 64 * 1024
+"""Bytes from which received pieces are one object."""
 
 
 class PieceReader:
@@ -20,4 +24,11 @@ class PieceReader:
 
     async def take_all(self, count: int) -> list[bytes]:
         """Return the next ``count`` bytes in pieces; fewer at the end of the source."""
-        return [piece async for piece in self.take(count)]
+        whole: list[bytes] = []
+        small = bytearray()  # small pieces together, as each object has its own overhead
+        async for piece in self.take(count):
+            small += piece
+            if len(small) >= _JOINED_MIN:
+                whole.append(bytes(small))
+                small.clear()
+        return [*whole, bytes(small)] if small else whole

@@ -13,7 +13,7 @@ Rules of this module
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,6 +49,9 @@ UNBUFFERED_MAX: Final = MIB // 4
 
 PLACE_WAIT: Final = 60.0
 """Seconds to wait for a place or a buffer. Meanwhile the client's bytes are not read."""
+
+DISCARD_WAIT: Final = 5.0
+"""Seconds in which a process that stops removes what cancelled requests have stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,12 @@ class ProxiedUploads:
             reception.release()
             self.places.release(user)
 
+    async def close(self) -> None:
+        """Wait until nothing is left of the requests that were cancelled."""
+        await asyncio.sleep(0)  # a request that was cancelled just now begins to discard
+        if self._discards:
+            await asyncio.wait(self._discards, timeout=DISCARD_WAIT)
+
     def _start_discard(self, reception: "Reception") -> asyncio.Task[None]:
         """Discard what was stored, in a task that a second cancellation does not end."""
         task = asyncio.create_task(reception.discard())
@@ -166,14 +175,11 @@ class Reception:
 
     async def discard(self) -> None:
         """Remove everything that was stored. What cannot be removed is logged."""
-        for passing in self._passing:
-            try:
-                if passing.s3_upload_id is not None:
-                    await self._store.abort_multipart(passing.ref, passing.s3_upload_id)
-                if self._is_finishing:
-                    await self._store.delete(passing.ref)
-            except StorageUnavailableError as error:
-                log.warning(json.dumps({"event": "broker.proxied_upload_left", "reason": error.reason}))
+        for passing in [*self._passing]:  # ``release`` may follow a second cancellation
+            if passing.s3_upload_id is not None:
+                await _logged(self._store.abort_multipart(passing.ref, passing.s3_upload_id))
+            if self._is_finishing:
+                await _logged(self._store.delete(passing.ref))
 
     def release(self) -> None:
         """Release the buffer."""
@@ -249,6 +255,13 @@ def _in_memory(pieces: list[bytes]) -> Payload:
             yield piece
 
     return Payload(sum(map(len, pieces)), produce, is_repeatable=True)
+
+
+async def _logged(removal: Awaitable[None]) -> None:
+    try:
+        await removal
+    except StorageUnavailableError as error:
+        log.warning(json.dumps({"event": "broker.proxied_upload_left", "reason": error.reason}))
 
 
 async def _acquire(slots: Slots, user: str | None) -> None:

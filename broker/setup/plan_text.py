@@ -39,7 +39,7 @@ def _described(rule: Rule, kind: Kind) -> str:
 
 
 def _listed(values: Sequence[str]) -> str:
-    return ", ".join(values)
+    return ", ".join("".join(character if character.isprintable() else "?" for character in value) for value in values)
 
 
 def _summary(plan: Plan, *, is_applied: bool) -> str:

@@ -128,7 +128,7 @@ def _call(operation: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = "".join(filter(str.isprintable, error.response.get("Error", {}).get("Code", "")))
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         raise BucketRulesError(f"{operation} returned {status}, {code}") from None
     except BotoCoreError as error:

@@ -154,7 +154,8 @@ class Transport:
                 response = await self._attempts(call)
         except _FAILURES as error:
             reason = _no_response(call, error)
-            self._failed(now(), reason)
+            if not call.is_once:  # the client may have been too slow for the store
+                self._failed(now(), reason)
             raise StorageUnavailableError(reason) from None
         self._record(response, now())
         return response

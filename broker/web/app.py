@@ -77,6 +77,8 @@ def _lifespan(
         yield
         for task in tasks:
             task.cancel()
+        if deployment.services:
+            await deployment.services.proxied_uploads.close()
         for store in deployment.stores:
             await store.close()
 

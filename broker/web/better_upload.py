@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.core.limits import MIB
+from broker.core.limits import MIB, PUT_MAX
 from broker.core.model import Principal
 from broker.core.parts import PREFERRED_PART_SIZE
 from broker.core.upload_rules import Accepted
@@ -128,7 +128,7 @@ async def create(services: Services, request: Request, principal: Principal) -> 
 def _part_size(files: Sequence[BetterFile]) -> int:
     """Return the size of parts, in whole MiB, with which all files together have about ``PARTS_MAX`` parts."""
     total = sum(file.size for file in files)
-    return max(PREFERRED_PART_SIZE, -(-total // (PARTS_MAX * MIB)) * MIB)
+    return min(PUT_MAX, max(PREFERRED_PART_SIZE, -(-total // (PARTS_MAX * MIB)) * MIB))
 
 
 def _accept(services: Services, file: BetterFile, index: int, part_size: int) -> Accepted:

@@ -51,8 +51,9 @@ RATE_GRACE: Final = 20.0
 """Seconds of waiting for the client that the least rate forgives."""
 
 _BOUNDARY: Final = re.compile(r"[ -~]{1,200}")
-_QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])*"')
-_EXTENDED: Final = re.compile(r"; *filename\* *= *([\w-]+)'[^']*'([^\s;]+)", re.ASCII | re.IGNORECASE)  # RFC 8187
+# Python keeps the name of every encoding for ever (encodings/__init__.py): only those of RFC 8187 and its forerunner
+_QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])*"?')  # one without an end, too: so no byte is read twice
+_EXTENDED: Final = re.compile(r"; *filename\* *= *(utf-8|iso-8859-1)'[^']{0,40}'([^\s;]+)", re.ASCII | re.IGNORECASE)
 
 
 class Form:
@@ -177,7 +178,7 @@ def _filename(head: MultipartSegment) -> str:
     if extended := _EXTENDED.search(_QUOTED.sub('""', disposition)):
         try:
             return unquote(extended[2], encoding=extended[1], errors="strict")
-        except (LookupError, ValueError):  # not an encoding, or not in it
+        except ValueError:  # not in its encoding
             pass
     return _decoded(head.filename or "")
 

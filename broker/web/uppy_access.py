@@ -9,7 +9,8 @@ Rules of this module
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,12 +18,16 @@ from starlette.responses import Response
 from broker.core.model import Principal
 from broker.errors import IdentityUnavailableError, RateLimitedError, StorageNotConfiguredError
 from broker.service.assembly import Services
-from broker.service.companion import PATIENCE, PAUSE
+from broker.service.companion import LONGEST_PAUSE, PATIENCE, PAUSE
+from broker.service.rate_limit import Cost
 from broker.store.slots import CALLER
 
 from . import request_record
 from .authentication import Authenticator, Handler, PublicHandler
 from .query import field_values
+
+WAITING_MAX: Final = 128
+"""Completions of one process that wait at the same time; further ones are refused at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class UppyAccess:
     """Finds the caller of a request, applies its rate limit, and runs the handler."""
 
     authenticator: Authenticator
+    _waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WAITING_MAX), init=False)
 
     def by_token(self, handler: Handler, *, waits: bool = False) -> PublicHandler:
         """Return ``handler`` for requests with a bearer token; ``waits`` for a completion."""
@@ -45,25 +51,28 @@ class UppyAccess:
         async def authenticated(request: Request) -> Response:
             now = asyncio.get_running_loop().time
             request.state.until = now() + PATIENCE
+            cost, pause = 1 + (Cost.CONFIRM if waits else 0), PAUSE
             while True:
                 try:
-                    principal = await self._admit(request, find)
+                    principal = await self._admit(request, find, cost)
                     break
                 except (IdentityUnavailableError, RateLimitedError):
-                    if not waits or now() + PAUSE >= request.state.until:
+                    if not waits or self._waiting.locked() or now() + pause >= request.state.until:
                         raise
-                    await asyncio.sleep(PAUSE)
+                    async with self._waiting:
+                        await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
             if not principal.is_service:
                 CALLER.set(principal.subject)
             return await handler(self._services(), request, principal)
 
         return authenticated
 
-    async def _admit(self, request: Request, find: Callable[[Request], Awaitable[Principal]]) -> Principal:
+    async def _admit(self, request: Request, find: Callable[[Request], Awaitable[Principal]], cost: int) -> Principal:
         """Return the caller, after its rate limit was applied."""
         principal = await find(request)
         request_record.add(request.scope, "sub", principal.subject)
-        self._services().rate_limit.spend(principal)
+        self._services().rate_limit.spend(principal, cost)
         return principal
 
     async def _principal_by_token(self, request: Request) -> Principal:

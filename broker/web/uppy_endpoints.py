@@ -5,6 +5,7 @@ A completion confirms the upload. It responds with an error only if no repetitio
 
 from typing import Final, cast
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +18,7 @@ from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.rate_limit import Cost
 from broker.service.uploads import CreatedUpload
 
-from .body import convert, read_json, read_optional_json
+from .body import BODY_MAX, convert, parse, read, read_json, read_optional_json
 from .query import invalid, parameters
 from .representations import instant
 from .responses import json_response
@@ -37,6 +38,8 @@ from .uppy_schemas import (
 
 PARTS_BODY_MAX: Final = 2 * 1024 * 1024
 """Maximum bytes of the body of a completion: 10 000 parts with an ETag of the maximum length."""
+
+_PARTS: Final = msgspec.json.Decoder(UppyParts)
 
 
 def base_url(request: Request) -> str:
@@ -124,7 +127,7 @@ async def sign_parts(services: Services, request: Request, principal: Principal)
 async def complete(services: Services, request: Request, principal: Principal) -> Response:
     """Confirm an upload, and return its track-ready key and receipt."""
     key = _key(request)
-    convert(await read_json(request, limit=PARTS_BODY_MAX), UppyParts)
+    _check_parts(await read(request, limit=PARTS_BODY_MAX))
     upload_id = request.path_params["upload_id"]
     outcome = await services.companion.complete(principal, upload_id, key, until=request.state.until)
     return json_response(completed(services, upload_id, key, outcome))
@@ -156,6 +159,17 @@ def completed(services: Services, upload_id: str, key: str, outcome: Confirmatio
         size=file.size,
         content_type=file.media_type.name,
     )
+
+
+def _check_parts(data: bytes) -> None:
+    """Raise the error of an invalid completion; a long one is decoded without the cost of ``parse``."""
+    if len(data) <= BODY_MAX:
+        convert(parse(data), UppyParts)
+        return
+    try:
+        _PARTS.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise invalid("parts", Rule.INVALID) from None
 
 
 def _part_numbers(*texts: str) -> list[int]:

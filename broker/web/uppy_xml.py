@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.model import Principal
-from broker.errors import BrokerError
+from broker.errors import BrokerError, StorageUnavailableError
 from broker.service.assembly import Services
 from broker.service.confirmation import ConfirmedUpload
 from broker.service.rate_limit import Cost
@@ -74,6 +74,8 @@ async def complete(services: Services, request: Request, principal: Principal) -
     await _read(request)
     upload_id, key = _upload(services, request, principal)
     outcome = await services.companion.complete(principal, upload_id, key, until=request.state.until)
+    if outcome is None:  # nothing was checked, and this document cannot say so
+        raise StorageUnavailableError("the store did not respond until the completion had to end")
     etag = outcome.track.etag if isinstance(outcome, ConfirmedUpload) else ""
     members = {"Location": services.companion.location_of(key), "Bucket": services.uploads.layout.bucket, "Key": key}
     return _document("CompleteMultipartUploadResult", {**members, **({"ETag": f'"{etag}"'} if etag else {})})

@@ -114,6 +114,28 @@ async def test_an_early_response_ends_the_body() -> None:
 
 
 @pytest.mark.usefixtures("deaf")
+async def test_a_connection_with_an_unsent_piece_ends() -> None:
+    """If the last piece arrives after the response, the connection is not used again: the body is incomplete."""
+    has_responded = asyncio.Event()
+
+    async def act(_request: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(403))
+        await writer.drain()
+        has_responded.set()
+        await asyncio.Event().wait()
+
+    async def produce() -> AsyncGenerator[bytes]:
+        yield b"first"
+        await has_responded.wait()
+        await asyncio.sleep(0.1)  # until the response has been received
+        yield b"last"
+
+    async with client_of(act) as (client, _server):
+        assert (await client.send(Request("PUT", "/a", stream=BodyStream(9, produce, PATIENCE)))).status == 403
+        assert not client._idle
+
+
+@pytest.mark.usefixtures("deaf")
 async def test_a_server_that_never_responds_fails_the_request() -> None:
     """A complete body without a response fails after the patience."""
     async with client_of(reads_no_body()) as (client, _server):

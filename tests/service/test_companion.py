@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.limits import MIB
+from broker.core.limits import MIB, PARTS_MAX
 from broker.core.model import Part
 from broker.core.parts import UNSIZED, stored_plan
 from broker.crypto.capabilities import Capability
@@ -204,3 +204,8 @@ def test_plan_of_stored_parts() -> None:
     """The plan of an unsized file is the sum of its parts in parts of the first; without parts one is missing."""
     assert (stored_plan([Part(1, 5, ""), Part(2, 3, "")]).size, stored_plan([]).count) == (8, 1)
     assert stored_plan([Part(1, 0, "")]).count == 1
+
+
+def test_plan_of_a_tiny_first_part_is_small() -> None:
+    """A first part of one byte does not make a plan of a part for each byte."""
+    assert stored_plan([Part(1, 1, ""), Part(2, 5 * 1024 * MIB, "")]).count <= PARTS_MAX

@@ -92,7 +92,7 @@ async def test_large_parts_are_equal_and_not_held() -> None:
         parts.append((payload.size, payload.is_repeatable))
         return await send_part(ref, s3_upload_id, number, payload)
 
-    deployment.store.send_part = spy  # type: ignore[method-assign]
+    deployment.store.send_part = spy  # type: ignore[assignment, method-assign]
     await stored(deployment, arriving(content, known=True))
     *equal, (rest, is_repeatable) = parts
     assert len({size for size, _ in equal}) == 1
@@ -223,6 +223,61 @@ async def test_what_cannot_be_removed_is_logged(caplog: pytest.LogCaptureFixture
     (record,) = caplog.records
     line = json.loads(record.message)
     assert line == {"event": "broker.proxied_upload_left", "reason": "abort_multipart fails in this test"}
+
+
+async def test_a_failed_abort_does_not_prevent_the_deletion() -> None:
+    """If a multipart upload cannot be aborted, the object that it may have become is deleted nevertheless."""
+    deployment = Deployment()
+
+    async def receive() -> None:
+        async with deployment.services.proxied_uploads.receive(USER) as reception:
+            await reception.add(arriving(LARGE), alone=True)
+            await reception.finish()
+            deployment.store.failing = {"abort_multipart"}
+            raise MalformedRequestError("the client is gone")
+
+    with pytest.raises(MalformedRequestError):
+        await receive()
+    assert is_empty(deployment)
+
+
+async def test_a_stopping_process_discards_first() -> None:
+    """The end of the process waits until nothing is left of a cancelled request."""
+    deployment, waits, slow = Deployment(), asyncio.Event(), asyncio.Event()
+    abort = deployment.store.abort_multipart
+
+    async def slow_abort(*arguments: Any) -> None:
+        await slow.wait()
+        await abort(*arguments)
+
+    async def endless() -> AsyncGenerator[bytes]:
+        yield LARGE
+        waits.set()
+        await asyncio.Event().wait()
+
+    deployment.store.abort_multipart = slow_abort  # type: ignore[assignment, method-assign]
+    file = ArrivingFile("file", "a.mp3", "audio/mpeg", 0, 17 * MIB, endless())
+    task = asyncio.create_task(stored(deployment, file))
+    await waits.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.05, slow.set)
+    await deployment.services.proxied_uploads.close()
+    assert is_empty(deployment)
+    await asyncio.wait([task])
+    await deployment.services.proxied_uploads.close()
+
+
+async def test_small_pieces_are_joined() -> None:
+    """Pieces of a few bytes are held together, because each object takes more than its bytes."""
+
+    async def source() -> AsyncGenerator[bytes]:
+        for _ in range(40_000):
+            yield b"ab"
+
+    pieces = await PieceReader(source()).take_all(80_000)
+    assert (len(pieces), len(b"".join(pieces))) == (2, 80_000)
 
 
 @pytest.mark.parametrize("known", [True, False])

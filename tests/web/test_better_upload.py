@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from broker.core.limits import MIB
+from broker.core.limits import MIB, PUT_MAX
 from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
@@ -72,6 +72,13 @@ def test_many_parts_become_larger(store: MemoryObjectStore) -> None:
     parts = [len(file["parts"]) for file in answer["multipart"]["files"]]
     assert answer["multipart"]["partSize"] == 31 * MIB
     assert parts == [991, 1]
+
+
+def test_parts_have_a_maximum_size(store: MemoryObjectStore) -> None:
+    """Files that have terabytes together get parts of at most the size of a PUT."""
+    user = client(store, environment={**ROUTED, "UPLOAD_MAX_BYTES": "4TiB"})
+    files = [{**FILE, "size": 3 * 2**40}, {**FILE, "name": "b.mp3", "size": 3 * 2**40}]
+    assert upload(user, files=files)["multipart"]["partSize"] == PUT_MAX
 
 
 @pytest.mark.parametrize(

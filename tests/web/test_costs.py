@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,7 +32,8 @@ def cost(method: str, path: str, environment: dict[str, str] | None = None, **op
     settings = {**ENVIRONMENT, "BROKER_RATE_LIMIT": str(LIMIT), **(environment or {})}
     with client(MemoryObjectStore(), environment=settings) as app:
         calls = 0
-        while app.request(method, f"{API}{path}", **options).status_code != 429:
+        url = path if path.startswith(("/s3", "/c")) else f"{API}{path}"
+        while app.request(method, url, **options).status_code != 429:
             calls += 1
         return round(LIMIT / calls)
 
@@ -81,6 +83,16 @@ def test_owner_check_costs_a_store_call() -> None:
     owner = {"DOWNLOAD_ACCESS": "owner"}
     assert cost("POST", "/downloads", owner, json={"keys": [KEY] * 50}) == 100
     assert cost("GET", f"/downloads/{KEY}", owner) == 2
+
+
+def test_completion_costs_as_much_as_a_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completion of Uppy costs what a confirm costs, also by a session."""
+    monkeypatch.setattr("broker.web.uppy_access.PATIENCE", 0)
+    parts: Any = {"parts": [{"PartNumber": 1, "ETag": "a"}]}
+    with client(MemoryObjectStore()) as app:
+        session = urlsplit(app.post("/api/v1/sessions").json()["endpoint"]).path
+    for below in ("/s3", f"{session}/s3"):
+        assert cost("POST", f"{below}/multipart/an-id/complete?key={KEY}", json=parts) == 6
 
 
 def test_expensive_batch_takes_the_whole_limit() -> None:

@@ -1,7 +1,10 @@
 """The form's files are found however the body is cut, encoded and ordered; every other body is refused."""
 
 import asyncio
+import contextlib
+import encodings
 import random
+import time
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -83,6 +86,23 @@ async def test_names_in_every_encoding(given_name: str | bytes, expected: str, f
     name = given_name if isinstance(given_name, bytes) else given_name.encode()
     disposition = b'name="file"; ' + name if first else name + b'; name="file"'
     assert await files_of(request_of([form(file_part(b"x", disposition))])) == [(expected, "", b"x")]
+
+
+async def test_an_open_quote_takes_linear_time() -> None:
+    """A quoted text that never ends is read once, and not once for each of its quotes."""
+    disposition = b'name=file; x="' + rb"\"" * 25_000
+    began = time.process_time()
+    with contextlib.suppress(BrokerError):
+        await files_of(request_of([form(file_part(b"x", disposition))]))
+    assert time.process_time() - began < 0.2  # seconds; a time that grows with the square is several times as long
+
+
+async def test_unknown_encodings_are_not_kept() -> None:
+    """The name of an encoding that no standard permits is not looked up, because Python would keep it."""
+    before = len(encodings._cache)
+    name = b'name="file"; filename="a.mp3"; filename*=no-such-encoding\'\'%41'
+    assert await files_of(request_of([form(file_part(b"x", name))])) == [("a.mp3", "", b"x")]
+    assert len(encodings._cache) == before
 
 
 @given(st.text(min_size=1, max_size=30))

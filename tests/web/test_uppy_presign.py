@@ -1,5 +1,6 @@
 """Uppy 6: sessions in the path, and the requests that its option ``signRequest`` needs."""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from broker.core.limits import MIB
+from broker.service.companion import Companion
+from broker.service.promotion import Promoting
 from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
@@ -91,14 +94,30 @@ def test_upload_in_parts_is_confirmed(user: TestClient, store: MemoryObjectStore
     assert texts(page.send(without_length), "CompleteMultipartUploadResult") == ended
 
 
-def test_pending_completion_has_no_etag(
+def test_unchecked_completion_is_unavailable(
     user: TestClient, store: MemoryObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A completion that the store did not answer in time still has the location and key that Uppy requires."""
+    """A completion for which the store never responded is an error, because S3's XML has no other word for it."""
     monkeypatch.setattr("broker.web.uppy_access.PATIENCE", 0.02)
     new = in_parts(user)
     url = sign(user, method="POST", key=new["key"], uploadId=new["uploadId"])["url"]
     store.failing = {"head"}
+    response = nobody(store).post(url)
+    assert (response.status_code, texts(response, "Error")["Code"]) == (503, "storage_unavailable")
+
+
+def test_promoting_completion_has_no_etag(
+    user: TestClient, store: MemoryObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A completion during a copy in ranges still has the location and key that Uppy requires."""
+
+    async def promoting(*_arguments: object, **_options: object) -> Promoting:
+        await asyncio.sleep(0)
+        return Promoting(1, 2)
+
+    monkeypatch.setattr(Companion, "complete", promoting)
+    new = in_parts(user)
+    url = sign(user, method="POST", key=new["key"], uploadId=new["uploadId"])["url"]
     assert texts(nobody(store).post(url), "CompleteMultipartUploadResult").keys() == {"Location", "Bucket", "Key"}
 
 

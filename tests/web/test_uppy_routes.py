@@ -279,6 +279,34 @@ async def _always_promoting(*_arguments: object) -> promotion.Promoting:
     return promotion.Promoting(1, 2)
 
 
+def test_waiting_completions_have_a_limit(user: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When many completions wait already, a further one is refused at once."""
+    upload = created(user)
+    monkeypatch.setattr(asyncio.Semaphore, "locked", lambda _: True)
+    monkeypatch.setattr(RateLimit, "spend", lambda *_: _raise(RateLimitedError(retry_after=1)))
+    assert complete(user, upload).status_code == 429
+
+
+LONG = b'{"parts": [%b]}' % b",".join(b'{"PartNumber": %d, "ETag": "%064d"}' % (number, 0) for number in range(1, 1001))
+
+
+def test_long_completion(user: TestClient, store: MemoryObjectStore) -> None:
+    """A completion with many parts is decoded by their schema; the broker reads the parts from the store."""
+    upload = created(user)
+    send(store, 1, 2, 3)
+    target, headers = path(upload, "/complete"), {"Content-Type": "application/json"}
+    assert user.post(target, content=LONG, headers=headers).json()["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 70_000, LONG[:-1], LONG[:-2] + b",[]]}", b'{"parts": ["\xff%b"]}' % (b"x" * 70_000)]
+)
+def test_long_hostile_completion_is_refused(user: TestClient, body: bytes) -> None:
+    """A long completion that is not a list of parts is refused by its field."""
+    response = user.post(path(created(user), "/complete"), content=body, headers={"Content-Type": "application/json"})
+    refused(response, "/parts")
+
+
 def test_completion_waits_for_the_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A completion over the rate limit waits, where other requests are refused."""
     store = MemoryObjectStore()
