@@ -12,7 +12,7 @@ from starlette.responses import Response
 from broker.core.model import Principal
 from broker.errors import BrokerError, StorageUnavailableError
 from broker.service.assembly import Services
-from broker.service.confirmation import ConfirmedUpload
+from broker.service.confirmation import Confirmation, ConfirmedUpload
 from broker.service.rate_limit import Cost
 
 from . import request_record
@@ -73,9 +73,7 @@ async def complete(services: Services, request: Request, principal: Principal) -
     """Confirm an upload, and return its track-ready key."""
     await _read(request)
     upload_id, key = _upload(services, request, principal)
-    outcome = await services.companion.complete(principal, upload_id, key, until=request.state.until)
-    if outcome is None:  # nothing was checked, and this document cannot say so
-        raise StorageUnavailableError("the store did not respond until the completion had to end")
+    outcome = _checked(await services.companion.complete(principal, upload_id, key, until=request.state.until))
     etag = outcome.track.etag if isinstance(outcome, ConfirmedUpload) else ""
     members = {"Location": services.companion.location_of(key), "Bucket": services.uploads.layout.bucket, "Key": key}
     return _document("CompleteMultipartUploadResult", {**members, **({"ETag": f'"{etag}"'} if etag else {})})
@@ -88,6 +86,13 @@ async def abort(services: Services, request: Request, principal: Principal) -> R
     services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS + Cost.DELETE)
     await services.companion.abort(principal, upload_id, key)
     return Response(status_code=204, headers=NO_STORE)
+
+
+def _checked(outcome: Confirmation | None) -> Confirmation:
+    """Return the outcome; raise ``StorageUnavailableError`` if nothing was checked, for which S3 has no document."""
+    if outcome is None:
+        raise StorageUnavailableError("the store did not respond until the completion had to end")
+    return outcome
 
 
 def _upload(services: Services, request: Request, principal: Principal) -> tuple[str, str]:

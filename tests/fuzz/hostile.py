@@ -239,7 +239,7 @@ HOSTILE_CLAIMS = [
         b"{}",
         b"",
     ),
-    *(b'{"sub":"..","exp":%d}', b'{"sub":"a/%%2e%%2e","exp":%d}', b'{"sub":"","exp":%d}', b'{"sub":1,"exp":%d}'),
+    *(b'{"sub":"..","exp":%d}', b'{"sub":"a/%%2e%%2e","exp":%d}', b'{"sub":"","exp":%d}', b'{"sub":1.5,"exp":%d}'),
     *(
         b'{"sub":"u","exp":%d,"sub":"v"}',
         b'{"sub":"\\ud800","exp":%d}',

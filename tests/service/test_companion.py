@@ -17,6 +17,7 @@ from broker.errors import (
     SizeMismatchError,
     TooLargeError,
     UploadConfirmedError,
+    UploadDeletedError,
 )
 from broker.service.companion import WantedFile
 from broker.service.confirmation import ConfirmedUpload
@@ -198,6 +199,14 @@ async def test_abort_that_loses_to_a_confirm_keeps_the_object(
     created, key = await create(deployment)
     monkeypatch.setattr(Uploads, "abort", confirmed)
     await deployment.services.companion.abort(USER, created.upload_id, key)
+
+
+async def test_parts_of_a_deleted_upload_are_not_listed(deployment: Deployment) -> None:
+    """The list of a deleted upload is refused, because the client could otherwise send its parts again."""
+    created, key = await create(deployment)
+    await deployment.services.uploads.abort(USER, created.upload_id)
+    with pytest.raises(UploadDeletedError):
+        await deployment.services.companion.list_parts(USER, created.upload_id, key)
 
 
 def test_plan_of_stored_parts() -> None:

@@ -92,7 +92,7 @@ async def test_large_parts_are_equal_and_not_held() -> None:
         parts.append((payload.size, payload.is_repeatable))
         return await send_part(ref, s3_upload_id, number, payload)
 
-    deployment.store.send_part = spy  # type: ignore[assignment, method-assign]
+    deployment.store.send_part = spy  # type: ignore[method-assign]
     await stored(deployment, arriving(content, known=True))
     *equal, (rest, is_repeatable) = parts
     assert len({size for size, _ in equal}) == 1

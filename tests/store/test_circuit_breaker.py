@@ -12,7 +12,7 @@ from broker.store.circuit_breaker import FAILURES, PROBE_PAUSE, SPAN, CircuitBre
 from broker.store.port import ObjectStore
 from tests.patience import becomes
 
-from .calls import LATE, REF, TARGET, TIMEOUTS, VERBS, facing, opens_at_once, unavailable
+from .calls import LATE, REF, TARGET, TIMEOUTS, VERBS, facing, opens_at_once, payload, unavailable
 from .wire import Act, error, keeps, resets, says, silence
 
 HEAD = VERBS["head"]
@@ -134,6 +134,15 @@ async def test_s15_calls_to_a_dead_store_fail_at_once(
         assert server.connections == asked
     opened = {"event": "broker.store_circuit_opened", "reason": "HeadObject got no response, TimeoutError"}
     assert [json.loads(record.getMessage()) for record in caplog.records] == [opened]
+
+
+async def test_failed_streams_of_clients_open_no_circuit(caplog: pytest.LogCaptureFixture) -> None:
+    """Streamed parts without a response do not count as failures of the store: their clients may have been too slow."""
+    async with facing(resets()) as (store, _server):
+        for _ in range(2 * FAILURES):
+            with pytest.raises(StorageUnavailableError):
+                await store.send_part(REF, "an-id", 7, payload(b"some", is_repeatable=False))
+    assert caplog.records == []
 
 
 async def test_s15_a_probe_finds_a_recovered_store(
