@@ -47,7 +47,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
-sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libjakarta-annotation-api-java)
+sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks
 
 browsers: $(READY)  ## the same, and the tests that depend on the engine in Firefox and WebKitGTK too

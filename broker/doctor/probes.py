@@ -101,7 +101,7 @@ def run_of(key: str) -> str:
 def abandoned(before: Iterable[str], after: Iterable[str], own: str) -> set[str]:
     """Return the runs whose probes were there before and after this examination, and did not change.
 
-    A run in progress makes and removes probes all the time, so its probes are left alone.
+    A run in progress makes and removes probes all the time, so its probes are kept.
     """
     first, last = _by_run(before), _by_run(after)
     return {run for run, keys in last.items() if run != own and keys == first.get(run)}

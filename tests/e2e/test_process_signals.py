@@ -45,18 +45,18 @@ def serves(broker: Broker) -> bool:
         return broker.process.poll() is None and client.get(f"/downloads/{KEY}").status_code == 200
 
 
-def ignores_hangups(pid: int) -> bool:
-    """Return whether the process ignores SIGHUP, as it does before it can log (proc(5))."""
+def ignores_signals(pid: int) -> bool:
+    """Return whether the process ignores SIGUSR1, as it does before it can log (proc(5))."""
     found = re.search(r"SigIgn:\s+([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(encoding="ascii"))
     assert found
-    return bool(int(found[1], 16) & 1 << (signal.SIGHUP - 1))
+    return bool(int(found[1], 16) & 1 << (signal.SIGUSR1 - 1))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_before_it_serves(tmp_path: Path, number: signal.Signals) -> None:
     """A process that is stopped during its start ends with the exit status of a stop and no output."""
     with started(tmp_path, free_port(), "1") as process:
-        until(lambda: ignores_hangups(process.pid))
+        until(lambda: ignores_signals(process.pid))
         process.send_signal(signal.SIGHUP)
         process.send_signal(number)
         _, error = process.communicate(timeout=PATIENCE)

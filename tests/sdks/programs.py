@@ -13,6 +13,7 @@ HERE: Final = Path(__file__).parent
 ENVIRONMENT: Final = HERE.parents[1] / ".venv-sdks"
 PYTHON: Final = ENVIRONMENT / "bin" / "python"
 DEBIAN_JARS: Final = Path("/usr/share/java")
+DEBIAN_PACKAGES: Final = ("libgoogle-gson-java", "libhttpmime-java", "libjakarta-annotation-api-java")
 TSC_OPTIONS: Final = (
     *("--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable", "--module", "commonjs"),
     *("--moduleResolution", "node10", "--esModuleInterop", "--skipLibCheck", "--types", "node"),
@@ -50,7 +51,7 @@ def program(name: str) -> str:
 def jar(pattern: str, *folders: Path) -> str:
     """Return the path of the one library that matches."""
     found = sorted(path for folder in folders for path in folder.glob(pattern))
-    assert found, f"{pattern} is missing: make sdks; apt-get install libgoogle-gson-java libjakarta-annotation-api-java"
+    assert found, f"{pattern} is missing: make sdks; apt-get install {' '.join(DEBIAN_PACKAGES)}"
     return str(found[0])
 
 
@@ -86,7 +87,8 @@ Command = Sequence[object]
 
 def java(folder: Path) -> Command:
     """Compile the Java client."""
-    path = f"{generator_jar()}:{jar('jakarta-annotation-api.jar', DEBIAN_JARS)}"
+    names = ("jakarta-annotation-api.jar", "httpmime.jar", "httpclient.jar", "httpcore.jar", "commons-logging.jar")
+    path = ":".join([generator_jar(), *(jar(name, DEBIAN_JARS) for name in names)])
     options = ("-nowarn", "-proc:none", "-J-XX:+UseSerialGC", "-d", folder / "classes", "-cp", path)
     sources = sorted((folder / "java" / "src" / "main").rglob("*.java"))
     run(program("javac"), *options, *sources, HERE / "JavaClient.java", folder=folder)

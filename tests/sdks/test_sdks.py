@@ -85,9 +85,9 @@ def test_client_uploads(broker: Broker, generated: Path, files: list[Path], name
 
 MODELS = {
     "swift6": ("Sources/**/Models/*.swift", r"public var \w+:|case \w+", r"public var {}: Int64\b"),
-    "csharp": ("src/**/Model/*.cs", r"public \S+ \w+ {{ get;", r"public long\?? {} {{"),
+    "csharp": ("src/**/Model/*.cs", r"public \S.* \w+ {{ get;", r"public long\?? {} {{"),
     "rust": ("src/models/*.rs", r"pub \w+:|^    \w+,", r"pub {}: (Option<)?i64\b"),
-    "dart": ("lib/model/*.dart", r"^  \S+ \w+;", r"  int\?? {};"),
+    "dart": ("lib/model/*.dart", r"^  \S.* \w+;", r"  int\?? {};"),
 }
 """The models of the languages that are not compiled here: where, what a member looks like, and one with 64 bits."""
 
