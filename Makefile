@@ -29,7 +29,7 @@ demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this 
 	test $$status -ne 3 || echo 'With make, choose a port by: make demo DEMO="--port 9000"' >&2; exit $$status; }
 
 test: $(READY)  ## run the tests that need only Python, with coverage
-	$(BIN)/python -m pytest -n 3 -m "not ($(SLOW))" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 4 -m "not ($(SLOW))" --cov --cov-report=term
 
 browser: $(READY)  ## test the page in Chromium and the printed curl commands (apt-get install chromium curl)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "browser or curl"

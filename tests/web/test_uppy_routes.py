@@ -279,6 +279,13 @@ async def _always_promoting(*_arguments: object) -> promotion.Promoting:
     return promotion.Promoting(1, 2)
 
 
+def test_service_may_use_the_routes(store: MemoryObjectStore) -> None:
+    """A service creates uploads by these routes as users do, and has no share of the store's slots of its own."""
+    backend = client(store, bearer=token("backend", scope="broker:service"))
+    upload = created(backend)
+    assert backend.get(path(upload, "/1")).status_code == 200
+
+
 def test_waiting_completions_have_a_limit(user: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """When many completions wait already, a further one is refused at once."""
     upload = created(user)
