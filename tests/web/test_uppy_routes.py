@@ -14,7 +14,7 @@ from broker.service.rate_limit import RateLimit
 from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
 
-from .application import ENVIRONMENT, client
+from .application import ENVIRONMENT, client, token
 from .refusals import refused
 from .uppy import FILE, PART, SIZE, complete, created, path, place, send, signed_headers
 
