@@ -13,6 +13,7 @@ from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser import engines
 from tests.browser.conftest import Demo, running_demo
 from tests.browser.engines import CHROMIUM_ARGUMENTS
 from tests.browser.site import Site, running, song
@@ -93,23 +94,28 @@ def resent(page: Page, site: Site, path: Path, disturbance: str) -> int:
 
 def main() -> None:
     """Print the rows."""
-    executable = shutil.which("chromium")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
+        executable = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page()
-        page.set_default_timeout(600_000)
         with running_demo(folder) as demo:
-            raw, client = compare(page, demo, folder)
+            raw, client = compare(patient(browser.new_page()), demo, folder)
             demo.interrupt()
+        browser.close()
         direct, sent = statistics.median(raw), statistics.median(client)
         print(f"300 MB: raw PUT {direct:.0f} ms, client {sent:.0f} ms, ratio {sent / direct:.2f}")
         print(f"  rounds: raw {[round(ms) for ms in raw]}, client {[round(ms) for ms in client]}")
         path = song(folder / "slow.mp3", SLOW_SIZE)
-        with running(folder) as site:
+        with engines.running("chromium", playwright, folder) as slowed, running(folder) as site:
+            page = patient(slowed.new_context().new_page())
             for disturbance in ("pause", "reload"):
                 print(f"sent again after a {disturbance} at 3 MB/s: {resent(page, site, path, disturbance)} bytes")
-        browser.close()
+
+
+def patient(page: Page) -> Page:
+    """Let the page wait for ten minutes."""
+    page.set_default_timeout(600_000)
+    return page
 
 
 if __name__ == "__main__":
