@@ -17,11 +17,11 @@ SECONDS ?= 600
 CHECK_PYTHON = @$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed; \
 $(PYTHON) is Python %d.%d. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.13' % sys.version_info[:2])"
 
-SLOW := browser or clients or curl or examples or large or network or sdks or stores or uppy
+SLOW := browser or clients or curl or examples or large or network or operations or sdks or stores or uppy
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy operations
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -46,6 +46,9 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
+
+operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m operations
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks
