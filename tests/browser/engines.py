@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,10 @@ def running(engine: str, playwright: Playwright, folder: Path) -> Iterator[Brows
         new_context, new_page, close = kind.new_context, BrowserContext.new_page, BrowserContext.close
 
         def connected(browser: Browser, **options: Any) -> BrowserContext:
-            network = Network().__enter__()
-            context = new_context(browser, proxy={"server": network.endpoint}, **options)
+            with ExitStack() as stack:
+                network = stack.enter_context(Network())
+                context = new_context(browser, proxy={"server": network.endpoint}, **options)
+                stack.pop_all()
             _networks[context] = network
             return context
 

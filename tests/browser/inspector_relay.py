@@ -23,6 +23,7 @@ class InspectorRelay:
     def __init__(self, inspector: str) -> None:
         self._inspector = inspector
         self._target = 1
+        self._transports: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -38,7 +39,7 @@ class InspectorRelay:
 
     def close(self) -> None:
         """End all sessions."""
-        self._run(self._runner.cleanup())
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -50,11 +51,27 @@ class InspectorRelay:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
 
+    async def _end(self) -> None:
+        await self._runner.cleanup()  # it cancels the handlers, and does not wait for them
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.sleep(0)  # until the transports are closed
+
     async def _list(self, request: web.Request) -> web.Response:
+        self._note(request)
         found = f"ws://{request.host}/socket/{self._target}"
         return web.json_response([{"webSocketDebuggerUrl": found}])
 
+    def _note(self, request: web.Request) -> None:
+        assert request.transport
+        self._transports.add(request.transport)
+
     async def _session(self, request: web.Request) -> web.WebSocketResponse:
+        self._note(request)
         client = web.WebSocketResponse(max_msg_size=0)
         await client.prepare(request)
         url = f"ws://{self._inspector}/socket/1/{request.match_info['target']}/WebPage"
