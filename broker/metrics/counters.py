@@ -12,10 +12,9 @@ from typing import Final
 
 from starlette.types import Scope
 
-from .histogram import SECONDS, Histogram
+from broker.web.http_methods import METHODS
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-"""The methods of RFC 9110, section 9, and RFC 5789; any other is counted as ``OTHER_METHOD``."""
+from .histogram import SECONDS, Histogram
 
 OTHER_METHOD: Final = "other"
 """The method label of all methods that are not standard."""
