@@ -1,5 +1,6 @@
 """Traces of an application in this process, as a real receiver of OTLP over HTTP gets them."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from broker import settings
 from broker.cli.application import build
 from broker.server.log_handler import JsonLogHandler
 from broker.tracing import exported_traces
+from broker.tracing.trace_requests import TraceRequests
+from broker.web import request_record
 from tests.http_server import serving, url_of
 from tests.metrics.scrapes import named, samples, scrape
 from tests.patience import PATIENCE
@@ -193,3 +201,21 @@ def test_traces_are_off_by_default() -> None:
         )
         done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
         assert done.stdout.strip() == expected
+
+
+async def test_cancelled_request_is_an_error() -> None:
+    """A request that ends without a response is an error without a status, and its error is raised."""
+
+    async def cancelled(scope: Scope, _receive: Receive, _send: Send) -> None:
+        request_record.start(scope)
+        raise asyncio.CancelledError
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    scope = {"type": "http", "method": "GET", "scheme": "http", "headers": []}
+    unused: Any = None
+    with pytest.raises(asyncio.CancelledError):
+        await TraceRequests(cancelled, provider.get_tracer("tests"))(scope, unused, unused)
+    (span,) = exporter.get_finished_spans()
+    assert (span.name, span.status.status_code) == ("GET", StatusCode.ERROR)
+    assert (span.attributes or {})["error.type"] == "no_response"
