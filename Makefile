@@ -119,7 +119,7 @@ scale: $(READY)  ## measure overload and network faults, 10 minutes; single rows
 lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --group build --output-file deploy/build.lock
-	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --extra demo --extra otel --group test --group lint pyproject.toml --output-file tests/requirements.lock
 	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock

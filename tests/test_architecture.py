@@ -27,15 +27,16 @@ LAYERS = (
     "doctor",
     "cli",
 )
-SAME_LAYER = {"store": "auth", "metrics": "server", "setup": "doctor"}
+SAME_LAYER = {"store": "auth", "metrics": "server", "tracing": "server", "setup": "doctor"}
 """Packages in the layer of another package. Neither imports the other."""
 
 USERS = {
-    "starlette": ("web", "metrics", "server/metrics_listener", "cli/application"),
+    "starlette": ("web", "metrics", "tracing", "server/metrics_listener", "cli/application"),
     "uvicorn": ("server",),
     "httptools": ("server/protocol", "server/request_head", "http_client/message"),
-    "prometheus_client": ("metrics/exposition",),
+    "prometheus_client": ("metrics/exposition", "metrics/families"),
     "multipart": ("web/form",),
+    "opentelemetry": ("tracing",),
     "aiohappyeyeballs": ("http_client/addresses", "http_client/origin"),
     "aiohttp": (),
     "boto3": ("store/admin", "cli"),
@@ -119,7 +120,7 @@ def test_pyjwt_is_used_in_one_module(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("broker.web.app", {"aiohttp", "boto3", "botocore", "jwt", "prometheus_client"}),
+        ("broker.web.app", {"aiohttp", "boto3", "botocore", "jwt", "opentelemetry", "prometheus_client"}),
         ("broker.cli.main", {"aiohttp", "boto3", "botocore"}),
     ],
 )

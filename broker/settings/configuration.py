@@ -26,6 +26,7 @@ from .endpoint import jwks_url, public_base, store_endpoint
 from .environment import Environment, SettingsError
 from .metrics_ports import MetricsSettings, metrics_address
 from .token_rules import JwksLocation, TokenRules
+from .trace_export import exports_traces
 from .variables import STORE_CONCURRENCY, VARIABLES
 from .web_origins import web_origin
 
@@ -63,7 +64,7 @@ class Settings:
 
     ``keep_alive`` is the number of seconds for which an idle connection is kept, ``session_lifetime`` that for which a
     session in a URL is valid. ``public_url`` is the broker's own URL, ``None`` if requests name it. ``upload_routes``
-    are the routes of better-upload's client.
+    are the routes of better-upload's client. ``exports_traces`` is whether OpenTelemetry's variables request an export.
     """
 
     store: StoreSettings | None
@@ -82,6 +83,7 @@ class Settings:
     upload_routes: tuple[str, ...]
     secrets: tuple[bytes, ...] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    exports_traces: bool = False
 
 
 def parse(variables: Mapping[str, str]) -> Settings:
@@ -106,6 +108,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
         session_lifetime=env.quantity("UPLOAD_SESSION_LIFETIME"),
         upload_routes=_upload_routes(env),
         secrets=_secrets(env, store),
+        exports_traces=exports_traces(env, variables),
     )
     if env.faults or tokens is None:
         raise SettingsError(env.faults)

@@ -36,12 +36,15 @@ def create_app(
     write_line: Callable[[bytes], object] = log_line,
     count_request: CountRequest | None = None,
     background: Sequence[BackgroundTask] = (),
+    outermost: Sequence[Middleware] = (),
 ) -> Starlette:
     """Return the application of one process.
 
     ``extra_routes`` are pages that a command adds to the API. ``write_line`` receives the log line of each request,
-    ``count_request`` its measurements. ``broker.server`` reads the rules for its own responses from ``app.state``: the
-    CORS rules as ``cors``, and the seconds for which an idle connection is kept as ``keep_alive``.
+    ``count_request`` its measurements. ``outermost`` is middleware around all others.
+
+    ``broker.server`` reads the rules for its own responses from ``app.state``: the CORS rules as ``cors``, and the
+    seconds for which an idle connection is kept as ``keep_alive``.
     """
     settings, verifier = deployment.settings, deployment.verifier
     authenticator = Authenticator(verifier, deployment.services, settings.missing, deployment.clock)
@@ -55,7 +58,7 @@ def create_app(
             *client_routes(),
             *extra_routes,
         ],
-        middleware=with_cors if cors else [log_requests],
+        middleware=[*outermost, *(with_cors if cors else [log_requests])],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=_lifespan(deployment, [verifier.keys.refresh, *background]),
     )

@@ -15,8 +15,9 @@ from broker.auth.jwks_client import JwksClient
 from broker.core.model import ObjectRef
 from broker.crypto.public_key import jwk_key
 from broker.errors import StorageUnavailableError
-from broker.metrics.counters import METHODS, NO_ROUTE, OTHER_METHOD
+from broker.metrics.counters import NO_ROUTE, OTHER_METHOD
 from broker.settings.token_rules import JwksLocation
+from broker.web.http_methods import METHODS
 from broker.web.routes import RESOURCES
 from tests.auth.minting import P256, RSA, document, jwk
 from tests.metrics.scraped import scraped

@@ -11,6 +11,7 @@ import pytest
 
 from broker.cli import main as command
 from broker.cli.env_file import load_env_file
+from broker.cli.serve import TRACING_MISSING
 from broker.server.exits import Exit
 from tests.e2e.processes import inherited
 from tests.patience import PATIENCE
@@ -108,6 +109,17 @@ def test_demo_without_boto3() -> None:
     done = without("boto3", "demo")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "broker: the demo needs boto3, which is not installed: pip install 'r2-upload-broker[demo]'\n"
+
+
+@pytest.mark.parametrize("module", ["opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"])
+def test_traces_without_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str) -> None:
+    """A configured export of traces without its library prints one fault that names the extra, and ends with 2."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    done = without(module, "serve")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[1:] == [f"  {TRACING_MISSING}"]
 
 
 def test_demo_with_import_error() -> None:
