@@ -48,6 +48,13 @@ class MemoryRateLimiter:
         self._full_at[key] = full_at
         return full_at - now > _HALF
 
+    def record(self, key: str, amount: int) -> None:
+        """Take ``amount``, or what the bucket has: the cost was counted elsewhere."""
+        now = self.clock()
+        if len(self._full_at) >= _KEYS:
+            self._remove_full_buckets(now)
+        self._full_at[key] = min(max(self._full_at.get(key, now), now) + amount * self._interval, now + MINUTE)
+
     def fields(self, key: str) -> Mapping[str, str]:
         """Return the header fields, with the seconds until the bucket is full again."""
         return self.quota.fields(self._remaining(key), math.ceil(self._missing(key)))

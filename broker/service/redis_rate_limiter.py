@@ -11,8 +11,8 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage, Storage
@@ -42,6 +42,14 @@ CONNECTIONS_MAX: Final = 32
 """Maximum number of connections of one process to Redis."""
 
 _PREFIX: Final = "broker"
+
+Window: TypeAlias = tuple[int, float, int, float]
+"""The count of the previous window and the seconds until it ends, and the same of the current one.
+
+The current window is kept for a minute after its end, which these seconds include.
+"""
+
+T = TypeVar("T")
 
 
 class RedisCounts:
@@ -80,8 +88,7 @@ class RedisCounts:
     async def server(self) -> str:
         """Return the name and the version of the server; the user may lack the right to read it."""
         try:
-            async with asyncio.timeout(CONNECT_WITHIN):
-                info: Mapping[str, Any] = await self._client.info("server")
+            info: Mapping[str, Any] = await within(CONNECT_WITHIN, self._client.info("server"))
         except Exception:  # noqa: BLE001  the server counts, which is what matters
             return "Redis of an unknown version"
         return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
@@ -111,8 +118,7 @@ class RedisCounts:
         """Connect and count; return the reason if Redis fails, or responds late on an open connection."""
         for patience in (CONNECT_WITHIN, PATIENCE):
             try:
-                async with asyncio.timeout(patience):
-                    await self.strategy.hit(_PROBE, "probe")
+                await within(patience, self.strategy.hit(_PROBE, "probe"))
             except TimeoutError:
                 self.errors += 1
                 return f"no response within {patience * 1000:.0f} ms"
@@ -140,24 +146,29 @@ class RedisRateLimiter:
 
         Raises ``RateLimitedError``, and takes nothing, if less is left.
         """
-        shared = self._shared
-        if shared.is_away:
+        if self._shared.is_away:
             return await self._own.take(key, amount)
         try:
-            async with asyncio.timeout(PATIENCE):
-                if await shared.strategy.hit(self._item, key, cost=amount):
-                    return False
-                window = await shared.storage.get_sliding_window(self._item.key_for(key), MINUTE)
+            window = await within(PATIENCE, self._count(key, amount))
         except Exception:  # noqa: BLE001  whatever is wrong with Redis, the request passes
-            shared.note_failure()
+            self._shared.note_failure()
             return await self._own.take(key, amount)
-        raise self._refusal(window, amount)
+        if window:
+            raise self._refusal(window, amount)
+        self._own.record(key, amount)  # so that an outage begins with what was spent here
+        return False
 
     def fields(self, key: str) -> Mapping[str, str]:
         """Return the header fields of a caller that was counted in this process."""
         return self._own.fields(key)
 
-    def _refusal(self, window: tuple[int, float, int, float], amount: int) -> RateLimitedError:
+    async def _count(self, key: str, amount: int) -> Window | None:
+        """Count in Redis; return the window if too little is left."""
+        if await self._shared.strategy.hit(self._item, key, cost=amount):
+            return None
+        return await self._shared.storage.get_sliding_window(self._item.key_for(key), MINUTE)
+
+    def _refusal(self, window: Window, amount: int) -> RateLimitedError:
         quota = self.quota
         retry_after = seconds_until(quota.per_minute - amount, window)
         before, before_ends, current, _ = window
@@ -166,12 +177,24 @@ class RedisRateLimiter:
         return RateLimitedError(retry_after, partition=quota.partition, fields=fields)
 
 
-def seconds_until(level: int, window: tuple[int, float, int, float]) -> int:
-    """Return the seconds, at least 1, until the weighted count of a sliding window is at most ``level``.
+async def within(seconds: float, call: Awaitable[T]) -> T:
+    """Return the result of a call; raise ``TimeoutError``, and cancel the call, if it takes longer.
 
-    ``window`` is the count of the previous window and the seconds until it ends, and the same of the current one, which
-    is kept for a minute after its end.
+    A response that has arrived when the time is over counts: the event loop may have been late, and not the server.
+    ``asyncio.timeout`` would cancel the call.
     """
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def seconds_until(level: int, window: Window) -> int:
+    """Return the seconds, at least 1, until the weighted count of a sliding window is at most ``level``."""
     before, before_ends, current, current_ends = window
     to_next = current_ends - MINUTE
     if current <= level:

@@ -5,6 +5,7 @@ Here the library's storage in memory stands for Redis; ``tests/operations`` has 
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,16 @@ from limits.aio.storage.base import Storage
 
 from broker.core.quota import Quota
 from broker.errors import RateLimitedError
-from broker.service import redis_rate_limiter
-from broker.service.redis_rate_limiter import RedisCounts, RedisRateLimiter, connect, reason_of, seconds_until
+from broker.service import memory_rate_limiter, redis_rate_limiter
+from broker.service.memory_rate_limiter import MemoryRateLimiter
+from broker.service.redis_rate_limiter import (
+    RedisCounts,
+    RedisRateLimiter,
+    connect,
+    reason_of,
+    seconds_until,
+    within,
+)
 from tests.patience import becomes
 
 QUOTA = Quota("principal", 10)
@@ -158,6 +167,42 @@ async def test_failure_is_counted_in_memory(storage: FaultyStorage, fault: Excep
     await refusal(limiter)
     assert shared.errors >= 1
     await shared.close()
+
+
+async def test_outage_begins_with_what_was_spent(storage: FaultyStorage) -> None:
+    """When Redis fails, a process goes on with what it has counted before, also beyond what a bucket has."""
+    shared = counts(storage)
+    limiter = shared.limiter(QUOTA)
+    await limiter.take("u1", 6)
+    storage.fault = ConnectionError("closed")
+    await limiter.take("u1", 4)
+    await refusal(limiter)
+    await shared.close()
+    own = MemoryRateLimiter(QUOTA)
+    own.record("u1", 25)
+    assert own.fields("u1")["RateLimit"] == '"principal";r=0;t=60'
+
+
+def test_records_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was counted elsewhere takes bounded memory too."""
+    monkeypatch.setattr(memory_rate_limiter, "_KEYS", 3)
+    own = MemoryRateLimiter(QUOTA)
+    for n in range(10):
+        own.record(f"u{n}", 1)
+    assert len(own._full_at) <= 3
+
+
+async def test_late_loop_is_not_a_late_response() -> None:
+    """A call whose response has arrived is not late, however late the event loop is."""
+
+    async def respond() -> str:
+        waiter = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.01, waiter.set_result, "counted")
+        await asyncio.sleep(0)
+        time.sleep(0.05)  # noqa: ASYNC251  the loop is blocked
+        return str(await waiter)
+
+    assert await within(0.02, respond()) == "counted"
 
 
 async def test_silence_costs_one_request_its_patience(storage: FaultyStorage) -> None:
