@@ -47,7 +47,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
-operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy)
+operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy redis-server)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m operations
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
@@ -119,8 +119,9 @@ scale: $(READY)  ## measure overload and network faults, 10 minutes; single rows
 lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --group build --output-file deploy/build.lock
-	$(COMPILE) --extra demo --extra otel --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --extra demo --extra otel --extra redis --group test --group lint pyproject.toml --output-file tests/requirements.lock
 	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
+	$(COMPILE) --extra redis --constraint tests/requirements.lock pyproject.toml --output-file deploy/redis.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock

@@ -83,6 +83,9 @@ def process_families(state: ProcessState, lag: float) -> Iterator[Metric]:
     yield circuits
     if state.keys:
         yield from _key_families(state.keys)
+    if state.redis_errors is not None:
+        text = "Calls to Redis that failed or were late; the requests were counted in the process."
+        yield _counter("broker_rate_limit_errors", text, state.redis_errors)
     text = "The longest delay of the event loop since the last scrape, in seconds."
     yield GaugeMetricFamily("broker_event_loop_lag_seconds", text, value=lag)
     build = GaugeMetricFamily("broker_build_info", "1, with the versions as labels.", labels=("version", "python"))

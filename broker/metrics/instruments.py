@@ -27,13 +27,15 @@ class ProcessState(NamedTuple):
     """Measures that are read at a scrape.
 
     ``clock_skew`` is how many seconds this clock is ahead of the store's, or ``None`` while it is unknown. ``circuits``
-    has the bucket of each store, and whether its circuit breaker is open. ``keys`` is ``None`` if no keys are fetched.
+    has the bucket of each store, and whether its circuit breaker is open. ``keys`` is ``None`` if no keys are fetched,
+    ``redis_errors`` without a shared rate limit.
     """
 
     lines_dropped: int = 0
     clock_skew: float | None = None
     circuits: Mapping[str, bool] = {}
     keys: FetchedKeys | None = None
+    redis_errors: int | None = None
 
 
 def read_state(deployment: Deployment, lines_dropped: Callable[[], int]) -> ProcessState:
@@ -45,4 +47,5 @@ def read_state(deployment: Deployment, lines_dropped: Callable[[], int]) -> Proc
     if configured and staging:
         circuits[configured.staging_bucket] = staging.is_circuit_open
     skew = store.clock_skew if store else None
-    return ProcessState(lines_dropped(), skew, circuits, deployment.verifier.keys.fetched())
+    redis_errors = deployment.shared_counts.errors if deployment.shared_counts else None
+    return ProcessState(lines_dropped(), skew, circuits, deployment.verifier.keys.fetched(), redis_errors)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from broker.core.model import Upload
+from broker.core.quota import PARTITIONS, Partition
 from broker.error_codes import Code
-from broker.service.observer import REFUSALS, LimitedBy
+from broker.service.observer import REFUSALS
 
 from .histogram import Histogram
 
@@ -25,7 +26,7 @@ class UploadMetrics:
         self.delays = Histogram(DELAYS)
         self.refused_by: dict[Code, int] = dict.fromkeys((kind.code for kind in REFUSALS), 0)
         self.expired_count = self.deleted_count = 0
-        self.limited_by = dict.fromkeys(LimitedBy, 0)
+        self.limited_by = dict.fromkeys(PARTITIONS, 0)
 
     def created(self, uploads: Sequence[Upload], *, by_form: bool = False) -> None:
         """Count new uploads by their method."""
@@ -52,6 +53,6 @@ class UploadMetrics:
         """Count final deletions."""
         self.deleted_count += count
 
-    def rate_limited(self, by: LimitedBy) -> None:
+    def rate_limited(self, partition: Partition) -> None:
         """Count a request that a rate limit refused."""
-        self.limited_by[by] += 1
+        self.limited_by[partition] += 1

@@ -6,10 +6,10 @@ Rules of this module
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Final, Protocol
 
 from broker.core.model import Upload
+from broker.core.quota import Partition
 from broker.error_codes import Code
 from broker.errors import (
     BrokerError,
@@ -42,13 +42,6 @@ REFUSALS: Final[tuple[type[BrokerError], ...]] = (
 """The errors about an upload itself, as opposed to its request, its caller or the store."""
 
 
-class LimitedBy(StrEnum):
-    """What a rate limit counts for."""
-
-    PRINCIPAL = "principal"
-    ADDRESS = "address"
-
-
 class Observer(Protocol):
     """Receives the events of one process. No method raises or waits."""
 
@@ -70,8 +63,8 @@ class Observer(Protocol):
     def deleted(self, count: int) -> None:
         """Receive ``count`` final deletions of uploads and objects."""
 
-    def rate_limited(self, by: LimitedBy) -> None:
-        """Receive that a rate limit refused a request."""
+    def rate_limited(self, partition: Partition) -> None:
+        """Receive that the rate limit of a principal or of an address refused a request."""
 
 
 def report_refusal(observer: Observer | None, error: BaseException) -> None:

@@ -91,7 +91,12 @@ def test_every_metric_is_documented(tmp_path: Path, environment: dict[str, str])
     claims = {"sub": "user-1", "exp": int(time.time()) + A_DAY}
     bearer = mint(claims, sign=es256(P256), header={"alg": "ES256", "kid": "one"})
     with serving(IdentityService) as identity:
-        configured = {**environment, "JWT_JWKS_URL": url_of(identity), "BROKER_METRICS_PORT": str(port)}
+        configured = {
+            **environment,
+            "JWT_JWKS_URL": url_of(identity),
+            "BROKER_METRICS_PORT": str(port),
+            "BROKER_REDIS_URL": f"redis://127.0.0.1:{free_ports(1)}",  # nothing listens there
+        }
         with (
             Broker(tmp_path, configured) as broker,
             broker.client() as client,
@@ -114,3 +119,4 @@ def test_every_metric_is_documented(tmp_path: Path, environment: dict[str, str])
     assert found[named("broker_store_calls_total", operation="CopyObject", outcome="ok")] == 1
     assert found[named("broker_store_breaker_open", bucket="media-bucket")] == 0
     assert found[named("broker_jwks_keys")] == 1
+    assert found[named("broker_rate_limit_errors_total")] >= 1

@@ -10,9 +10,10 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from broker.core.quota import PARTITIONS
 from broker.metrics.counters import NO_ROUTE, OTHER_METHOD
 from broker.metrics.upload_counters import METHODS_OF_UPLOADS
-from broker.service.observer import REFUSALS, LimitedBy
+from broker.service.observer import REFUSALS
 from broker.web.http_methods import METHODS
 from tests.ports import free_ports
 from tests.stores.memory import MemoryObjectStore
@@ -37,7 +38,7 @@ def allowed(app: TestClient) -> dict[str, set[str]]:
         "method": {*METHODS, OTHER_METHOD, *METHODS_OF_UPLOADS},
         "status": {*map(str, range(200, 600))},
         "code": {kind.code for kind in REFUSALS},
-        "by": {*LimitedBy},
+        "by": {*PARTITIONS},
         "bucket": {"songs"},
         "version": {version("r2-upload-broker")},
         "python": {platform.python_version()},

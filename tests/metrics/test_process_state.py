@@ -60,6 +60,14 @@ def test_configured_key_has_no_metrics() -> None:
     assert names == {"broker_log_lines_dropped_total", "broker_event_loop_lag_seconds", "broker_build_info"}
 
 
+def test_failures_of_redis_are_a_metric() -> None:
+    """The failed calls to Redis are a metric if Redis is configured."""
+    configured = assemble(parse({"JWT_SECRET": ENVIRONMENT["JWT_SECRET"], "BROKER_REDIS_URL": "redis://127.0.0.1:1"}))
+    assert configured.shared_counts
+    configured.shared_counts.errors = 2
+    assert of(read_state(configured, lambda: 0))[named("broker_rate_limit_errors_total")] == 2
+
+
 def test_build_is_a_metric() -> None:
     """The versions of the broker and of Python are labels of a constant."""
     labels = {"version": version("r2-upload-broker"), "python": platform.python_version()}

