@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -187,9 +188,9 @@ async def test_store_stops_before_the_cleaning(monkeypatch: pytest.MonkeyPatch) 
     store = FaultyStore()
     plain = store._list
 
-    def once(*arguments: object) -> Reply:
+    def once(*arguments: Any) -> Reply:
         store.overrides["List"] = NO_RESPONSE
-        return plain(*arguments)  # type: ignore[arg-type]
+        return plain(*arguments)
 
     monkeypatch.setattr(store, "_list", once)
     with serving(store) as endpoint:
@@ -203,9 +204,9 @@ async def test_listing_is_refused_later(monkeypatch: pytest.MonkeyPatch) -> None
     store = FaultyStore()
     plain = store._list
 
-    def once(*arguments: object) -> Reply:
+    def once(*arguments: Any) -> Reply:
         store.overrides["List"] = Reply(403)
-        return plain(*arguments)  # type: ignore[arg-type]
+        return plain(*arguments)
 
     monkeypatch.setattr(store, "_list", once)
     with serving(store) as endpoint:
@@ -242,7 +243,7 @@ async def test_public_key_is_named() -> None:
 
 def _wait_for_a_probe(store: FaultyStore) -> None:
     while not store.objects:
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two reads: the probes exist for a moment
 
 
 @pytest.mark.parametrize("finish_within", [5.0, 0.0], ids=["the check ends", "the check is cancelled"])
