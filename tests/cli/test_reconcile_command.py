@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +256,33 @@ def test_wrong_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = capsys.readouterr()
         assert message in shown.err
         assert (len(shown.err.splitlines()), shown.out) == (1, "")
+
+
+@pytest.fixture
+def standard_input() -> Iterator[None]:
+    """Restore the standard input after the test."""
+    kept = os.dup(0)
+    yield
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+@pytest.mark.usefixtures("standard_input")
+def test_list_from_the_input(store: MemoryObjectStore, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The date of a redirected file counts, a pipe is of this moment, and a closed input is an error."""
+    put_younger(store, 20, 20 * DAY)
+    with Path(wrote(folder, *map(key, range(20)), age=30 * DAY)).open() as listed:
+        os.dup2(listed.fileno(), 0)
+        assert run("-") == Exit.STOPPED
+    read, write = os.pipe()
+    os.dup2(read, 0)
+    os.write(write, "".join(f"{key(number)}\n" for number in range(20)).encode())
+    os.close(write)
+    os.close(read)
+    assert run("-") == Exit.CHANGES_NEEDED
+    os.close(0)
+    assert run("-") == Exit.WRONG_CALL
+    assert "--keys - cannot be read: Bad file descriptor." in capsys.readouterr().err
 
 
 def test_settings_are_needed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -381,7 +381,7 @@ async def test_objects_are_listed_in_order(subject: Subject) -> None:
     assert found == ObjectPage([ListedObject(key, len(BODY), dates[key]) for key in sorted(keys)], None)
 
 
-@pytest.mark.parametrize("subject", ["seaweedfs", "memory"], indirect=True)
+@pytest.mark.parametrize("subject", [pytest.param("seaweedfs", marks=pytest.mark.stores), "memory"], indirect=True)
 async def test_all_pages_of_objects_are_listed(subject: Subject) -> None:
     """More objects than one page has are all listed, each once."""
     refs = [ObjectRef(BUCKET, f"pages-{new_ref().key}") for _ in range(1001)]
