@@ -4,10 +4,13 @@ A store that cannot start is an error, never a reason to skip a test.
 """
 
 from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from broker.store import admin
 from tests.stores import local_r2 as local_r2_server
 from tests.stores import ministack as ministack_server
 from tests.stores import moto_server
@@ -52,3 +55,21 @@ def moto() -> Iterator[Place]:
     """Start a moto server with an empty bucket."""
     with moto_server.running() as place:
         yield place
+
+
+@pytest.fixture(params=["seaweedfs", "moto"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Return a running store whose rules can be set."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def bucket(place: Place) -> Iterator[str]:
+    """Create a bucket that must be empty after the test."""
+    client, name = admin.connect(place.endpoint, place.credentials), f"test-{uuid4()}"
+    located: Any = {"CreateBucketConfiguration": {"LocationConstraint": "auto"}}  # moto requires that it is signed for
+    client.create_bucket(Bucket=name, **(located if place.name == "moto" else {}))
+    yield name
+    assert client.list_objects_v2(Bucket=name).get("Contents", []) == []
+    client.delete_bucket(Bucket=name)

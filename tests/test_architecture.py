@@ -27,7 +27,7 @@ LAYERS = (
     "doctor",
     "cli",
 )
-SAME_LAYER = {"store": "auth", "metrics": "server", "tracing": "server", "setup": "doctor"}
+SAME_LAYER = {"store": "auth", "metrics": "server", "tracing": "server", "setup": "doctor", "reconcile": "doctor"}
 """Packages in the layer of another package. Neither imports the other."""
 
 USERS = {

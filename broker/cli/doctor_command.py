@@ -13,7 +13,7 @@ from broker.doctor.configuration_checks import ADMIN_VARIABLE, faults_found
 from broker.doctor.examination import InterruptedExaminationError, examine
 from broker.doctor.findings import Category, Report, Status
 from broker.doctor.report_text import FORMATS
-from broker.server.exits import Exit
+from broker.server.exits import Exit, StartError
 from broker.service.assembly import Deployment, assemble
 from broker.settings import SettingsError
 
@@ -36,6 +36,8 @@ def _report(output: str, token: str | None) -> int:
     except SettingsError as error:
         return _print(Report([Category("configuration", faults_found(error.faults))]), output)
     if token == "-":  # noqa: S105  # not a token
+        if sys.stdin is None:  # the descriptor is closed
+            raise StartError("--token - needs an input with the token in its first line.")
         token = sys.stdin.readline().strip()
     try:
         report = asyncio.run(_examine(deployment, token))

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from broker.server.exits import Exit, StartError
-from broker.settings import SettingsError
+from broker.settings import SettingsError, seconds_of
+
+from . import output
 
 WORKERS_MAX: Final = 1 if sys.platform == "win32" else 64
 """Maximum number of worker processes; more than one need the signals of POSIX."""
@@ -21,13 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _check_working_directory()
-        return _run(options)
+        status = _run(options)
+        output.flush()
     except SettingsError as error:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return Exit.WRONG_CALL
     except StartError as error:
         print(f"broker: {error}", file=sys.stderr)
         return error.status
+    except (BrokenPipeError, output.OutputError) as error:
+        broken = output.failure(error) if isinstance(error, OSError) else error
+        print(f"broker: {broken}.", file=sys.stderr)
+        return Exit.WRONG_CALL
+    return status
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -42,6 +50,8 @@ def _run(options: argparse.Namespace) -> int:
             return token.run(options.subject, options.lifetime, options.env_file, is_service=options.service)
         case "setup":
             return _setup(options)
+        case "reconcile":
+            return _reconcile(options)
         case "doctor":
             from . import doctor_command  # noqa: PLC0415  see above
 
@@ -55,6 +65,18 @@ def _setup(options: argparse.Namespace) -> int:
         from . import setup_command  # noqa: PLC0415  it imports boto3, which serving processes must not load
     chosen = setup_command.SetupOptions(options.apply, options.print, options.jurisdiction, options.env_file)
     return setup_command.run(chosen)
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    from broker.reconcile.reconciliation import Limits  # noqa: PLC0415  each command imports only its own modules
+
+    from . import reconcile_command  # noqa: PLC0415  see above
+
+    limits = Limits(options.rate, options.max_share, options.allow_empty)
+    chosen = reconcile_command.ReconcileOptions(
+        options.keys, options.delete, options.older_than, limits, options.output, options.env_file
+    )
+    return reconcile_command.run(chosen)
 
 
 def _demo(port: int, data: Path | None) -> int:
@@ -101,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--lifetime", type=_seconds, help="validity in seconds (default 43200, which is 12 hours)")
     token.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     _add_setup(commands.add_parser("setup", help="set the CORS and lifecycle rules of the buckets"))
+    _add_reconcile(commands.add_parser("reconcile", help="find or delete objects that the product does not refer to"))
     doctor = commands.add_parser("doctor", help="prove that the deployment works, and leave nothing behind")
     doctor.add_argument("-o", "--output", choices=("text", "short", "json"), default="text", help="form of the report")
     doctor.add_argument("--token", help="a bearer token to examine too; - reads it from the input")
@@ -114,6 +137,22 @@ def _add_setup(setup: argparse.ArgumentParser) -> None:
     output.add_argument("--print", choices=("wrangler", "terraform", "json"), help="print the rules for another tool")
     setup.add_argument("-J", "--jurisdiction", choices=("eu", "fedramp", "us"), help="of the buckets, for --print")
     setup.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
+
+
+def _add_reconcile(reconcile: argparse.ArgumentParser) -> None:
+    reconcile.add_argument("--keys", required=True, help="file with the product's keys, one a line; - reads the input")
+    reconcile.add_argument("--older-than", type=_duration, help="age of objects to report, such as 10d (default 7d)")
+    reconcile.add_argument("--delete", action="store_true", help="delete the unreferenced objects (default: list them)")
+    reconcile.add_argument("--rate", type=_rate, default=50, help="deletions in a second (default %(default)s)")
+    reconcile.add_argument(
+        "--max-share",
+        type=_percent,
+        default=10,
+        help="percent of all objects that may be deleted (default %(default)s)",
+    )
+    reconcile.add_argument("--allow-empty", action="store_true", help="delete although the list has no keys")
+    reconcile.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form of the output")
+    reconcile.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
 
 
 class _Version(argparse.Action):
@@ -136,6 +175,21 @@ def _workers(text: str) -> int:
 
 def _seconds(text: str) -> int:
     return _integer(text, 1, _SECONDS_MAX)
+
+
+def _rate(text: str) -> int:
+    return _integer(text, 1, 1000)
+
+
+def _percent(text: str) -> int:
+    return _integer(text, 0, 100)
+
+
+def _duration(text: str) -> int:
+    seconds = seconds_of(text)
+    if seconds is None:
+        raise argparse.ArgumentTypeError("must be a duration such as 10d or 36h")
+    return seconds
 
 
 def _integer(text: str, least: int, most: int) -> int:

@@ -140,7 +140,7 @@ def _admin_key(key_id: str, secret: str) -> Credentials:
     if bool(key_id) != bool(secret):
         raise StartError(f"{ADMIN_KEY_ID} and {ADMIN_SECRET} must both be set, or neither.")
     if not key_id:
-        if not sys.stdin.isatty():
+        if not (sys.stdin and sys.stdin.isatty()):  # None if the descriptor is closed
             raise StartError(f"setup needs an admin key: set {ADMIN_KEY_ID} and {ADMIN_SECRET} for this command.")
         with suppress(EOFError):
             key_id = input("Access key ID of an API token with Admin Read & Write: ").strip()

@@ -7,6 +7,8 @@ from typing import Any, Final
 import jwt
 
 from broker import settings
+from broker.auth.bearer import TokenVerifier
+from broker.errors import UnauthenticatedError
 from broker.server.exits import Exit, StartError
 from broker.settings import JwksLocation, TokenRules
 
@@ -17,9 +19,15 @@ TOKEN_LIFETIME: Final = 12 * 3600
 
 
 def run(subject: str, lifetime: int | None, env_file: Path | None, *, is_service: bool) -> int:
-    """Print a token, and return the exit status; raise ``StartError`` or ``SettingsError``."""
+    """Print a token that the broker accepts, and return the exit status; raise ``StartError`` or ``SettingsError``."""
     load_env_file(env_file)
-    print(mint(settings.from_environment().tokens, subject, lifetime or TOKEN_LIFETIME, is_service=is_service))
+    rules = settings.from_environment().tokens
+    token = mint(rules, subject, lifetime or TOKEN_LIFETIME, is_service=is_service)
+    try:
+        TokenVerifier(rules).verify([f"Bearer {token}"], now=int(time.time()))
+    except UnauthenticatedError as error:
+        raise StartError(f"the broker would refuse this token: {error.reason}. Choose another --subject.") from None
+    print(token)
     return Exit.STOPPED
 
 

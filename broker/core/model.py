@@ -145,6 +145,14 @@ class CopiedObject:
     last_modified: int
 
 
+class ListedObject(NamedTuple):
+    """An object as a listing of the bucket has it."""
+
+    key: str
+    size: int
+    last_modified: int
+
+
 class OpenMultipart(NamedTuple):
     """An open multipart upload, as ListMultipartUploads returns it. ``initiated`` is 0 if the store omits it."""
 

@@ -19,19 +19,19 @@ class Exit(IntEnum):
     """The address or the port cannot be used."""
 
     CHECK_FAILED = 4
-    """``broker doctor`` found a failure."""
+    """``broker doctor`` found a failure, or ``broker reconcile`` a key without an object."""
 
     CHANGES_NEEDED = 5
-    """``broker setup`` found that the rules of a bucket must change, and did not change them."""
+    """``broker setup`` found rules to change, or ``broker reconcile`` objects to delete, and did not do it."""
 
     NOT_CHANGED = 6
-    """``broker setup`` could not read or change the rules of a bucket. They are as they were."""
+    """``broker setup`` could not read or change rules, or ``broker reconcile`` objects. They are as they were."""
 
     HALF_CHANGED = 7
-    """``broker setup`` changed rules, failed, and could not restore all of them."""
+    """``broker setup`` changed rules and could not restore all, or ``broker reconcile`` deleted only some objects."""
 
     INTERRUPTED = 8
-    """A signal ended ``broker setup`` or ``broker doctor`` before its end."""
+    """A signal ended ``broker setup``, ``broker doctor`` or ``broker reconcile`` before its end."""
 
 
 class StartError(Exception):

@@ -1,7 +1,7 @@
 """The configuration of a broker process, read once from the environment."""
 
 from .configuration import Settings, StoreSettings, from_environment, parse
-from .environment import SettingsError
+from .environment import SettingsError, seconds_of
 from .metrics_ports import MetricsSettings
 from .token_rules import JwksLocation, TokenRules
 from .trusted_proxies import TrustedProxies
@@ -16,4 +16,5 @@ __all__ = [
     "TrustedProxies",
     "from_environment",
     "parse",
+    "seconds_of",
 ]

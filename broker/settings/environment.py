@@ -150,6 +150,11 @@ class Environment:
         return value
 
 
+def seconds_of(text: str) -> int | None:
+    """Return a duration in seconds, with or without a unit; ``None`` if ``text`` is not a duration."""
+    return _parse_quantity("duration", text)
+
+
 def _parse_quantity(kind: str, text: str) -> int | None:
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in _UNITS[kind]:

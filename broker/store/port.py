@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
 from broker.core.limits import MIB, PUT_MAX
-from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
+from broker.core.model import CopiedObject, ListedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 
 QUICK_COPY_MAX: Final = 16 * MIB
 """The largest copy that is a quick call, in bytes: R2 makes it in half a second. Any other call that copies is long."""
@@ -136,7 +136,25 @@ class SendOperations(Protocol):
         ...
 
 
-class ObjectStore(ObjectOperations, MultipartOperations, SendOperations, Protocol):
+class ObjectPage(NamedTuple):
+    """One page of a listing. ``following`` names the next page; it is ``None`` on the last one."""
+
+    objects: list[ListedObject]
+    following: str | None
+
+
+class ListOperations(Protocol):
+    """The operation that lists objects."""
+
+    async def list_objects(self, bucket: str, prefix: str, *, page: str | None = None) -> ObjectPage:
+        """Return a page of the objects whose keys have this ``prefix`` (ListObjectsV2), in the order of their keys.
+
+        ``page`` is the ``following`` of the page before; ``None`` names the first page.
+        """
+        ...
+
+
+class ObjectStore(ObjectOperations, MultipartOperations, SendOperations, ListOperations, Protocol):
     """An S3 store. Every method raises ``StorageUnavailableError``."""
 
     @property

@@ -31,6 +31,7 @@ from .s3_documents import (
     page_of_parts,
     undeleted,
 )
+from .s3_listing import S3Listing
 from .s3_requests import complete_request, copy_source, delete_request
 from .s3_responses import S3Response, bytes_at, is_no_such_key, is_no_such_upload, object_head, stored_object
 from .s3_sending import S3Sending
@@ -52,7 +53,7 @@ _REFUSALS: Final = frozenset({400, 403, 405, 501})  # of x-amz-checksum-mode, wh
 _LISTING_LIMIT: Final = 1024 * 1024  # bytes of a thousand keys or parts
 
 
-class S3ObjectStore(S3Sending, S3State):
+class S3ObjectStore(S3Sending, S3Listing, S3State):
     """``ObjectStore`` over presigned URLs; ``long_calls`` is the number of concurrent long calls.
 
     ``observe`` receives each call that was sent.

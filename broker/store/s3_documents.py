@@ -1,4 +1,4 @@
-"""The XML documents in the store's responses: copies, deletions, multipart uploads and their parts.
+"""The XML documents in the store's responses: copies, deletions, listings, multipart uploads and their parts.
 
 As in ``s3_responses``, every unexpected response raises ``StorageUnavailableError``.
 """
@@ -9,9 +9,10 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
-from broker.core.model import CopiedObject, OpenMultipart, Part
+from broker.core.model import CopiedObject, ListedObject, OpenMultipart, Part
 
 from .dates import iso_date
+from .port import ObjectPage
 from .s3_responses import DIGITS, ERROR_CODE, S3Response, local_name, root_of
 
 _XML_ETAG: Final = re.compile(r'"?([!#-~]+)"?')  # some stores leave out the quotes in XML
@@ -49,6 +50,23 @@ def created_multipart(response: S3Response) -> str:
     if not _S3_UPLOAD_ID.fullmatch(s3_upload_id):
         raise response.unexpected("no UploadId")
     return s3_upload_id
+
+
+def page_of_objects(response: S3Response, page: str | None) -> ObjectPage:
+    """Return one page of ListObjectsV2, which ``page`` named in the request."""
+    result = _document(response, "ListBucketResult")
+    listed = [
+        {local_name(field): field.text or "" for field in element}
+        for element in result
+        if local_name(element) == "Contents"
+    ]
+    objects = [_listed_object(response, fields) for fields in listed]
+    if result.findtext("{*}IsTruncated") != "true":
+        return ObjectPage(objects, None)
+    following = result.findtext("{*}NextContinuationToken", "")
+    if following in ("", page):
+        raise response.unexpected("no token of the next page")
+    return ObjectPage(objects, following)
 
 
 def page_of_multiparts(response: S3Response) -> Page:
@@ -105,6 +123,13 @@ def check_completed(response: S3Response) -> None:
     The ETag is not read, because some stores leave it empty.
     """
     _document(response, "CompleteMultipartUploadResult")
+
+
+def _listed_object(response: S3Response, fields: Mapping[str, str]) -> ListedObject:
+    key, size, moment = fields.get("Key", ""), fields.get("Size", ""), iso_date(fields.get("LastModified", ""))
+    if not (key and DIGITS.fullmatch(size)) or moment is None:
+        raise response.unexpected("an object without key, size or date")
+    return ListedObject(key, int(size), moment)
 
 
 def _part(response: S3Response, fields: Mapping[str, str]) -> Part:

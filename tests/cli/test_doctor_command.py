@@ -99,6 +99,15 @@ def test_token_is_explained(
     assert "canary" not in shown
 
 
+def test_token_needs_an_input(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--token -`` with a closed input ends with one line and status 2."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert run(environment, monkeypatch, "--token", "-") == Exit.WRONG_CALL
+    assert capsys.readouterr().err == "broker: --token - needs an input with the token in its first line.\n"
+
+
 def test_doctor_needs_no_boto3(environment: dict[str, str]) -> None:
     """The command needs no boto3; without settings it reports what is missing."""
     done = without("boto3", "doctor")
@@ -129,7 +138,7 @@ def started(environment: dict[str, str], store: FaultyStore) -> "subprocess.Pope
     )
     deadline = time.monotonic() + PATIENCE
     while not store.objects and time.monotonic() < deadline:
-        time.sleep(0.002)
+        time.sleep(0.002)  # between two reads: the probes exist for a moment
     assert store.objects
     return process
 

@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -46,26 +44,6 @@ def settings_of(place: Place, bucket: str, **changes: str) -> dict[str, str]:
         setup_command.ADMIN_SECRET: key.secret_access_key,
         **changes,
     }
-
-
-@pytest.fixture(params=["seaweedfs", "moto"])
-def place(request: pytest.FixtureRequest) -> Place:
-    """Return a running store."""
-    found: Place = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def bucket(place: Place) -> Iterator[str]:
-    """Create a bucket for one test."""
-    client, name = admin.connect(place.endpoint, place.credentials), f"setup-{uuid4()}"
-    client.create_bucket(Bucket=name, **_location(place))
-    yield name
-    client.delete_bucket(Bucket=name)
-
-
-def _location(place: Place) -> Any:
-    return {"CreateBucketConfiguration": {"LocationConstraint": "auto"}} if place.name == "moto" else {}
 
 
 def run(*words: str, **variables: str) -> int:
@@ -229,6 +207,9 @@ def test_prompt_is_left(error: type[BaseException], status: Exit, monkeypatch: p
 def test_key_is_needed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal the message names the variables; half a key is refused."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert run(**GOOD) == Exit.WRONG_CALL
+    assert setup_command.ADMIN_SECRET in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", None)
     assert run(**GOOD) == Exit.WRONG_CALL
     assert setup_command.ADMIN_SECRET in capsys.readouterr().err
     assert run(**GOOD, R2_ADMIN_ACCESS_KEY_ID="half") == Exit.WRONG_CALL

@@ -1,5 +1,6 @@
 """``broker token``: development tokens."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,23 @@ def test_token_cannot_be_minted(
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in rules.items()))
     assert main(["token", *options]) == 2
     assert error in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason"),
+    [
+        ("", "empty, too long or of a wrong type"),
+        (" ", "blank"),
+        ("a" * 2000, "empty, too long"),
+        ("../x", "a path"),
+        ("\udcff", "strict JSON"),
+    ],
+    ids=["empty", "blank", "long", "path", "not UTF-8"],
+)
+def test_useless_token_is_not_printed(subject: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A subject that the broker would refuse ends with one line and status 2, not with a token."""
+    os.environ["JWT_SECRET"] = SECRET
+    assert main(["token", "--subject", subject]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, reason in shown.err) == ("", True)
+    assert shown.err.startswith("broker: the broker would refuse this token: ")

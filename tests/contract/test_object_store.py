@@ -6,16 +6,17 @@ import gzip
 import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from broker.core.model import CopiedObject, ObjectRef, Part, StoredObject
+from broker.core.model import CopiedObject, ListedObject, ObjectRef, Part, StoredObject
 from broker.core.tombstone import HEADERS, is_tombstone
 from broker.errors import MalformedRequestError, StorageUnavailableError
 from broker.store.clock_skew import SKEW_REPORTED
-from broker.store.port import ObjectStore, Payload
+from broker.store.port import ObjectPage, ObjectStore, Payload
 from broker.store.timeouts import DEFAULT_TIMEOUTS
 from tests.patience import SLACK
 from tests.store.calls import payload
@@ -60,6 +61,7 @@ CALLS: dict[str, Callable[[ObjectStore, ObjectRef], Awaitable[Any]]] = {
     "abort_multipart": lambda store, ref: store.abort_multipart(ref, "an-upload-id"),
     "send_object": lambda store, ref: store.send_object(ref, payload(BODY), headers=READY_HEADERS),
     "send_part": lambda store, ref: store.send_part(ref, "an-upload-id", 1, payload(BODY)),
+    "list_objects": lambda store, ref: store.list_objects(ref.bucket, ref.key),
     "ping": lambda store, ref: store.ping(ref.bucket),
 }
 
@@ -364,6 +366,33 @@ async def test_delete_many_takes_a_thousand_keys(subject: Subject) -> None:
 async def test_delete_many_without_keys(subject: Subject) -> None:
     """DeleteObjects without keys does nothing."""
     assert await subject.store.delete_many(BUCKET, []) == {}
+
+
+async def test_objects_are_listed_in_order(subject: Subject) -> None:
+    """ListObjectsV2 returns key, size and date of the objects with the prefix, in the order of their keys."""
+    prefix = new_ref().key.removesuffix("mp3")
+    keys = [prefix + end for end in ("mp3", "M P+3&<'", "é", "%41", "mp3x")]
+    refs = [put(subject, ObjectRef(BUCKET, key)) for key in keys]
+    put(subject)
+
+    found = await subject.store.list_objects(BUCKET, prefix)
+
+    dates = {ref.key: (await head(subject, ref)).last_modified for ref in refs}
+    assert found == ObjectPage([ListedObject(key, len(BODY), dates[key]) for key in sorted(keys)], None)
+
+
+@pytest.mark.parametrize("subject", [pytest.param("seaweedfs", marks=pytest.mark.stores), "memory"], indirect=True)
+async def test_all_pages_of_objects_are_listed(subject: Subject) -> None:
+    """More objects than one page has are all listed, each once."""
+    refs = [ObjectRef(BUCKET, f"pages-{new_ref().key}") for _ in range(1001)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda ref: put(subject, ref, b"x"), refs))
+
+    first = await subject.store.list_objects(BUCKET, "pages-")
+    second = await subject.store.list_objects(BUCKET, "pages-", page=first.following)
+
+    assert [len(first.objects), len(second.objects), second.following] == [1000, 1, None]
+    assert [found.key for found in first.objects + second.objects] == sorted(ref.key for ref in refs)
 
 
 async def test_ping_of_the_bucket_returns(subject: Subject) -> None:

@@ -54,7 +54,7 @@ def test_log_examples_are_lines_of_the_log(found: Block) -> None:
 def test_named_commands_exist(page: Path) -> None:
     """Each command ``broker X`` that a page names is one of the program."""
     for command in set(
-        re.findall(r"(?:`|^|\()broker (serve|demo|token|setup|doctor|--version)\b", read(page), re.MULTILINE)
+        re.findall(r"(?:`|^|\()broker (serve|demo|token|setup|doctor|reconcile|--version)\b", read(page), re.MULTILINE)
     ):
         with pytest.raises(SystemExit) as ended:
             main.main([command, "--help"] if command.isalpha() else [command])

@@ -189,9 +189,9 @@ async def test_store_stops_before_the_cleaning(monkeypatch: pytest.MonkeyPatch) 
     store = FaultyStore()
     plain = store._list
 
-    def once(*arguments: object) -> Reply:
+    def once(*arguments: Any) -> Reply:
         store.overrides["List"] = NO_RESPONSE
-        return plain(*arguments)  # type: ignore[arg-type]
+        return plain(*arguments)
 
     monkeypatch.setattr(store, "_list", once)
     with serving(store) as endpoint:
@@ -205,9 +205,9 @@ async def test_listing_is_refused_later(monkeypatch: pytest.MonkeyPatch) -> None
     store = FaultyStore()
     plain = store._list
 
-    def once(*arguments: object) -> Reply:
+    def once(*arguments: Any) -> Reply:
         store.overrides["List"] = Reply(403)
-        return plain(*arguments)  # type: ignore[arg-type]
+        return plain(*arguments)
 
     monkeypatch.setattr(store, "_list", once)
     with serving(store) as endpoint:
@@ -244,7 +244,7 @@ async def test_public_key_is_named() -> None:
 
 def _wait_for_a_probe(store: FaultyStore) -> None:
     while not store.objects:
-        time.sleep(0.001)
+        time.sleep(0.001)  # between two reads: the probes exist for a moment
 
 
 @pytest.mark.parametrize("finish_within", [5.0, 0.0], ids=["the check ends", "the check is cancelled"])

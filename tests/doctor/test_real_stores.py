@@ -1,6 +1,5 @@
 """``setup`` and ``doctor`` against real stores: exactly what each store lacks is a complaint."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -55,26 +54,6 @@ def settings_of(place: Place, bucket: str) -> dict[str, str]:
         "R2_ACCESS_KEY_ID": key.access_key_id,
         "R2_SECRET_ACCESS_KEY": key.secret_access_key,
     }
-
-
-@pytest.fixture(params=["seaweedfs", "moto"])
-def place(request: pytest.FixtureRequest) -> Place:
-    """Return a running store whose rules can be set."""
-    found: Place = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def bucket(place: Place) -> Iterator[str]:
-    """Create a bucket that must be empty after the test."""
-    client, name = admin.connect(place.endpoint, place.credentials), f"doctor-{uuid4()}"
-    if place.name == "moto":
-        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "auto"})  # type: ignore[typeddict-item]
-    else:
-        client.create_bucket(Bucket=name)
-    yield name
-    assert client.list_objects_v2(Bucket=name).get("Contents", []) == []
-    client.delete_bucket(Bucket=name)
 
 
 def set_up(place: Place, bucket: str) -> int:

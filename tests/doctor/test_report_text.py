@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.doctor.findings import Category, Hint, Report, Status, failed, not_checked, passed, warned
+from broker.doctor.findings import Category, Finding, Hint, Report, Status, failed, not_checked, passed, warned
 from broker.doctor.report_text import FORMATS
 from tests.doctor.deployments import examined
 from tests.doctor.faulty_store import FaultyStore, serving
@@ -57,6 +57,6 @@ async def test_healthy_output_is_golden(monkeypatch: pytest.MonkeyPatch) -> None
         ([], Status.OK),
     ],
 )
-def test_status_is_the_worst(findings: list[object], status: Status) -> None:
+def test_status_is_the_worst(findings: list[Finding], status: Status) -> None:
     """The status of a report is its worst result; what was not checked does not count."""
-    assert Report([Category("one", findings)]).status is status  # type: ignore[arg-type]
+    assert Report([Category("one", findings)]).status is status

@@ -39,7 +39,7 @@ for part in uploads.sign_parts(parts.upload_id, numbers).parts:
 promoting = 0
 while (whole := uploads.confirm_upload(parts.upload_id)).status == "promoting":
     promoting += 1
-    time.sleep(1)
+    time.sleep(1)  # the Retry-After of a promotion
 print("parts", whole.key, str(promoting > 0).lower())
 
 try:

@@ -53,7 +53,7 @@ for part in signed.parts:
 promoting = 0
 while (whole := confirm_upload.sync(parts.upload_id, client=client)).status == ConfirmResultStatus.PROMOTING:
     promoting += 1
-    time.sleep(1)
+    time.sleep(1)  # the Retry-After of a promotion
 print("parts", whole.key, str(promoting > 0).lower())
 
 problem = create_upload.sync(client=client, body=NewUpload(filename="a.html", content_type="text/html", size=1))

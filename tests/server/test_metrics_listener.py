@@ -99,7 +99,7 @@ async def test_address_may_be_ipv6() -> None:
                 with contextlib.suppress(ConnectionRefusedError):
                     reader, writer = await asyncio.open_connection("::1", port)
                     break
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # between two attempts
         writer.write(REQUEST)
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         writer.close()

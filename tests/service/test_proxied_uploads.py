@@ -92,7 +92,7 @@ async def test_large_parts_are_equal_and_not_held() -> None:
         parts.append((payload.size, payload.is_repeatable))
         return await send_part(ref, s3_upload_id, number, payload)
 
-    deployment.store.send_part = spy  # type: ignore[method-assign]
+    deployment.store.send_part = spy  # type: ignore[method-assign]  # of this store only
     await stored(deployment, arriving(content, known=True))
     *equal, (rest, is_repeatable) = parts
     assert len({size for size, _ in equal}) == 1
@@ -121,7 +121,7 @@ async def test_the_object_has_jamsyncs_cache_control(public: bool, expected: str
         seen.append(headers["cache-control"])
         return make(ref, headers, *more)
 
-    deployment.store._make = spy  # type: ignore[assignment,method-assign]
+    deployment.store._make = spy  # type: ignore[assignment,method-assign]  # of this store only
     (media,) = await stored(deployment, arriving(mp3(size)))
     assert media.url == (f"https://cdn.example/{media.key}" if public else None)
     assert seen[0].startswith(expected)
@@ -255,7 +255,7 @@ async def test_a_stopping_process_discards_first() -> None:
         waits.set()
         await asyncio.Event().wait()
 
-    deployment.store.abort_multipart = slow_abort  # type: ignore[assignment, method-assign]
+    deployment.store.abort_multipart = slow_abort  # type: ignore[assignment, method-assign]  # of this store only
     file = ArrivingFile("file", "a.mp3", "audio/mpeg", 0, 17 * MIB, endless())
     task = asyncio.create_task(stored(deployment, file))
     await waits.wait()

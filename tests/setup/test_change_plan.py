@@ -55,7 +55,7 @@ def test_nothing_to_change() -> None:
     cors = dict(bucket_rules.cors_rule([*reversed(ORIGINS)]))
     cors["AllowedHeaders"] = [name.title() for name in bucket_rules.UPLOAD_HEADERS]
     staged, unfinished = map(dict, OURS)
-    unfinished["Prefix"] = unfinished.pop("Filter")["Prefix"]  # type: ignore[index]
+    unfinished["Prefix"] = unfinished.pop("Filter")["Prefix"]  # type: ignore[index]  # a rule maps to any type
     found = plan([cors], [unfinished, staged])
     assert found.needed == []
     assert plan_lines(found, is_applied=False)[-1] == "Nothing to change."

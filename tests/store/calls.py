@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
+from broker.core.model import CopiedObject, ListedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.core.tombstone import HEADERS
 from broker.crypto.presigner import Presigner
 from broker.crypto.sigv4 import Credentials
@@ -15,7 +15,7 @@ from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker
 from broker.store.dialect import UNKNOWN, Dialect
 from broker.store.ended_call import ObserveCall
-from broker.store.port import ObjectStore, Payload
+from broker.store.port import ObjectPage, ObjectStore, Payload
 from broker.store.s3 import S3ObjectStore
 from broker.store.timeouts import Timeouts
 from tests.patience import PATIENCE, SLACK
@@ -65,6 +65,13 @@ def listed(*parts: tuple[int, int], truncated: bool = False, moment: str = "2027
         for number, size in parts
     )
     return f"<ListPartsResult><IsTruncated>{str(truncated).lower()}</IsTruncated>{document}</ListPartsResult>".encode()
+
+
+OBJECTS = (
+    b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a token</NextContinuationToken>"
+    b"<Contents><Key>media/a&amp;b</Key><Size>5</Size><LastModified>2027-01-15T08:00:00.250Z</LastModified></Contents>"
+    b"</ListBucketResult>"
+)
 
 
 def payload(*pieces: bytes, size: int | None = None, is_repeatable: bool = True) -> Payload:
@@ -150,6 +157,11 @@ VERBS = {
         lambda store: store.send_part(REF, "an-id", 7, payload(b"some", b" bytes")),
         answer(200, {"ETag": '"abc"'}),
         Part(7, 10, "abc"),
+    ),
+    "list_objects": Verb(
+        lambda store: store.list_objects("bucket-canary", "media/"),
+        answer(200, body=OBJECTS),
+        ObjectPage([ListedObject("media/a&b", 5, NOW)], "a token"),
     ),
     "ping": Verb(
         lambda store: store.ping("bucket-canary"),

@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from broker.core.limits import PART_MIN, PUT_MAX
-from broker.core.model import CopiedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
+from broker.core.model import CopiedObject, ListedObject, ObjectHead, ObjectRef, OpenMultipart, Part, StoredObject
 from broker.errors import StorageUnavailableError
-from broker.store.port import Payload
+from broker.store.port import ObjectPage, Payload
 from broker.store.s3_responses import METADATA_PREFIX
 
 
@@ -41,6 +41,7 @@ class MemoryObjectStore:
         self.returns_checksums = True
         self.is_closed = False
         self.skew: float | None = None
+        self.page_size = 1000
         self._clock = clock
 
     @property
@@ -133,6 +134,16 @@ class MemoryObjectStore:
         for key in set(keys) - self.undeletable:
             self.objects.pop(ObjectRef(bucket, key), None)
         return {key: "InternalError" for key in keys if key in self.undeletable}
+
+    async def list_objects(self, bucket: str, prefix: str, *, page: str | None = None) -> ObjectPage:
+        self._count("list_objects", bucket)
+        found = sorted(
+            ListedObject(ref.key, stored.size, stored.last_modified)
+            for ref, (stored, _) in self.objects.items()
+            if ref.bucket == bucket and ref.key.startswith(prefix) and ref.key > (page or "")
+        )
+        objects = found[: self.page_size]
+        return ObjectPage(objects, objects[-1].key if len(found) > self.page_size else None)
 
     async def create_multipart(self, ref: ObjectRef, *, headers: Mapping[str, str]) -> str:
         self._count("create_multipart", ref.bucket)

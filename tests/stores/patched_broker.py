@@ -27,7 +27,7 @@ def main() -> None:
     """Run the broker with the dialect of the store."""
     name = sys.argv.pop(1)
     dialect.UNKNOWN = DIALECTS[name]  # type: ignore[misc]  # in this process alone
-    dialect._PRESIGNERS[dialect.Addressing.PATH] = PRESIGNERS.get(name, Presigner)  # type: ignore[assignment]
+    dialect._PRESIGNERS[dialect.Addressing.PATH] = PRESIGNERS.get(name, Presigner)  # type: ignore[assignment]  # the same
     runpy.run_module("broker", run_name="__main__", alter_sys=True)
 
 

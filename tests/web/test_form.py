@@ -287,7 +287,7 @@ async def test_a_slow_form_is_refused(constant: str, value: float, monkeypatch: 
     left = list(WHOLE)
 
     async def drip() -> Message:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # slower than the deadline and the rate of this test
         return {"type": "http.request", "body": bytes([left.pop(0)]), "more_body": True}
 
     with pytest.raises(RequestTimeoutError):
@@ -301,7 +301,7 @@ async def test_only_the_client_is_timed(monkeypatch: pytest.MonkeyPatch) -> None
     request = request_of([WHOLE[:150], WHOLE[150:250], WHOLE[250:]])
     async for file in Form(request, "file", files_max=1, file_max=10**6).files():
         async for _ in file.pieces:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # longer than RATE_GRACE
 
 
 async def test_random_damage_gives_a_file_or_an_error() -> None:

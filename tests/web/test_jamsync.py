@@ -151,7 +151,7 @@ async def test_a_client_that_is_gone_leaves_nothing(when: str) -> None:
     async def slow(*arguments: Any, **options: Any) -> None:
         if when == "during":
             is_gone.set()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # until the application has seen the disconnect
         await send_object(*arguments, **options)
 
     async def receive() -> Message:
@@ -165,7 +165,7 @@ async def test_a_client_that_is_gone_leaves_nothing(when: str) -> None:
     async def send(message: Message) -> None:
         sent.append(message.get("status"))
 
-    store.send_object = slow  # type: ignore[method-assign]
+    store.send_object = slow  # type: ignore[method-assign]  # of this store only
     headers = [("content-type", TYPE), ("content-length", str(len(body))), ("authorization", f"Bearer {token()}")]
     fields = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "method": "POST", "path": MEDIA, "query_string": b"", "headers": fields}
@@ -216,7 +216,7 @@ def test_a_form_has_its_own_deadline(server: RunningServer, monkeypatch: pytest.
     body = form(file_part(MP3))
     with server.connect() as connection:
         connection.send(form_request(b"", f"Content-Length: {len(body)}") + body[:500])
-        time.sleep(0.5)
+        time.sleep(0.5)  # longer than BODY_DEADLINE
         connection.send(body[500:])
         assert connection.replies()[0].status == 201
     with server.connect() as connection:
