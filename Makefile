@@ -128,8 +128,9 @@ scale: $(READY)  ## measure overload and network faults, 10 minutes; single rows
 lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --group build --output-file deploy/build.lock
-	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --extra demo --extra redis --group test --group lint pyproject.toml --output-file tests/requirements.lock
 	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
+	$(COMPILE) --extra redis --constraint tests/requirements.lock pyproject.toml --output-file deploy/redis.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
