@@ -1,9 +1,11 @@
 """Two brokers behind Caddy, with Redis, Prometheus and a store, as ``deploy/compose.yaml`` describes them."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import jwt
@@ -13,7 +15,7 @@ from tests.e2e.steps import digest, mp3, ready, served
 from tests.patience import A_DAY, PATIENCE, until
 from tests.plain_http import NO_TLS
 
-from .topology import NETWORK, Topology
+from .topology import COMPOSE, NETWORK, Topology
 
 pytestmark = [
     pytest.mark.operations,
@@ -59,14 +61,26 @@ def test_main_job_through_the_proxy(topology: Topology) -> None:
     assert all(len(requests_of(topology, name)) >= 4 for name in BROKERS)
 
 
+def test_brokers_count_in_redis(topology: Topology) -> None:
+    """The brokers count the costs of a user in Redis."""
+    with client_of(topology, "user-4") as client:
+        ready(client, mp3())
+    command = ["redis-cli", "-h", topology.addresses["redis"], "dbsize"]
+    assert int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) > 0
+
+
 def test_prometheus_reads_both_brokers(topology: Topology) -> None:
-    """Prometheus has both brokers as targets that are up."""
+    """Prometheus has both brokers as targets that are up, and the rules of the deployment."""
+
+    def data(path: str, **query: str) -> Any:
+        url = f"{topology.url('prometheus', 9090)}/api/v1/{path}"
+        return httpx2.get(url, params=query, trust_env=False, verify=NO_TLS).json()["data"]
 
     def up() -> list[str]:
-        url = f"{topology.url('prometheus', 9090)}/api/v1/query"
-        response = httpx2.get(url, params={"query": 'up{job="broker"} == 1'}, trust_env=False, verify=NO_TLS)
-        return sorted(found["metric"]["instance"] for found in response.json()["data"]["result"])
+        return sorted(found["metric"]["instance"] for found in data("query", query='up{job="broker"} == 1')["result"])
 
+    files = {path.name for path in (COMPOSE.parent / "prometheus").glob("*_rules.yml")}
+    assert {Path(group["file"]).name for group in data("rules")["groups"]} == files
     until(lambda: up() == [f"{topology.addresses[name]}:9100" for name in BROKERS])
 
 
@@ -85,7 +99,7 @@ def test_killed_broker_is_not_noticed(topology: Topology) -> None:
         until(lambda: ready(client, mp3()) and len(requests_of(topology, "broker-1")) > before)
 
 
-def test_stop_ends_every_broker_cleanly(tmp_path: Path, topology: Topology) -> None:
+def test_stop_ends_every_broker_cleanly(topology: Topology) -> None:
     """SIGTERM stops both brokers with status 0."""
     statuses = topology.stop()
     assert {statuses[name] for name in BROKERS} == {0}

@@ -88,7 +88,7 @@ class Service:
         """Send SIGTERM, and SIGKILL after the grace period; return the exit status."""
         self.process.terminate()
         try:
-            return self.process.wait(25 if "stop_grace_period" in self._document else 5)
+            return self.process.wait(25 if "stop_grace_period" in self._document else 2)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             return self.process.wait()
@@ -114,14 +114,18 @@ class Service:
         secrets = [
             [str(self._topology.secrets / name), f"/run/secrets/{name}"] for name in self._document.get("secrets", [])
         ]
+        self._paths |= {target: self.folder / target.lstrip("/") for _, target in (*volumes, *secrets)}
         for source, target in (*volumes, *secrets):
-            path, place = COMPOSE.parent / source, self.folder / target.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._paths[target] = place
-            if path.is_dir():
-                shutil.copytree(path, place)
-            else:
-                place.write_text("\n".join(map(self.local, path.read_text("utf-8").split("\n"))), encoding="utf-8")
+            self._copy(COMPOSE.parent / source, self._paths[target])
+
+    def _copy(self, path: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, place)
+        elif path.exists():
+            place.write_text("\n".join(map(self.local, path.read_text("utf-8").split("\n"))), encoding="utf-8")
+        else:  # Docker makes an empty folder, too
+            place.mkdir()
 
     def _command(self, words: list[str]) -> list[str]:
         program = shutil.which(words[0], path=search_path())

@@ -16,6 +16,9 @@ from tests.python_environments import BUILD, install
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
+LOCKS: Final = (DEPLOY / "requirements.lock", DEPLOY / "redis.lock")
+"""The locks of serving installations."""
+
 FOLDER: Final = BUILD / "sbom"
 UV: Final = Path(sys.executable).with_name("uv")
 
@@ -55,10 +58,12 @@ def _run(*words: str | Path) -> str:
 def run() -> None:
     """Write the files; end with one line if a licence is not allowed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    lock = DEPLOY / "requirements.lock"
-    licences = make(lock)
-    locked = re.findall(r"^([\w-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {_normal(name) for name in licences} <= {_normal(name) for name in locked}
+    licences: dict[str, str] = {}
+    for lock in LOCKS:
+        found = make(lock)
+        locked = re.findall(r"^([\w-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
+        assert {_normal(name) for name in found} <= {_normal(name) for name in locked}
+        licences |= found
     if wrong := refused(licences, allowed_licences()):
         sys.exit(f"not in deploy/sbom/licences.txt: {', '.join(f'{name} ({text})' for name, text in wrong.items())}")
     print(f"{len(licences)} packages, all with an allowed licence: {FOLDER.relative_to(ROOT)}")
