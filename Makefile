@@ -124,6 +124,7 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
+	$(COMPILE) tests/operations/kubernetes/requirements.in --output-file tests/operations/kubernetes/requirements.lock
 	$(COMPILE) --no-deps tests/examples/kotlin/requirements.in --output-file tests/examples/kotlin/requirements.lock
 	$(COMPILE) examples/fastapi/requirements.in --output-file examples/fastapi/requirements.lock
 	$(COMPILE) examples/django/requirements.in --output-file examples/django/requirements.lock
