@@ -35,7 +35,8 @@ def _run(options: argparse.Namespace) -> int:
         case "serve":
             from . import serve  # noqa: PLC0415  each command imports only its own modules
 
-            return serve.run(options.host, options.port, options.workers, options.env_file)
+            place = serve.Place(options.host, options.port, options.uds, options.fd)
+            return serve.run(place, options.workers, options.env_file)
         case "token":
             from . import token  # noqa: PLC0415  see above
 
@@ -87,11 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="broker", description="Presigned-URL broker for Cloudflare R2.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="run the service")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    serve.add_argument("--port", type=_port, default=8000, help="port to listen on (default %(default)s)")
-    serve.add_argument("--workers", type=_workers, default=1, help="processes (default %(default)s)")
-    serve.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
+    _add_serve(commands.add_parser("serve", help="run the service"))
     demo = commands.add_parser("demo", help="run the broker and a store on this machine")
     demo.add_argument("--port", type=_port, default=8000, help="port of the broker (default %(default)s)")
     demo.add_argument("--data", type=Path, help="folder that keeps the store's data (default: a temporary one)")
@@ -106,6 +103,17 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--token", help="a bearer token to examine too; - reads it from the input")
     doctor.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
     return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="port to listen on (default 8000)")
+    serve.add_argument("--uds", type=Path, metavar="PATH", help="listen on a Unix socket at this path instead")
+    serve.add_argument(
+        "--fd", type=_descriptor, metavar="N", help="accept from this listening socket instead, such as 3"
+    )
+    serve.add_argument("--workers", type=_workers, default=1, help="processes (default %(default)s)")
+    serve.add_argument("--env-file", type=Path, help="file of settings (default .env, if there is one)")
 
 
 def _add_setup(setup: argparse.ArgumentParser) -> None:
@@ -128,6 +136,10 @@ class _Version(argparse.Action):
 
 def _port(text: str) -> int:
     return _integer(text, 0, 65_535)
+
+
+def _descriptor(text: str) -> int:
+    return _integer(text, 3, 65_535)  # the first three are the standard streams
 
 
 def _workers(text: str) -> int:

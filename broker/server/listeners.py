@@ -33,8 +33,30 @@ def listen(host: str, port: int) -> list[socket.socket]:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         reason = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "Choose another --host.")
-        text = f"cannot listen on {address}: {reason[:1].lower()}{reason[1:]}. {remedy}"
+        text = f"cannot listen on {address}: {lowercase(reason)}. {remedy}"
         raise StartError(text, Exit.CANNOT_LISTEN) from None
+
+
+def adopt(descriptor: int) -> socket.socket:
+    """Return the listening socket that another process opened, such as systemd; raise ``StartError``."""
+    try:
+        listener = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise _not_listening(descriptor, lowercase(error.strerror or str(error))) from None
+    if listener.type != socket.SOCK_STREAM or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        listener.detach()
+        raise _not_listening(descriptor, "it is not a listening stream socket")
+    listener.set_inheritable(False)  # workers receive it by multiprocessing, other programs must not
+    return listener
+
+
+def lowercase(reason: str) -> str:
+    """Return the text of a system error, for the inside of a sentence."""
+    return f"{reason[:1].lower()}{reason[1:]}"
+
+
+def _not_listening(descriptor: int, reason: str) -> StartError:
+    return StartError(f"--fd {descriptor} cannot be used: {reason}. Pass a listening socket; systemd's first one is 3.")
 
 
 def _open_listeners(host: str, port: int, opened: ExitStack) -> list[socket.socket]:

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing import connection, resource_tracker
 from typing import Final
 
@@ -41,12 +42,18 @@ _DEADLINE_CHECK_INTERVAL: Final = 0.1
 
 
 class Supervisor:
-    """A supervisor that keeps ``count`` workers serving at ``listeners``. It must run in the main thread."""
+    """A supervisor that keeps ``count`` workers serving at ``listeners``. It must run in the main thread.
 
-    def __init__(self, application: str, count: int, listeners: list[socket.socket]) -> None:
+    ``on_stop`` is called before it closes the listeners.
+    """
+
+    def __init__(
+        self, application: str, count: int, listeners: list[socket.socket], on_stop: Callable[[], object]
+    ) -> None:
         self._application = application
         self._target_count = count
         self._listeners = listeners
+        self._on_stop = on_stop
         self._workers: list[Worker] = []
         self._outdated: list[Worker] = []  # a restart has still to replace them
         self._successor: Worker | None = None  # of the first outdated worker, while it starts
@@ -166,6 +173,7 @@ class Supervisor:
         """Stop the workers, and refuse new connections; a second stop does not change the exit status."""
         if self._status is None:
             self._status = status
+            self._on_stop()
             for listener in self._listeners:
                 listener.close()
             for worker in self._workers:

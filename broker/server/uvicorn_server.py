@@ -73,13 +73,18 @@ class Server(uvicorn.Server):
     """A server that handles the signals of its process from its construction to the end of the process.
 
     ``build`` returns the application, or is the import string of such a function. ``on_ready`` is called when the
-    server accepts requests. SIGINT and SIGTERM stop the server; a second SIGINT ends it without waiting for requests in
-    flight. The constructor must be called in the main thread.
+    server accepts requests, and ``on_stop`` before it closes its listening sockets. SIGINT and SIGTERM stop the server;
+    a second SIGINT ends it without waiting for requests in flight. The constructor must be called in the main thread.
     """
 
-    def __init__(self, build: Callable[[], Any] | str, on_ready: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Any] | str,
+        on_ready: Callable[[], object],
+        on_stop: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(uvicorn.Config(build, factory=True, **server_options()))
-        self._on_ready = on_ready
+        self._on_ready, self._on_stop = on_ready, on_stop
         self._ignored: list[int] = []
         self._next_warning: dict[str, float] = {}  # by the monotonic clock
         for number in (*STOP_SIGNALS, *IGNORED_SIGNALS):
@@ -106,6 +111,11 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Call ``on_stop``, and stop as uvicorn does."""
+        self._on_stop()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Log ignored signals ten times a second: logging in a signal handler could interrupt another log line."""

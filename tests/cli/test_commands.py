@@ -65,6 +65,26 @@ def test_wrong_arguments(tmp_path: Path, words: list[str]) -> None:
     assert "usage: broker" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "pair"),
+    [
+        (["--uds", "a.sock", "--port", "8000"], "--uds cannot be combined with --port"),
+        (["--host", "127.0.0.1", "--fd", "3"], "--fd cannot be combined with --host"),
+        (["--fd", "3", "--uds", "a.sock"], "--fd cannot be combined with --uds"),
+    ],
+)
+def test_contradicting_places(capsys: pytest.CaptureFixture[str], words: list[str], pair: str) -> None:
+    """Options that name two places to listen are refused in one line, also if they have their defaults."""
+    assert command.main(["serve", *words]) == Exit.WRONG_CALL
+    assert capsys.readouterr().err == f"broker: {pair}. Remove one of them.\n"
+
+
+def test_descriptor_is_a_number(tmp_path: Path) -> None:
+    """A descriptor is a whole number above those of the standard streams."""
+    for word in ("2", "x", "-1"):
+        assert "must be a whole number from 3 to 65535" in broker(tmp_path, "serve", f"--fd={word}").stderr
+
+
 def test_version_is_printed(tmp_path: Path) -> None:
     """``broker --version`` prints the version of the package and ends with status 0."""
     done = broker(tmp_path, "--version")

@@ -61,7 +61,10 @@ class Broker:
 
     The secret is left out if the environment names a JWKS or a file with the secret. ``command`` runs the package
     in another way, ``log`` is the file for its output, and without ``counted`` its lines do not count as covered.
+    ``inherits`` are descriptors that the process keeps.
     """
+
+    inherits: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Broker:
         self._options = options
 
     def __enter__(self) -> Self:
-        command = [*self._command, "serve", "--port", str(self.port), *self._options]
+        command = [*self._command, "serve", *self.place(), *self._options]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
@@ -92,6 +95,7 @@ class Broker:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that its workers can be ended with it
+                pass_fds=self.inherits,
             )
         try:
             self._wait_until_ready()
@@ -109,6 +113,14 @@ class Broker:
         except BaseException:
             self._end_by_force()
             raise
+
+    def place(self) -> list[str]:
+        """Return the options by which it listens."""
+        return ["--port", str(self.port)]
+
+    def responds(self) -> bool:
+        """Return whether it responds."""
+        return responds(self.port)
 
     def kill(self) -> None:
         """Kill the process, as ``kill -9`` does."""
@@ -141,7 +153,7 @@ class Broker:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not responds(self.port):
+        while not self.responds():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.05)  # the broker needs the CPU
             assert self.process.returncode is None, self.written()

@@ -1,11 +1,12 @@
 """The listening sockets: all addresses of a host, and the errors of those that cannot be used."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
 from broker.server.exits import Exit, StartError
-from broker.server.listeners import listen
+from broker.server.listeners import adopt, listen
 
 
 def test_every_address_listens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,3 +72,38 @@ def test_no_socket_leaks_after_failure(monkeypatch: pytest.MonkeyPatch) -> None:
             listen("both.example", port)
         with socket.socket() as probe:
             probe.bind(("127.0.0.2", port))
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_inherited_listener_is_adopted(tmp_path: Path, family: socket.AddressFamily) -> None:
+    """A listening stream socket is used, whatever its family, and programs that are started do not inherit it."""
+    opened = socket.socket(family)
+    opened.bind(str(tmp_path / "a.sock") if family == socket.AF_UNIX else ("127.0.0.1", 0))
+    opened.listen()
+    opened.set_inheritable(True)
+    with adopt(opened.detach()) as listener:
+        assert (listener.family, listener.type, listener.get_inheritable()) == (family, socket.SOCK_STREAM, False)
+
+
+def test_other_descriptors_are_refused(tmp_path: Path) -> None:
+    """A file, a closed descriptor, and a socket that does not listen are refused, and stay open."""
+    with (
+        (tmp_path / "file").open("wb") as file,
+        socket.socket() as idle,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as connected,
+    ):
+        reasons = {
+            1_000_000: "bad file descriptor",
+            file.fileno(): "socket operation on non-socket",
+            **dict.fromkeys(
+                map(socket.socket.fileno, (idle, datagrams, connected)), "it is not a listening stream socket"
+            ),
+        }
+        for descriptor, reason in reasons.items():
+            with pytest.raises(StartError, match=f"--fd {descriptor} cannot be used: {reason}. Pass a ") as caught:
+                adopt(descriptor)
+            assert caught.value.status == Exit.WRONG_CALL
+        file.write(b"open")
+        assert connected.getpeername() == listener.getsockname()
