@@ -21,7 +21,7 @@ SLOW := browser or clients or curl or examples or large or network or operations
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy operations
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy operations image topology sbom
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -47,8 +47,17 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
-operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy)
+operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy prometheus redis-server wget)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m operations
+
+image: $(READY)  ## build and run the container image without Docker, as root (apt-get install --no-install-recommends buildah debootstrap runc)
+	$(BIN)/python -m tests.image
+
+sbom: $(READY)  ## write a bill of materials (CycloneDX) and the licences of the service to build/sbom, and check the licences
+	$(BIN)/python -m tests.packaging.sbom
+
+topology: $(READY)  ## run the services of deploy/compose.yaml without Docker (apt-get install prometheus redis-server wget)
+	$(BIN)/python -m tests.operations.topology
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks
@@ -119,12 +128,15 @@ scale: $(READY)  ## measure overload and network faults, 10 minutes; single rows
 lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
 	$(COMPILE) --group build --output-file deploy/build.lock
-	$(COMPILE) --extra demo --group test --group lint pyproject.toml --output-file tests/requirements.lock
+	$(COMPILE) --extra demo --extra redis --group test --group lint pyproject.toml --output-file tests/requirements.lock
 	$(COMPILE) --extra demo --constraint tests/requirements.lock pyproject.toml --output-file deploy/demo.lock
+	$(COMPILE) --extra redis --constraint tests/requirements.lock pyproject.toml --output-file deploy/redis.lock
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
 	$(COMPILE) tests/operations/kubernetes/requirements.in --output-file tests/operations/kubernetes/requirements.lock
+	$(COMPILE) deploy/sbom/requirements.in --output-file deploy/sbom/requirements.lock
+	$(COMPILE) --no-deps tests/operations/compose/requirements.in --output-file tests/operations/compose/requirements.lock
 	$(COMPILE) --no-deps tests/examples/kotlin/requirements.in --output-file tests/examples/kotlin/requirements.lock
 	$(COMPILE) examples/fastapi/requirements.in --output-file examples/fastapi/requirements.lock
 	$(COMPILE) examples/django/requirements.in --output-file examples/django/requirements.lock

@@ -229,12 +229,20 @@ class RequestTimeoutError(BrokerError):
 
 
 class RateLimitedError(BrokerError):
-    """The user exceeds the rate limit. ``retry_after`` is in seconds."""
+    """The caller exceeds its rate limit.
+
+    ``retry_after`` is in seconds. ``partition`` is the kind of caller that is counted, and ``fields`` are the header
+    fields that state its quota.
+    """
 
     code, status, title = Code.RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, "Rate limited"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(
+        self, retry_after: int, *, partition: str = "principal", fields: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(Detail.RATE_LIMITED.format(retry_after=retry_after), retry_after=retry_after)
+        self.partition = partition
+        self.headers = {**self.headers, **(fields or {})}
 
 
 class TooManyConnectionsError(BrokerError):

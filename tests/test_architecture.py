@@ -41,6 +41,8 @@ USERS = {
     "boto3": ("store/admin", "cli"),
     "botocore": ("store/admin", "cli"),
     "dotenv": ("cli",),
+    "limits": ("service/redis_rate_limiter",),
+    "redis": ("service/redis_rate_limiter",),
 }
 """The packages and modules that may import a library."""
 
@@ -119,7 +121,7 @@ def test_pyjwt_is_used_in_one_module(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("broker.web.app", {"aiohttp", "boto3", "botocore", "prometheus_client"}),
+        ("broker.web.app", {"aiohttp", "boto3", "botocore", "limits", "prometheus_client", "redis"}),
         ("broker.cli.main", {"aiohttp", "boto3", "botocore"}),
     ],
 )

@@ -55,6 +55,8 @@ async def _examine(deployment: Deployment, token: str | None) -> Report:
     finally:
         for store in deployment.stores:
             await store.close()
+        if deployment.shared_counts:
+            await deployment.shared_counts.close()
 
 
 def cancel_once(task: "asyncio.Task[Report]") -> None:

@@ -13,6 +13,7 @@ from .cors_checks import check_cors
 from .findings import Category, Finding, Hint, Report, Status, not_checked, passed, warned
 from .lifecycle_checks import check_lifecycle
 from .probes import abandoned, abort_multiparts, list_probes, prefixes, remove, run_of
+from .redis_checks import check_redis
 from .refusal_checks import check_refusals
 from .subject import Subject, subject_of
 from .token_checks import check_keys, check_token
@@ -45,6 +46,8 @@ async def examine(deployment: Deployment, *, token: str | None, has_admin_key: b
         Category("configuration", check_settings(deployment.settings, has_admin_key=has_admin_key)),
         Category("tokens", await _check_tokens(deployment, token)),
     ]
+    if deployment.shared_counts:
+        categories.append(Category("rate limits", await check_redis(deployment.shared_counts)))
     subject = subject_of(deployment)
     if subject is None:
         return Report(categories)

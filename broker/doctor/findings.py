@@ -37,6 +37,7 @@ class Hint(StrEnum):
     STORE_CHECKS = "store-that-does-not-refuse"
     EVIDENCE = "sha-256-without-evidence"
     DOWNLOADS = "download-links"
+    REDIS = "redis-away"
     REMAINS = "remains-of-an-examination"
 
 

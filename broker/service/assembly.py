@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from broker.auth.bearer import TokenVerifier
 from broker.core.layout import Layout
 from broker.core.model import Evidence
+from broker.core.quota import Quota
 from broker.crypto.capabilities import Capabilities
 from broker.crypto.presigner import Presigner
 from broker.crypto.receipts import Receipts
@@ -22,11 +23,12 @@ from .companion import Companion
 from .confirmation import Confirmer
 from .deletion import Deletion
 from .downloads import Downloads
+from .memory_rate_limiter import MemoryRateLimiter
 from .multipart import Multiparts
 from .objects import Objects
 from .promotion import Promotion
 from .proxied_uploads import ProxiedUploads
-from .rate_limit import RateLimit
+from .rate_limit import RateLimit, RateLimiter, SharedCounts
 from .uploads import Uploads
 
 
@@ -48,7 +50,7 @@ class Deployment:
 
     Without a configured store, ``services`` and ``store`` are ``None``. ``staging_store`` uses the credentials of the
     staging bucket, and is ``None`` if that has no credentials of its own. ``clock`` returns the seconds since the Unix
-    epoch.
+    epoch. ``address_limiter`` limits the requests of an address, ``shared_counts`` are those in Redis, if configured.
     """
 
     settings: Settings
@@ -58,6 +60,8 @@ class Deployment:
     store: ObjectStore | None
     staging_store: ObjectStore | None
     clock: Callable[[], float]
+    address_limiter: RateLimiter | None = None
+    shared_counts: SharedCounts | None = None
 
     @property
     def stores(self) -> list[ObjectStore]:
@@ -79,12 +83,31 @@ def assemble(
     settings = _with_warnings(settings)
     verifier = TokenVerifier(settings.tokens)
     receipts = Receipts(settings.secrets, issuer=settings.issuer) if settings.secrets else None
-    if settings.store is None or receipts is None:
-        return Deployment(settings, verifier, receipts, None, None, None, clock)
-    if store is None:
-        store, staging_store = _stores(settings.store, clock)
-    services = _services(settings, settings.store, store, receipts, clock)
-    return Deployment(settings, verifier, receipts, services, store, staging_store, clock)
+    shared = _shared_counts(settings.redis_url) if settings.redis_url else None
+    address_limiter = _limiter(Quota("address", settings.address_rate_limit), shared)
+    services = None
+    if settings.store and receipts:
+        if store is None:
+            store, staging_store = _stores(settings.store, clock)
+        rate_limit = RateLimit(_limiter(Quota("principal", settings.rate_limit), shared))
+        services = _services(settings, settings.store, store, receipts, rate_limit, clock)
+    else:
+        store = staging_store = None
+    return Deployment(settings, verifier, receipts, services, store, staging_store, clock, address_limiter, shared)
+
+
+def _shared_counts(url: str) -> SharedCounts:
+    """Return the counts in Redis, whose library is imported only here."""
+    from .redis_rate_limiter import connect  # noqa: PLC0415  only if it is configured
+
+    return connect(url)
+
+
+def _limiter(quota: Quota, shared: SharedCounts | None) -> RateLimiter | None:
+    """Return what counts for a quota, or ``None`` if it is 0."""
+    if not quota.per_minute:
+        return None
+    return shared.limiter(quota) if shared else MemoryRateLimiter(quota)
 
 
 def _with_warnings(settings: Settings) -> Settings:
@@ -122,6 +145,7 @@ def _services(
     configured: StoreSettings,
     store: ObjectStore,
     receipts: Receipts,
+    rate_limit: RateLimit,
     clock: Callable[[], float],
 ) -> Services:
     """Return the use cases with all their collaborators."""
@@ -153,4 +177,4 @@ def _services(
     downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
     proxied = ProxiedUploads(store, layout, settings.uploads)
     companion = Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
-    return Services(uploads, objects, downloads, proxied, RateLimit(settings.rate_limit), companion)
+    return Services(uploads, objects, downloads, proxied, rate_limit, companion)

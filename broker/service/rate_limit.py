@@ -1,27 +1,16 @@
 """The rate limit of a user: the cost that requests have for the broker and the store, per minute.
 
 A request costs 1, each further file or key in it 1 more, and each call to the store that it makes 1 more (``Cost``).
-Services have no limit. Each process counts on its own.
+Services have no limit. ``RateLimiter`` is the port of what counts: the memory of this process, or Redis.
 """
 
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Protocol
 
 from broker.core.model import Principal
-from broker.errors import RateLimitedError
-
-_MINUTE: Final = 60.0
-"""Seconds in which a full bucket is filled."""
-
-_ROUNDING: Final = 1e-6
-"""Seconds that floating-point arithmetic may be off."""
-
-_SUBJECTS: Final = 100_000
-"""Maximum number of subjects in memory."""
+from broker.core.quota import Quota
 
 
 class Cost(IntEnum):
@@ -50,49 +39,81 @@ class Cost(IntEnum):
     """HeadObject; also for each link where access depends on the owner."""
 
 
-@dataclass(slots=True)
-class RateLimit:
-    """A bucket of ``per_minute`` for each user, filled evenly; 0 sets no limit.
+class RateLimiter(Protocol):
+    """Counts what callers spend. A caller is named by ``key``: a subject, or an address."""
 
-    A bucket is stored as the instant at which it is full again (the generic cell rate algorithm, ITU-T I.371).
-    ``clock`` returns seconds that never go back.
-    """
+    quota: Quota
 
-    per_minute: int
-    clock: Callable[[], float] = time.monotonic
-    _interval: float = field(init=False)
-    _full_at: dict[str, float] = field(default_factory=dict, init=False)
+    async def take(self, key: str, amount: int) -> bool:
+        """Take ``amount``, at most a whole quota, from the caller's; return whether its responses shall have fields.
 
-    def __post_init__(self) -> None:
-        self._interval = _MINUTE / self.per_minute if self.per_minute else 0.0
-
-    def spend(self, principal: Principal, amount: int = 1) -> None:
-        """Take ``amount`` from the user's bucket, at most a full bucket.
-
-        Raises ``RateLimitedError``, and leaves the bucket as it is, when it has less.
+        Raises ``RateLimitedError``, and takes nothing, if less is left.
         """
-        self._take(principal, min(amount * self._interval, _MINUTE))
+        ...
 
-    def spend_more(self, principal: Principal, amount: int) -> None:
-        """Take ``amount`` for a request that took 1 before, at most the rest of a full bucket.
+    def fields(self, key: str) -> Mapping[str, str]:
+        """Return the header fields that state what the caller has left."""
+        ...
+
+
+class SharedCounts(Protocol):
+    """Counts that all processes share. ``errors`` is the number of calls that failed."""
+
+    errors: int
+
+    def limiter(self, quota: Quota) -> RateLimiter:
+        """Return what counts for a quota."""
+        ...
+
+    async def start(self) -> None:
+        """Connect in the background."""
+        ...
+
+    async def probe(self) -> str:
+        """Count once, and return the reason if that fails or is late."""
+        ...
+
+    async def server(self) -> str:
+        """Return the name and the version of the server."""
+        ...
+
+    async def close(self) -> None:
+        """End the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The rate limit of users; without a ``limiter`` there is none."""
+
+    limiter: RateLimiter | None
+
+    def spend(self, principal: Principal, amount: int = 1) -> Awaitable[bool]:
+        """Take ``amount`` of the user's quota, at most all of it.
+
+        Returns whether the response shall have ``fields``. Raises ``RateLimitedError``, and takes nothing, if less is
+        left.
+        """
+        limiter = self.limiter
+        if limiter is None or principal.is_service:
+            return _unlimited()
+        return limiter.take(principal.subject, min(amount, limiter.quota.per_minute))
+
+    def spend_more(self, principal: Principal, amount: int) -> Awaitable[bool]:
+        """Take ``amount`` for a request that took 1 before, at most the rest of a whole quota.
 
         Raises ``RateLimitedError``.
         """
-        self._take(principal, min(amount * self._interval, _MINUTE - self._interval))
+        limiter = self.limiter
+        if limiter is None or principal.is_service:
+            return _unlimited()
+        rest = min(amount, limiter.quota.per_minute - 1)
+        return limiter.take(principal.subject, rest) if rest else _unlimited()
 
-    def _take(self, principal: Principal, cost: float) -> None:
-        if principal.is_service or not self._interval:
-            return
-        now = self.clock()
-        full_at = max(self._full_at.get(principal.subject, now), now) + cost
-        if full_at - now > _MINUTE + _ROUNDING:
-            raise RateLimitedError(math.ceil(full_at - now - _MINUTE))
-        if len(self._full_at) >= _SUBJECTS:
-            self._remove_full_buckets(now)
-        self._full_at[principal.subject] = full_at
+    def fields(self, principal: Principal) -> Mapping[str, str]:
+        """Return the header fields for a user whose ``spend`` returned true."""
+        return self.limiter.fields(principal.subject) if self.limiter else {}
 
-    def _remove_full_buckets(self, now: float) -> None:
-        """Remove the buckets that are full again, or all buckets if that is not enough: memory must stay bounded."""
-        self._full_at = {subject: full_at for subject, full_at in self._full_at.items() if full_at > now}
-        if len(self._full_at) >= _SUBJECTS:
-            self._full_at.clear()
+
+async def _unlimited() -> bool:
+    return False

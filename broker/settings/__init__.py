@@ -4,6 +4,7 @@ from .configuration import Settings, StoreSettings, from_environment, parse
 from .environment import SettingsError
 from .metrics_ports import MetricsSettings
 from .token_rules import JwksLocation, TokenRules
+from .trusted_proxies import TrustedProxies
 
 __all__ = [
     "JwksLocation",
@@ -12,6 +13,7 @@ __all__ = [
     "SettingsError",
     "StoreSettings",
     "TokenRules",
+    "TrustedProxies",
     "from_environment",
     "parse",
 ]

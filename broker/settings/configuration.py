@@ -24,7 +24,9 @@ from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, p
 from .endpoint import jwks_url, public_base, store_endpoint
 from .environment import Environment, SettingsError
 from .metrics_ports import MetricsSettings, metrics_address
+from .redis_url import redis_url
 from .token_rules import JwksLocation, TokenRules
+from .trusted_proxies import SOCKETS, TrustedProxies, trusted_network
 from .variables import STORE_CONCURRENCY, VARIABLES
 from .web_origins import web_origin
 
@@ -74,12 +76,15 @@ class Settings:
     cors_origins: tuple[str, ...]
     keep_alive: int
     rate_limit: int
+    address_rate_limit: int
+    trusted_proxies: TrustedProxies
     sha256_evidence: Evidence
     metrics: MetricsSettings | None
     public_url: str | None
     session_lifetime: int
     upload_routes: tuple[str, ...]
     secrets: tuple[bytes, ...] = field(repr=False)
+    redis_url: str | None = field(repr=False)
     warnings: tuple[str, ...] = ()
 
 
@@ -89,6 +94,7 @@ def parse(variables: Mapping[str, str]) -> Settings:
     env.check_names()
     store, missing = _store(env)
     tokens = _tokens(env)
+    address_rate_limit = env.quantity("BROKER_ADDRESS_RATE_LIMIT")
     settings_without_tokens = partial(
         Settings,
         store=store,
@@ -99,12 +105,15 @@ def parse(variables: Mapping[str, str]) -> Settings:
         cors_origins=_origins(env),
         keep_alive=env.quantity("BROKER_KEEP_ALIVE"),
         rate_limit=env.quantity("BROKER_RATE_LIMIT"),
+        address_rate_limit=address_rate_limit,
+        trusted_proxies=_proxies(env, address_rate_limit),
         sha256_evidence=env.choice("SHA256_EVIDENCE", Evidence),
         metrics=env.checked("BROKER_METRICS_PORT", env.text("BROKER_METRICS_PORT"), metrics_address),
         public_url=env.checked("BROKER_PUBLIC_URL", env.text("BROKER_PUBLIC_URL"), public_base),
         session_lifetime=env.quantity("UPLOAD_SESSION_LIFETIME"),
         upload_routes=_upload_routes(env),
         secrets=_secrets(env, store),
+        redis_url=env.checked("BROKER_REDIS_URL", env.secret("BROKER_REDIS_URL"), redis_url),
     )
     if env.faults or tokens is None:
         raise SettingsError(env.faults)
@@ -251,6 +260,16 @@ def _downloads(env: Environment) -> DownloadPolicy:
 def _origins(env: Environment) -> tuple[str, ...]:
     name = "BROKER_CORS_ORIGINS"
     return tuple(found for item in env.items(name) if (found := env.checked(name, item, web_origin)))
+
+
+def _proxies(env: Environment, address_rate_limit: int) -> TrustedProxies:
+    """Return the trusted proxies; warn if nothing is limited by address."""
+    name = "BROKER_TRUSTED_PROXIES"
+    known_faults, items = len(env.faults), env.items(name)
+    networks = [env.checked(name, item, trusted_network) for item in items]
+    if items and len(env.faults) == known_faults and not address_rate_limit:
+        env.warnings.append(f"{name} has no effect without BROKER_ADDRESS_RATE_LIMIT: set both, or neither")
+    return TrustedProxies(tuple(filter(None, networks)), trusts_sockets=SOCKETS in items)
 
 
 def _secrets(env: Environment, store: StoreSettings | None) -> tuple[bytes, ...]:

@@ -47,7 +47,7 @@ def limit_texts(settings: Settings) -> Iterator[tuple[str, str]]:
     limits = f"maxBytes: {uploads.max_bytes}, multipartThreshold: {uploads.multipart_threshold}"
     yield "maxBytes: 5368709120, multipartThreshold: 16777216", limits
     yield f"types: [{', '.join(known)}]", f"types: [{', '.join(types)}]"
-    yield "A user can spend 3000 a minute at each process.", _rate(settings.rate_limit)
+    yield "A user can spend 3000 a minute at each process.", _rate(settings)
     scopes = settings.tokens.scope_claim or "scope` or `scp"
     service = f"whose scopes (`{scopes}`) contain `{settings.tokens.service_scope}`"
     yield "whose scopes (`scope` or `scp`) contain `broker:service`", service
@@ -58,5 +58,7 @@ def _listed(names: list[str]) -> str:
     return f"accepts {', '.join(f'`{name}`' for name in names)},"
 
 
-def _rate(per_minute: int) -> str:
-    return f"A user can spend {per_minute} a minute at each process." if per_minute else "There is no limit here."
+def _rate(settings: Settings) -> str:
+    if not settings.rate_limit:
+        return "There is no limit here."
+    return f"A user can spend {settings.rate_limit} a minute{'' if settings.redis_url else ' at each process'}."

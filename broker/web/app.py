@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from broker.service.assembly import Deployment
 
+from .address_limit import AddressLimit
 from .assets import client_routes
 from .authentication import Authenticator
 from .cors import CorsFields, CorsPreflight, CorsRules
@@ -46,8 +47,12 @@ def create_app(
     settings, verifier = deployment.settings, deployment.verifier
     authenticator = Authenticator(verifier, deployment.services, settings.missing, deployment.clock)
     cors = CorsRules(settings.cors_origins)
-    log_requests = Middleware(RequestLog, write_line, count_request)
-    with_cors = [Middleware(CorsFields, cors), log_requests, Middleware(CorsPreflight, cors)]
+    middleware = [Middleware(RequestLog, write_line, count_request)]
+    if cors:
+        middleware = [Middleware(CorsFields, cors), *middleware, Middleware(CorsPreflight, cors)]
+    if deployment.address_limiter:
+        middleware.append(Middleware(AddressLimit, deployment.address_limiter, settings.trusted_proxies))
+    shared = deployment.shared_counts
     app = LeanStarlette(
         routes=[
             *routes(authenticator, Operations(deployment)),
@@ -55,9 +60,9 @@ def create_app(
             *client_routes(),
             *extra_routes,
         ],
-        middleware=with_cors if cors else [log_requests],
+        middleware=middleware,
         exception_handlers=EXCEPTION_HANDLERS,
-        lifespan=_lifespan(deployment, [verifier.keys.refresh, *background]),
+        lifespan=_lifespan(deployment, [verifier.keys.refresh, *([shared.start] if shared else ()), *background]),
     )
     app.state.cors, app.state.keep_alive = cors, settings.keep_alive
     app.state.public_url, app.state.upload_routes = settings.public_url, settings.upload_routes
@@ -81,5 +86,7 @@ def _lifespan(
             await deployment.services.proxied_uploads.close()
         for store in deployment.stores:
             await store.close()
+        if deployment.shared_counts:
+            await deployment.shared_counts.close()
 
     return lifespan

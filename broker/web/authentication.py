@@ -44,9 +44,12 @@ class Authenticator:
             request_record.add(request.scope, "sub", principal.subject)
             if self.services is None:
                 raise StorageNotConfiguredError(self.missing)
-            self.services.rate_limit.spend(principal)
+            has_fields = await self.services.rate_limit.spend(principal)
             if not principal.is_service:
                 CALLER.set(principal.subject)
-            return await handler(self.services, request, principal)
+            response = await handler(self.services, request, principal)
+            if has_fields and response.status_code < 300:  # a client may delay a redirect because of them
+                response.headers.update(self.services.rate_limit.fields(principal))
+            return response
 
         return authenticated

@@ -114,7 +114,7 @@ async def create(services: Services, request: Request, principal: Principal) -> 
         raise invalid("route", Rule.ROUTE)
     part_size = _part_size(wanted.files)
     accepted = [_accept(services, file, index, part_size) for index, file in enumerate(wanted.files)]
-    services.rate_limit.spend_more(principal, len(accepted) * (1 + Cost.CREATE_IN_PARTS) - 1)
+    await services.rate_limit.spend_more(principal, len(accepted) * (1 + Cost.CREATE_IN_PARTS) - 1)
     created = await services.companion.create(principal, accepted)
     base = base_url(request)
     files = []

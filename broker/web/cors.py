@@ -30,7 +30,10 @@ _PREFLIGHT: Final = [
     (b"access-control-max-age", b"600"),
     (b"content-length", b"0"),
 ]
-_EXPOSED: Final = (b"access-control-expose-headers", b"Location, Retry-After, X-Request-Id")
+_EXPOSED: Final = (
+    b"access-control-expose-headers",
+    b"Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id",
+)
 _ALLOW: Final = b"access-control-allow-origin"
 _VARY: Final = b"vary"
 _BY_ORIGIN: Final = (_VARY, b"Origin")

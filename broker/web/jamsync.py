@@ -73,13 +73,13 @@ async def _receive(
 ) -> list[StoredMedia]:
     """Receive a form and store its files. If the client is gone at the end, nothing is stored."""
     parameters(request, "createTrack")  # creating tracks is the business of JamSync's backend
-    services.rate_limit.spend_more(principal, Cost.PROXIED_UPLOAD)
+    await services.rate_limit.spend_more(principal, Cost.PROXIED_UPLOAD)
     form = Form(request, field, files_max=files_max, file_max=services.proxied_uploads.policy.max_bytes)
     async with services.proxied_uploads.receive(principal) as reception, aclosing(form.files()) as files:
         count = 0
         async for file in files:
             if count:
-                services.rate_limit.spend_more(principal, 1 + Cost.PROXIED_UPLOAD)
+                await services.rate_limit.spend_more(principal, 1 + Cost.PROXIED_UPLOAD)
             count += 1
             await reception.add(file, alone=files_max == 1)
         return await _finish(reception, request) if count else []

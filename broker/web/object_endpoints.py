@@ -28,7 +28,7 @@ _ONE_SPELLING: Final = re.compile(rb"(?:[^%;]|%[0-9A-Fa-f]{2})*")
 async def get(services: Services, request: Request, principal: Principal) -> Response:
     """Return the properties of an object."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
+    await services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     found = await services.objects.get(principal, _key(request))
     return json_response(representations.ready_object(found))
 
@@ -36,7 +36,7 @@ async def get(services: Services, request: Request, principal: Principal) -> Res
 async def delete(services: Services, request: Request, principal: Principal) -> Response:
     """Delete an object."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.DELETE)
+    await services.rate_limit.spend_more(principal, Cost.DELETE)
     await services.objects.delete(principal, _key(request))
     return Response(status_code=204, headers=NO_STORE)
 
@@ -73,7 +73,7 @@ async def download(services: Services, request: Request, principal: Principal) -
         _name(given.get("filename")),
     )
     if services.downloads.needs_owner(principal):
-        services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
+        await services.rate_limit.spend_more(principal, Cost.READ_OBJECT)
     link = await services.downloads.link(principal, _key(request), options)
     # The cache of the client may keep a stable link until the window ends
     cache = f"private, max-age={link.stable_for}" if link.stable_for else "no-store"
@@ -88,7 +88,7 @@ async def download_many(services: Services, request: Request, principal: Princip
     wanted = convert(await read_json(request, limit=KEYS_BODY_MAX), schemas.CreateDownloads)
     count = len(wanted.keys)
     reads = count * Cost.READ_OBJECT if services.downloads.needs_owner(principal) else 0
-    services.rate_limit.spend_more(principal, count - 1 + reads)
+    await services.rate_limit.spend_more(principal, count - 1 + reads)
     expires_in = _in_range(services, wanted.expires_in)
     links = await services.downloads.links(principal, wanted.keys, LinkOptions(expires_in, wanted.disposition))
     return json_response(schemas.DownloadLinks([representations.download(link) for link in links]))

@@ -38,7 +38,7 @@ async def create(services: Services, request: Request, principal: Principal) -> 
     file = _decoded(await read(request), _FILE)
     accepted = services.uploads.accept([file], batch=False)
     if extra := _store_cost(accepted, is_retry=key is not None):
-        services.rate_limit.spend_more(principal, extra)
+        await services.rate_limit.spend_more(principal, extra)
     (made,) = await services.uploads.create(principal, accepted, idempotency_key=key)
     location = f"{request.scope['path']}/{made.upload_id}"
     return json_response(representations.created(made), 201, (b"location", location.encode()))
@@ -50,7 +50,7 @@ async def create_many(services: Services, request: Request, principal: Principal
     key = idempotency_key(request)
     files = _decoded(await read(request), _FILES).files
     accepted = services.uploads.accept(files, batch=True)
-    services.rate_limit.spend_more(principal, len(files) - 1 + _store_cost(accepted, is_retry=key is not None))
+    await services.rate_limit.spend_more(principal, len(files) - 1 + _store_cost(accepted, is_retry=key is not None))
     uploads = await services.uploads.create(principal, accepted, idempotency_key=key)
     return json_response(schemas.CreateResults([representations.created(made) for made in uploads]), 201)
 
@@ -78,7 +78,7 @@ async def presign_parts(services: Services, request: Request, principal: Princip
 async def get(services: Services, request: Request, principal: Principal) -> Response:
     """Return the progress of an upload."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
+    await services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     upload_id = request.path_params["upload_id"]
     made = await services.uploads.progress(principal, upload_id)
     return json_response(representations.progress(upload_id, made))
@@ -87,7 +87,7 @@ async def get(services: Services, request: Request, principal: Principal) -> Res
 async def abort(services: Services, request: Request, principal: Principal) -> Response:
     """Delete an upload that is not confirmed."""
     parameters(request)
-    services.rate_limit.spend_more(principal, Cost.DELETE)
+    await services.rate_limit.spend_more(principal, Cost.DELETE)
     await services.uploads.abort(principal, request.path_params["upload_id"])
     return Response(status_code=204, headers=NO_STORE)
 
@@ -96,7 +96,7 @@ async def confirm(services: Services, request: Request, principal: Principal) ->
     """Check the staged object, promote it, and return the track-ready document."""
     parameters(request)
     convert(await read_optional_json(request), schemas.Empty)
-    services.rate_limit.spend_more(principal, Cost.CONFIRM)
+    await services.rate_limit.spend_more(principal, Cost.CONFIRM)
     upload_id = request.path_params["upload_id"]
     outcome = await services.uploads.confirm(principal, upload_id)
     document = representations.confirmation(upload_id, outcome)
@@ -109,7 +109,7 @@ async def confirm_many(services: Services, request: Request, principal: Principa
     """Confirm several uploads; each has its own result or problem."""
     parameters(request)
     upload_ids = convert(await read_json(request, limit=CONFIRMS_BODY_MAX), schemas.UploadIds).upload_ids
-    services.rate_limit.spend_more(principal, len(upload_ids) - 1 + Cost.CONFIRM * len(upload_ids))
+    await services.rate_limit.spend_more(principal, len(upload_ids) - 1 + Cost.CONFIRM * len(upload_ids))
     outcomes = await services.uploads.confirm_many(principal, upload_ids)
     request_record.add_failures(
         request.scope,

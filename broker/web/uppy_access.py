@@ -72,7 +72,7 @@ class UppyAccess:
         """Return the caller, after its rate limit was applied."""
         principal = await find(request)
         request_record.add(request.scope, "sub", principal.subject)
-        self._services().rate_limit.spend(principal, cost)
+        await self._services().rate_limit.spend(principal, cost)
         return principal
 
     async def _principal_by_token(self, request: Request) -> Principal:

@@ -82,7 +82,7 @@ async def create_put(
 async def create_in_parts(services: Services, principal: Principal, wanted: WantedFile) -> CreatedUpload:
     """Create an upload in parts."""
     accepted = services.companion.accept(wanted)
-    services.rate_limit.spend_more(principal, Cost.CREATE_IN_PARTS)
+    await services.rate_limit.spend_more(principal, Cost.CREATE_IN_PARTS)
     (created,) = await services.companion.create(principal, [accepted])
     return created
 
@@ -101,7 +101,7 @@ async def create(services: Services, request: Request, principal: Principal) -> 
 async def list_parts(services: Services, request: Request, principal: Principal) -> Response:
     """Return the stored parts as an array."""
     key = _key(request)
-    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
+    await services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     parts = await services.companion.list_parts(principal, request.path_params["upload_id"], key)
     return json_response([UppyStoredPart(part.number, part.size, f'"{part.etag}"') for part in parts])
 
@@ -136,7 +136,7 @@ async def complete(services: Services, request: Request, principal: Principal) -
 async def abort(services: Services, request: Request, principal: Principal) -> Response:
     """Delete an upload, unless all its bytes are stored."""
     key = _key(request)
-    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS + Cost.DELETE)
+    await services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS + Cost.DELETE)
     await services.companion.abort(principal, request.path_params["upload_id"], key)
     return json_response({})  # Uppy 4 and 5 read the body of every success as JSON
 

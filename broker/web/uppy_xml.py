@@ -58,7 +58,7 @@ async def list_parts(services: Services, request: Request, principal: Principal)
     """Return the stored parts."""
     parameters(request)
     upload_id, key = _upload(services, request, principal)
-    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
+    await services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     parts = await services.companion.list_parts(principal, upload_id, key)
     items = "".join(
         f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{escape(part.etag)}&quot;</ETag>"
@@ -83,7 +83,7 @@ async def abort(services: Services, request: Request, principal: Principal) -> R
     """Delete an upload, unless all its bytes are stored."""
     parameters(request)
     upload_id, key = _upload(services, request, principal)
-    services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS + Cost.DELETE)
+    await services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS + Cost.DELETE)
     await services.companion.abort(principal, upload_id, key)
     return Response(status_code=204, headers=NO_STORE)
 

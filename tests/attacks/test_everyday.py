@@ -341,7 +341,10 @@ def test_e07_page_can_read_every_refusal(for_pages: RunningServer, name: str, is
         assert reply.fields.get("access-control-allow-origin") == allowed
         assert "Origin" in reply.fields["vary"]
         if allowed:
-            assert reply.fields["access-control-expose-headers"] == "Location, Retry-After, X-Request-Id"
+            assert (
+                reply.fields["access-control-expose-headers"]
+                == "Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+            )
 
 
 def test_e07_origin_may_arrive_after_the_refused_bytes(

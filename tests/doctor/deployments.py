@@ -40,6 +40,8 @@ async def examined(endpoint: str, *, token: str | None = None, **changes: str) -
     finally:
         for store in examined.stores:
             await store.close()
+        if examined.shared_counts:
+            await examined.shared_counts.close()
 
 
 def complaints(report: Report) -> dict[str, Finding]:

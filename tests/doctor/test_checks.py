@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from broker.doctor.examination import InterruptedExaminationError, examine
 from broker.doctor.findings import Status
 from broker.doctor.lifecycle_checks import check_rules
 from broker.doctor.probes import CONTENT, PROBE_UUID, abandoned, run_of
+from broker.doctor.redis_checks import check_redis
 from broker.doctor.subject import subject_of
 from broker.doctor.wire import Wire
 from broker.service.assembly import assemble
@@ -282,3 +284,22 @@ def test_setup_and_doctor_agree(lifetime: str) -> None:
     assert [finding.status for finding in found] == [Status.OK, Status.OK]
     found = check_rules(lifecycle_rules("incoming/", days - 1), need.bucket, days)
     assert {finding.name for finding in found} == {"lifecycle-too-short", "lifecycle-abort-too-short"}
+
+
+class Counts:
+    """Counts in a Redis that responds."""
+
+    errors = 0
+
+    async def probe(self) -> str:
+        return ""
+
+    async def server(self) -> str:
+        return "Redis 7.0.15"
+
+
+async def test_redis_counts() -> None:
+    """A Redis that counts in time is named with its version."""
+    counts: Any = Counts()
+    (finding,) = await check_redis(counts)
+    assert (finding.status, finding.text) == (Status.OK, "Redis 7.0.15 counts for all processes")

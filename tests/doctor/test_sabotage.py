@@ -158,6 +158,7 @@ ROWS: dict[str, Row] = {
     "other region": Row({"overrides": {"List": Reply(301)}}, {}, {"bucket-elsewhere"}, "own region"),
     "store is down": Row({"overrides": {"List": Reply(503)}}, {}, {"store-unavailable"}, "Repeat later"),
     "store closes connections": Row({"overrides": {"List": NO_RESPONSE}}, {}, {"store-unreachable"}, "R2_ENDPOINT"),
+    "Redis is away": Row({}, {"BROKER_REDIS_URL": "redis://127.0.0.1:1/0"}, {"redis-away"}, "correct BROKER_REDIS_URL"),
     "derived secret": Row({}, {"BROKER_SECRET": ""}, {"secret-derived"}, "openssl rand -hex 32"),
     "public bucket of staged objects": Row(
         {"public": {"media/", "incoming/"}},

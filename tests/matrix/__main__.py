@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -58,8 +57,7 @@ def platforms() -> Iterator[Row]:
 
 def production() -> Iterator[Row]:
     """Run the installation commands of docs/getting-started.md in new environments, with hashes and without boto3."""
-    yield "installation without Docker", partial(_installs, "sh", _copy_nothing)
-    yield "installation with Docker", partial(_installs, "dockerfile", _copy_named)
+    yield "installation without Docker", _installs
 
 
 def _failures_on(version: str, path: Path) -> list[str]:
@@ -86,43 +84,23 @@ def _missing_wheels(platform: str, version: str) -> list[str]:
     return []
 
 
-def _installs(language: str, copy: Callable[[Path, str], Path]) -> list[str]:
+def _installs() -> list[str]:
     """Run the page's commands in a new environment; ``broker demo`` then names its extra and exits 2.
 
-    The page makes the environment below the home folder; a Dockerfile has one of its own.
+    The page makes the environment below the home folder.
     """
-    home = BUILD / f"production-{language}"
+    home = BUILD / "production"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
-    text = page.split(f"<!-- run by: make production -->\n```{language}\n")[1].split("```")[0]
-    commands = "\n".join(re.findall(r"^RUN (.+)$", text, re.MULTILINE)) if language == "dockerfile" else text
+    commands = page.split("<!-- run by: make production -->\n```sh\n")[1].split("```")[0]
     folder = home / "broker-venv"
     environment = {**os.environ, "PIP_QUIET": "1", "HOME": str(home), "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run(["sh", "-ec", commands], cwd=copy(home, text), env=environment, check=True)
+    subprocess.run(["sh", "-ec", commands], cwd=ROOT, env=environment, check=True)
     demo = subprocess.run([folder / "bin" / "broker", "demo"], capture_output=True, text=True, check=False)
     expected = demo.returncode == 2 and "r2-upload-broker[demo]" in demo.stderr
     return [] if expected else [f"broker demo ended with status {demo.returncode}: {demo.stderr}"]
-
-
-def _copy_nothing(_home: Path, _text: str) -> Path:
-    """Return the checkout."""
-    return ROOT
-
-
-def _copy_named(home: Path, text: str) -> Path:
-    """Copy what the Dockerfile copies; return the folder."""
-    folder = home / "src"
-    for line in re.findall(r"^COPY (.+)$", text, re.MULTILINE):
-        *names, target = line.split()
-        for name in names:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / target)
-            else:
-                (folder / target).mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / target)
-    return folder
 
 
 def _main() -> int:

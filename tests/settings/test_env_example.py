@@ -51,4 +51,4 @@ def test_the_example_holds_no_secret() -> None:
 
 def test_every_secret_may_come_from_a_file() -> None:
     """Each secret, and no other variable, may come from the file that ``NAME_FILE`` names."""
-    assert {name for name in EXAMPLE if "SECRET" in name} | {"JWT_PUBLIC_KEY"} == SECRETS
+    assert {name for name in EXAMPLE if "SECRET" in name} | {"JWT_PUBLIC_KEY", "BROKER_REDIS_URL"} == SECRETS

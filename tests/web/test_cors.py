@@ -42,7 +42,10 @@ def test_listed_origin_can_read_every_response(name: str, origin: str) -> None:
     response = client(environment=LISTED).request(method, path, headers={"Origin": origin}, **body)  # type: ignore[arg-type]  # by name
     assert str(response.status_code) == name[:3]
     assert response.headers.get_list("access-control-allow-origin") == [origin]
-    assert response.headers["access-control-expose-headers"] == "Location, Retry-After, X-Request-Id"
+    assert (
+        response.headers["access-control-expose-headers"]
+        == "Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+    )
     (vary,) = response.headers.get_list("vary")
     assert vary in ("Origin", "Authorization, Origin", "Accept-Encoding, Origin")
     assert "access-control-allow-credentials" not in response.headers

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from broker.service import assembly
-from broker.service.rate_limit import RateLimit
+from broker.service.memory_rate_limiter import MemoryRateLimiter
 from broker.web.routes import API, RESOURCES
 from tests.small_files import mp3
 from tests.stores.memory import MemoryObjectStore
@@ -24,7 +24,7 @@ MP3 = mp3(100)
 @pytest.fixture(autouse=True)
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass in the rate limit, so that it is not refilled while a test counts."""
-    monkeypatch.setattr(assembly, "RateLimit", partial(RateLimit, clock=lambda: 0.0))
+    monkeypatch.setattr(assembly, "MemoryRateLimiter", partial(MemoryRateLimiter, clock=lambda: 0.0))
 
 
 def cost(method: str, path: str, environment: dict[str, str] | None = None, **options: Any) -> int:

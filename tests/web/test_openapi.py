@@ -170,6 +170,7 @@ def test_response_headers_are_described() -> None:
         wanted = {"X-Request-Id", "Cache-Control"}
         wanted |= {"WWW-Authenticate"} if status == 401 else set()
         wanted |= {"Retry-After"} if status in (202, 429) or (status == 503 and path != "/readyz") else set()
+        wanted |= {"RateLimit", "RateLimit-Policy"} if status == 429 else set()
         wanted |= {"ETag"} if path == "/openapi.yaml" and status in (200, 304) else set()
         wanted |= {"Location"} if status in (201, 307) and not path.endswith("/batch") else set()
         assert set(response["headers"]) == wanted, (path, method, status)

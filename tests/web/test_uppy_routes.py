@@ -329,6 +329,6 @@ def test_completion_waits_for_the_rate_limit(monkeypatch: pytest.MonkeyPatch) ->
     assert complete(user, upload).status_code == 429
 
 
-def _raise(error: Exception | None) -> None:
+async def _raise(error: Exception | None) -> None:
     if error:
         raise error
