@@ -47,7 +47,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
-operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy prometheus redis-server wget)
+operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy nginx prometheus redis-server systemd wget)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m operations
 
 image: $(READY)  ## build and run the container image without Docker, as root (apt-get install --no-install-recommends buildah debootstrap runc)

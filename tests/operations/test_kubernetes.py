@@ -1,6 +1,7 @@
 """The manifests of ``deploy/kubernetes``: rendered, validated, and compared with the code that they run."""
 
 import functools
+import os
 import re
 import secrets
 import subprocess
@@ -81,6 +82,18 @@ def test_overlay_is_strictly_valid(tmp_path: Path, overlay: str, version: str) -
     kinds = [each["kind"].lower() for each in yaml.safe_load_all(file.read_text()) if each["apiVersion"] != OPERATOR]
     said = run("kubernetes-validate", "-k", version, "--strict", str(file))
     assert re.findall(r"^INFO \S+ passed for resource (\w+)/", said, re.MULTILINE) == kinds
+
+
+def test_limits_can_be_shared(tmp_path: Path) -> None:
+    """The component for shared limits adds the setting of a Redis, and the way to it."""
+    base = Path(os.path.relpath(FOLDER.resolve(), tmp_path.resolve()))
+    resources = f"resources: [{base}/overlays/small]\ncomponents: [{base}/components/shared-limits]\n"
+    (tmp_path / "kustomization.yaml").write_text(resources)
+    text = run("kubectl", "kustomize", str(tmp_path))
+    found = {document["kind"]: document for document in yaml.safe_load_all(text)}
+    variable = container(found)["env"][-1]
+    assert VARIABLES[variable["name"].removesuffix("_FILE")].kind == "secret"
+    assert found["NetworkPolicy"]["spec"]["egress"][-1]["ports"] == [{"port": 6379, "protocol": "TCP"}]
 
 
 def test_unknown_field_is_refused(tmp_path: Path) -> None:

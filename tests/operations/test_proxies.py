@@ -14,11 +14,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from broker.cli.seaweedfs import SeaweedFS
 from tests.clients.proxies import program_of
 from tests.e2e.forms import BOUNDARY, MEDIA, TAIL, content, file_head, form_length
 from tests.e2e.processes import Broker, token
 from tests.e2e.steps import digest, mp3, ready, served
 from tests.e2e.stores import settings_of, store_with_bucket
+from tests.e2e.test_listening import UnixBroker
 from tests.http_server import GetHandler, serving
 from tests.patience import PATIENCE
 from tests.plain_http import NO_TLS
@@ -51,13 +53,19 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """Start a store and a broker that keeps idle connections for a short time."""
-    folder = tmp_path_factory.mktemp("broker")
-    with store_with_bucket(folder / "store", "AKPROXIES", "a secret access key of the tests", "songs") as store:
-        settings = {**settings_of(store, "songs"), "BROKER_RATE_LIMIT": "0", "BROKER_KEEP_ALIVE": f"{BROKER_KEEP:.0f}s"}
-        with Broker(folder, settings) as started:
-            yield started
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """Start a store."""
+    folder = tmp_path_factory.mktemp("store")
+    with store_with_bucket(folder, "AKPROXIES", "a secret access key of the tests", "songs") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory, store: SeaweedFS) -> Iterator[Broker]:
+    """Start a broker that keeps idle connections for a short time."""
+    settings = {**settings_of(store, "songs"), "BROKER_RATE_LIMIT": "0", "BROKER_KEEP_ALIVE": f"{BROKER_KEEP:.0f}s"}
+    with Broker(tmp_path_factory.mktemp("broker"), settings) as started:
+        yield started
 
 
 @pytest.fixture(scope="module", params=FILES)
@@ -186,8 +194,20 @@ def test_logs_hold_no_secret(proxy: Proxy, authority: Authority) -> None:
     while (written := proxy.logs()).count("an-id-of-the-client") < 5:
         assert time.monotonic() < deadline, written[-2000:]
         time.sleep(0.05)  # a line is written after its response
-    hidden = (token().split(".")[2], SECRET, upload_id["uploadId"], "QUERY", "X-Amz-Signature")
+    hidden = (caller.headers["Authorization"].split(".")[2], SECRET, upload_id["uploadId"], "QUERY", "X-Amz-Signature")
     assert [text for text in hidden if text in written] == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_unix_socket_serves(name: str, store: SeaweedFS, tmp_path: Path, authority: Authority) -> None:
+    """An upload passes through the proxy to a broker at a Unix socket, which receives the client's address."""
+    settings = {**settings_of(store, "songs"), "BROKER_TRUSTED_PROXIES": "unix", "BROKER_ADDRESS_RATE_LIMIT": "1000"}
+    with (
+        UnixBroker(tmp_path, settings) as broker,
+        running(name, f"unix:{broker.path}", tmp_path / name, authority) as proxy,
+        client(proxy, authority) as caller,
+    ):
+        assert ready(caller, mp3())["status"] == "ready"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -216,7 +236,7 @@ def test_fields_are_passed_on(name: str, tmp_path: Path, authority: Authority) -
         received: dict[str, Any] = caller.get(f"{proxy.url}/healthz").json()
     assert (received["x-forwarded-for"], received["x-forwarded-proto"]) == ("127.0.0.1", "https")
     assert (received["x-request-id"], received["idempotency-key"]) == ("mine", "k")
-    assert received["authorization"] == f"Bearer {token()}"
+    assert received["authorization"] == caller.headers["Authorization"]
     assert received["host"].split(":")[0] == "127.0.0.1"
 
 
