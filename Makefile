@@ -47,7 +47,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
-operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy prometheus redis-server wget)
+operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy nginx prometheus redis-server systemd wget)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m operations
 
 image: $(READY)  ## build and run the container image without Docker, as root (apt-get install --no-install-recommends buildah debootstrap runc)
@@ -134,6 +134,7 @@ lock: $(READY)  ## update all lock files from pyproject.toml
 	$(COMPILE) --group fuzz --constraint tests/requirements.lock pyproject.toml --output-file tests/fuzz/requirements.lock
 	$(COMPILE) --group mutants --constraint tests/requirements.lock pyproject.toml --output-file tests/mutants/requirements.lock
 	$(COMPILE) tests/stores/ministack/requirements.in --output-file tests/stores/ministack/requirements.lock
+	$(COMPILE) tests/operations/kubernetes/requirements.in --output-file tests/operations/kubernetes/requirements.lock
 	$(COMPILE) deploy/sbom/requirements.in --output-file deploy/sbom/requirements.lock
 	$(COMPILE) --no-deps tests/operations/compose/requirements.in --output-file tests/operations/compose/requirements.lock
 	$(COMPILE) --no-deps tests/examples/kotlin/requirements.in --output-file tests/examples/kotlin/requirements.lock
@@ -173,4 +174,4 @@ $(MUTANTS_READY): $(READY) tests/mutants/requirements.lock
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules examples/filepond/node_modules examples/node/node_modules tests/uppy/node_modules tests/uppy/*/node_modules
+	rm -rf .venv .venv-demo .venv-sdks .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz mutants build dist .bench bench/results bench/peers/node_modules client/dist client/node_modules examples/react/dist examples/react/node_modules examples/filepond/node_modules examples/node/node_modules tests/uppy/node_modules tests/uppy/*/node_modules deploy/cloudflare/node_modules

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from broker.server import file_descriptors
 from broker.server.exits import StartError
 from broker.server.listeners import adopt, listen
 from broker.server.log_handler import configure_logging
+from broker.server.service_manager import notify_ready
 from broker.server.startup import finish_start
 from broker.server.uvicorn_server import Server, check_uvicorn_version
 
@@ -94,12 +96,13 @@ def _serve(listeners: list[socket.socket], workers: int, on_stop: Callable[[], o
     file_descriptors.raise_limit()
     for listener in listeners:
         log.info(json.dumps({"event": "broker.listener_opened", **_name(listener)}))
+    on_ready = partial(notify_ready, os.environ.get("NOTIFY_SOCKET", ""))
     if workers == 1:
-        return Server(APPLICATION, _do_nothing, on_stop).serve_until_stopped(listeners)
+        return Server(APPLICATION, on_ready, on_stop).serve_until_stopped(listeners)
     from broker.server.supervisor import Supervisor  # noqa: PLC0415  one process does not need it
 
     finish_start()
-    return Supervisor(APPLICATION, workers, listeners, on_stop).run()
+    return Supervisor(APPLICATION, workers, listeners, on_ready, on_stop).run()
 
 
 def _name(listener: socket.socket) -> dict[str, str | int]:

@@ -44,16 +44,21 @@ _DEADLINE_CHECK_INTERVAL: Final = 0.1
 class Supervisor:
     """A supervisor that keeps ``count`` workers serving at ``listeners``. It must run in the main thread.
 
-    ``on_stop`` is called before it closes the listeners.
+    ``on_ready`` is called when the first worker accepts requests, ``on_stop`` before the listeners are closed.
     """
 
     def __init__(
-        self, application: str, count: int, listeners: list[socket.socket], on_stop: Callable[[], object]
+        self,
+        application: str,
+        count: int,
+        listeners: list[socket.socket],
+        on_ready: Callable[[], object],
+        on_stop: Callable[[], object],
     ) -> None:
         self._application = application
         self._target_count = count
         self._listeners = listeners
-        self._on_stop = on_stop
+        self._on_ready, self._on_stop = on_ready, on_stop
         self._workers: list[Worker] = []
         self._outdated: list[Worker] = []  # a restart has still to replace them
         self._successor: Worker | None = None  # of the first outdated worker, while it starts
@@ -81,7 +86,7 @@ class Supervisor:
                 self._handle_signal(signal.Signals(number))
         for worker in self._workers.copy():
             if worker.ready in events and worker.receive_readiness():
-                self._on_ready(worker)
+                self._on_worker_ready(worker)
             if worker.sentinel in events:
                 self._on_exit(worker)
 
@@ -116,7 +121,9 @@ class Supervisor:
         self._workers.append(worker)
         self._successor = worker if is_successor else self._successor
 
-    def _on_ready(self, worker: Worker) -> None:
+    def _on_worker_ready(self, worker: Worker) -> None:
+        if not self._was_ready:
+            self._on_ready()
         self._was_ready = True
         self._failed_starts = 0
         if worker is self._successor:

@@ -64,20 +64,20 @@ def routes(broker: int, folder: Path) -> Iterator[dict[str, str]]:
         found = {"direct": f"http://127.0.0.1:{broker}"}
         for name, text in (("nginx", NGINX), ("caddy", CADDY)):
             kept = free_ports(2)
-            _start(stack, name, text.format(folder=folder, broker=broker, kept=kept, new=kept + 1), folder)
+            start(stack, name, text.format(folder=folder, broker=broker, kept=kept, new=kept + 1), folder)
             for port, title in ((kept, "kept connections"), (kept + 1, "new connections")):
-                until(lambda port=port: _accepts(port))  # type: ignore[misc]  # default
+                until(lambda port=port: accepts(port))  # type: ignore[misc]  # default
                 found[f"{name}, {title}"] = f"http://127.0.0.1:{port}"
         yield found
 
 
-def _start(stack: contextlib.ExitStack, name: str, text: str, folder: Path) -> None:
+def start(stack: contextlib.ExitStack, name: str, text: str, folder: Path) -> None:
+    """Start a proxy with the text of its configuration; it ends with ``stack``. Its output is a file in ``folder``."""
     configuration = folder / f"{name}.conf"
     configuration.write_text(text, encoding="utf-8")
     arguments = ["-c", str(configuration)] if name == "nginx" else ["run", "--config", str(configuration)]
     adapter = [] if name == "nginx" else ["--adapter", "caddyfile"]
-    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    assert program, f"apt-get install {name}"
+    program = program_of(name)
     log = stack.enter_context((folder / f"{name}.log").open("wb"))
     environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
     process = subprocess.Popen([program, *arguments, *adapter], stdout=log, stderr=log, env=environment)
@@ -85,7 +85,15 @@ def _start(stack: contextlib.ExitStack, name: str, text: str, folder: Path) -> N
     stack.callback(process.terminate)
 
 
-def _accepts(port: int) -> bool:
+def program_of(name: str) -> str:
+    """Return the path of a proxy's program."""
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    assert program, f"apt-get install {name}"
+    return program
+
+
+def accepts(port: int) -> bool:
+    """Return whether a server accepts connections at the port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

@@ -18,7 +18,7 @@ class Authority:
     """Signs certificates for servers on loopback."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = self._sign("authority", self._key, x509.BasicConstraints(ca=True, path_length=0), 1)
 
@@ -32,7 +32,7 @@ class Authority:
         """Return the context of a server at ``address``; its certificate is expired if ``days`` is negative."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        path = self._folder / "server.pem"
+        path = self.folder / "server.pem"
         path.write_bytes(
             self._sign("server", key, name, days).public_bytes(serialization.Encoding.PEM)
             + key.private_bytes(
