@@ -134,7 +134,9 @@ class TokenVerifier:
 
 def key_source_of(rules: TokenRules) -> KeySource:
     """Return the source of the keys in the rules."""
-    return JwksClient(rules.key) if isinstance(rules.key, JwksLocation) else ConfiguredKey(rules.key)
+    if isinstance(rules.key, JwksLocation):
+        return JwksClient(rules.key)
+    return ConfiguredKey(rules.key, rules.previous_key)
 
 
 def _require(is_kept: bool, reason: str) -> None:

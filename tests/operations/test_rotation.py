@@ -154,6 +154,26 @@ def test_store_keys_rotate_without_a_failure(tmp_path: Path, environment: dict[s
             assert ready(client, mp3())["status"] == "ready"
 
 
+def test_token_secret_rotates_without_a_failure(tmp_path: Path, environment: dict[str, str]) -> None:
+    """With JWT_SECRET_PREVIOUS the tokens of both secrets are accepted."""
+    present, previous = tmp_path / "jwt-secret", tmp_path / "jwt-secret-previous"
+    write(present, JWT_SECRET)
+    write(previous, JWT_SECRET)
+    files = {"JWT_SECRET_FILE": str(present), "JWT_SECRET_PREVIOUS_FILE": str(previous)}
+    with Broker(tmp_path, {**environment, **files}, "--workers", "2") as broker, uploading(lambda: [broker]) as load:
+        load.advance(1)
+        write(present, NEW)
+        renew(broker)
+        load.advance(1)
+        assert load.failures == []
+        with broker.client() as client:
+            upload = create(client, mp3())
+            later = jwt.encode({"sub": "user-1", "exp": int(time.time()) + A_DAY}, NEW, algorithm="HS256")
+            assert put(upload, mp3()).status_code == 200
+            client.headers["Authorization"] = f"Bearer {later}"
+            assert confirm(client, upload).status_code == 200
+
+
 def test_tokens_of_the_old_secret_end(tmp_path: Path, environment: dict[str, str]) -> None:
     """A new JWT_SECRET refuses old tokens at once; an upload continues with a new token of the same user."""
     secret = tmp_path / "jwt-secret"
