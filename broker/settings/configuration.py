@@ -18,8 +18,8 @@ from broker.core.download_rules import DownloadAccess, DownloadPolicy
 from broker.core.media import ALL_TYPES, MEDIA_TYPE_BY_NAME, types_of
 from broker.core.model import Evidence
 from broker.core.upload_rules import UploadPolicy
+from broker.crypto.shared_secret import secret_key
 from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials
-from broker.crypto.verification_key import secret_key
 
 from .endpoint import public_base, store_endpoint
 from .environment import Environment, SettingsError

@@ -1,6 +1,9 @@
 """The keys that verify tokens: one of three settings, and the former secret during a rotation."""
 
-from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, public_key, secret_key
+from collections.abc import Sequence
+
+from broker.crypto.shared_secret import secret_key
+from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey
 
 from .endpoint import jwks_url
 from .environment import Environment
@@ -23,7 +26,7 @@ def verification_key(env: Environment, algorithms: tuple[str, ...]) -> Verificat
         return None
     found = (
         env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms))
-        or env.checked("JWT_PUBLIC_KEY", public, lambda text: public_key(text, algorithms))
+        or env.checked("JWT_PUBLIC_KEY", public, lambda text: _public_key(text, algorithms))
         or env.checked("JWT_JWKS_URL", jwks, lambda text: JwksLocation(jwks_url(text), algorithms, max_stale))
     )
     if jwks and not set(algorithms) <= set(PUBLIC_ALGORITHMS):
@@ -43,3 +46,9 @@ def previous_key(
         env.fault(name, "must be set together with JWT_SECRET only")
         return None
     return env.checked(name, text, lambda text: secret_key(text, algorithms))
+
+
+def _public_key(text: str, algorithms: Sequence[str]) -> VerificationKey:
+    from broker.crypto.public_key import public_key  # noqa: PLC0415  its libraries take a tenth of the start
+
+    return public_key(text, algorithms)
