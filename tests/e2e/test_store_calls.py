@@ -18,6 +18,7 @@ from broker.service import promotion
 from broker.service.assembly import assemble
 from broker.web.app import create_app
 from tests.faults.proxy import FaultProxy, RequestCycle
+from tests.patience import PATIENCE
 
 from .parts import CONTENT, create_multipart, send, status_of
 from .processes import JWT_SECRET, token
@@ -133,6 +134,7 @@ def promotion_in_ranges(count: Counting, api: Api, monkeypatch: pytest.MonkeyPat
 
 def test_calls_are_those_that_are_priced(proxy: FaultProxy, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each operation sends exactly the calls to the store that the table of prices has."""
+    monkeypatch.setattr(promotion, "COPY_GRACE", PATIENCE)  # a slow copy is followed by another HeadObject
     api, service, count = connect(), connect("broker:service"), Counting(proxy)
     small_uploads(count, api)
     uploads_in_parts(count, api)
