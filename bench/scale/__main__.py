@@ -1,7 +1,7 @@
 """Measure the broker under load and with network faults: ``python -m bench.scale [--quick] [ROW ...]``.
 
-Rows F22 to F28 have targets. ``CAPACITY`` and ``PRICES`` are separate tables. A missed target is reported in the table
-and does not fail the command.
+Rows F22 to F28 have targets. ``CAPACITY`` is a table of its own. A missed target is reported in the table and does not
+fail the command.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from bench.__main__ import table
 from bench.figures import FULL, QUICK, Effort, Figure
 
-from . import blocking, capacity, closing, keeping, outage, overload, prices, promotions, resolving
+from . import blocking, capacity, closing, keeping, outage, overload, promotions, resolving
 
 MODULES = {
     "F22": overload,
@@ -22,7 +22,7 @@ MODULES = {
     "F27": closing,
     "F28": keeping,
 }
-REPORTS = {"CAPACITY": capacity, "PRICES": prices}
+REPORTS = {"CAPACITY": capacity}
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ class TokenVerifier:
 def key_source_of(rules: TokenRules) -> KeySource:
     """Return the source of the keys in the rules."""
     if not isinstance(rules.key, JwksLocation):
-        return ConfiguredKey(rules.key)
+        return ConfiguredKey(rules.key, rules.previous_key)
     from .jwks_client import JwksClient  # noqa: PLC0415  its libraries take a tenth of the start
 
     return JwksClient(rules.key)

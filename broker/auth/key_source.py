@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeGuard
 from broker.crypto.verification_key import VerificationKey
 from broker.errors import UnauthenticatedError
 
-from .signatures import SignatureChecks, hmac_checks
+from .signatures import SignatureCheck, SignatureChecks, hmac_checks
 
 KID_MAX: Final = 256
 """Maximum length of a ``kid`` in characters."""
@@ -65,12 +65,16 @@ def signature_checks(key: VerificationKey) -> SignatureChecks:
 
 
 class ConfiguredKey:
-    """The ``KeySource`` of one configured key, which verifies every token and ignores its ``kid``."""
+    """The ``KeySource`` of one configured key, which verifies every token and ignores its ``kid``.
+
+    ``previous`` verifies tokens too, while a shared secret is being replaced.
+    """
 
     is_loaded = True
 
-    def __init__(self, key: VerificationKey) -> None:
-        self._checks = signature_checks(key)
+    def __init__(self, key: VerificationKey, previous: VerificationKey | None = None) -> None:
+        checks = signature_checks(key)
+        self._checks = _either(checks, signature_checks(previous)) if previous else checks
 
     def fetched(self) -> None:
         """Return ``None``: a configured key is not fetched."""
@@ -86,3 +90,13 @@ class ConfiguredKey:
     async def refresh(self) -> bool:
         """Return false: a configured key is not fetched."""
         return False
+
+
+def _either(first: SignatureChecks, second: SignatureChecks) -> SignatureChecks:
+    """Return the checks of two keys: each algorithm accepts the signatures of every key that has it."""
+
+    def both(name: str) -> SignatureCheck:
+        one, other = first[name], second[name]
+        return lambda message, signature: one(message, signature) or other(message, signature)
+
+    return {**first, **second, **{name: both(name) for name in first.keys() & second.keys()}}

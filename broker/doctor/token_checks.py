@@ -22,6 +22,7 @@ async def check_keys(rules: TokenRules) -> list[Finding]:
     """Return the findings about the keys of the deployment."""
     if not isinstance(rules.key, JwksLocation):
         kind = "JWT_SECRET" if isinstance(rules.key.material, bytes) else "JWT_PUBLIC_KEY"
+        kind += " and JWT_SECRET_PREVIOUS" if rules.previous_key else ""
         return [passed("keys", f"tokens are verified by {kind} ({', '.join(rules.key.algorithms)})")]
     try:
         keys = jwk_set.parse(await fetch(rules.key.url), rules.key.algorithms)

@@ -9,7 +9,7 @@ Rules of this module
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -20,13 +20,13 @@ from broker.core.model import Evidence
 from broker.core.upload_rules import UploadPolicy
 from broker.crypto.shared_secret import secret_key
 from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials
-from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey
 
-from .endpoint import jwks_url, public_base, store_endpoint
+from .endpoint import public_base, store_endpoint
 from .environment import Environment, SettingsError
 from .metrics_ports import MetricsSettings, metrics_address
 from .redis_url import redis_url
-from .token_rules import JwksLocation, TokenRules
+from .token_keys import previous_key, verification_key
+from .token_rules import TokenRules
 from .trace_export import exports_traces
 from .trusted_proxies import SOCKETS, TrustedProxies, trusted_network
 from .variables import STORE_CONCURRENCY, VARIABLES
@@ -179,7 +179,9 @@ def _staging_credentials(env: Environment) -> Credentials | None:
 
 
 def _tokens(env: Environment) -> TokenRules | None:
-    key = _verification_key(env)
+    algorithms = env.items("JWT_ALGORITHMS")
+    key = verification_key(env, algorithms)
+    previous = previous_key(env, key, algorithms)
     rules = partial(
         TokenRules,
         issuer=env.text("JWT_ISSUER") or None,
@@ -191,36 +193,7 @@ def _tokens(env: Environment) -> TokenRules | None:
         leeway=env.quantity("JWT_LEEWAY"),
         max_lifetime=env.quantity("JWT_MAX_LIFETIME"),
     )
-    return rules(key=key) if key else None
-
-
-def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None:
-    known_faults = len(env.faults)
-    secret, public, jwks = env.secret("JWT_SECRET"), env.secret("JWT_PUBLIC_KEY"), env.text("JWT_JWKS_URL")
-    algorithms = env.items("JWT_ALGORITHMS")
-    max_stale = env.quantity("JWT_JWKS_MAX_STALE")
-    given = [
-        name for name, value in (("JWT_SECRET", secret), ("JWT_PUBLIC_KEY", public), ("JWT_JWKS_URL", jwks)) if value
-    ]
-    if len(given) > 1:
-        env.fault(given[0], f"and {given[1]} must not both be set: a deployment has one family of keys")
-        return None
-    found = (
-        env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms))
-        or env.checked("JWT_PUBLIC_KEY", public, lambda text: _public_key(text, algorithms))
-        or env.checked("JWT_JWKS_URL", jwks, lambda text: JwksLocation(jwks_url(text), algorithms, max_stale))
-    )
-    if jwks and not set(algorithms) <= set(PUBLIC_ALGORITHMS):
-        env.fault("JWT_ALGORITHMS", f"must be a list of: {', '.join(PUBLIC_ALGORITHMS)}")
-    if not found and len(env.faults) == known_faults:
-        env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY or JWT_JWKS_URL must be set, to verify tokens")
-    return found
-
-
-def _public_key(text: str, algorithms: Sequence[str]) -> VerificationKey:
-    from broker.crypto.public_key import public_key  # noqa: PLC0415  its libraries take a tenth of the start
-
-    return public_key(text, algorithms)
+    return rules(key=key, previous_key=previous) if key else None
 
 
 def _uploads(env: Environment) -> UploadPolicy:

@@ -23,11 +23,13 @@ class JwksLocation:
 class TokenRules:
     """The requirements on a token; ``None`` leaves a claim or header parameter unchecked.
 
-    ``scope_claim`` is the claim with the scopes, or a path of names with dots; ``None`` reads ``scope`` and ``scp``.
-    ``leeway`` is the tolerated clock difference, ``max_lifetime`` the longest time until ``exp``, both in seconds.
+    ``previous_key`` verifies tokens too, while a shared secret is being replaced. ``scope_claim`` is the claim with the
+    scopes, or a path of names with dots; ``None`` reads ``scope`` and ``scp``. ``leeway`` is the tolerated clock
+    difference, ``max_lifetime`` the longest time until ``exp``, both in seconds.
     """
 
     key: VerificationKey | JwksLocation
+    previous_key: VerificationKey | None = None
     issuer: str | None = None
     audience: str | None = None
     subject_claim: str = "sub"

@@ -60,6 +60,7 @@ _TABLE: Final = (
     ),
     # Tokens
     Variable("JWT_SECRET", "secret", "shared secret that verifies HMAC tokens"),
+    Variable("JWT_SECRET_PREVIOUS", "secret", "former shared secret, whose tokens are accepted too"),
     Variable("JWT_PUBLIC_KEY", "secret", "public key that verifies tokens, in PEM or as a JWK"),
     Variable("JWT_JWKS_URL", "text", "URL of the identity service's JWK Set"),
     Variable("JWT_JWKS_MAX_STALE", "duration", "lifetime of loaded keys without a refresh", "1d", 300, 7 * DAY),

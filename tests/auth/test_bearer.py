@@ -13,10 +13,27 @@ from hypothesis import strategies as st
 from broker.auth.bearer import AUTHORIZATION_MAX, TokenVerifier
 from broker.core.model import Principal
 from broker.crypto.public_key import public_key
+from broker.crypto.shared_secret import secret_key
 from broker.errors import MalformedRequestError, UnauthenticatedError
 from broker.settings.token_rules import TokenRules
 
-from .minting import ED448, ED25519, NOW, P256, P384, P521, RSA, SECRET, USER, PrivateKey, bearer, mint, pem, verifier
+from .minting import (
+    ED448,
+    ED25519,
+    NOW,
+    P256,
+    P384,
+    P521,
+    RSA,
+    SECRET,
+    USER,
+    PrivateKey,
+    bearer,
+    hs,
+    mint,
+    pem,
+    verifier,
+)
 
 HS = verifier()
 LEEWAY = 30
@@ -414,3 +431,14 @@ def test_repr_hides_keys() -> None:
     rules = TokenRules(public_key(pem(RSA)))
     assert "RSAPublicKey" not in repr(rules)
     assert SECRET not in repr(verifier()._rules)
+
+
+def test_previous_secret_verifies_too() -> None:
+    """Tokens of the former secret are accepted beside those of the present one, each by its own algorithms."""
+    former = "the former secret of the verifier, long enough for every algorithm of HMAC, and more"
+    by = verifier(previous_key=secret_key(former, ["HS256", "HS512"]))
+    assert accepted(mint(), by)
+    assert accepted(mint(sign=hs(former.encode())), by)
+    assert accepted(mint(sign=hs(former.encode(), "sha512"), header={"alg": "HS512"}), by)
+    assert not accepted(mint(sign=hs(b"another secret, which nobody has configured here")), by)
+    assert not accepted(mint(sign=hs(former.encode())), verifier())

@@ -1,12 +1,11 @@
-"""The scale benchmark: S3 operations are recognized, and prices and capacities follow from counts and rates."""
+"""The scale benchmark: S3 operations are recognized, and capacities follow from rates."""
 
 import pytest
 
 from bench.scale.capacity import A_DAY, scaling_table
-from bench.scale.client import LOST, Client, Outcome, closed_loop
+from bench.scale.client import LOST, Outcome, closed_loop
 from bench.scale.objects import KINDS, PART, Objects, S3Request
 from bench.scale.overload import confirmed
-from bench.scale.prices import MIX, Operation, Session, table
 
 
 def response(objects: Objects, method: str, target: str, fields: dict[str, str] | None = None) -> bytes:
@@ -55,22 +54,6 @@ def test_completed_multipart_upload_exists() -> None:
     after = response(objects, "HEAD", "incoming/1.flac")
     assert before.startswith(b"HTTP/1.1 404")
     assert f"Content-Length: {KINDS['flac'].size}\r\n".encode() in after
-
-
-def test_price_is_the_sum_of_operations() -> None:
-    """Each operation of the mix counts with its share, at the price of its classes; other operations do not count."""
-    operations = [
-        Operation("PUT by the client", {"PutObject": 1}),
-        Operation("confirm, 8 parts", {"HeadObject": 2, "CopyObject": 1, "AbortMultipartUpload": 5}),
-        Operation("abort", {"ListParts": 1_000}),
-    ]
-    mix = table(operations).splitlines()[-1]
-    assert f"| {0.9 + 0.1:.2f} | {0.2:.2f} | **{0.9 * 4.5 + 0.1 * (4.5 + 2 * 0.36):.2f}** |" in mix
-
-
-def test_every_operation_of_the_mix_is_counted() -> None:
-    """A name in the mix that no measured operation has would lower the price."""
-    assert set(MIX) <= set(Session(Client(1), Client(1)).operations())
 
 
 def test_workers_follow_from_cores_and_from_slots() -> None:

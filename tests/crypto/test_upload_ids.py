@@ -66,6 +66,12 @@ def test_an_upload_id_of_the_old_secret_opens() -> None:
     assert UploadIds([NEW, OLD]).open(UploadIds([OLD]).seal(UPLOAD)) == UPLOAD
 
 
+def test_rotation_begins_with_the_old_secret_first() -> None:
+    """A process that has only the old secret opens the upload ids of ``old,new``, and none of ``new,old``."""
+    assert UploadIds([OLD]).open(UploadIds([OLD, NEW]).seal(UPLOAD)) == UPLOAD
+    assert UploadIds([OLD]).open(UploadIds([NEW, OLD]).seal(UPLOAD)) is None
+
+
 def test_an_upload_id_without_parts_still_opens() -> None:
     """An upload id with eight members, as it was sealed before there were multipart uploads, opens."""
     members = (uuid.UUID(UPLOAD.uuid).bytes, "user-1", *FILE_MEMBERS, UPLOAD.expires_at, FILE.sha256, FILE.md5)

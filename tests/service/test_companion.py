@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from broker.core.limits import MIB, PARTS_MAX
-from broker.core.model import Part
+from broker.core.model import Part, Principal
 from broker.core.parts import UNSIZED, stored_plan
-from broker.crypto.capabilities import Capability
+from broker.crypto.capabilities import Capabilities, Capability
 from broker.errors import (
     BrokerError,
     InvalidRequestError,
@@ -23,6 +23,7 @@ from broker.service.companion import WantedFile
 from broker.service.confirmation import ConfirmedUpload
 from broker.service.uploads import CreatedUpload, Uploads
 from tests.small_files import mp3
+from tests.web.application import ENVIRONMENT
 
 from .deployment import OTHER, USER, Deployment
 
@@ -99,6 +100,12 @@ async def test_session_is_the_user_until_it_expires(deployment: Deployment) -> N
     deployment.now = expires_at
     with pytest.raises(NotFoundError):
         uppy.principal_of(token, None)
+
+
+async def test_secret_makes_sessions_of_any_user(deployment: Deployment) -> None:
+    """With the deployment's secret alone, anybody can make a session of any user, but not one of a service."""
+    made = Capabilities([ENVIRONMENT["BROKER_SECRET"].encode()]).seal(Capability("user-7", deployment.now + 60))
+    assert deployment.services.companion.principal_of(made, None) == Principal("user-7")
 
 
 async def test_capability_ends_one_upload_only(deployment: Deployment) -> None:

@@ -146,6 +146,18 @@ def test_t05_one_family_of_keys() -> None:
     assert len(faults(JWT_SECRET="", JWT_JWKS_URL="https://id.example/keys", JWT_ALGORITHMS="HS256")) == 1
 
 
+def test_previous_secret() -> None:
+    """The former shared secret stands beside the present one only, and obeys the same rules and algorithms."""
+    previous = "a former secret of the tests, which is long enough for every algorithm of HMAC"
+    tokens = parse({**GOOD, "JWT_SECRET_PREVIOUS": previous, "JWT_ALGORITHMS": "HS256"}).tokens
+    assert tokens.previous_key
+    assert (tokens.previous_key.material, tokens.previous_key.algorithms) == (previous.encode(), ("HS256",))
+    assert faults(JWT_SECRET_PREVIOUS="short")[0].startswith("JWT_SECRET_PREVIOUS must have")
+    url = {"JWT_SECRET": "", "JWT_JWKS_URL": "https://id.example/keys"}
+    (fault,) = faults(**url, JWT_SECRET_PREVIOUS=previous)
+    assert fault == "JWT_SECRET_PREVIOUS must be set together with JWT_SECRET only"
+
+
 def test_jwks_location() -> None:
     """The location of a JWK Set has its normalized URL, algorithms and maximum age."""
     found = parse(
