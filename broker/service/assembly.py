@@ -18,6 +18,7 @@ from broker.store.dialect import UNKNOWN, dialect_of
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 
+from .abandoned_forms import AbandonedForms
 from .companion import Companion
 from .confirmation import Confirmer
 from .deletion import Deletion
@@ -151,6 +152,6 @@ def _services(
         clock=clock,
     )
     downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
-    proxied = ProxiedUploads(store, layout, settings.uploads)
+    proxied = ProxiedUploads(store, layout, settings.uploads, AbandonedForms(store, layout.bucket, clock))
     companion = Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
     return Services(uploads, objects, downloads, proxied, RateLimit(settings.rate_limit), companion)

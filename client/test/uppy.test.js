@@ -9,8 +9,8 @@ const MIB = 2 ** 20;
 const KEY = "media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3";
 
 /** A fake Uppy with one file, and a fake broker that answers by path. */
-function set(t, answers, options = {}) {
-  const file = { id: "a", name: "a.mp3", type: "audio/mpeg", size: 11 * MIB, data: new Blob(["song"]) };
+function set(t, answers, options = {}, more = {}) {
+  const file = { id: "a", name: "a.mp3", type: "audio/mpeg", size: 11 * MIB, data: new Blob(["song"]), ...more };
   const state = { file, requests: [], events: [], tokens: [], finish: null };
   const uppy = {
     getFile: (id) => (id === "a" ? state.file : undefined),
@@ -18,14 +18,15 @@ function set(t, answers, options = {}) {
     emit: (...event) => state.events.push(event),
     addPostProcessor: (processor) => (state.finish = processor),
   };
-  t.mock.method(globalThis, "fetch", async (url, { method, headers, body }) => {
+  state.fetch = async (url, { method, headers, body }) => {
     const path = url.replace("https://broker.example", "");
     state.requests.push([method, path, body && JSON.parse(body), headers.Authorization]);
     const answer = answers[path.split("?")[0]].shift();
     if (answer instanceof Error) throw answer;
     const [status, document, fields] = answer;
     return new Response(status === 204 ? null : JSON.stringify(document), { status, headers: fields });
-  });
+  };
+  t.mock.method(globalThis, "fetch", state.fetch);
   const getToken = ({ refresh }) => (state.tokens.push(refresh), `token-${state.tokens.length}`);
   state.plugin = brokerUppy(uppy, { broker: "https://broker.example/", getToken, ...options });
   return state;
@@ -82,6 +83,41 @@ test("a file with a checksum is confirmed after its PUT", async (t) => {
   state.file.response = { status: 200, body: { key: KEY } };
   await state.finish(["a"]);
   assert.equal(state.file.response.body.receipt, "r");
+});
+
+test("a file that was sent before a reload is confirmed after it", async (t) => {
+  const state = set(t, {
+    "/s3/presign": [[200, SIGNED]],
+    "/api/v1/uploads/id/confirm": [[200, { key: KEY, status: "ready", receipt: "r" }]],
+  });
+  await state.plugin.getUploadParameters(state.file, {});
+  const reloaded = set(t, {}, {}, { ...state.file, response: { body: { key: KEY } } });
+  t.mock.method(globalThis, "fetch", state.fetch); // the same broker
+  await reloaded.finish(["a"]);
+  assert.deepEqual(reloaded.file.response.body, { key: KEY, status: "ready", receipt: "r", uploadId: "id" });
+  await reloaded.finish(["a"]);
+  assert.equal(state.requests.length, 2);
+});
+
+test("an upload that Golden Retriever continues is complete in every version", async (t) => {
+  for (const [version, added] of [["4.5.3", 1], ["5.0.1", 1], ["5.0.2", 0], ["5.0.10", 0], ["6.3.1", 0]]) {
+    const events = [];
+    class Uppy {
+      static VERSION = version;
+      addPostProcessor() {}
+      async restore(uploadID) {
+        return { uploadID };
+      }
+      emit(...event) {
+        events.push(event);
+      }
+    }
+    const uppy = new Uppy();
+    brokerUppy(uppy, { getToken: () => "t" });
+    brokerUppy(uppy, { getToken: () => "t" });
+    assert.deepEqual(await uppy.restore("u"), { uploadID: "u" });
+    assert.deepEqual(events, Array(added).fill(["complete", { uploadID: "u" }]));
+  }
 });
 
 test("a refused confirm is the error of its file", async (t) => {

@@ -35,6 +35,8 @@ export interface UppyLike {
   setFileState(id: string, state: object): void;
   emit(event: any, ...values: any[]): unknown;
   addPostProcessor(processor: (ids: string[]) => Promise<unknown>): void;
+  /** Called by Golden Retriever. Before 5.0.2 Uppy emits no `complete` for it: the module adds that. */
+  restore?(uploadID: string): Promise<any>;
 }
 
 interface UploadName {

@@ -17,7 +17,7 @@ export function brokerUppy(uppy, options) {
   const { broker = "", getToken, checksum = false } = options ?? {};
   if (typeof getToken !== "function") throw new TypeError("brokerUppy() needs the option getToken.");
   const calls = new Calls(broker, getToken);
-  const known = new Map(); // by key: the upload id, or the response to a completion
+  const completions = new Map(); // by key: the response to a completion
   const hasChecksum = (file) => checksum && bytesOf(file) <= HASHED_MAX_BYTES;
 
   const sign = async (request, file, signal) => {
@@ -28,7 +28,7 @@ export function brokerUppy(uppy, options) {
       partNumber,
       ...(file ? await declared(file, method) : { key: request.key }),
     });
-    if (!partNumber) known.set(signed.key, known.get(signed.key) ?? signed.uploadId);
+    if (file && uppy.getFile(file.id)) uppy.setFileState(file.id, { brokerUploadId: signed.uploadId }); // for a reload
     return signed;
   };
 
@@ -45,7 +45,7 @@ export function brokerUppy(uppy, options) {
 
   const complete = async ({ uploadId, key }, signal) => {
     const completed = await calls.send("POST", route(uploadId, key, "/complete"), signal, { parts: [] });
-    known.set(key, completed);
+    completions.set(key, completed);
     return completed;
   };
 
@@ -62,20 +62,30 @@ export function brokerUppy(uppy, options) {
     const file = uppy.getFile(id);
     const { response } = file ?? {};
     if (!response || file.error) return;
-    const found = known.get(response.body?.key);
-    if (!found) return;
+    const { key, receipt } = response.body ?? {};
+    const uploadId = completions.get(key)?.uploadId ?? (receipt ? null : file.brokerUploadId);
+    if (!uploadId) return;
     uppy.emit("postprocess-progress", file, { mode: "indeterminate", message: "Confirming" });
     try {
-      const track = found.receipt ? found : await confirm(found.uploadId ?? found);
-      const body = { ...response.body, ...track, uploadId: found.uploadId ?? found };
-      uppy.setFileState(id, { response: { ...response, body } });
-      known.delete(track.key);
+      const completed = completions.get(key);
+      const track = completed?.receipt ? completed : await confirm(uploadId);
+      uppy.setFileState(id, { response: { ...response, body: { ...response.body, ...track, uploadId } } });
+      completions.delete(key);
     } catch (error) {
       uppy.emit("upload-error", uppy.getFile(id), error);
     }
     uppy.emit("postprocess-complete", uppy.getFile(id));
   };
   uppy.addPostProcessor((ids) => Promise.all(ids.map(finish)));
+
+  if (/^(4\.|5\.0\.[01]$)/.test(uppy.constructor.VERSION) && !uppy.hasOwnProperty("restore")) {
+    const restore = uppy.restore.bind(uppy);
+    uppy.restore = async (id) => {
+      const result = await restore(id);
+      uppy.emit("complete", result); // Uppy does this itself since 5.0.2 (github.com/transloadit/uppy/issues/5929)
+      return result;
+    };
+  }
 
   return {
     shouldUseMultipart: (file) => !hasChecksum(file), // the store checks the checksum of a whole file only
