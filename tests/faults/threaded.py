@@ -59,6 +59,8 @@ class ThreadedServer:
         if self._server:
             self._server.close()
             self._server = None
+            for _ in range(3):  # a connection that has just been accepted is one of ``_connections`` two turns later
+                await asyncio.sleep(0)
         while self._connections:
             for connection in list(self._connections):
                 connection.cancel()
