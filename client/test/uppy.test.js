@@ -16,6 +16,8 @@ function set(t, answers, options = {}, more = {}) {
     getFile: (id) => (id === "a" ? state.file : undefined),
     setFileState: (_id, change) => (state.file = { ...state.file, ...change }),
     emit: (...event) => state.events.push(event),
+    on: (name, callback) => (state[name] = callback),
+    iteratePlugins: (callback) => [{}, { opts: { ...state.plugin, ...state.replaced } }].forEach(callback),
     addPostProcessor: (processor) => (state.finish = processor),
   };
   state.fetch = async (url, { method, headers, body }) => {
@@ -105,6 +107,7 @@ test("an upload that Golden Retriever continues is complete in every version", a
     class Uppy {
       static VERSION = version;
       addPostProcessor() {}
+      on() {}
       async restore(uploadID) {
         return { uploadID };
       }
@@ -118,6 +121,34 @@ test("an upload that Golden Retriever continues is complete in every version", a
     assert.deepEqual(await uppy.restore("u"), { uploadID: "u" });
     assert.deepEqual(events, Array(added).fill(["complete", { uploadID: "u" }]));
   }
+});
+
+test("an upload whose creation was interrupted is used again, or aborted with its file", async (t) => {
+  const other = { ...SIGNED, uploadId: "other" };
+  const state = set(t, { "/s3/presign": [[200, SIGNED], [422, {}], [200, other], [200, other]], "/s3/multipart/id": [[200, {}]] });
+  const { plugin, file } = state;
+  assert.deepEqual(await Promise.all([1, 2].map(() => plugin.createMultipartUpload(file))), Array(2).fill({ uploadId: "id", key: KEY }));
+  assert.equal((await plugin.signRequest({ method: "POST", key: "a" })).uploadId, "id");
+  assert.equal(state.requests.length, 1);
+  state["file-removed"]({ id: "a" });
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(state.requests[1].slice(0, 2), ["DELETE", `/s3/multipart/id?key=${encodeURIComponent(KEY)}`]);
+
+  await assert.rejects(plugin.createMultipartUpload(file));
+  assert.equal((await plugin.createMultipartUpload(file)).uploadId, "other");
+  await plugin.signPart(file, { uploadId: "other", key: KEY, partNumber: 1 });
+  state["file-removed"]({ id: "a" }); // Uppy aborts what it knows
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(state.requests.length, 5);
+});
+
+test("the size of parts is that of a replaced function", async (t) => {
+  const state = set(t, { "/s3/presign": [[200, SIGNED], [200, SIGNED]] });
+  state.replaced = { getChunkSize: ({ size }) => size };
+  await state.plugin.createMultipartUpload(state.file);
+  state.replaced = { getChunkSize: () => 1 };
+  await state.plugin.createMultipartUpload({ ...state.file, id: "b" });
+  assert.deepEqual(state.requests.map(([, , { partSize }]) => partSize), [11 * MIB, 5 * MIB]);
 });
 
 test("a refused confirm is the error of its file", async (t) => {
@@ -144,7 +175,7 @@ test("failures that may pass are retried, and a refused token is renewed", async
 
 test("a cancelled request is not repeated, and an option is required", async (t) => {
   const state = set(t, { "/s3/presign": [new TypeError("aborted")] });
-  await assert.rejects(state.plugin.createMultipartUpload(state.file, AbortSignal.abort()), { name: "AbortError" });
+  await assert.rejects(state.plugin.signPart(state.file, { signal: AbortSignal.abort() }), { name: "AbortError" });
   assert.throws(() => brokerUppy({}, {}), TypeError);
   assert.equal(state.plugin.getChunkSize({ size: 200_000 * MIB }), 20 * MIB);
 });

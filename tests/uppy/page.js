@@ -71,6 +71,5 @@ export function expose(version, { Uppy, AwsS3, GoldenRetriever, Dashboard }) {
     window.outcome = window.uppy.retryAll().then(told);
   };
 
-  window.library = { Uppy, AwsS3, byMode, told };
   window.version = version;
 }
