@@ -37,8 +37,8 @@ browser: $(READY)  ## test the page in Chromium and the printed curl commands (a
 clients: $(READY)  ## test common HTTP clients behind proxies (apt-get install nginx caddy curl default-jdk-headless)
 	$(BIN)/python -m pytest -m clients
 
-uppy: $(READY)  ## test the real packages of Uppy and better-upload in Chromium (apt-get install chromium)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m uppy
+uppy: $(READY)  ## test the real packages of Uppy and better-upload in two browsers (apt-get install chromium firefox-esr)
+	BROWSERS="chromium firefox" $(BIN)/python -m pytest -n 2 --dist loadgroup -m uppy
 
 stores: $(READY)  ## test each store that runs on this machine, and write the tables of docs/stores.md
 	$(BIN)/python -W ignore -m tests.stores.table

@@ -49,6 +49,7 @@ class Detail(StrEnum):
     # Forms
     FORM_TYPE = "The Content-Type of the body must be multipart/form-data with a boundary."
     FORM = "The body must be one complete form in multipart/form-data. Check the client that encodes it."
+    FORM_ENCODING = "The Content-Transfer-Encoding of the file must be binary, not base64 or quoted-printable."
     FORM_LIMITS = (
         "The form must have at most {limit} bytes besides its files, in at most {parts} parts with short heads."
     )

@@ -21,6 +21,7 @@ from broker.store.ended_call import ObserveCall
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 
+from .abandoned_forms import AbandonedForms
 from .companion import Companion
 from .confirmation import Confirmer
 from .deletion import Deletion
@@ -198,6 +199,7 @@ def _services(
         observer=observer,
     )
     downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
-    proxied = ProxiedUploads(store, layout, settings.uploads, observer)
+    abandoned = AbandonedForms(store, layout.bucket, clock)
+    proxied = ProxiedUploads(store, layout, settings.uploads, abandoned, observer)
     companion = Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
     return Services(uploads, objects, downloads, proxied, rate_limit, companion)

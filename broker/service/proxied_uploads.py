@@ -7,7 +7,7 @@ Rules of this module
   the same size (``core.parts``), so the least size is divided into equal parts, and the last part is the small rest.
 - Any other file fills a buffer, which becomes one object, or one part after another. Buffers are few.
 - After an error, a timeout or a client's abort the multipart uploads are aborted and the objects deleted. A process
-  that is killed leaves at most open multipart uploads, which the bucket's lifecycle rule aborts.
+  that is killed leaves at most open multipart uploads, which a later form aborts (``abandoned_forms``).
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
-from uuid import uuid4
 
 from msgspec.structs import replace
 
@@ -34,6 +33,7 @@ from broker.errors import Fault, StorageUnavailableError, TooLargeError, about
 from broker.store.port import ObjectStore, Payload
 from broker.store.slots import CALLER, Slots
 
+from .abandoned_forms import AbandonedForms, new_uuid
 from .observer import Observer, report_refusal
 from .piece_reader import PieceReader
 
@@ -99,6 +99,7 @@ class ProxiedUploads:
     store: ObjectStore
     layout: Layout
     policy: UploadPolicy
+    abandoned: AbandonedForms
     observer: Observer | None = None
     places: Slots = field(default_factory=lambda: Slots(PLACES), init=False)
     buffers: Slots = field(default_factory=lambda: Slots(BUFFERS), init=False)
@@ -112,6 +113,7 @@ class ProxiedUploads:
         """
         user = CALLER.get()
         await _acquire(self.places, user)
+        self.abandoned.search()
         reception = Reception(self, principal.subject, user)
         try:
             yield reception
@@ -126,6 +128,7 @@ class ProxiedUploads:
 
     async def close(self) -> None:
         """Wait until nothing is left of the requests that were cancelled."""
+        await self.abandoned.close()
         await asyncio.sleep(0)  # a request that was cancelled just now begins to discard
         if self._discards:
             await asyncio.wait(self._discards, timeout=DISCARD_WAIT)
@@ -204,7 +207,7 @@ class Reception:
         declaration = Declaration(file.filename, file.content_type, 1)  # the size is known at the end
         (accepted,) = accept([declaration], self._uploads.policy, batch=False)
         spec = FileSpec(accepted.file.filename, accepted.file.media_type, 0)
-        upload = Upload(str(uuid4()), self._owner, spec, 0)
+        upload = Upload(new_uuid(), self._owner, spec, 0)
         return _Passing(upload, self._uploads.layout.ready(upload), ContentSample(spec.media_type, file.size_max))
 
     async def _watched(self, passing: _Passing, file: ArrivingFile) -> AsyncGenerator[bytes]:

@@ -51,6 +51,9 @@ RATE_GRACE: Final = 20.0
 """Seconds of waiting for the client that the least rate forgives."""
 
 _BOUNDARY: Final = re.compile(r"[ -~]{1,200}")
+# Many clients leave a boundary such as ===123=== without the quotes that it needs (RFC 2045, section 5.1)
+_UNQUOTED: Final = re.compile(r'; *boundary=([^\s";]+) *(?:;|$)', re.ASCII | re.IGNORECASE)
+_PLAIN: Final = frozenset({"", "binary", "8bit", "7bit"})
 # Python keeps the name of every encoding for ever (encodings/__init__.py): only those of RFC 8187 and its forerunner
 _QUOTED: Final = re.compile(r'"(?:\\.|[^\\"])*"?')  # one without an end, too: so no byte is read twice
 _EXTENDED: Final = re.compile(r"; *filename\* *= *(utf-8|iso-8859-1)'[^']{0,40}'([^\s;]+)", re.ASCII | re.IGNORECASE)
@@ -90,6 +93,7 @@ class Form:
                 if is_head and (filename := _filename(event)):
                     count += 1
                     self._check_count(count)
+                    _check_encoding(event)
                     yield self._arriving(event, filename, events)
         request_record.add(self._request.scope, "requestBytes", self._received)
 
@@ -165,8 +169,10 @@ def _checked_length(length: bytes, limit: int) -> int:
 
 def _boundary(content_type: bytes) -> str:
     """Return the boundary; raise ``UnsupportedBodyError`` for another type, or one without a boundary."""
-    kind, options = parse_options_header(content_type.decode("latin-1"))
-    boundary: str = options.get("boundary", "")
+    text = content_type.decode("latin-1")
+    kind, options = parse_options_header(text)
+    unquoted = _UNQUOTED.search(_QUOTED.sub('""', text))
+    boundary: str = unquoted[1] if unquoted else options.get("boundary", "")
     if kind != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
         raise UnsupportedBodyError(Detail.FORM_TYPE)
     return boundary
@@ -181,6 +187,13 @@ def _filename(head: MultipartSegment) -> str:
         except ValueError:  # not in its encoding
             pass
     return _decoded(head.filename or "")
+
+
+def _check_encoding(head: MultipartSegment) -> None:
+    """Raise ``UnsupportedBodyError`` for a file in base64 or quoted-printable, which is deprecated (RFC 7578, 4.7)."""
+    encoding = head.header("Content-Transfer-Encoding", "binary").strip().lower()
+    if encoding not in _PLAIN:
+        raise UnsupportedBodyError(Detail.FORM_ENCODING)
 
 
 def _decoded(text: str) -> str:

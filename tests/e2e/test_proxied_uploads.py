@@ -1,6 +1,7 @@
 """Files in forms, through a real broker to a real store: constant memory, and nothing left after an abort or a kill."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -114,9 +115,22 @@ def mortal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Broker]:
         yield running
 
 
+NO_AGE = """
+from broker.service import abandoned_forms
+abandoned_forms.AGE_MIN = -1
+from broker.cli.entry import main
+import sys
+sys.argv[0] = "broker"
+main()
+"""
+"""A broker that does not wait until an upload is older than any form can be."""
+
+
 @pytest.mark.parametrize("size", [3 * MIB, 40 * MIB])
-def test_a_killed_broker_leaves_what_the_lifecycle_rule_finds(mortal: Broker, s3: Any, size: int) -> None:
-    """After kill -9 there is no object; an open multipart upload is at most left, and the bucket's rule aborts it."""
+def test_a_killed_broker_leaves_what_a_form_aborts(
+    mortal: Broker, s3: Any, size: int, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """After kill -9 there is no object; at most an open multipart upload, which a form or the bucket's rule aborts."""
     before = left(s3)
     with form_client(mortal, form_length(size)) as client:
         client.send(file_head())
@@ -131,8 +145,11 @@ def test_a_killed_broker_leaves_what_the_lifecycle_rule_finds(mortal: Broker, s3
         rule for rule in bucket_rules.lifecycle_rules("incoming/", 4) if "AbortIncompleteMultipartUpload" in rule
     ]
     assert all(any(key.startswith(rule["Filter"]["Prefix"]) for rule in aborting) for key in uploads)
-    for found in s3.list_multipart_uploads(Bucket=BUCKET, Prefix="media/").get("Uploads", []):
-        s3.abort_multipart_upload(Bucket=BUCKET, Key=found["Key"], UploadId=found["UploadId"])
+    promoted = s3.create_multipart_upload(Bucket=BUCKET, Key="media/0b9c8a52-6d0e-4c7b-9c1f-2f1f6a3e9d55.mp3")
+    with Broker(tmp_path, environment, command=[sys.executable, "-c", NO_AGE], counted=False) as next_broker:
+        assert upload(next_broker, 1000).status == 201
+        wait_until(lambda: left(s3)[1] - before[1] == {promoted["Key"]})
+    s3.abort_multipart_upload(Bucket=BUCKET, Key=promoted["Key"], UploadId=promoted["UploadId"])
 
 
 @pytest.mark.large

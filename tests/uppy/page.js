@@ -46,6 +46,7 @@ export function expose(version, { Uppy, AwsS3, GoldenRetriever, Dashboard }) {
     for (const name of ["upload-success", "upload-error", "s3-multipart:part-uploaded"]) {
       uppy.on(name, (file, what) => window.events.push([name, what?.message ?? what]));
     }
+    window.succeeded = new Promise((resolve) => uppy.on("upload-success", (_, response) => resolve(response)));
     window.ended = new Promise((resolve) => uppy.on("complete", (result) => resolve(told(result))));
     if (settings.golden) uppy.use(GoldenRetriever, { serviceWorker: false, indexedDB: { maxFileSize: 2 ** 27 } });
     window.uppy = uppy;

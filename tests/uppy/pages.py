@@ -90,9 +90,13 @@ class Client:
         url = (broker or self.site.broker).url
         self.page.evaluate("it => begin(it)", {"mode": self.mode, "broker": url, "token": token(), **settings})
         if paths:
-            self.page.set_input_files("#files", paths)
-            self.page.evaluate("add()")
-            self.page.evaluate("upload()")
+            self.choose(*paths)
+
+    def choose(self, *paths: Path) -> None:
+        """Choose files, and start their upload."""
+        self.page.set_input_files("#files", paths)
+        self.page.evaluate("add()")
+        self.page.evaluate("upload()")
 
     def outcome(self) -> dict[str, Any]:
         """Return the result of the upload, once it has ended."""

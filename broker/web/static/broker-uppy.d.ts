@@ -33,8 +33,12 @@ export interface ConfirmedBody {
 export interface UppyLike {
   getFile(id: string): any;
   setFileState(id: string, state: object): void;
+  on(event: any, callback: any): unknown;
+  iteratePlugins?(callback: (plugin: any) => void): void;
   emit(event: any, ...values: any[]): unknown;
   addPostProcessor(processor: (ids: string[]) => Promise<unknown>): void;
+  /** Called by Golden Retriever. Before 5.0.2 Uppy emits no `complete` for it: the module adds that. */
+  restore?(uploadID: string): Promise<any>;
 }
 
 interface UploadName {
