@@ -47,7 +47,7 @@ stores: $(READY)  ## test each store that runs on this machine, and write the ta
 examples: $(READY)  ## install and run each example (apt-get install chromium curl default-jdk-headless)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m examples
 
-operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy)
+operations: $(READY)  ## test what operators run: proxies, Redis, Prometheus, images, units (apt-get install caddy prometheus)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m operations
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
