@@ -34,7 +34,7 @@ USERS = {
     "starlette": ("web", "metrics", "server/metrics_listener", "cli/application"),
     "uvicorn": ("server",),
     "httptools": ("server/protocol", "server/request_head", "http_client/message"),
-    "prometheus_client": ("metrics/exposition",),
+    "prometheus_client": ("metrics/exposition", "metrics/families"),
     "multipart": ("web/form",),
     "aiohappyeyeballs": ("http_client/addresses", "http_client/origin"),
     "aiohttp": (),

@@ -27,7 +27,7 @@ from broker.settings.token_rules import JwksLocation
 
 from . import jwk_set
 from .fetch_budget import COOLDOWN, FetchBudget
-from .key_source import UnknownKeyError
+from .key_source import FetchedKeys, UnknownKeyError
 from .signatures import SignatureChecks, table_checks
 
 log = logging.getLogger("broker.auth")
@@ -79,7 +79,8 @@ class JwksClient:
         self._keys: dict[str, SignatureChecks] = {}
         self._known = 0
         self._skipped: tuple[jwk_set.SkippedKey, ...] = ()
-        self._loads = 0
+        self._loads = self._failures = 0
+        self._loaded_at_utc: float | None = None  # for metrics only: this clock may be set back
         self._loaded_at = self._refresh_at = float("-inf")
         self._retry_delay = FIRST_RETRY
         self._retry_at: float | None = None
@@ -89,6 +90,11 @@ class JwksClient:
     def is_loaded(self) -> bool:
         """Whether keys are loaded and not too old."""
         return bool(self._keys) and self._clock() - self._loaded_at <= self._location.max_stale
+
+    def fetched(self) -> FetchedKeys:
+        """Return the state of the keys. Keys that are too old are not usable."""
+        usable = self._known if self.is_loaded else 0
+        return FetchedKeys(usable, self._loads, self._failures, self._loaded_at_utc)
 
     def version(self) -> int:
         """Return the number of loads, or 0 without valid keys; start a refresh of old keys in the background."""
@@ -142,12 +148,13 @@ class JwksClient:
         try:
             keys = self._usable(jwk_set.parse(await fetch(self._location.url), self._location.algorithms))
         except FETCH_ERRORS as error:
+            self._failures += 1
             line = {"event": "broker.jwks_refresh_failed", "reason": reason_of(error), "known": self._known}
             log.warning(json.dumps(line))
             return False
         self._keys = {kid: table_checks(table) for kid, table in keys.by_kid.items()}
         self._known = keys.key_count
-        self._loaded_at = self._clock()
+        self._loaded_at, self._loaded_at_utc = self._clock(), time.time()
         self._refresh_at = self._loaded_at + REFRESH_INTERVAL
         self._loads += 1
         log.info(json.dumps({"event": "broker.jwks_loaded", "known": keys.key_count, "skipped": len(keys.skipped)}))

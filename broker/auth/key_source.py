@@ -1,6 +1,6 @@
 """Sources of verification keys: one configured key, or keys that are found by a token's ``kid``."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from broker.crypto.verification_key import VerificationKey
 from broker.errors import UnauthenticatedError
@@ -12,12 +12,27 @@ class UnknownKeyError(UnauthenticatedError):
     """No key has the token's ``kid``. The identity service may have published a new one."""
 
 
+class FetchedKeys(NamedTuple):
+    """The state of keys that are fetched: usable keys now, fetches that succeeded and failed, and the last success.
+
+    ``loaded_at`` is in seconds since the Unix epoch, and ``None`` before the first success.
+    """
+
+    usable: int
+    succeeded: int
+    failed: int
+    loaded_at: float | None
+
+
 class KeySource(Protocol):
     """A source of the keys that verify tokens."""
 
     @property
     def is_loaded(self) -> bool:
         """Whether a key is loaded."""
+
+    def fetched(self) -> FetchedKeys | None:
+        """Return the state of the keys; ``None`` if they are configured, not fetched."""
 
     def version(self) -> int:
         """Return a number that changes with the keys. This also starts a refresh of old keys in the background."""
@@ -39,6 +54,9 @@ class ConfiguredKey:
 
     def __init__(self, key: VerificationKey) -> None:
         self._checks = signature_checks(key)
+
+    def fetched(self) -> None:
+        """Return ``None``: a configured key is not fetched."""
 
     def version(self) -> int:
         """Return 0: a configured key never changes."""

@@ -13,16 +13,16 @@ from broker.web.problems import EXCEPTION_HANDLERS
 from broker.web.request_log import RequestLog
 from broker.web.resource import Resource
 
-from .counters import ProcessMetrics, RequestMetrics
+from .instruments import Instruments, ProcessState
 
 
-def scrape_app(requests: RequestMetrics, read_process: Callable[[], ProcessMetrics]) -> Starlette:
+def scrape_app(instruments: Instruments, read_state: Callable[[], ProcessState]) -> Starlette:
     """Return an application whose only resource is ``/metrics``; scrapes are not logged."""
 
     async def scrape(_request: Request) -> Response:
         from .exposition import scrape_response  # noqa: PLC0415  the start does not wait for the library
 
-        return scrape_response(requests, read_process())
+        return scrape_response(instruments, read_state())
 
     return LeanStarlette(
         routes=[Route("/metrics", Resource({"GET": scrape}))],

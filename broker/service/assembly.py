@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from broker.auth.bearer import TokenVerifier
 from broker.core.layout import Layout
@@ -15,6 +16,7 @@ from broker.crypto.upload_ids import UploadIds
 from broker.settings import Settings, StoreSettings
 from broker.settings.endpoint import R2_HOST, is_on_this_machine
 from broker.store.dialect import UNKNOWN, dialect_of
+from broker.store.ended_call import ObserveCall
 from broker.store.port import ObjectStore
 from broker.store.s3 import S3ObjectStore
 
@@ -24,10 +26,22 @@ from .deletion import Deletion
 from .downloads import Downloads
 from .multipart import Multiparts
 from .objects import Objects
+from .observer import Observer
 from .promotion import Promotion
 from .proxied_uploads import ProxiedUploads
 from .rate_limit import RateLimit
 from .uploads import Uploads
+
+
+class Observers(NamedTuple):
+    """The receivers of events, if there are any: those of the use cases, and each call to the store that has ended."""
+
+    service: Observer | None = None
+    store: ObserveCall | None = None
+
+
+NO_OBSERVERS: Final = Observers()
+"""Nothing is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ def assemble(
     store: ObjectStore | None = None,
     staging_store: ObjectStore | None = None,
     clock: Callable[[], float] = time.time,
+    observers: Observers = NO_OBSERVERS,
 ) -> Deployment:
     """Return the parts for ``settings``; ``store`` and ``staging_store`` replace the configured ones.
 
@@ -82,8 +97,8 @@ def assemble(
     if settings.store is None or receipts is None:
         return Deployment(settings, verifier, receipts, None, None, None, clock)
     if store is None:
-        store, staging_store = _stores(settings.store, clock)
-    services = _services(settings, settings.store, store, receipts, clock)
+        store, staging_store = _stores(settings.store, clock, observers.store)
+    services = _services(settings, settings.store, store, receipts, clock, observers.service)
     return Deployment(settings, verifier, receipts, services, store, staging_store, clock)
 
 
@@ -99,7 +114,9 @@ def _with_warnings(settings: Settings) -> Settings:
     return replace(settings, warnings=(*settings.warnings, warning))
 
 
-def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectStore, ObjectStore | None]:
+def _stores(
+    store: StoreSettings, clock: Callable[[], float], observe: ObserveCall | None
+) -> tuple[ObjectStore, ObjectStore | None]:
     """Return the store, and the store with the staging bucket's own credentials, if it has any."""
     ready, staging = (
         S3ObjectStore(
@@ -107,6 +124,7 @@ def _stores(store: StoreSettings, clock: Callable[[], float]) -> tuple[ObjectSto
             dialect_of(store.endpoint),
             clock=clock,
             concurrency=store.concurrency,
+            observe=observe,
         )
         for credentials in (store.credentials, store.staging_credentials)
     )
@@ -123,11 +141,12 @@ def _services(
     store: ObjectStore,
     receipts: Receipts,
     clock: Callable[[], float],
+    observer: Observer | None,
 ) -> Services:
     """Return the use cases with all their collaborators."""
     layout = Layout(configured.bucket, configured.staging_bucket, configured.endpoint, configured.public_url)
     deletion = Deletion(store, layout)
-    objects = Objects(store=store, layout=layout, deletion=deletion, clock=clock)
+    objects = Objects(store=store, layout=layout, deletion=deletion, clock=clock, observer=observer)
     presigner = _presigner(configured, configured.staging_credentials)
     multiparts = Multiparts(store=store, layout=layout, presigner=presigner, policy=settings.uploads, clock=clock)
     upload_is_evidence = dialect_of(configured.endpoint).checks_uploads and settings.sha256_evidence is Evidence.UPLOAD
@@ -144,13 +163,16 @@ def _services(
             receipts=receipts,
             upload_is_evidence=upload_is_evidence,
             clock=clock,
+            observer=observer,
         ),
         presigner=presigner,
         upload_ids=UploadIds(settings.secrets),
         policy=settings.uploads,
         clock=clock,
+        observer=observer,
     )
     downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
-    proxied = ProxiedUploads(store, layout, settings.uploads)
+    proxied = ProxiedUploads(store, layout, settings.uploads, observer)
     companion = Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
-    return Services(uploads, objects, downloads, proxied, RateLimit(settings.rate_limit), companion)
+    rate_limit = RateLimit(settings.rate_limit, observer=observer)
+    return Services(uploads, objects, downloads, proxied, rate_limit, companion)

@@ -38,6 +38,7 @@ from broker.errors import (
 
 from .confirmation import Confirmation, ConfirmedUpload
 from .multipart import PresignedParts, plan_of
+from .observer import report_refusal
 from .uploads import CreatedUpload, Progress, Uploads
 
 PATIENCE: Final = 25.0
@@ -169,7 +170,9 @@ class Companion:
         if state.status is UploadStatus.EXPIRED:
             _refuse()
         if state.status is UploadStatus.DELETED:
-            raise UploadDeletedError
+            error = UploadDeletedError()
+            report_refusal(self.uploads.observer, error)
+            raise error
         if state.status in (UploadStatus.UPLOADED, UploadStatus.READY):
             size = state.uploaded_bytes
             plan = PartPlan(size, max(plan.part_size, -(-size // PARTS_MAX)))  # an unsized file may have larger parts

@@ -29,6 +29,7 @@ from broker.errors import StorageUnavailableError, UploadDeletedError, UploadExp
 from broker.store.port import QUICK_COPY_MAX, ObjectStore
 
 from .multipart import Multiparts
+from .observer import Observer
 from .promotion import Promoting, Promotion
 
 log = logging.getLogger("broker.service")
@@ -67,6 +68,7 @@ class Confirmer:
     receipts: Receipts
     upload_is_evidence: bool
     clock: Callable[[], float]
+    observer: Observer | None = None
     _logged: set[str] = field(default_factory=set, init=False)
 
     async def confirm(self, upload: Upload) -> Confirmation:
@@ -105,8 +107,15 @@ class Confirmer:
         if isinstance(promoted, Promoting):
             return promoted
         if promoted:
+            self._report(upload, verified.size)
             return self._confirmed(upload, promoted.etag, promoted.last_modified, proof)
         return await self._resolve_conflict(upload)
+
+    def _report(self, upload: Upload, size: int) -> None:
+        """Report the first confirm of an upload. If another process confirms it first, that one reports it."""
+        if self.observer:
+            created_at = upload.expires_at - self.multiparts.policy.lifetime
+            self.observer.confirmed(size, max(0, int(self.clock()) - created_at))
 
     async def _read_staged(self, upload: Upload) -> ObjectHead | None:
         source = self.layout.staged(upload)

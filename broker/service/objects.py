@@ -17,6 +17,7 @@ from broker.errors import Fault, ForbiddenError, InvalidRequestError, NotFoundEr
 from broker.store.port import ObjectStore
 
 from .deletion import Deletion
+from .observer import Observer
 
 _COPIES_ENDED: Final = 3600
 """Seconds after which no copy to a ready object can be in progress: far above their deadline plus all clock skew."""
@@ -41,6 +42,7 @@ class Objects:
     layout: Layout
     deletion: Deletion
     clock: Callable[[], float]
+    observer: Observer | None = None
 
     async def get(self, principal: Principal, key: str) -> FoundObject:
         """Return the object at ``key``; raise ``NotFoundError`` if it does not exist for ``principal``."""
@@ -58,6 +60,8 @@ class Objects:
         found = await self.get(principal, key)
         copies_ended = self.clock() - found.stored.last_modified > _COPIES_ENDED
         await self.deletion.delete(self.layout.staged_twin(key), self.layout.object(key), copies_ended=copies_ended)
+        if self.observer:
+            self.observer.deleted(1)
 
     async def delete_many(self, principal: Principal, keys: Sequence[str]) -> dict[str, str]:
         """Delete many objects finally; return the keys that are not deleted, each with the reason.
@@ -67,7 +71,11 @@ class Objects:
         if not principal.is_service:
             raise ForbiddenError(Detail.DELETE_MANY_FORBIDDEN)
         check_keys(keys)
-        return await self.deletion.delete_many(list(dict.fromkeys(keys)))
+        unique = list(dict.fromkeys(keys))
+        failed = await self.deletion.delete_many(unique)
+        if self.observer:
+            self.observer.deleted(len(unique) - len(failed))
+        return failed
 
     def key_in(self, url: str) -> str:
         """Return the ready key in a URL of this deployment; raise ``NotFoundError`` for every other URL."""

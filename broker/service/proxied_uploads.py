@@ -34,6 +34,7 @@ from broker.errors import Fault, StorageUnavailableError, TooLargeError, about
 from broker.store.port import ObjectStore, Payload
 from broker.store.slots import CALLER, Slots
 
+from .observer import Observer, report_refusal
 from .piece_reader import PieceReader
 
 log = logging.getLogger("broker.service")
@@ -98,6 +99,7 @@ class ProxiedUploads:
     store: ObjectStore
     layout: Layout
     policy: UploadPolicy
+    observer: Observer | None = None
     places: Slots = field(default_factory=lambda: Slots(PLACES), init=False)
     buffers: Slots = field(default_factory=lambda: Slots(BUFFERS), init=False)
     _discards: set[asyncio.Task[None]] = field(default_factory=set, init=False)
@@ -113,7 +115,9 @@ class ProxiedUploads:
         reception = Reception(self, principal.subject, user)
         try:
             yield reception
-        except BaseException:
+            reception.report()
+        except BaseException as error:
+            report_refusal(self.observer, error)
             await asyncio.shield(self._start_discard(reception))
             raise
         finally:
@@ -154,6 +158,8 @@ class Reception:
         """
         passing = self._start(file)
         self._passing.append(passing)
+        if self._uploads.observer:
+            self._uploads.observer.created((passing.upload,), by_form=True)
         pieces = PieceReader(self._watched(passing, file))
         if file.size_min >= PART_MIN:
             await self._stream(passing, pieces, file)
@@ -172,6 +178,12 @@ class Reception:
             elif not await self._store.complete_multipart(passing.ref, passing.s3_upload_id, passing.parts):
                 raise StorageUnavailableError("the multipart upload of a proxied upload does not exist any more")
         return [self._stored(passing) for passing in self._passing]
+
+    def report(self) -> None:
+        """Report the files of a request that has succeeded."""
+        if self._uploads.observer and self._is_finishing:
+            for passing in self._passing:
+                self._uploads.observer.confirmed(passing.upload.file.size, None)
 
     async def discard(self) -> None:
         """Remove everything that was stored. What cannot be removed is logged."""

@@ -14,6 +14,8 @@ from typing import Final
 from broker.core.model import Principal
 from broker.errors import RateLimitedError
 
+from .observer import LimitedBy, Observer
+
 _MINUTE: Final = 60.0
 """Seconds in which a full bucket is filled."""
 
@@ -60,6 +62,7 @@ class RateLimit:
 
     per_minute: int
     clock: Callable[[], float] = time.monotonic
+    observer: Observer | None = None
     _interval: float = field(init=False)
     _full_at: dict[str, float] = field(default_factory=dict, init=False)
 
@@ -86,6 +89,8 @@ class RateLimit:
         now = self.clock()
         full_at = max(self._full_at.get(principal.subject, now), now) + cost
         if full_at - now > _MINUTE + _ROUNDING:
+            if self.observer:
+                self.observer.rate_limited(LimitedBy.PRINCIPAL)
             raise RateLimitedError(math.ceil(full_at - now - _MINUTE))
         if len(self._full_at) >= _SUBJECTS:
             self._remove_full_buckets(now)

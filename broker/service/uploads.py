@@ -31,6 +31,7 @@ from .confirmation import Confirmation, Confirmer
 from .deletion import Deletion
 from .exclusive import Exclusive
 from .multipart import Multiparts, PresignedParts
+from .observer import Observer, report_refusal
 from .single_flight import SingleFlight
 
 
@@ -70,12 +71,17 @@ class Uploads:
     policy: UploadPolicy
     clock: Callable[[], float]
     new_uuid: Callable[[], str] = field(default_factory=lambda: RandomUuids().next)
+    observer: Observer | None = None
     _confirms: SingleFlight[Confirmation] = field(default_factory=SingleFlight, init=False)
     _exclusive: Exclusive = field(default_factory=Exclusive, init=False)
 
     def accept(self, declared: Sequence[Declaration], *, batch: bool) -> list[Accepted]:
         """Return the declared files in canonical form; raise an error that names all invalid fields."""
-        return accept(declared, self.policy, batch=batch)
+        try:
+            return accept(declared, self.policy, batch=batch)
+        except BrokerError as error:
+            report_refusal(self.observer, error)
+            raise
 
     async def create(
         self, principal: Principal, accepted: Sequence[Accepted], *, idempotency_key: str | None
@@ -94,7 +100,10 @@ class Uploads:
             has_parts = has_parts or each.parts is not None
         if has_parts:
             uploads = await self._create_parts(uploads, accepted, is_retry=idempotency_key is not None)
-        return [self._created(upload, now) for upload in uploads]
+        created = [self._created(upload, now) for upload in uploads]
+        if self.observer:
+            self.observer.created(uploads)
+        return created
 
     def presign_parts(self, principal: Principal, upload_id: str, numbers: Sequence[int]) -> PresignedParts:
         """Presign a PUT for each part number; raise ``NotFoundError``, and the errors of ``Multiparts.presign``."""
@@ -113,11 +122,11 @@ class Uploads:
         if ready:
             return Progress(UploadStatus.READY, upload, ready.size, self.layout.ready(upload).key)
         if upload.is_expired(self.clock()):
-            return Progress(UploadStatus.EXPIRED, upload, 0)
+            return self._expired(upload)
         if staged:
             return Progress(UploadStatus.UPLOADED, upload, staged.size)
         if parts is None:  # removed by the bucket's lifecycle rule
-            return Progress(UploadStatus.EXPIRED, upload, 0)
+            return self._expired(upload)
         status = UploadStatus.UPLOADING if parts else UploadStatus.PENDING
         return Progress(status, upload, sum(part.size for part in parts), parts=parts)
 
@@ -133,6 +142,8 @@ class Uploads:
             if ready and not is_tombstone(staged):
                 raise UploadConfirmedError
             await self.deletion.delete(source, target)
+            if self.observer and not is_tombstone(staged):
+                self.observer.deleted(1)
 
     async def confirm(self, principal: Principal, upload_id: str) -> Confirmation:
         """Confirm the upload. Repeated and concurrent confirms return the same result.
@@ -142,7 +153,11 @@ class Uploads:
         one of the mismatch errors, or ``StorageUnavailableError``; all of them keep the bytes that were sent.
         """
         upload = self._open(principal, upload_id)
-        return await self._confirms.join(self._confirm_key(upload), lambda: self._confirm(upload))
+        try:
+            return await self._confirms.join(self._confirm_key(upload), lambda: self._confirm(upload))
+        except BrokerError as error:
+            report_refusal(self.observer, error)
+            raise
 
     async def confirm_many(self, principal: Principal, upload_ids: Sequence[str]) -> list[Confirmation | BrokerError]:
         """Return the result or the error of each upload id, in order."""
@@ -161,7 +176,11 @@ class Uploads:
             upload, parts = pair
             return await self.multiparts.create(upload, parts, is_retry=is_retry) if parts else upload
 
-        return await for_each(zip(uploads, (each.parts for each in accepted), strict=True), create)
+        try:
+            return await for_each(zip(uploads, (each.parts for each in accepted), strict=True), create)
+        except BrokerError as error:
+            report_refusal(self.observer, error)
+            raise
 
     def _confirm_key(self, upload: Upload) -> str:
         """Return the key of the confirm that all upload ids with the same meaning share.
@@ -174,6 +193,11 @@ class Uploads:
     async def _confirm(self, upload: Upload) -> Confirmation:
         async with self._exclusive.lock(upload.uuid):
             return await self.confirmer.confirm(upload)
+
+    def _expired(self, upload: Upload) -> Progress:
+        if self.observer:
+            self.observer.expired()
+        return Progress(UploadStatus.EXPIRED, upload, 0)
 
     async def _stored_parts(self, upload: Upload) -> Sequence[Part] | None:
         return await self.multiparts.list_parts(upload) if upload.multipart else ()

@@ -144,6 +144,11 @@ class ObjectStore(ObjectOperations, MultipartOperations, SendOperations, Protoco
         """Seconds that our clock is ahead of the store's, by its latest response; ``None`` if unknown."""
         ...
 
+    @property
+    def is_circuit_open(self) -> bool:
+        """Whether the circuit breaker stops calls."""
+        ...
+
     def reserve(self) -> AbstractAsyncContextManager[None]:
         """Reserve a slot for the calls of one request: within the context, only long calls wait for a slot."""
         ...

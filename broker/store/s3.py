@@ -20,6 +20,7 @@ from broker.errors import StorageUnavailableError
 from broker.settings.variables import STORE_CONCURRENCY
 
 from .dialect import Dialect
+from .ended_call import ObserveCall
 from .port import QUICK_COPY_MAX
 from .s3_documents import (
     check_completed,
@@ -33,6 +34,7 @@ from .s3_documents import (
 from .s3_requests import complete_request, copy_source, delete_request
 from .s3_responses import S3Response, bytes_at, is_no_such_key, is_no_such_upload, object_head, stored_object
 from .s3_sending import S3Sending
+from .s3_state import S3State
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .timeouts import instant_after as _until
 from .transport import Call, Transport
@@ -50,8 +52,11 @@ _REFUSALS: Final = frozenset({400, 403, 405, 501})  # of x-amz-checksum-mode, wh
 _LISTING_LIMIT: Final = 1024 * 1024  # bytes of a thousand keys or parts
 
 
-class S3ObjectStore(S3Sending):
-    """``ObjectStore`` over presigned URLs; ``long_calls`` is the number of concurrent long calls."""
+class S3ObjectStore(S3Sending, S3State):
+    """``ObjectStore`` over presigned URLs; ``long_calls`` is the number of concurrent long calls.
+
+    ``observe`` receives each call that was sent.
+    """
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class S3ObjectStore(S3Sending):
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         concurrency: int = STORE_CONCURRENCY,
         long_calls: int = 64,
+        observe: ObserveCall | None = None,
     ) -> None:
         self._timeouts = timeouts
         self._transport = Transport(
@@ -70,17 +76,13 @@ class S3ObjectStore(S3Sending):
             connect_timeout=timeouts.connect,
             concurrency=concurrency,
             long_calls=long_calls,
+            observe=observe,
         )
         self._send = self._transport.send
         self.reserve = self._transport.reserve
         self._checksums_from = float("-inf")  # by the loop's clock
         self._copy_condition = dialect.copy_condition
         self._checks_part_source = dialect.checks_part_source
-
-    @property
-    def clock_skew(self) -> float | None:
-        """Seconds that our clock is ahead of the store's."""
-        return self._transport.skew.seconds
 
     async def head(self, ref: ObjectRef, *, is_long: bool = False) -> StoredObject | None:
         """Send HeadObject."""
@@ -248,10 +250,6 @@ class S3ObjectStore(S3Sending):
     async def ping(self, bucket: str) -> None:
         """Send GetObject for ``PING_KEY``."""
         await self.first_bytes(ObjectRef(bucket, PING_KEY), 1)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._transport.close()
 
     async def _ranged_get(self, ref: ObjectRef, count: int) -> ObjectHead | None:
         until, ranged = _until(self._timeouts.total), {"range": f"bytes=0-{count - 1}"}

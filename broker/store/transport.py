@@ -33,6 +33,7 @@ from broker.http_client.origin import USER_AGENT, Origin
 
 from .circuit_breaker import CircuitBreaker, RetryBudget
 from .clock_skew import ClockSkew, skew_text
+from .ended_call import EndedCall, ObserveCall
 from .outcomes import OBJECT_THROTTLED
 from .s3_responses import S3Response
 from .slots import CALLER, Slots
@@ -88,7 +89,7 @@ class Transport:
     """A client of one store.
 
     ``concurrency`` slots can be reserved, as many are for other quick calls, and ``long_calls`` are for long calls.
-    ``connect_timeout`` is the time for one connection, in seconds.
+    ``connect_timeout`` is the time for one connection, in seconds. ``observe`` receives each call that was sent.
     """
 
     def __init__(
@@ -99,16 +100,18 @@ class Transport:
         connect_timeout: float,
         concurrency: int,
         long_calls: int,
+        observe: ObserveCall | None = None,
     ) -> None:
         self._presigner = presigner
         self._clock = clock
         self._reservations = Slots(concurrency)
         self._slots = Slots(concurrency)
         self._long_slots = Slots(long_calls)
-        self._breaker = CircuitBreaker()
+        self.breaker = CircuitBreaker()
         self._retries = RetryBudget()
         self._throttled_retries = RetryBudget()  # so that one user's throttled objects do not use up the other budget
         self._connect_timeout = connect_timeout
+        self._observe = observe
         self._origins: dict[str, Origin] = {}  # one, or one for each bucket that has a host of its own
         self.skew = ClockSkew()
 
@@ -143,20 +146,25 @@ class Transport:
             await origin.close()
 
     async def _send_now(self, call: Call) -> S3Response:
-        """Return the response and record it for the circuit breaker. A cancelled call is not recorded."""
+        """Return the response; record it for the circuit breaker and the observer. A cancelled call is not recorded."""
         now = asyncio.get_running_loop().time
-        if wait := self._breaker.wait(now(), may_probe=not (call.is_long or call.is_once)):
+        if wait := self.breaker.wait(now(), may_probe=not (call.is_long or call.is_once)):
             raise StorageUnavailableError(
                 f"{call.operation} was not sent: the circuit breaker is open", retry_after=math.ceil(wait)
             )
+        started_at = now()
         try:
             async with asyncio.timeout_at(call.until):
                 response = await self._attempts(call)
         except _FAILURES as error:
+            if self._observe:
+                self._observe(_ended(call, 0, now() - started_at))
             reason = _no_response(call, error)
             if not call.is_once:  # the client may have been too slow for the store
                 self._failed(now(), reason)
             raise StorageUnavailableError(reason) from None
+        if self._observe:
+            self._observe(_ended(call, response.status, now() - started_at))
         self._record(response, now())
         return response
 
@@ -164,12 +172,12 @@ class Transport:
         if response.outcome.is_failure:
             self._failed(now, response.unexpected().reason)
         elif response.outcome.is_failure is None:
-            self._breaker.record_inconclusive(now)
-        elif self._breaker.record_success():
+            self.breaker.record_inconclusive(now)
+        elif self.breaker.record_success():
             log.warning(json.dumps({"event": "broker.store_circuit_closed"}))
 
     def _failed(self, now: float, reason: str) -> None:
-        if self._breaker.record_failure(now):
+        if self.breaker.record_failure(now):
             log.warning(json.dumps({"event": "broker.store_circuit_opened", "reason": reason}))
 
     async def _attempts(self, call: Call) -> S3Response:
@@ -225,6 +233,10 @@ class Transport:
     def _origin(self, endpoint: str) -> Origin:
         origin = self._origins[endpoint] = Origin(endpoint, connect_timeout=self._connect_timeout, fields=_FIELDS)
         return origin
+
+
+def _ended(call: Call, status: int, seconds: float) -> EndedCall:
+    return EndedCall(call.operation, call.ref.bucket, status, seconds, is_paced=call.is_once)
 
 
 async def _acquire(slots: Slots, user: str | None, until: float, name: str) -> None:

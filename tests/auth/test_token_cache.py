@@ -26,6 +26,9 @@ class KeySource:
 
     is_loaded = True
 
+    def fetched(self) -> None:
+        return None
+
     def __init__(self, secret: str) -> None:
         self.changes = self.checked = 0
         self.replace(secret)

@@ -1,16 +1,23 @@
-"""``broker serve`` as Prometheus sees it: one target for each worker, at ports that do not change."""
+"""``broker serve`` as Prometheus sees it: one target for each worker, at ports that do not change, and all metrics."""
 
 import asyncio
 import os
+import re
 import signal
+import time
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.auth.minting import P256, document, es256, jwk, mint
+from tests.http_server import GetHandler, serving, url_of
 from tests.metrics.scrapes import Samples, named, requests, samples, scrape
-from tests.patience import PATIENCE, becomes
+from tests.patience import A_DAY, PATIENCE, becomes
 from tests.ports import free_ports
 from tests.web.application import KEY
 
 from .processes import Broker
+from .steps import confirm, mp3, uploaded
 from .test_process import NOWHERE, all_workers, restarted, workers
 
 LINK = ("/api/v1/downloads/{key:path}", "GET", "200")
@@ -63,3 +70,47 @@ async def test_each_worker_is_a_target(tmp_path: Path) -> None:
             while after & await started():
                 pass
         assert not [line for line in broker.lines() if line.get("event") == "broker.warning_raised"]
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+DOCUMENTED = set(re.findall(r"^\| `(broker_[a-z_]+)` \|", PAGE, re.MULTILINE))
+"""The names of the metrics in the page's table."""
+
+
+class IdentityService(GetHandler):
+    """Publishes one key."""
+
+    def get(self) -> None:
+        """Respond with the key set."""
+        self.respond(200, document(jwk(P256, "one")), "application/json")
+
+
+def test_every_metric_is_documented(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A broker that has confirmed one upload has exactly the metrics of the page, with its numbers."""
+    port, content = free_ports(1), mp3()
+    claims = {"sub": "user-1", "exp": int(time.time()) + A_DAY}
+    bearer = mint(claims, sign=es256(P256), header={"alg": "ES256", "kid": "one"})
+    with serving(IdentityService) as identity:
+        configured = {**environment, "JWT_JWKS_URL": url_of(identity), "BROKER_METRICS_PORT": str(port)}
+        with (
+            Broker(tmp_path, configured) as broker,
+            broker.client() as client,
+        ):
+            client.headers["Authorization"] = f"Bearer {bearer}"
+            upload = uploaded(client, content)
+            for _ in range(2):
+                assert confirm(client, upload).status_code == 200
+            text = scrape(port)
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in text_string_to_metric_families(text)
+    }
+    assert {name for name in names if name.startswith("broker_")} == DOCUMENTED
+    assert all(name.startswith(("broker_", "process_")) for name in names)
+    found = samples(text)
+    assert found[named("broker_uploads_created_total", method="put")] == 1
+    assert found[named("broker_uploads_confirmed_total")] == 1
+    assert found[named("broker_confirmed_bytes_total")] == len(content)
+    assert found[named("broker_store_calls_total", operation="CopyObject", outcome="ok")] == 1
+    assert found[named("broker_store_breaker_open", bucket="media-bucket")] == 0
+    assert found[named("broker_jwks_keys")] == 1

@@ -1,8 +1,10 @@
 """A reader of the metrics, over HTTP and with Prometheus's own parser."""
 
 import time
+from collections.abc import Iterable
 
 import httpx2
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.patience import PATIENCE
@@ -14,9 +16,14 @@ Samples = dict[tuple[str, Labels], float]
 
 def samples(text: str) -> Samples:
     """Return each value by its name and labels."""
+    return samples_of(text_string_to_metric_families(text))
+
+
+def samples_of(families: Iterable[Metric]) -> Samples:
+    """Return each value of the families by its name and labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in families
         for sample in family.samples
     }
 

@@ -6,17 +6,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 from starlette.testclient import TestClient
 
-from broker.metrics.counters import BOUNDS, ProcessMetrics, RequestMetrics
-from broker.metrics.exposition import RequestCollector
+from broker.metrics.counters import RequestMetrics
+from broker.metrics.families import request_families
+from broker.metrics.histogram import SECONDS
+from broker.metrics.instruments import Instruments, ProcessState
 from broker.metrics.scrape_app import scrape_app
 from tests.ports import free_ports
 from tests.web.application import ENVIRONMENT, KEY
 
 from .scraped import scraped
-from .scrapes import Samples, named, requests, samples, scrape
+from .scrapes import Samples, named, requests, samples, samples_of, scrape
 
 
 def scope(route: str | None, method: str = "GET") -> dict[str, Any]:
@@ -25,15 +26,13 @@ def scope(route: str | None, method: str = "GET") -> dict[str, Any]:
 
 
 def read(metrics: RequestMetrics) -> Samples:
-    """Return all samples of the metrics."""
-    registry = CollectorRegistry()
-    registry.register(RequestCollector(metrics))
-    return samples(generate_latest(registry).decode())
+    """Return all samples of requests."""
+    return samples_of(request_families(metrics))
 
 
 def buckets(found: Samples, route: str) -> list[float]:
     """Return the histogram of one route, up to the bucket without a bound."""
-    bounds = [*map(str, BOUNDS), "+Inf"]
+    bounds = [*map(str, SECONDS), "+Inf"]
     return [found[named("broker_request_seconds_bucket", route=route, le=bound)] for bound in bounds]
 
 
@@ -59,7 +58,7 @@ def test_histogram_covers_a_route() -> None:
         metrics.count(scope("/a", "GET" if index % 2 else "POST"), 200 + index % 3, seconds)
     metrics.count(scope("/b"), 200, 0.02)
     found = read(metrics)
-    assert buckets(found, "/a") == [sum(seconds <= bound for seconds in times) for bound in (*BOUNDS, float("inf"))]
+    assert buckets(found, "/a") == [sum(seconds <= bound for seconds in times) for bound in (*SECONDS, float("inf"))]
     assert buckets(found, "/b") == [0] * 4 + [1] * 10
     assert found[named("broker_request_seconds_count", route="/a")] == len(times)
     assert found[named("broker_request_seconds_sum", route="/a")] == pytest.approx(sum(times))
@@ -80,7 +79,7 @@ def test_nonstandard_methods_share_a_series() -> None:
 
 def test_scrape_app_serves_only_metrics() -> None:
     """The application serves the metrics of the log and the process, and no other resource or method."""
-    here = TestClient(scrape_app(RequestMetrics(), lambda: ProcessMetrics(lines_dropped=7)))
+    here = TestClient(scrape_app(Instruments(), lambda: ProcessState(lines_dropped=7)))
     assert "process_resident_memory_bytes" in here.get("/metrics").text
     assert samples(here.get("/metrics").text)[named("broker_log_lines_dropped_total")] == 7
     assert here.head("/metrics").status_code == 200
@@ -91,7 +90,7 @@ def test_scrape_app_serves_only_metrics() -> None:
 @pytest.mark.parametrize(("skew", "sample"), [(-2.5, "\nbroker_clock_skew_seconds -2.5\n"), (None, "")])
 def test_clock_skew_is_a_metric(skew: float | None, sample: str) -> None:
     """The clock skew is a metric if it is known from a response of the store."""
-    text = TestClient(scrape_app(RequestMetrics(), lambda: ProcessMetrics(clock_skew=skew))).get("/metrics").text
+    text = TestClient(scrape_app(Instruments(), lambda: ProcessState(clock_skew=skew))).get("/metrics").text
     assert sample in text
     assert ("broker_clock_skew_seconds" in text) is bool(sample)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from broker.metrics.counters import ProcessMetrics, RequestMetrics
+from broker.metrics.instruments import Instruments, ProcessState
 from broker.metrics.scrape_app import scrape_app
 from broker.server import metrics_listener
 from broker.settings import MetricsSettings
@@ -24,7 +24,7 @@ REQUEST = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 async def serving(first: int, count: int = 1, host: str = "127.0.0.1") -> AsyncIterator[None]:
     """Serve the metrics of a process."""
     place = MetricsSettings(host, range(first, first + count))
-    task = asyncio.create_task(metrics_listener.serve(scrape_app(RequestMetrics(), ProcessMetrics), place))
+    task = asyncio.create_task(metrics_listener.serve(scrape_app(Instruments(), ProcessState), place))
     yield
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

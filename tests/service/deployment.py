@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from broker import settings
 from broker.core.model import ObjectRef, Principal
 from broker.core.upload_rules import Declaration
-from broker.service.assembly import Services, assemble
+from broker.service.assembly import NO_OBSERVERS, Observers, Services, assemble
 from broker.service.confirmation import ConfirmedUpload
 from broker.service.uploads import CreatedUpload
 from tests.small_files import mp3
@@ -30,10 +30,11 @@ class Deployment:
         default_factory=lambda: MemoryObjectStore(clock=itertools.count(1_800_000_000).__next__)
     )
     now: int = 1_800_000_000
+    observers: Observers = NO_OBSERVERS
 
     def __post_init__(self) -> None:
         configured = settings.parse({**ENVIRONMENT, **self.environment})
-        assembled = assemble(configured, store=self.store, clock=lambda: self.now)
+        assembled = assemble(configured, store=self.store, clock=lambda: self.now, observers=self.observers)
         assert assembled.services
         self.services: Services = assembled.services
 

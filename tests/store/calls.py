@@ -14,6 +14,7 @@ from broker.crypto.sigv4 import Credentials
 from broker.errors import StorageUnavailableError
 from broker.store import circuit_breaker
 from broker.store.dialect import UNKNOWN, Dialect
+from broker.store.ended_call import ObserveCall
 from broker.store.port import ObjectStore, Payload
 from broker.store.s3 import S3ObjectStore
 from broker.store.timeouts import Timeouts
@@ -162,11 +163,16 @@ every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
 
 @asynccontextmanager
 async def store_at(
-    endpoint: str, timeouts: Timeouts = PATIENT, *, dialect: Dialect = UNKNOWN, **limits: int
+    endpoint: str,
+    timeouts: Timeouts = PATIENT,
+    *,
+    dialect: Dialect = UNKNOWN,
+    observe: ObserveCall | None = None,
+    **limits: int,
 ) -> AsyncIterator[S3ObjectStore]:
     """Return the adapter for ``endpoint``, whose clock stands still at ``NOW``."""
     presigner = Presigner(CREDENTIALS, endpoint)
-    store = S3ObjectStore(presigner, dialect, clock=lambda: NOW, timeouts=timeouts, **limits)
+    store = S3ObjectStore(presigner, dialect, clock=lambda: NOW, timeouts=timeouts, observe=observe, **limits)
     try:
         yield store
     finally:
@@ -184,7 +190,7 @@ async def facing(*acts: Act, timeouts: Timeouts = PATIENT, **limits: int) -> Asy
     """Return the adapter for a server with these acts."""
     async with (
         wire(*acts) as server,
-        store_at(f"http://127.0.0.1:{server.port}", timeouts, dialect=UNKNOWN, **limits) as store,
+        store_at(f"http://127.0.0.1:{server.port}", timeouts, dialect=UNKNOWN, observe=None, **limits) as store,
     ):
         yield store, server
 

@@ -47,6 +47,10 @@ class MemoryObjectStore:
     def clock_skew(self) -> float | None:
         return self.skew
 
+    @property
+    def is_circuit_open(self) -> bool:
+        return False
+
     def reserve(self) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 

@@ -38,6 +38,7 @@ class UnusedStore:
     """A store that fails the test if it is called."""
 
     clock_skew = None
+    is_circuit_open = False
 
     def __getattr__(self, name: str) -> Any:
         if name == "close":
