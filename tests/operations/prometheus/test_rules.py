@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from prometheus_client import ProcessCollector
 
 from tests.docs.markdown import ROOT, anchors, table
 
-from .rule_files import CONFIGURATION, RULES, alerts, load, rules, shortened
+from .rule_files import CONFIGURATION, RULES, alerts, load, panels, rules, shortened
 
 PAGE: Final = ROOT / "docs" / "monitoring.md"
+OPERATIONS: Final = ROOT / "docs" / "operations.md"
+ONLY_WITH_REDIS: Final = {"broker_rate_limit_errors_total"}
 TESTS: Final = Path(__file__).with_name("alert_tests.yml")
 HOME: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
 RUNBOOK: Final = "docs/runbook.md"
@@ -105,6 +108,23 @@ def test_durations_are_shortened() -> None:
     """Durations become shorter; numbers, names and labels stay."""
     text = 'increase(x_rate5m{code="5m"}[5m] offset 1d) > 300'
     assert shortened(text.replace('"5m"', '"a"'), 60) == 'increase(x_rate5m{code="a"}[5000ms] offset 1440000ms) > 300'
+
+
+def test_metrics_exist() -> None:
+    """The rules and the dashboard use only metrics of the broker, of its process, and of Prometheus itself."""
+    listed = {name for row in table(OPERATIONS, "metric") for name in re.findall(r"`([^`]+)`", row[0])}
+    known = {*listed, *ONLY_WITH_REDIS, *of_the_process()}
+    expressions = [rule["expr"] for path in RULES for rule in rules(path)]
+    expressions += [target["expr"] for panel in panels() for target in panel["targets"]]
+    used = {name for text in expressions for name in re.findall(r"(?<![:\w])(?:broker|process)_\w+", text)}
+    assert {name.removesuffix("_bucket") for name in used} <= known
+    assert "broker_store_breaker_open" in used
+
+
+def of_the_process() -> set[str]:
+    """Return the names of the metrics of a process."""
+    families = ProcessCollector(registry=None).collect()
+    return {sample.name for family in families for sample in family.samples}
 
 
 @pytest.mark.operations
