@@ -97,8 +97,8 @@ def running(folder: Path, *jobs: str) -> Iterator[Deployments]:
             command = [sys.executable, "-c", _FASTER]
             options = ("--workers", str(workers))
             brokers[job] = Broker(folder, environment, *options, command=command, counted=False)
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(stack.enter_context, brokers.values()))
         (folder / "prometheus").mkdir()
-        prometheus = stack.enter_context(Prometheus(folder / "prometheus", ports))
+        prometheus = Prometheus(folder / "prometheus", ports)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(stack.enter_context, (prometheus, *brokers.values())))
         yield Deployments(store, proxies, identity, brokers, prometheus)

@@ -25,7 +25,7 @@ SPEED: Final = 60
 INTERVAL: Final = "500ms"
 """Time between two scrapes, and between two evaluations of the rules: half a minute in the time of the rules."""
 
-_FIRED: Final = 'group by (job, alertname, severity) (last_over_time(ALERTS{alertstate="firing"}[1d]))'
+_FIRED: Final = 'group by (job, alertname, severity) (last_over_time(ALERTS{alertstate="firing"}[100d]))'
 
 
 class Fired(NamedTuple):

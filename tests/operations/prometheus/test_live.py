@@ -10,7 +10,7 @@ from .rule_files import RULES, alerts, panels, rules
 
 pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("prometheus")]
 
-WITHOUT_DATA: Final = {"Rate limits without Redis"}
+WITHOUT_DATA: Final = {"Errors of Redis"}
 """Panels that are empty in these deployments."""
 
 _VARIABLES: Final = {"$__rate_interval": "5m", "$__range": "30m", "$job": ".+", "$instance": ".+"}
