@@ -90,7 +90,7 @@ async def inject(deployments: Deployments) -> list[dict[str, Any]]:
         deployments.identity.apply(FixedResponse(500))
         deployments.proxies[CLOCK].apply(OtherDate(120))
         await asyncio.to_thread(until, has_time_before_fault)
-        uploaders[REFUSALS].refused_in = 3
+        uploaders[REFUSALS].refused_in = 4
         deployments.proxies[STORE_OUTAGE].apply(Refused())
         await asyncio.to_thread(until, has_fired)
         return prometheus.firing()

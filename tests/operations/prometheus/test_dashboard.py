@@ -12,7 +12,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from .rule_files import dashboard, panels
+from .rule_files import alerts, dashboard, panels
 
 DASHBOARD: Final = dashboard()
 PANELS: Final = panels()
@@ -75,6 +75,12 @@ def test_variables_are_defined() -> None:
         ("query", "job"),
         ("query", "instance"),
     ]
+
+
+def test_dashboard_links_to_the_runbook() -> None:
+    """The dashboard links to the runbook of the alerts."""
+    (link,) = DASHBOARD["links"]
+    assert {alert["annotations"]["runbook_url"].partition("#")[0] for alert in alerts()} >= {link["url"]}
 
 
 def test_panels_do_not_overlap() -> None:

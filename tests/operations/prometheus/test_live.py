@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from .conftest import EXPECTED, KILLED, Seen
-from .rule_files import RULES, alerts, panels, rules
+from .rule_files import RULES, alerts, dashboard, panels, rules
 
 pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("prometheus")]
 
@@ -17,7 +17,7 @@ _VARIABLES: Final = {"$__rate_interval": "5m", "$__range": "30m", "$job": ".+", 
 
 
 def expression_of(target: dict[str, Any]) -> str:
-    """Return the query of a panel with the values of all variables."""
+    """Return a query of the dashboard with the values of all variables."""
     expression: str = target["expr"]
     for name, value in _VARIABLES.items():
         expression = expression.replace(name, value)
@@ -63,6 +63,12 @@ def test_panel_has_data(seen: Seen, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         found = seen.prometheus.query(expression_of(target), seen.ended_at)
         assert (panel["title"] in WITHOUT_DATA) == (numbers(found) == []), target["expr"]
+
+
+def test_dashboard_marks_alerts(seen: Seen) -> None:
+    """The query that marks alerts in the dashboard finds those that fire."""
+    (marks,) = dashboard()["annotations"]["list"]
+    assert len(seen.prometheus.query(expression_of(marks), seen.ended_at)) == len(EXPECTED)
 
 
 @pytest.mark.parametrize("rule", list(rules(RULES[0])), ids=lambda rule: rule["record"])
