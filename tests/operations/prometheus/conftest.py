@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.faults.standing import FixedResponse, Refused
-from tests.patience import until
 
 from .deployments import (
     CLOCK,
@@ -24,7 +23,7 @@ from .deployments import (
     running,
 )
 from .load import clients
-from .server import Fired, Prometheus
+from .server import Fired, Prometheus, wait_for
 
 EXPECTED = {
     Fired(STORE_OUTAGE, "BrokerStoreCircuitOpen", "critical"),
@@ -38,15 +37,13 @@ EXPECTED = {
 }
 """The alerts of each job by its fault; the job without a fault has none."""
 
-_PAUSE = 0.3  # seconds between two queries
-
 KILLED = Fired(HEALTHY, "BrokerTargetDown", "warning")
 """The alert of the job without a fault when its processes are killed at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What Prometheus has seen: the alerts that fired with the faults, their annotations, and those of the kill.
+    """What Prometheus has seen: the alerts that fired with the faults, their texts, and those after the kill.
 
     ``ended_at`` is the end of the faults, in seconds since the Unix epoch.
     """
@@ -68,29 +65,29 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         firing = asyncio.run(inject(deployments))
         fired, ended_at = prometheus.fired(), time.time()
         deployments.brokers[HEALTHY].kill()
-        until(lambda: KILLED in prometheus.fired())
+        wait_for(lambda: KILLED in prometheus.fired(), prometheus.fired)
         yield Seen(prometheus, fired, firing, prometheus.fired(), ended_at)
 
 
 async def inject(deployments: Deployments) -> list[dict[str, Any]]:
-    """Run the clients and inject the faults; return the alerts that fire."""
+    """Run the clients and inject the faults; return each alert that fired, some of which may have ended."""
     prometheus = deployments.prometheus
+    firing: dict[str, dict[str, Any]] = {}
 
     def has_time_before_fault() -> bool:
-        time.sleep(_PAUSE)
         return prometheus.value(f'job:broker_uploads:refused_ratio_avg1d{{job="{REFUSALS}"}}') is not None
 
-    def has_fired() -> bool:
-        time.sleep(_PAUSE)
-        return prometheus.fired() >= EXPECTED
+    def missing() -> set[Fired]:
+        firing.update((str(sorted(alert["labels"].items())), alert) for alert in prometheus.firing())
+        return EXPECTED - prometheus.fired()
 
     async with clients(deployments) as uploaders:
         uploaders[HEALTHY].refused_in, uploaders[HEALTHY].given_up_in = 20, 12
         uploaders[UNFINISHED].given_up_in = 1
         deployments.identity.apply(FixedResponse(500))
         deployments.proxies[CLOCK].apply(OtherDate(120))
-        await asyncio.to_thread(until, has_time_before_fault)
+        await asyncio.to_thread(wait_for, has_time_before_fault, prometheus.fired)
         uploaders[REFUSALS].refused_in = 4
         deployments.proxies[STORE_OUTAGE].apply(Refused())
-        await asyncio.to_thread(until, has_fired)
-        return prometheus.firing()
+        await asyncio.to_thread(wait_for, lambda: not missing(), missing)
+        return list(firing.values())

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 import httpx2
 import yaml
 
-from tests.patience import PATIENCE, until
+from tests.patience import PATIENCE
 from tests.plain_http import NO_TLS
 from tests.ports import free_port
 
@@ -25,7 +25,16 @@ SPEED: Final = 60
 INTERVAL: Final = "500ms"
 """Time between two scrapes, and between two evaluations of the rules: half a minute in the time of the rules."""
 
+_PAUSE: Final = 0.3  # seconds between two queries
 _FIRED: Final = 'group by (job, alertname, severity) (last_over_time(ALERTS{alertstate="firing"}[100d]))'
+
+
+def wait_for(holds: Callable[[], object], explain: Callable[[], object]) -> None:
+    """Wait until a condition on Prometheus holds; fail after ``PATIENCE`` with an explanation."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(_PAUSE)
 
 
 class Fired(NamedTuple):
@@ -59,7 +68,8 @@ class Prometheus:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
             self._wait_until_ready()
-            until(lambda: self.value("sum(up)") == sum(map(len, self._ports.values())))
+            count = sum(map(len, self._ports.values()))
+            wait_for(lambda: self.value("sum(up)") == count, lambda: self.query("up"))
             self._load_rules()
         except BaseException:
             self._process.kill()
