@@ -21,7 +21,7 @@ SLOW := browser or clients or curl or examples or large or network or operations
 BROWSERS_NEED := chromium firefox-esr WebKitWebDriver Xvfb curl
 BROWSERS_PACKAGES := chromium firefox-esr webkit2gtk-driver xvfb gstreamer1.0-libav curl
 
-.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy operations image topology sbom
+.PHONY: demo test browser browsers client clients stores corpus large fuzz mutants faults soak pythons bounds platforms production dist lint serve bench bench-quick scale clean lock sdks examples uppy operations alerts-soak image topology sbom
 
 # A shell without a trap ends at Ctrl-C before the demo has stopped. Status 3: the demo cannot listen on its port.
 demo: $(DEMO_READY)  ## run the broker, an S3 server and a page to try, on this machine
@@ -58,6 +58,9 @@ sbom: $(READY)  ## write a bill of materials (CycloneDX) and the licences of the
 
 topology: $(READY)  ## run the services of deploy/compose.yaml without Docker (apt-get install prometheus redis-server wget)
 	$(BIN)/python -m tests.operations.topology
+
+alerts-soak: $(READY)  ## SECONDS of load without a fault, in which no alert fires (apt-get install prometheus)
+	$(BIN)/python -m tests.operations.prometheus.soak --seconds $(SECONDS)
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks

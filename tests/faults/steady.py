@@ -150,12 +150,12 @@ class Client:
                 answered(response.status)
         return document
 
-    async def put(self, upload: dict[str, Any]) -> None:
-        """Send the bytes to the store itself, with the Host that was signed."""
+    async def put(self, upload: dict[str, Any], data: bytes | None = None) -> None:
+        """Send the sample, or other bytes, to the store itself, with the Host that was signed."""
         signed = URL(upload["url"], encoded=True)
         straight = signed.with_scheme(self._store.scheme).with_host("127.0.0.1").with_port(self._store.port)
         headers = {**upload["headers"], "Host": signed.authority}
-        async with self._session.put(straight, data=sample(), headers=headers) as response:
+        async with self._session.put(straight, data=data or sample(), headers=headers) as response:
             if response.status != 200:
                 self._load.errors.append(f"the store answered an upload with {response.status}")
 
