@@ -117,16 +117,24 @@ def test_requests_are_counted_by_template() -> None:
         }
 
 
+MODULES = {"opentelemetry", "prometheus_client", "broker.metrics.counters", "broker.server.metrics_listener"}
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
-    [({}, set()), ({"BROKER_METRICS_PORT": "9100"}, {"broker.metrics.counters", "broker.server.metrics_listener"})],
+    [
+        ({}, set()),
+        ({"BROKER_METRICS_PORT": "9100"}, {"broker.metrics.counters", "broker.server.metrics_listener"}),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, {"opentelemetry"}),
+    ],
+    ids=["off", "metrics", "traces"],
 )
-def test_metrics_are_imported_on_demand(environment: dict[str, str], expected: set[str]) -> None:
-    """Without metrics their modules are not imported, and the start never imports the library."""
+def test_modules_are_imported_on_demand(environment: dict[str, str], expected: set[str]) -> None:
+    """Without metrics and traces their modules are not imported, and the start never imports Prometheus's library."""
     program = (
         f"import os, sys; os.environ.update({ENVIRONMENT | environment!r});"
         "from broker.cli.application import from_environment; from_environment();"
-        "print(*{'prometheus_client', 'broker.metrics.counters', 'broker.server.metrics_listener'} & set(sys.modules))"
+        f"print(*{MODULES!r} & set(sys.modules))"
     )
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert {*loaded.split()} == expected

@@ -50,7 +50,7 @@ def test_labels_come_from_the_code() -> None:
     port = free_ports(1)
     with scraped(port, LIMITED, MemoryObjectStore()) as app:
 
-        @settings(max_examples=20)
+        @settings(max_examples=12)
         @given(FILES, FIELDS, FIELDS, st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=8))
         def send(file: dict[str, Any], name: str, text: str, method: str) -> None:
             own = {"Authorization": f"Bearer {token(name)}", "X-Request-Id": name}
