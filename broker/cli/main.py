@@ -20,22 +20,21 @@ _SECONDS_MAX: Final = 2**31
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status, which is one of ``Exit``."""
-    options = _parser().parse_args(arguments)
     try:
-        _check_working_directory()
-        status = _run(options)
-        output.flush()
+        with output.flushed():
+            options = _parser().parse_args(arguments)
+            _check_working_directory()
+            return _run(options)
     except SettingsError as error:
         print("broker: the configuration is wrong:", *error.faults, sep="\n  ", file=sys.stderr)
         return Exit.WRONG_CALL
     except StartError as error:
         print(f"broker: {error}", file=sys.stderr)
         return error.status
-    except (BrokenPipeError, output.OutputError) as error:
+    except (output.OutputError, BrokenPipeError) as error:
         broken = output.failure(error) if isinstance(error, OSError) else error
         print(f"broker: {broken}.", file=sys.stderr)
         return Exit.WRONG_CALL
-    return status
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -149,7 +148,9 @@ def _add_setup(setup: argparse.ArgumentParser) -> None:
 
 def _add_reconcile(reconcile: argparse.ArgumentParser) -> None:
     reconcile.add_argument("--keys", required=True, help="file with the product's keys, one a line; - reads the input")
-    reconcile.add_argument("--older-than", type=_duration, help="age of objects to report, such as 10d (default 7d)")
+    reconcile.add_argument(
+        "--older-than", type=_duration, help="age of objects to report, such as 10d (default 7d, or the minimum)"
+    )
     reconcile.add_argument("--delete", action="store_true", help="delete the unreferenced objects (default: list them)")
     reconcile.add_argument("--rate", type=_rate, default=50, help="deletions in a second (default %(default)s)")
     reconcile.add_argument(

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class OutputError(Exception):
@@ -24,6 +26,15 @@ def flush() -> None:
             sys.stdout.flush()
     except OSError as error:
         raise failure(error) from None
+
+
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Write at the end, however it is reached, what is held back; raise ``OutputError``."""
+    try:
+        yield
+    finally:
+        flush()
 
 
 def failure(error: OSError) -> OutputError:

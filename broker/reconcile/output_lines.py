@@ -40,7 +40,8 @@ class TextLines:
 
     def deletion(self, key: str, reason: str | None = None) -> str:
         """Return the line of a deletion."""
-        return f"{DELETED:12}  {key}" if reason is None else f"{FAILED:12}  {key}: {reason}"
+        name = _printable(key)
+        return f"{DELETED:12}  {name}" if reason is None else f"{FAILED:12}  {name}: {reason}"
 
     def summary(self, counts: Counts, deletions: Mapping[str, int], age: int) -> str:
         """Return the counts."""

@@ -24,7 +24,7 @@ def broker(redirect: str, folder: Path, *words: str) -> "subprocess.CompletedPro
     )
 
 
-@pytest.mark.parametrize("words", [["token"], ["doctor"]], ids=str)
+@pytest.mark.parametrize("words", [["token"], ["--version"]], ids=str)
 def test_full_disk(words: list[str], tmp_path: Path) -> None:
     """An output that cannot be written ends with one line and status 2, never with a traceback."""
     done = broker("> /dev/full", tmp_path, *words)
@@ -48,7 +48,9 @@ class Closed:
         """Fail as a write to a pipe without a reader."""
         raise BrokenPipeError(32, "Broken pipe")
 
-    flush = write
+    def flush(self) -> None:
+        """Fail likewise."""
+        self.write("")
 
 
 def test_reader_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
