@@ -57,7 +57,7 @@ sbom: $(READY)  ## write a bill of materials (CycloneDX) and the licences of the
 	$(BIN)/python -m tests.packaging.sbom
 
 topology: $(READY)  ## run the services of deploy/compose.yaml without Docker (apt-get install prometheus redis-server wget)
-	$(BIN)/python -m tests.operations.topology
+	@trap : INT; $(BIN)/python -m tests.operations.topology
 
 sdks: $(READY) $(SDKS_READY)  ## test generated clients in eight forms (apt-get install default-jdk-headless libgoogle-gson-java libhttpmime-java libjakarta-annotation-api-java)
 	$(BIN)/python -m pytest -m sdks tests/sdks
