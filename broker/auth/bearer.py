@@ -1,8 +1,9 @@
 """Bearer tokens (RFC 6750): from the Authorization fields of a request to its principal.
 
 Rules of this module
-- Only the signature algorithms of PyJWT are used: its parser accepts duplicate keys, other encodings and numbers in
-  strings. The compact serialization, the JOSE header and the claims are validated here, with ``now`` as an argument.
+- Signatures are checked by PyJWT's algorithms, and by ``hmac`` for a shared secret. PyJWT's parser is not used: it
+  accepts duplicate keys, other encodings and numbers in strings. The compact serialization, the JOSE header and the
+  claims are validated here, with ``now`` as an argument.
 - The JOSE header must agree with the configuration. It selects neither the key's algorithms nor its location (RFC 8725
   sections 3.1 and 3.10): ``jwk``, ``jku``, ``x5u`` and ``x5c`` are ignored.
 - Claims are parsed only after the signature is verified. A token has exactly one valid encoding.
@@ -21,11 +22,9 @@ from broker.error_texts import Detail
 from broker.errors import IdentityUnavailableError, MalformedRequestError, UnauthenticatedError
 from broker.settings.token_rules import JwksLocation, TokenRules
 
-from .jwk_set import is_valid_kid
-from .jwks_client import JwksClient
-from .key_source import ConfiguredKey, KeySource, UnknownKeyError
-from .signatures import LIBRARY_ERRORS, SignatureCheck
-from .token_cache import TokenCache
+from .key_source import ConfiguredKey, KeySource, UnknownKeyError, is_valid_kid
+from .signatures import SignatureCheck
+from .token_cache import TokenCache, digest_of
 
 VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 """Claims whose signature is verified, and whose values are not validated yet."""
@@ -41,9 +40,6 @@ SUBJECT_INTEGER_MAX = 2**64 - 1
 
 HEADERS_MAX = 64
 """Maximum number of headers in memory. The tokens of one key have the same header, which is parsed once."""
-
-SCOPE_CLAIMS = ("scope", "scp")
-"""Claims with the scopes of a token: that of RFC 8693 section 4.2, and that of Entra ID and Okta."""
 
 # RFC 7515 section 7.1: three non-empty parts in base64url without padding. ``b64url_decode`` rejects unused bits.
 _COMPACT = re.compile(r"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]+)")
@@ -70,16 +66,18 @@ class TokenVerifier:
 
         A token that was verified recently is found in the cache. For an unknown ``kid`` the keys are fetched.
         """
-        if len(authorization) == 1 and len(authorization[0]) <= AUTHORIZATION_MAX:
-            cached = self._cache.get(authorization[0], now=now, keys_version=self.keys.version())
-            if cached:
-                return cached
+        if len(authorization) != 1 or len(authorization[0]) > AUTHORIZATION_MAX:
+            return self.verify(authorization, now=now)
+        digest = digest_of(authorization[0])
+        cached = self._cache.get(digest, now=now, keys_version=self.keys.version())
+        if cached:
+            return cached
         try:
-            return self._verify_and_cache(authorization, now)
+            return self._verify_and_cache(authorization, digest, now)
         except (UnknownKeyError, IdentityUnavailableError):
             if not await self.keys.refresh():
                 raise
-        return self._verify_and_cache(authorization, now)
+        return self._verify_and_cache(authorization, digest, now)
 
     def verify(self, authorization: Sequence[str], *, now: int) -> Principal:
         """Return the principal of a request with these Authorization fields, by the loaded keys and without I/O.
@@ -89,10 +87,10 @@ class TokenVerifier:
         """
         return self._principal(self._decode(authorization, now))
 
-    def _verify_and_cache(self, authorization: Sequence[str], now: int) -> Principal:
+    def _verify_and_cache(self, authorization: Sequence[str], digest: bytes, now: int) -> Principal:
         claims = self._decode(authorization, now)
         principal = self._principal(claims)
-        self._cache.put(authorization[0], principal, now=now, expires_at=int(claims["exp"]) + self._rules.leeway)
+        self._cache.put(digest, principal, now=now, expires_at=int(claims["exp"]) + self._rules.leeway)
         return principal
 
     def _decode(self, authorization: Sequence[str], now: int) -> VerifiedClaims:
@@ -111,7 +109,7 @@ class TokenVerifier:
         check = self._check(header)
         try:
             is_valid = check(signing_input.encode(), b64url_decode(signature))
-        except LIBRARY_ERRORS:
+        except ValueError:  # not canonical
             is_valid = False
         _require(is_valid, "the signature does not verify")
         if head not in self._headers:
@@ -134,7 +132,11 @@ class TokenVerifier:
 
 def key_source_of(rules: TokenRules) -> KeySource:
     """Return the source of the keys in the rules."""
-    return JwksClient(rules.key) if isinstance(rules.key, JwksLocation) else ConfiguredKey(rules.key)
+    if not isinstance(rules.key, JwksLocation):
+        return ConfiguredKey(rules.key)
+    from .jwks_client import JwksClient  # noqa: PLC0415  its libraries take a tenth of the start
+
+    return JwksClient(rules.key)
 
 
 def _require(is_kept: bool, reason: str) -> None:
@@ -181,12 +183,12 @@ def _media_type(typ: str) -> str:
 def _validate_times(claims: VerifiedClaims, rules: TokenRules, now: int) -> None:
     """Validate exp, nbf and iat (RFC 7519 sections 4.1.4 to 4.1.6). A token without ``exp`` would never expire."""
     _require("exp" in claims, "exp is missing")
-    exp = _timestamp(claims["exp"], "exp")
-    nbf, iat = (now if claims.get(name) is None else _timestamp(claims[name], name) for name in ("nbf", "iat"))
+    exp, nbf, iat = _timestamp(claims["exp"], "exp"), claims.get("nbf"), claims.get("iat")
+    latest = now + rules.leeway
     _require(now < exp + rules.leeway, "the token has expired")
-    _require(exp <= now + rules.max_lifetime + rules.leeway, "the lifetime of the token is too long")
-    _require(nbf <= now + rules.leeway, "the token is not valid yet")
-    _require(iat <= now + rules.leeway, "the token was issued in the future")
+    _require(exp <= latest + rules.max_lifetime, "the lifetime of the token is too long")
+    _require(nbf is None or _timestamp(nbf, "nbf") <= latest, "the token is not valid yet")
+    _require(iat is None or _timestamp(iat, "iat") <= latest, "the token was issued in the future")
 
 
 def _timestamp(value: Any, name: str) -> float:
@@ -208,9 +210,12 @@ def _validate_audience(claims: VerifiedClaims, audience: str | None) -> None:
 
 
 def _is_service(claims: VerifiedClaims, rules: TokenRules) -> bool:
-    """Return whether the service scope is granted by the configured claim, or by ``scope`` or ``scp``."""
+    """Return whether the service scope is granted by the configured claim.
+
+    Its default is ``scope`` (RFC 8693 section 4.2) and ``scp`` (Entra ID and Okta) together.
+    """
     if rules.scope_claim is None:
-        granted = [scope for name in SCOPE_CLAIMS for scope in _scopes(claims.get(name), name)]
+        granted = [*_scopes(claims.get("scope"), "scope"), *_scopes(claims.get("scp"), "scp")]
     else:
         granted = _scopes(_nested(claims, rules.scope_claim), "the scope claim")
     return rules.service_scope in granted and rules.service_scope != ""  # an empty text splits into one empty text

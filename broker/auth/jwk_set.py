@@ -11,19 +11,19 @@ Rules of this module
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
 from broker.core.strict_json import parse_object
-from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, jwk_key
+from broker.crypto.public_key import jwk_key
+from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey
+
+from .key_source import KID_MAX, is_valid_kid
 
 JWKS_BYTES_MAX: Final = 256 * 1024
 """Maximum size of a JWK Set in bytes."""
 
 JWKS_KEYS_MAX: Final = 100
 """Maximum number of keys in a JWK Set."""
-
-KID_MAX: Final = 256
-"""Maximum length of a ``kid`` in characters."""
 
 KID_SHOWN_MAX: Final = 64
 """Maximum number of characters of a ``kid`` in the log."""
@@ -60,11 +60,6 @@ class _Listed(NamedTuple):
 
     indexes: tuple[int, ...]
     key: VerificationKey
-
-
-def is_valid_kid(kid: object) -> TypeGuard[str]:
-    """Return whether ``kid`` is a text that a token may have: printable, 1 to ``KID_MAX`` characters."""
-    return isinstance(kid, str) and 0 < len(kid) <= KID_MAX and kid.isprintable()
 
 
 def parse(document: bytes, algorithms: Sequence[str] = ()) -> JwkSet:

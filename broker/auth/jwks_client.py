@@ -28,7 +28,8 @@ from broker.settings.token_rules import JwksLocation
 from . import jwk_set
 from .fetch_budget import COOLDOWN, FetchBudget
 from .key_source import UnknownKeyError
-from .signatures import SignatureChecks, table_checks
+from .public_key_signatures import table_checks
+from .signatures import SignatureChecks
 
 log = logging.getLogger("broker.auth")
 

@@ -32,20 +32,21 @@ class TokenCache:
         self._entries: dict[bytes, _Entry] = {}
         self._keys_version = 0
 
-    def get(self, authorization: str, *, now: int, keys_version: int) -> Principal | None:
-        """Return the principal of this Authorization field, if its token was verified recently by the same keys."""
+    def get(self, digest: bytes, *, now: int, keys_version: int) -> Principal | None:
+        """Return the principal of an Authorization field, if its token was verified recently by the same keys."""
         if keys_version != self._keys_version:
             self._entries.clear()
             self._keys_version = keys_version
-        found = self._entries.get(_digest(authorization))
+        found = self._entries.get(digest)
         return found.principal if found and found.verified_at <= now < found.expires_at else None
 
-    def put(self, authorization: str, principal: Principal, *, now: int, expires_at: int) -> None:
+    def put(self, digest: bytes, principal: Principal, *, now: int, expires_at: int) -> None:
         """Add an Authorization field whose token was verified at ``now``."""
         if len(self._entries) >= TOKEN_CACHE_CAPACITY:
             del self._entries[next(iter(self._entries))]  # the oldest: a dict keeps the order of insertion
-        self._entries[_digest(authorization)] = _Entry(principal, now, min(expires_at, now + TOKEN_CACHE_LIFETIME))
+        self._entries[digest] = _Entry(principal, now, min(expires_at, now + TOKEN_CACHE_LIFETIME))
 
 
-def _digest(authorization: str) -> bytes:
+def digest_of(authorization: str) -> bytes:
+    """Return the key of an Authorization field in the cache."""
     return hashlib.sha256(authorization.encode(errors="replace")).digest()

@@ -53,10 +53,7 @@ async def _examine(deployment: Deployment, token: str | None) -> Report:
     try:
         return await examine(deployment, token=token, has_admin_key=bool(os.environ.get(ADMIN_VARIABLE)))
     finally:
-        for store in deployment.stores:
-            await store.close()
-        if deployment.shared_counts:
-            await deployment.shared_counts.close()
+        await deployment.close()
 
 
 def cancel_once(task: "asyncio.Task[Report]") -> None:

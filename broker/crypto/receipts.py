@@ -8,9 +8,10 @@ Rules of this module
 """
 
 import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from broker.core.model import Track
@@ -29,7 +30,7 @@ class Receipts:
         self._issuer = issuer
         self._key = keys[0]
         self.jwks = {"keys": [_jwk(key) for key in keys]}
-        self._headers = {"typ": TYP, "kid": self.jwks["keys"][0]["kid"]}
+        self._header = _encoded({"alg": "EdDSA", "typ": TYP, "kid": self.jwks["keys"][0]["kid"]})
 
     def sign(self, track: Track) -> str:
         """Return the receipt of ``track`` in compact serialization."""
@@ -46,7 +47,12 @@ class Receipts:
             "sha256": base64.b64encode(track.sha256).decode() if track.sha256 else None,
             "sha256Evidence": track.evidence,
         }
-        return jwt.encode(claims, self._key, algorithm="EdDSA", headers=self._headers)
+        signing_input = f"{self._header}.{_encoded(claims)}"  # RFC 7515, section 5.1
+        return f"{signing_input}.{b64url(self._key.sign(signing_input.encode()))}"
+
+
+def _encoded(members: Mapping[str, Any]) -> str:
+    return b64url(json.dumps(members, separators=(",", ":")).encode())
 
 
 def _jwk(key: Ed25519PrivateKey) -> dict[str, str]:

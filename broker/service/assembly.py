@@ -68,6 +68,13 @@ class Deployment:
         """The stores to close at the end of the process."""
         return [store for store in (self.store, self.staging_store) if store]
 
+    async def close(self) -> None:
+        """End the connections to the stores and to Redis."""
+        for store in self.stores:
+            await store.close()
+        if self.shared_counts:
+            await self.shared_counts.close()
+
 
 def assemble(
     settings: Settings,

@@ -9,7 +9,7 @@ Rules of this module
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -18,8 +18,9 @@ from broker.core.download_rules import DownloadAccess, DownloadPolicy
 from broker.core.media import ALL_TYPES, MEDIA_TYPE_BY_NAME, types_of
 from broker.core.model import Evidence
 from broker.core.upload_rules import UploadPolicy
+from broker.crypto.shared_secret import secret_key
 from broker.crypto.sigv4 import MAX_EXPIRES_IN, Credentials
-from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey, public_key, secret_key
+from broker.crypto.verification_key import PUBLIC_ALGORITHMS, VerificationKey
 
 from .endpoint import jwks_url, public_base, store_endpoint
 from .environment import Environment, SettingsError
@@ -203,7 +204,7 @@ def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None
         return None
     found = (
         env.checked("JWT_SECRET", secret, lambda text: secret_key(text, algorithms))
-        or env.checked("JWT_PUBLIC_KEY", public, lambda text: public_key(text, algorithms))
+        or env.checked("JWT_PUBLIC_KEY", public, lambda text: _public_key(text, algorithms))
         or env.checked("JWT_JWKS_URL", jwks, lambda text: JwksLocation(jwks_url(text), algorithms, max_stale))
     )
     if jwks and not set(algorithms) <= set(PUBLIC_ALGORITHMS):
@@ -211,6 +212,12 @@ def _verification_key(env: Environment) -> VerificationKey | JwksLocation | None
     if not found and len(env.faults) == known_faults:
         env.fault("JWT_SECRET", "or JWT_PUBLIC_KEY or JWT_JWKS_URL must be set, to verify tokens")
     return found
+
+
+def _public_key(text: str, algorithms: Sequence[str]) -> VerificationKey:
+    from broker.crypto.public_key import public_key  # noqa: PLC0415  its libraries take a tenth of the start
+
+    return public_key(text, algorithms)
 
 
 def _uploads(env: Environment) -> UploadPolicy:

@@ -84,9 +84,6 @@ def _lifespan(
             task.cancel()
         if deployment.services:
             await deployment.services.proxied_uploads.close()
-        for store in deployment.stores:
-            await store.close()
-        if deployment.shared_counts:
-            await deployment.shared_counts.close()
+        await deployment.close()
 
     return lifespan

@@ -49,7 +49,8 @@ class Authenticator:
                 CALLER.set(principal.subject)
             response = await handler(self.services, request, principal)
             if has_fields and response.status_code < 300:  # a client may delay a redirect because of them
-                response.headers.update(self.services.rate_limit.fields(principal))
+                stated = self.services.rate_limit.fields(principal).items()
+                response.raw_headers.extend((name.lower().encode(), value.encode()) for name, value in stated)
             return response
 
         return authenticated

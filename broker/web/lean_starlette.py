@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Match, Route, Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
@@ -61,8 +61,9 @@ class _Dispatcher:
 
     def _matching(self, scope: Scope) -> Route | None:
         for route in self._patterns:
-            match, found = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(found)
+            if match := route.path_regex.match(scope["path"]):
+                convertors = route.param_convertors
+                found = match.groupdict().items()
+                scope["path_params"] = {name: convertors[name].convert(text) for name, text in found}
                 return route
         return None

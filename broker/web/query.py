@@ -11,6 +11,8 @@ from broker.errors import BrokerError, Fault, InvalidRequestError, about
 IDEMPOTENCY_KEY_MAX: Final = 255
 """Maximum length of an Idempotency-Key in characters."""
 
+_IDEMPOTENCY_KEY: Final = b"idempotency-key"
+
 
 def invalid(name: str, rule: str) -> BrokerError:
     """Return the error of the parameter or header field ``name``."""
@@ -41,9 +43,9 @@ def field_values(scope: Scope, name: bytes) -> list[str]:
 
 def idempotency_key(request: Request) -> str | None:
     """Return the Idempotency-Key, if there is one (draft-ietf-httpapi-idempotency-key-header)."""
-    values = field_values(request.scope, b"idempotency-key")
-    if not values:
+    if _IDEMPOTENCY_KEY not in dict(request.scope["headers"]):
         return None
+    values = field_values(request.scope, _IDEMPOTENCY_KEY)
     value = values[0]
     if len(values) > 1 or not 1 <= len(value) <= IDEMPOTENCY_KEY_MAX or not (value.isascii() and value.isprintable()):
         raise invalid("Idempotency-Key", Rule.IDEMPOTENCY_KEY.format(limit=IDEMPOTENCY_KEY_MAX))

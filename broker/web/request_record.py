@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from broker.errors import BrokerError
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _RECORD: Final = "broker.record"
 
 
@@ -55,7 +55,7 @@ def request_id(scope: Scope) -> str:
 
 
 def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
-            return str(text)
+    given = dict(scope["headers"]).get(b"x-request-id")
+    if given and _REQUEST_ID.fullmatch(given):
+        return str(given.decode())
     return f"{random.getrandbits(128):032x}"

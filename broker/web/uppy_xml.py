@@ -3,8 +3,8 @@
 The body of a completion is not parsed: the broker reads the parts from the store.
 """
 
+import html
 from typing import Final
-from xml.sax.saxutils import escape
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -61,7 +61,7 @@ async def list_parts(services: Services, request: Request, principal: Principal)
     await services.rate_limit.spend_more(principal, Cost.UPLOAD_STATUS)
     parts = await services.companion.list_parts(principal, upload_id, key)
     items = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{escape(part.etag)}&quot;</ETag>"
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>&quot;{html.escape(part.etag, quote=False)}&quot;</ETag>"
         f"<Size>{part.size}</Size></Part>"
         for part in parts
     )
@@ -110,7 +110,7 @@ async def _read(request: Request) -> None:
 def _document(
     name: str, members: dict[str, str], status: int = 200, headers: object = None, *, more: str = ""
 ) -> Response:
-    inner = "".join(f"<{member}>{escape(value)}</{member}>" for member, value in members.items())
+    inner = "".join(f"<{member}>{html.escape(value, quote=False)}</{member}>" for member, value in members.items())
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name}>{inner}{more}</{name}>'
     fields = {**NO_STORE, **(headers if isinstance(headers, dict) else {})}
     return Response(body, status, fields | {"Content-Type": XML})

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from broker.auth.jwks_client import JwksClient
 from broker.core.model import ObjectRef
-from broker.crypto.verification_key import jwk_key
+from broker.crypto.public_key import jwk_key
 from broker.errors import StorageUnavailableError
 from broker.metrics.counters import METHODS, NO_ROUTE, OTHER_METHOD
 from broker.settings.token_rules import JwksLocation

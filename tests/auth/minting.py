@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
 from broker.auth.bearer import TokenVerifier
-from broker.crypto.verification_key import public_key, secret_key
+from broker.crypto.public_key import public_key
+from broker.crypto.shared_secret import secret_key
 from broker.settings.token_rules import TokenRules
 
 Sign = Callable[[bytes], bytes]

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from broker import settings
 from broker.auth.bearer import AUTHORIZATION_MAX, TokenVerifier
 from broker.core.model import Principal
-from broker.crypto.verification_key import VerificationKey, public_key, secret_key
+from broker.crypto.public_key import public_key
+from broker.crypto.shared_secret import secret_key
+from broker.crypto.verification_key import VerificationKey
 from broker.errors import MalformedRequestError, UnauthenticatedError
 from broker.settings import SettingsError
 from broker.settings.token_rules import TokenRules

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.auth.jwk_set import JWKS_BYTES_MAX, JWKS_KEYS_MAX, KID_MAX, KID_SHOWN_MAX, SkippedKey, parse
+from broker.auth.jwk_set import JWKS_BYTES_MAX, JWKS_KEYS_MAX, KID_SHOWN_MAX, SkippedKey, parse
+from broker.auth.key_source import KID_MAX
 from tests.auth.minting import ED25519, P256, P384, RSA, document, jwk
 
 RSA_2 = rsa.generate_private_key(65537, 2048)

@@ -11,7 +11,7 @@ from broker.auth.key_source import ConfiguredKey
 from broker.auth.signatures import SignatureChecks
 from broker.auth.token_cache import TOKEN_CACHE_CAPACITY, TOKEN_CACHE_LIFETIME, TokenCache
 from broker.core.model import Principal
-from broker.crypto.verification_key import secret_key
+from broker.crypto.shared_secret import secret_key
 from broker.errors import MalformedRequestError, UnauthenticatedError
 from broker.settings.token_rules import TokenRules
 
@@ -144,6 +144,6 @@ def test_capacity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_cache, "TOKEN_CACHE_CAPACITY", 3)
     known = TokenCache()
     for name in "abcd":
-        known.put(name, Principal(name), now=NOW, expires_at=NOW + 60)
-    assert [known.get(name, now=NOW, keys_version=0) for name in "abcd"] == [None, *map(Principal, "bcd")]
+        known.put(name.encode(), Principal(name), now=NOW, expires_at=NOW + 60)
+    assert [known.get(name.encode(), now=NOW, keys_version=0) for name in "abcd"] == [None, *map(Principal, "bcd")]
     assert TOKEN_CACHE_CAPACITY == 4096

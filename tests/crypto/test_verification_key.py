@@ -27,7 +27,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.crypto.verification_key import VerificationKey, public_key, secret_key
+from broker.crypto.public_key import public_key
+from broker.crypto.shared_secret import secret_key
+from broker.crypto.verification_key import VerificationKey
 from broker.settings.token_rules import TokenRules
 from tests.auth.minting import rsa_pem
 
@@ -424,7 +426,7 @@ def test_a_weak_exponent_is_refused_after_loading(exponent: int, monkeypatch: py
     """A weak exponent is refused even if the library loads the key, as cryptography did before version 50."""
     numbers = {"public_numbers.return_value": rsa.RSAPublicNumbers(exponent, MODULUS)}
     loaded = Mock(spec=rsa.RSAPublicKey, **numbers)
-    monkeypatch.setattr("broker.crypto.verification_key.load_pem_public_key", lambda _: loaded)
+    monkeypatch.setattr("broker.crypto.public_key.load_pem_public_key", lambda _: loaded)
     assert refusal(public_key, rsa_pem(MODULUS, exponent)) == EXPONENT
 
 

@@ -38,10 +38,7 @@ async def examined(endpoint: str, *, token: str | None = None, **changes: str) -
     try:
         return await examine(examined, token=token, has_admin_key=False)
     finally:
-        for store in examined.stores:
-            await store.close()
-        if examined.shared_counts:
-            await examined.shared_counts.close()
+        await examined.close()
 
 
 def complaints(report: Report) -> dict[str, Finding]:

@@ -6,7 +6,7 @@ from dotenv import dotenv_values
 
 from broker.core.download_rules import DownloadPolicy
 from broker.core.upload_rules import UploadPolicy
-from broker.crypto.verification_key import secret_key
+from broker.crypto.shared_secret import secret_key
 from broker.settings import TokenRules, parse
 from broker.settings.variables import VARIABLES
 

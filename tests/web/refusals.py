@@ -1,6 +1,7 @@
 """The rules of every refusal, and a request that may be refused."""
 
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -8,6 +9,9 @@ from starlette.testclient import TestClient
 
 FILE = {"filename": "a.mp3", "contentType": "audio/mpeg", "size": 10}
 """A valid file."""
+
+SIGNATURE = re.compile("X-Amz-Signature=[0-9a-f]{64}")
+"""The signature of a presigned URL. Hypothesis takes texts from the source, so a refused one may be shorter."""
 
 
 def refused(response: httpx2.Response, *pointers: str) -> None:
@@ -18,7 +22,7 @@ def refused(response: httpx2.Response, *pointers: str) -> None:
     assert problem["status"] == response.status_code
     assert problem["type"].endswith(problem["code"])
     assert problem["requestId"] == response.headers["x-request-id"]
-    assert "X-Amz" not in response.text
+    assert not SIGNATURE.search(response.text)
     if pointers:
         named = {fault["pointer"] for fault in problem["errors"]}
         assert named
