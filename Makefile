@@ -57,7 +57,7 @@ sbom: $(READY)  ## write a bill of materials (CycloneDX) and the licences of the
 	$(BIN)/python -m tests.packaging.sbom
 
 topology: $(READY)  ## run the services of deploy/compose.yaml without Docker (apt-get install prometheus redis-server wget)
-	$(BIN)/python -m tests.operations.topology
+	@trap : INT; $(BIN)/python -m tests.operations.topology
 
 alerts-soak: $(READY)  ## SECONDS of load without a fault, in which no alert fires (apt-get install prometheus)
 	$(BIN)/python -m tests.operations.prometheus.soak --seconds $(SECONDS)

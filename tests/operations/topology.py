@@ -214,8 +214,10 @@ def running() -> Iterator[Topology]:
 
 
 if __name__ == "__main__":
+    STOPS = {signal.SIGINT, signal.SIGTERM}
     with running() as started:
         print(
             f"The brokers: {started.url('caddy', 8080)}, Prometheus: {started.url('prometheus', 9090)}. Ctrl-C stops."
         )
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # only now: the services have inherited the mask
+        signal.sigwait(STOPS)
