@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import browser
-from tests.browser.site import Site, running, song
+from tests.browser.site import Site, digest_of, running, song
 from tests.e2e.processes import Broker, token
 from tests.faults.proxy import Fault, RequestCycle
 from tests.npm import NODE, install
@@ -415,6 +415,20 @@ def test_better_upload_shows_refusals(start: Callable[[str, str], Client], tmp_p
     assert client.outcome()["failed"] == [
         "invalid_request: route must be one of the routes of this deployment: see UPLOAD_ROUTES."
     ]
+
+
+def test_better_upload_sends_several_files(
+    start: Callable[[str, str], Client], site: Site, small: Path, large: Path
+) -> None:
+    """better-upload's client sends several files by one request, in parts, and each ends with its own key."""
+    client = start("better", "")
+    client.begin(small, large, options={"uploadBatchSize": 2})
+    outcome = client.outcome()
+    assert outcome["failed"] == []
+    served = {each["name"]: site.served(each["body"]["key"]) for each in outcome["successful"]}
+    assert served == {path.name: digest_of(path) for path in (small, large)}
+    assert client.creates() == 2
+    assert client.sent("POST", "/api/upload") == 1
 
 
 def test_better_upload_cancels(start: Callable[[str, str], Client], site: Site, large: Path) -> None:
