@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from broker.error_codes import Code
 from broker.settings.variables import VARIABLES
@@ -20,12 +21,6 @@ ENTRIES = (
 
 PARTS = ("You see.", "For users.", "Be sure.", "Over")
 """The parts that the entry of each alert has, apart from the work itself."""
-
-COMING = {
-    *("broker_store_calls_total", "broker_jwks_last_success_timestamp_seconds", "broker_uploads_refused_total"),
-    *("broker_uploads_confirmed_total", "broker_uploads_created_total", "process_cpu_seconds_total"),
-}
-"""Metrics of queries that the table of operations.md does not name."""
 
 
 def section(anchor: str) -> str:
@@ -52,6 +47,20 @@ def test_entry_is_an_anchor(entry: str) -> None:
 def test_entry_of_an_alert_is_complete(entry: str) -> None:
     """The entry of each alert says what one sees, what it means, how to be sure, and when it is over."""
     assert [part for part in PARTS if f"**{part}" not in section(entry)] == []
+
+
+def test_alerts_are_those_of_the_rules() -> None:
+    """The table names the alerts that link to each entry, and no others."""
+    groups = yaml.safe_load(read(ROOT / "deploy" / "prometheus" / "alert_rules.yml"))["groups"]
+    linked: dict[str, set[str]] = {}
+    for rule in (rule for group in groups for rule in group["rules"]):
+        page, _, entry = rule["annotations"]["runbook_url"].rpartition("/")[2].partition("#")
+        if page == PAGE.name:
+            linked.setdefault(entry, set()).add(rule["alert"])
+    named = {
+        row[0].partition("(#")[2].rstrip(")"): set(re.findall("`([^`]+)`", row[1])) for row in table(PAGE, "entry")
+    }
+    assert {entry: alerts for entry, alerts in named.items() if alerts} == linked
 
 
 @pytest.mark.parametrize("fragment", phrases("`reason` contains"))
@@ -94,7 +103,7 @@ def metrics(text: str) -> set[str]:
 
 
 def test_queries_name_metrics() -> None:
-    """Each metric of a query stands in the table of metrics of operations.md, or is one that comes with it."""
+    """Each metric of a query stands in the table of metrics of operations.md, or is one of each process."""
     queries = "".join(found.text for found in all_blocks() if found.page == PAGE and found.language == "promql")
     known = metrics(read(ROOT / "docs" / "operations.md"))
-    assert metrics(queries) - known <= COMING
+    assert metrics(queries) - known <= {"process_cpu_seconds_total"}
