@@ -12,7 +12,7 @@ import pytest
 
 from .topology import ROOT
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("minimal-root")]
+pytestmark = pytest.mark.operations
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 USER = 12_345
@@ -64,21 +64,21 @@ def inside(environment: Path, *words: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def test_broker_runs_in_the_new_root(environment: Path) -> None:
-    """The broker runs as any user where nothing but the copied files exists, and names what it lacks for the demo."""
+def check_broker(environment: Path) -> None:
+    """Run the broker as a user without a name, where nothing but the copied files exists."""
     assert inside(environment, "broker", "--version").stdout.startswith("broker ")
     demo = inside(environment, "broker", "demo")
     assert (demo.returncode, "r2-upload-broker[demo]" in demo.stderr) == (2, True)
 
 
-def test_certificates_are_found(environment: Path) -> None:
-    """OpenSSL finds the certificates of public authorities in the new root."""
+def check_certificates(environment: Path) -> None:
+    """Check that OpenSSL finds the certificates of public authorities."""
     done = inside(environment, "python3", "-c", CERTIFICATES)
     assert done.returncode == 0, done.stderr
 
 
-def test_modules_are_compiled(environment: Path) -> None:
-    """All modules of the broker are compiled, and not checked again when they are imported (PEP 552)."""
+def check_modules(environment: Path) -> None:
+    """Check that all modules are compiled, and not checked again when they are imported (PEP 552)."""
     package = next(
         (environment.with_name("root") / environment.relative_to("/")).glob("lib/python3*/site-packages/broker")
     )
@@ -87,10 +87,18 @@ def test_modules_are_compiled(environment: Path) -> None:
     assert {path.read_bytes()[4:8] for path in compiled} == {(1).to_bytes(4, "little")}
 
 
-def test_other_programs_are_left_behind(environment: Path) -> None:
-    """The new root has no shell, no package manager and no file that every user may write, except /tmp."""
+def check_programs(environment: Path) -> None:
+    """Check that there is no shell, no package manager and no file that every user may write, except /tmp."""
     found = [*environment.with_name("root").rglob("*")]
     assert not {path.name for path in found} & {"sh", "bash", "dash", "pip", "apt-get", "dpkg"}
     assert [path for path in found if not path.is_symlink() and path.stat().st_mode & 0o002] == [
         environment.with_name("root") / "tmp"
     ]
+
+
+def test_minimal_root_is_enough(environment: Path) -> None:
+    """The broker runs in a root with its interpreter, its packages and their libraries, and with nothing else."""
+    check_broker(environment)
+    check_certificates(environment)
+    check_modules(environment)
+    check_programs(environment)

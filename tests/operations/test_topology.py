@@ -3,7 +3,6 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,9 @@ from .topology import COMPOSE, NETWORK, Topology
 
 pytestmark = [
     pytest.mark.operations,
-    pytest.mark.xdist_group("topology"),
     pytest.mark.allow_hosts(["127.0.0.1", *(f"{NETWORK}.{number}" for number in range(1, 17))]),
 ]
 BROKERS = ("broker-1", "broker-2")
-
-
-@pytest.fixture(scope="module")
-def topology(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
-    """Start everything once."""
-    with Topology(tmp_path_factory.mktemp("topology")) as started:
-        yield started
 
 
 def client_of(topology: Topology, subject: str = "user-1") -> httpx2.Client:
@@ -52,8 +43,8 @@ def requests_of(topology: Topology, name: str) -> list[str]:
     return [route for route in routes if route.startswith("/api/")]
 
 
-def test_main_job_through_the_proxy(topology: Topology) -> None:
-    """Files are created, uploaded, confirmed and downloaded through Caddy, and both brokers have a share."""
+def check_main_job(topology: Topology) -> None:
+    """Create, upload, confirm and download files through Caddy; both brokers have a share."""
     with client_of(topology) as client:
         for _ in range(4):
             track = ready(client, mp3())
@@ -61,16 +52,16 @@ def test_main_job_through_the_proxy(topology: Topology) -> None:
     assert all(len(requests_of(topology, name)) >= 4 for name in BROKERS)
 
 
-def test_brokers_count_in_redis(topology: Topology) -> None:
-    """The brokers count the costs of a user in Redis."""
+def check_counters(topology: Topology) -> None:
+    """Check that the brokers count the costs of a user in Redis."""
     with client_of(topology, "user-4") as client:
         ready(client, mp3())
     command = ["redis-cli", "-h", topology.addresses["redis"], "dbsize"]
     assert int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) > 0
 
 
-def test_prometheus_reads_both_brokers(topology: Topology) -> None:
-    """Prometheus has both brokers as targets that are up, and the rules of the deployment."""
+def check_prometheus(topology: Topology) -> None:
+    """Check that Prometheus reads both brokers, and the rules of the deployment."""
 
     def data(path: str, **query: str) -> Any:
         url = f"{topology.url('prometheus', 9090)}/api/v1/{path}"
@@ -84,8 +75,8 @@ def test_prometheus_reads_both_brokers(topology: Topology) -> None:
     until(lambda: up() == [f"{topology.addresses[name]}:9100" for name in BROKERS])
 
 
-def test_killed_broker_is_not_noticed(topology: Topology) -> None:
-    """A broker is killed between the steps of uploads; the other one continues them, and no request fails."""
+def check_killed_broker(topology: Topology) -> None:
+    """Kill a broker between the steps of uploads: the other one continues them, and no request fails."""
     lost = topology.services["broker-1"]
     with client_of(topology, "user-2") as client:
         for step in range(6):
@@ -99,7 +90,12 @@ def test_killed_broker_is_not_noticed(topology: Topology) -> None:
         until(lambda: ready(client, mp3()) and len(requests_of(topology, "broker-1")) > before)
 
 
-def test_stop_ends_every_broker_cleanly(topology: Topology) -> None:
-    """SIGTERM stops both brokers with status 0."""
-    statuses = topology.stop()
+def test_compose_topology_without_docker(tmp_path: Path) -> None:
+    """All services start, do their jobs while a broker is killed, and the brokers stop with status 0."""
+    with Topology(tmp_path) as topology:  # one test, because its addresses are fixed and its steps have an order
+        check_main_job(topology)
+        check_counters(topology)
+        check_prometheus(topology)
+        check_killed_broker(topology)
+        statuses = topology.stop()
     assert {statuses[name] for name in BROKERS} == {0}
