@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from broker.store import admin
+from tests.grouping import ByFileAndEngine
 from tests.stores import local_r2 as local_r2_server
 from tests.stores import ministack as ministack_server
 from tests.stores import moto_server
@@ -20,6 +21,12 @@ from tests.stores.place import Place
 # Examples that take long say that the machine has other work. All else of the profile in use stays as it is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFileAndEngine | None:
+    """Group the tests with ``--dist loadgroup``."""
+    return ByFileAndEngine(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

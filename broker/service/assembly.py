@@ -206,7 +206,6 @@ def _services(
         observer=observer,
     )
     downloads = Downloads(objects, layout, _presigner(configured, configured.credentials), settings.downloads, clock)
-    abandoned = AbandonedForms(store, layout.bucket, clock)
-    proxied = ProxiedUploads(store, layout, settings.uploads, abandoned, observer)
+    proxied = ProxiedUploads(store, layout, settings.uploads, AbandonedForms(store, layout.bucket, clock), observer)
     companion = Companion(uploads, Capabilities(settings.secrets), settings.session_lifetime, clock)
     return Services(uploads, objects, downloads, proxied, rate_limit, companion)

@@ -31,15 +31,13 @@ ENGINES = os.environ.get("BROWSERS", "chromium").split()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose the tests of each engine; run those of one module and engine on one worker, where they share a browser."""
+    """Choose the tests of each engine."""
     chosen: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         engine = _engine_of(item)
         is_left_out = engine not in ("", ENGINES[0]) and not item.get_closest_marker("every_engine")
         (left_out if is_left_out else chosen).append(item)
-        if engine:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {engine}"))
         if reason := engines.CANNOT.get((engine, getattr(item, "originalname", ""))):
             item.add_marker(pytest.mark.xfail(reason=reason, run=False))
     items[:] = chosen

@@ -18,7 +18,7 @@ from broker.settings.variables import VARIABLES
 from tests.npm import NODE, install
 from tests.patience import PATIENCE
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("clouds")]
+pytestmark = pytest.mark.operations
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 CLOUDFLARE: Final = DEPLOY / "cloudflare"

@@ -18,7 +18,7 @@ from broker.settings.metrics_ports import metrics_address
 from broker.settings.variables import VARIABLES
 from tests.python_environments import install
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("kubernetes")]
+pytestmark = pytest.mark.operations
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "kubernetes"

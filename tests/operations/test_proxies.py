@@ -28,7 +28,7 @@ from tests.store.certificates import Authority
 
 from .proxies import FILES, Proxy, nginx, running
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("proxies")]
+pytestmark = pytest.mark.operations
 
 MIB = 2**20
 KEEP, BROKER_KEEP = 2.0, 3.0

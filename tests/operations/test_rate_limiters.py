@@ -28,7 +28,7 @@ from tests.ports import free_port
 
 from .redis_server import RedisServer
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("redis")]
+pytestmark = pytest.mark.operations
 QUOTA = Quota("principal", 60)
 Make = Callable[[Quota], RateLimiter]
 Lines = Callable[[], list[dict[str, Any]]]

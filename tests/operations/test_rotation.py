@@ -22,7 +22,7 @@ from tests.patience import A_DAY
 
 from .rotation import renew, uploading, write
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("rotation")]
+pytestmark = pytest.mark.operations
 
 OLD = "the old secret of a deployment that rotates"
 NEW = "the new secret of a deployment that rotates"

@@ -26,7 +26,7 @@ from tests.ports import free_ports
 
 from .redis_server import RedisServer
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("shared limits"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.operations, pytest.mark.timeout(300)]
 LIMIT: Final = 200
 ADDRESS_LIMIT: Final = 500
 USERS: Final = 8

@@ -23,7 +23,7 @@ from tests.e2e.steps import digest, mp3, ready, served
 from tests.e2e.stores import settings_of, store_with_bucket
 from tests.patience import PATIENCE
 
-pytestmark = [pytest.mark.operations, pytest.mark.xdist_group("systemd")]
+pytestmark = pytest.mark.operations
 
 FOLDER: Final = Path(__file__).parents[2] / "deploy" / "systemd"
 SERVICE: Final = FOLDER / "r2-upload-broker.service"
