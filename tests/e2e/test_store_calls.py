@@ -101,6 +101,7 @@ def small_uploads(count: Counting, api: Api) -> None:
     aborted = create(api, mp3())
     assert count("abort of one PUT", lambda: api.delete(f"/uploads/{aborted['uploadId']}")).status_code == 204
     form: Any = {"files": {"file": ("a.mp3", mp3(), "audio/mpeg")}}
+    assert api.post("/uploads/media", **form).status_code < 300  # the first form lists abandoned ones in the background
     assert count("upload in a form, one file below 5 MiB", lambda: api.post("/uploads/media", **form)).status_code < 300
 
 

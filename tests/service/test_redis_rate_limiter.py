@@ -18,6 +18,7 @@ from limits.aio.storage.base import Storage
 
 from broker.core.quota import Quota
 from broker.errors import RateLimitedError
+from broker.metrics.upload_counters import UploadMetrics
 from broker.service import memory_rate_limiter, redis_rate_limiter
 from broker.service.memory_rate_limiter import MemoryRateLimiter
 from broker.service.redis_rate_limiter import (
@@ -100,6 +101,20 @@ async def test_two_limiters_count_together(storage: FaultyStorage) -> None:
     await refusal(other)
     await one.take("u2", 10)
     await counts(storage).limiter(Quota("address", 10)).take("u1", 10)
+
+
+async def test_refusal_is_observed(storage: FaultyStorage) -> None:
+    """The observer receives each refusal, also one that is counted in this process."""
+    metrics = UploadMetrics()
+    shared = counts(storage)
+    limiter = shared.limiter(QUOTA, metrics)
+    await limiter.take("u1", 10)
+    await refusal(limiter)
+    assert metrics.limited_by == {"principal": 1, "address": 0}
+    storage.fault = ConnectionError("away")
+    await refusal(limiter)
+    assert metrics.limited_by["principal"] == 2
+    await shared.close()
 
 
 async def test_refusal_states_the_quota(storage: FaultyStorage) -> None:

@@ -66,6 +66,7 @@ export function brokerUppy(uppy, options) {
     for (const [id, upload] of created) if (uploadId && upload.uploadId === uploadId) created.delete(id);
   };
 
+  /** @param {{ uploadId?: any, key?: any }} upload @param {AbortSignal} [signal] */
   const abort = ({ uploadId, key }, signal) => {
     take(uploadId);
     return calls.send("DELETE", route(uploadId, key), signal);
