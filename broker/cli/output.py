@@ -12,6 +12,8 @@ class OutputError(Exception):
 
 def write_line(text: str) -> None:
     """Print a line; raise ``OutputError``. Characters that the encoding does not have become question marks."""
+    if sys.stdout is None:  # the descriptor was closed from the start
+        raise OutputError("the output cannot be written: it is closed")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(text.encode(encoding, "replace").decode(encoding))

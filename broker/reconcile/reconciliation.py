@@ -26,10 +26,11 @@ DEFAULT_AGE: Final = 7 * DAY
 def least_age(policy: UploadPolicy) -> int:
     """Return the least age in seconds of an object that may be deleted.
 
-    The product may store a key for as long as a client can confirm its upload, again or for the first time: an upload
-    id is valid for ``lifetime``, and a create that is retried with its ``Idempotency-Key`` returns a new one for
-    another period. The date of an object may be that of the start of its copy, which is not before the create. One day
-    more is a margin for the clocks, for the time that an export takes, and for queues of the product.
+    A client can confirm its upload for the first time while its upload id is valid, for ``lifetime``; a create that is
+    retried with its ``Idempotency-Key`` returns a new one for another period. The date of an object may be that of the
+    start of its copy, which is not before the create. One day more is a margin for the clocks, for the time that an
+    export takes, and for queues of the product. A confirm that is repeated later returns the key as well, so a product
+    that stores keys then needs a longer ``--older-than``.
     """
     return policy.lifetime + IDEMPOTENCY_PERIOD + DAY
 
@@ -53,7 +54,7 @@ class Limits(NamedTuple):
 def check_list(keys: KeyList, limits: Limits) -> None:
     """Raise ``UnsafeDeletionError`` if the list may be incomplete."""
     if keys.is_cut:
-        raise UnsafeDeletionError("the last line of the list has no end, so it may be cut off. End it with a newline")
+        raise UnsafeDeletionError("the last line of the list has no end, so it may be cut off. Export it again")
     if not keys.count and not limits.allows_empty:
         raise UnsafeDeletionError("the list has no keys. If the product has none, add --allow-empty")
 

@@ -13,4 +13,5 @@ def notify_ready(address: str) -> None:
         return
     path = f"\0{address[1:]}" if address.startswith("@") else address  # abstract sockets of Linux: unix(7)
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)  # the queue of a manager that does not read may be full
         sender.sendto(b"READY=1", path)

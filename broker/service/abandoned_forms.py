@@ -16,7 +16,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Final
 
-from broker.core.model import ObjectRef
+from broker.core.model import ObjectRef, OpenMultipart
 from broker.core.object_keys import READY_PREFIX
 from broker.crypto.random_uuids import RandomUuids
 from broker.errors import StorageUnavailableError
@@ -55,7 +55,7 @@ class AbandonedForms:
     def search(self) -> None:
         """Start a search in the background, unless the last one began less than ``INTERVAL`` ago."""
         now = asyncio.get_running_loop().time()
-        if now >= self._next_search:
+        if now >= self._next_search and (self._search is None or self._search.done()):
             self._next_search = now + INTERVAL
             self._search = asyncio.create_task(self._abort_all(), context=Context())
 
@@ -71,9 +71,20 @@ class AbandonedForms:
             for found in await self.store.open_multiparts(self.bucket, READY_PREFIX):
                 is_of_form = found.key[_VERSION_AT : _VERSION_AT + 1] == "8"
                 if is_of_form and 0 < found.initiated < latest:  # 0: the store does not return it
-                    await self.store.abort_multipart(ObjectRef(self.bucket, found.key), found.s3_upload_id)
-                    count += 1
+                    count += await self._is_aborted(found)
         except StorageUnavailableError as error:
-            log.warning(json.dumps({"event": "broker.abandoned_forms_search_failed", "reason": error.reason}))
+            self._log_failure(error)
         if count:
             log.warning(json.dumps({"event": "broker.abandoned_forms_aborted", "count": count}))
+
+    async def _is_aborted(self, found: OpenMultipart) -> bool:
+        """Abort an upload; one that the store does not abort must not keep the others."""
+        try:
+            await self.store.abort_multipart(ObjectRef(self.bucket, found.key), found.s3_upload_id)
+        except StorageUnavailableError as error:
+            self._log_failure(error)
+            return False
+        return True
+
+    def _log_failure(self, error: StorageUnavailableError) -> None:
+        log.warning(json.dumps({"event": "broker.abandoned_forms_search_failed", "reason": error.reason}))

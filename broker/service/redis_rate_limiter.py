@@ -18,7 +18,7 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage, Storage
 from limits.aio.storage.base import SlidingWindowCounterSupport
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -39,8 +39,11 @@ CONNECT_WITHIN: Final = 1.0
 PROBE_INTERVAL: Final = 1.0
 """Seconds between two probes of Redis while it is away."""
 
-CONNECTIONS_MAX: Final = 32
-"""Maximum number of connections of one process to Redis."""
+CONNECTIONS_MAX: Final = 16
+"""Maximum number of connections of one process to Redis, and of calls at the same time.
+
+With more, the event loop itself would be late for the responses to a burst of requests.
+"""
 
 _PREFIX: Final = "broker"
 
@@ -65,6 +68,7 @@ class RedisCounts:
         self.strategy = SlidingWindowCounterRateLimiter(storage)
         self.storage = storage
         self.errors = 0
+        self.turns = asyncio.Semaphore(CONNECTIONS_MAX)
         self._client = client
         self._watch: asyncio.Task[None] | None = None
 
@@ -148,13 +152,20 @@ class RedisRateLimiter:
 
         Raises ``RateLimitedError``, and takes nothing, if less is left.
         """
-        if self._shared.is_away:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._shared.turns.acquire()
+        except TimeoutError:  # of a burst of requests, which says nothing of Redis
             return await self._own.take(key, amount)
         try:
+            if self._shared.is_away:
+                return await self._own.take(key, amount)
             window = await within(PATIENCE, self._count(key, amount))
         except Exception:  # noqa: BLE001  whatever is wrong with Redis, the request passes
             self._shared.note_failure()
             return await self._own.take(key, amount)
+        finally:
+            self._shared.turns.release()
         if window:
             raise self._refusal(window, amount)
         self._own.record(key, amount)  # so that an outage begins with what was spent here
@@ -219,6 +230,8 @@ def connect(url: str) -> RedisCounts:
         socket_connect_timeout=None,
         retry=Retry(NoBackoff(), 0),
     )
+    if issubclass(pool.connection_class, SSLConnection):
+        pool.connection_class = _with_one_context(SSLConnection(**pool.connection_kwargs))
     storage = RedisStorage(
         "async+redis://",
         implementation="redispy",
@@ -226,6 +239,18 @@ def connect(url: str) -> RedisCounts:
         connection_pool=pool,  # type: ignore[arg-type]  # documented, and not in the annotation
     )
     return RedisCounts(storage, Redis.from_pool(pool))
+
+
+def _with_one_context(first: SSLConnection) -> type[SSLConnection]:
+    """Return connections with the TLS context of ``first``: reading the authorities' certificates blocks for 25 ms."""
+
+    class Connection(SSLConnection):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.ssl_context = first.ssl_context
+
+    first.ssl_context.get()
+    return Connection
 
 
 def reason_of(error: Exception) -> str:

@@ -127,7 +127,7 @@ def check_completed(response: S3Response) -> None:
 
 def _listed_object(response: S3Response, fields: Mapping[str, str]) -> ListedObject:
     key, size, moment = fields.get("Key", ""), fields.get("Size", ""), iso_date(fields.get("LastModified", ""))
-    if not (key and DIGITS.fullmatch(size)) or moment is None:
+    if not (key and DIGITS.fullmatch(size)) or moment is None or moment <= 0:  # some stores have zero dates
         raise response.unexpected("an object without key, size or date")
     return ListedObject(key, int(size), moment)
 

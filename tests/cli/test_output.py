@@ -32,6 +32,14 @@ def test_full_disk(words: list[str], tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (Exit.WRONG_CALL, text)
 
 
+def test_absent_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for an output that was closed from the start is an error, before anything else is done."""
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(output.OutputError, match="it is closed"):
+        output.write_line("text")
+    output.flush()
+
+
 class Closed:
     """An output whose reader has ended."""
 

@@ -240,7 +240,7 @@ def test_cut_list_is_refused(store: MemoryObjectStore, folder: Path, capsys: pyt
     path = Path(wrote(folder, *map(key, range(20))))
     path.write_text(path.read_text()[:-1])
     assert run(str(path), "--delete") == Exit.NOT_CHANGED
-    assert "it may be cut off. End it with a newline. No object was deleted." in capsys.readouterr().err
+    assert "it may be cut off. Export it again. No object was deleted." in capsys.readouterr().err
     assert run(str(path)) == Exit.STOPPED
     assert len(store.objects) == 20
 

@@ -28,6 +28,14 @@ def test_ready_is_sent(manager: tuple[str, socket.socket]) -> None:
         receiver.recv(64)
 
 
+def test_full_queue_is_ignored(manager: tuple[str, socket.socket]) -> None:
+    """A manager that does not read its messages does not stop the start."""
+    address, receiver = manager
+    for _ in range(2000):
+        notify_ready(address)
+    assert receiver.recv(64) == b"READY=1"
+
+
 @pytest.mark.parametrize("address", ["", "/nowhere/notify", "@nobody-listens", "x" * 200])
 def test_absent_manager_is_ignored(address: str) -> None:
     """Without a manager, or with one that does not listen, the service continues."""

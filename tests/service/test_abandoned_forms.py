@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from broker.core.model import ObjectRef
+from broker.errors import StorageUnavailableError
 from broker.service import abandoned_forms
 from broker.service.abandoned_forms import AGE_MIN, AbandonedForms, new_uuid
 from broker.web.form import FORM_DEADLINE
@@ -113,6 +114,24 @@ async def test_a_failed_search_harms_nothing(caplog: pytest.LogCaptureFixture) -
     assert media.key[len("media/") + 14] == "8"
     (line,) = map(json.loads, caplog.messages)
     assert line["event"] == "broker.abandoned_forms_search_failed"
+
+
+async def test_a_refused_abort_keeps_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """If the store does not abort one upload, the others are aborted all the same."""
+    left = Left(10**6, 10**5)
+    await left.open(f"media/{new_uuid()}.mp3")
+    abort, refused = left.store.abort_multipart, min(left.store.multiparts)
+
+    async def abort_others(ref: ObjectRef, s3_upload_id: str) -> None:
+        if s3_upload_id == refused:
+            raise StorageUnavailableError("the store returned 403")
+        await abort(ref, s3_upload_id)
+
+    left.store.abort_multipart = abort_others  # type: ignore[method-assign]  # one call of the store fails
+    with caplog.at_level(logging.WARNING):
+        assert len(await left.search()) == 1
+    events = [json.loads(message)["event"] for message in caplog.messages]
+    assert events == ["broker.abandoned_forms_search_failed", "broker.abandoned_forms_aborted"]
 
 
 async def test_a_stopping_process_ends_its_search() -> None:

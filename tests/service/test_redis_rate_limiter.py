@@ -5,6 +5,7 @@ Here the library's storage in memory stands for Redis; ``tests/operations`` has 
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from limits.aio.storage import MemoryStorage
 from limits.aio.storage.base import Storage
+from redis.asyncio import SSLConnection
 
 from broker.core.quota import Quota
 from broker.errors import RateLimitedError
@@ -184,6 +186,26 @@ async def test_failure_is_counted_in_memory(storage: FaultyStorage, fault: Excep
     await shared.close()
 
 
+async def test_burst_is_no_outage(storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that get no turn in time are counted in memory, and Redis does not count as away."""
+    monkeypatch.setattr(redis_rate_limiter, "PATIENCE", 0.05)
+    shared = counts(storage)
+    limiter = shared.limiter(QUOTA)
+    for _ in range(redis_rate_limiter.CONNECTIONS_MAX):
+        await shared.turns.acquire()
+    assert await limiter.take("u1", 6) is True
+    assert (shared.errors, shared.is_away, storage.calls) == (0, False, 0)
+
+
+async def test_calls_at_once_are_bounded(storage: FaultyStorage) -> None:
+    """A burst of requests waits for turns, and all are counted in Redis."""
+    shared = counts(storage)
+    limiter = shared.limiter(Quota("principal", 1000))
+    await asyncio.gather(*(limiter.take("u1", 1) for _ in range(200)))
+    assert (shared.errors, storage.calls) == (0, 200)
+    assert shared.turns._value == redis_rate_limiter.CONNECTIONS_MAX
+
+
 async def test_outage_begins_with_what_was_spent(storage: FaultyStorage) -> None:
     """When Redis fails, a process goes on with what it has counted before, also beyond what a bucket has."""
     shared = counts(storage)
@@ -315,6 +337,18 @@ async def test_absent_server_is_counted_in_memory(tmp_path: Path) -> None:
 async def test_server_is_named(storage: FaultyStorage, server: dict[str, str] | None, expected: str) -> None:
     """The server is named with its version, unless the user may not read it."""
     assert await counts(storage, server).server() == expected
+
+
+def test_tls_connections_share_a_context() -> None:
+    """The certificates of the authorities are read once, at the start, and not with each connection."""
+    pool = connect("rediss://127.0.0.1:1")._client.connection_pool
+    one, other = (pool.connection_class(**pool.connection_kwargs) for _ in range(2))
+    assert isinstance(one, SSLConnection)
+    assert isinstance(other, SSLConnection)
+    assert one.ssl_context.context is not None
+    assert one.ssl_context is other.ssl_context
+    assert one.ssl_context.context.verify_mode is ssl.CERT_REQUIRED
+    assert one.ssl_context.context.check_hostname
 
 
 def test_storage_must_count_windows() -> None:

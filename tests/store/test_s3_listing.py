@@ -35,6 +35,7 @@ async def test_next_page_is_requested() -> None:
         pytest.param(LAST.replace(b">5<", b">-5<"), id="negative size"),
         pytest.param(LAST.replace(b"<Size>5</Size>", b""), id="no size"),
         pytest.param(LAST.replace(b"2027-01-15T08:00:00.250Z", b"yesterday"), id="no date"),
+        pytest.param(LAST.replace(b"2027-01-15T08:00:00.250Z", b"0001-01-01T00:00:00Z"), id="a zero date"),
         pytest.param(LAST.replace(b"a&amp;b", b"a&#1;b"), id="a character that XML cannot carry"),
         pytest.param(OBJECTS.replace(b"a token", b""), id="no token"),
     ],
