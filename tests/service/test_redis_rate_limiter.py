@@ -31,7 +31,7 @@ from broker.service.redis_rate_limiter import (
     seconds_until,
     within,
 )
-from tests.patience import becomes
+from tests.patience import PATIENCE, becomes
 
 QUOTA = Quota("principal", 10)
 
@@ -197,8 +197,9 @@ async def test_burst_is_no_outage(storage: FaultyStorage, monkeypatch: pytest.Mo
     assert (shared.errors, shared.is_away, storage.calls) == (0, False, 0)
 
 
-async def test_calls_at_once_are_bounded(storage: FaultyStorage) -> None:
+async def test_calls_at_once_are_bounded(storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst of requests waits for turns, and all are counted in Redis."""
+    monkeypatch.setattr(redis_rate_limiter, "PATIENCE", PATIENCE)
     shared = counts(storage)
     limiter = shared.limiter(Quota("principal", 1000))
     await asyncio.gather(*(limiter.take("u1", 1) for _ in range(200)))
