@@ -16,7 +16,7 @@ from broker.store.s3 import S3ObjectStore
 from tests.stores.memory import MemoryObjectStore
 from tests.stores.place import Place, send
 
-BESIDE: Final = ("seaweedfs_hosts", "ministack")
+BESIDE: Final = ("seaweedfs_hosts", "ministack", "local_r2")
 """Stores that only ``make stores`` tests."""
 
 VERIFIES_SIGNATURES = "verifies signatures"

@@ -26,6 +26,7 @@ from .subjects import (
     LISTS_PARTS,
     Subject,
     does,
+    params,
 )
 
 PLAN = PartPlan(2 * PART_MIN + 7, PART_MIN)
@@ -280,7 +281,7 @@ async def test_a_part_of_another_version_is_not_copied(subject: Subject) -> None
 
 
 @pytest.mark.parametrize("sizes", [(PART_MIN, PART_MIN + 1, 7), (PART_MIN, PART_MIN, PART_MIN + 1), (PART_MIN - 1, 7)])
-@pytest.mark.parametrize("subject", ["local_r2", "memory"], indirect=True)
+@pytest.mark.parametrize("subject", params(["local_r2", "memory"]), indirect=True)
 async def test_r2_refuses_unequal_parts(subject: Subject, sizes: tuple[int, ...]) -> None:
     """Parts that break R2's rules are refused at completion, so a plan fixes the part size and URLs sign lengths."""
     ref = new_ref()

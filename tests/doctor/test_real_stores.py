@@ -94,6 +94,7 @@ async def test_sabotaged_seaweedfs(changes: dict[str, str], expected: str, seawe
     assert set(complaints(await examined(**settings))) == {expected}
 
 
+@pytest.mark.stores
 async def test_local_r2(local_r2: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cloudflare's local R2 has exactly the complaints about what it lacks; it has no rules to set."""
 
