@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
+
+from tests.ports import free_port
 
 from .inspector_relay import InspectorRelay
 from .webdriver import Session
@@ -68,7 +69,7 @@ class Profile:
 
     def _start(self, proxy: str | None) -> None:
         """Start the programs on free ports."""
-        inspector, driver = _free_port(), _free_port()
+        inspector, driver = free_port(), free_port()
         self._inspector = f"127.0.0.1:{inspector}"
         with ExitStack() as stack:
             log = stack.enter_context((self.folder / "log").open("wb"))
@@ -123,11 +124,6 @@ class Profile:
                 return str(response.read().decode())
         except OSError:
             return None
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _listening(pid: int) -> set[int]:
