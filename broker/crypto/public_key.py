@@ -7,7 +7,7 @@ Rules of this module
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,8 +23,10 @@ from broker.core.strict_json import parse_object
 from .secrets import b64url_decode
 from .verification_key import RSA_ALGORITHMS, VerificationKey, choose, require
 
+if TYPE_CHECKING:
+    from .verification_key import PublicKey
+
 T = TypeVar("T")
-PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 _ECDSA = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}  # RFC 7518 section 3.4
 _CURVES = {"P-256": SECP256R1(), "P-384": SECP384R1(), "P-521": SECP521R1()}
@@ -130,7 +132,7 @@ def _validate_rsa(modulus: int, exponent: int) -> None:
     require(is_valid, "must have an odd exponent of at least 3, below its modulus")
 
 
-def _with_algorithms(key: object) -> tuple[PublicKey, tuple[str, ...]]:
+def _with_algorithms(key: object) -> "tuple[PublicKey, tuple[str, ...]]":
     """Return the key with the algorithms of its kind; raise ``ValueError`` if it is weak."""
     match key:
         case RSAPublicKey():

@@ -80,11 +80,11 @@ async def test_lag_is_the_longest_since_a_scrape(monkeypatch: pytest.MonkeyPatch
     lag = EventLoopLag()
     assert lag.take() == 0
     watch = asyncio.create_task(lag.watch())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # until the watch has begun
     time.sleep(0.2)  # noqa: ASYNC251  # the block that is measured
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # until it is measured
     time.sleep(0.05)  # noqa: ASYNC251  # a shorter one
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # until it is measured
     assert 0.15 < lag.take() < 10
     await becomes(lambda: lag.take() < 0.1)
     watch.cancel()
@@ -95,7 +95,7 @@ async def test_overdue_measurement_counts(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(event_loop_lag, "INTERVAL", 0.01)
     lag = EventLoopLag()
     watch = asyncio.create_task(lag.watch())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # until the watch has begun
     time.sleep(0.1)  # noqa: ASYNC251  # the block that is measured
     assert lag.take() > 0.05
     watch.cancel()

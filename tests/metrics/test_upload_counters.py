@@ -133,7 +133,7 @@ async def test_confirm_of_another_process_does_not_count() -> None:
     async def copied_by_another(*arguments: Any, **options: Any) -> None:
         await copy(*arguments, **options)
 
-    store.copy = copied_by_another  # type: ignore[method-assign]
+    store.copy = copied_by_another  # type: ignore[method-assign]  # one call of the store
     await found.deployment.confirm(created.upload_id)
     assert "uploads_confirmed_total" not in found.changed()
 

@@ -146,7 +146,7 @@ async def test_quota_returns_after_the_stated_time(server: RedisServer, counts: 
     assert caught.value.retry_after == 1
     assert caught.value.headers["RateLimit"] == '"principal";r=0;t=1'
     await client.aclose()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.5)  # past the end of the window
     await limiter.take("u1", 1)
 
 
@@ -226,7 +226,7 @@ async def test_least_rights_suffice() -> None:
         assert [await spent(limiter, "u1", 60), await spent(limiter, "u1", 2)] == [True, False]
         (key,) = [key async for key in client.scan_iter("broker:*principal*")]
         await client.pexpire(key, 60_000)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # until the window is the previous one
         await spent(limiter, "u1", 1)
         assert await counts.server() == f"Redis {(await client.info('server'))['redis_version']}"
         assert counts.errors == 0

@@ -211,10 +211,10 @@ def test_restart_of_redis_under_load(shared: Topology) -> None:
         try:
             for number in range(1, OUTAGES + 1):
                 begun = clock()
-                time.sleep(PHASE)
+                time.sleep(PHASE)  # of the load
                 killed = clock()
                 shared.redis.kill()
-                time.sleep(PHASE)
+                time.sleep(PHASE)  # of the load
                 shared.redis.start()
                 time.sleep(PROBE_INTERVAL)  # reading the logs meanwhile would delay the load
                 usual.append((begun, killed))

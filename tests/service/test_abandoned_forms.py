@@ -141,7 +141,7 @@ async def test_a_stopping_process_ends_its_search() -> None:
     async def slow(*_: Any) -> Any:
         await endless.wait()
 
-    deployment.store.open_multiparts = slow  # type: ignore[assignment, method-assign]
+    deployment.store.open_multiparts = slow  # type: ignore[assignment, method-assign]  # one call of the store
     await stored(deployment, arriving(GOOD))
     await asyncio.wait_for(deployment.services.proxied_uploads.close(), 5)
     await Deployment().services.proxied_uploads.close()
